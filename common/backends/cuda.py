@@ -1,0 +1,17 @@
+"""CUDA: NCCL between GPUs, CUDA IPC on one."""
+
+from __future__ import annotations
+
+from common.backends.spec import Backend
+
+CUDA = Backend(
+    name="cuda",
+    device="cuda",
+    process_group="nccl",
+    weight_backends=("nccl", "ipc"),
+    gpus_per_engine=1,
+    gpus_per_learner_rank=1,
+    engine_env={},
+    learner_env={},
+    engine_args={},
+)

@@ -1,0 +1,129 @@
+"""Every metric of a run, declared once. Actors count in plain dicts; the supervisor serves them for Prometheus.
+
+Counters are monotonic sums over all actors that ever lived; gauges are the newest value. All series exist, at zero, from
+the first scrape. Names follow the Prometheus conventions: base units, `_total` for counters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+from common.records import Record
+
+QUADRANTS = ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_injection")
+ROLES = ("scribe", "doctor")
+BUFFER_STATES = ("ready", "leased", "rolled", "batched", "trained", "rejected")
+ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
+REWARD_COMPONENTS = ("outcome", "structure")
+WEIGHT_STATISTICS = ("effective_sample_size", "mismatch_kl", "share_clamped", "mean_abs_logp_difference")
+REJECTIONS = ("no_edit", "gate", "truncated", "duplicate", "too_long", "stale", "difficulty", "novelty", "too_short")
+
+
+class Metric(Record):
+    """One declared series. `label` is its only label's name, `values` those known beforehand."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    label: str = ""
+    values: tuple[str, ...] = ()
+
+
+def _counter(name: str, help_: str, label: str = "", values: tuple[str, ...] = ()) -> Metric:
+    return Metric(name=f"medserl_{name}", kind="counter", help=help_, label=label, values=values)
+
+
+def _gauge(name: str, help_: str, label: str = "", values: tuple[str, ...] = ()) -> Metric:
+    return Metric(name=f"medserl_{name}", kind="gauge", help=help_, label=label, values=values)
+
+
+ROLLOUT_TOKENS = _counter("rollout_tokens_total", "Completion tokens sampled.", "role", ROLES)
+COMPLETIONS = _counter("completions_total", "Completions sampled.", "role", ROLES)
+LEARNER_TOKENS = _counter("learner_tokens_total", "Tokens (prompt and completion) the learner trained on.")
+LEARNER_STEPS = _counter("learner_steps_total", "Optimiser steps.")
+NOTES = _counter("notes_total", "Labelled notes made, by quadrant.", "quadrant", QUADRANTS)
+REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", "reason", REJECTIONS)
+ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
+ACTOR_RESTARTS = _counter("actor_restarts_total", "Role actors replaced after a death.", "actor", ACTOR_KINDS)
+SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", "outcome", ("ok", "failed"))
+REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
+REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", "component", REWARD_COMPONENTS)
+FLAG_RATE = _gauge("flag_rate", "Share of the last batch's valid verdicts that say Error.")
+BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", "state", BUFFER_STATES)
+POLICY_VERSION = _gauge("policy_version", "Learner steps published.")
+POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner steps.")
+SYNC_SECONDS = _gauge("weight_sync_seconds", "Duration of the last weight sync.")
+SYNC_OK = _gauge("sync_ok", "1 when every engine proved that it holds the newest policy.")
+CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")
+WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", "statistic", WEIGHT_STATISTICS)
+PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", "actor", ACTOR_KINDS)
+STEP_SECONDS = _gauge("learner_step_seconds", "Duration of the last optimiser step.")
+
+ALL: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+Counts = dict[tuple[str, str], float]
+"""What an actor counted: (metric name, label value or "") -> sum since the actor's birth."""
+
+
+class Meter:
+    """An actor's own counters, sent whole with each heartbeat (so a lost heartbeat loses nothing)."""
+
+    def __init__(self) -> None:
+        self._counts: Tally[tuple[str, str]] = Tally()
+
+    def add(self, metric: Metric, amount: float = 1, label: str = "") -> None:
+        assert metric.kind == "counter" and bool(label) == bool(metric.label), metric.name
+        self._counts[metric.name, label] += amount  # type: ignore[assignment]
+
+    def counts(self) -> Counts:
+        return dict(self._counts)
+
+
+class Board:
+    """The job's series: merges actors' counts into monotonic sums and serves them on one port."""
+
+    def __init__(self, metrics: Iterable[Metric] = ALL) -> None:
+        self.registry = CollectorRegistry()
+        self._series: dict[str, Counter | Gauge] = {}
+        self._seen: dict[str, Counts] = {}
+        self._totals: Counts = {}
+        for metric in metrics:
+            self._declare(metric)
+
+    def _declare(self, metric: Metric) -> None:
+        kind = Counter if metric.kind == "counter" else Gauge
+        series = kind(metric.name, metric.help, [metric.label] if metric.label else [], registry=self.registry)
+        self._series[metric.name] = series
+        for value in metric.values:
+            series.labels(value)
+
+    def serve(self, port: int, host: str) -> int:
+        """Serve on `host:port` (0: any free port); returns the port. Raises OSError when the port is taken."""
+        server, _thread = start_http_server(port, addr=host, registry=self.registry)
+        return int(server.server_port)
+
+    def merge(self, actor: str, counts: Mapping[tuple[str, str], float]) -> None:
+        """Add what `actor` counted since its last report. A reborn actor must come under a new name."""
+        seen = self._seen.setdefault(actor, {})
+        for (name, label), total in counts.items():
+            self.add(name, total - seen.get((name, label), 0), label)
+        self._seen[actor] = dict(counts)
+
+    def add(self, name: str, amount: float = 1, label: str = "") -> None:
+        series = self._series[name]
+        assert isinstance(series, Counter)
+        (series.labels(label) if label else series).inc(amount)
+        self._totals[name, label] = self._totals.get((name, label), 0) + amount
+
+    def set(self, metric: Metric, value: float, label: str = "") -> None:
+        series = self._series[metric.name]
+        assert isinstance(series, Gauge)
+        (series.labels(label) if label else series).set(value)
+
+    def total(self, metric: Metric, label: str = "") -> float:
+        """A counter's present value; 0 before the first count."""
+        return self._totals.get((metric.name, label), 0)

@@ -1,0 +1,140 @@
+"""Wire records: what actors send each other and write to disk. Frozen, complete at birth, free of torch, ray and vllm.
+
+`policy_version` counts learner steps published (0 is the warmed-up start). `policy_lag` of a group is the learner's
+version when it trains on the group, minus the oldest version that produced any of its tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every record: immutable, built by keyword, comparable, serialisable by msgspec."""
+
+
+class Message(Record):
+    """One chat turn, in the role/content form that chat templates take."""
+
+    role: str
+    content: str
+
+
+class Limits(Record):
+    """What an episode may spend."""
+
+    max_turns: int = 1
+    max_tokens: int = 512  # completion tokens a turn
+
+
+class Provenance(Record):
+    """Where a task comes from. `vignette` groups twins: the error note and its clean sibling share it."""
+
+    source: str
+    vignette: str
+    quadrant: str
+    operators: tuple[str, ...] = ()  # names of the edits that were applied, in order
+    model_written: bool = False  # True when a Scribe completion survived into the note
+    policy_version: int = 0  # of the Scribe that wrote it
+
+
+class Task(Record):
+    """What a policy may see. The truth about it lives in a `Label`, which never travels to the policy's side."""
+
+    env: str
+    task_id: str
+    split: str
+    context: dict[str, Any]  # public and JSON-serialisable
+    limits: Limits
+    provenance: Provenance
+    tools: tuple[str, ...] = ()
+
+
+class Label(Record):
+    """The truth about the task of the same id; `truth` is JSON-serialisable and read only by the environment."""
+
+    task_id: str
+    truth: dict[str, Any]
+
+
+class LabelledTask(Record):
+    """A task with its label, as the replay buffer holds it."""
+
+    task: Task
+    label: Label
+
+
+class Rejection(Record):
+    """A proposal that did not become a task. `reason` is one of a small set of metric label values."""
+
+    source: str
+    reason: str
+    detail: str = ""
+
+
+class Completion(Record):
+    """One sampled completion of one prompt.
+
+    `token_ids`, `logps` and `versions` have equal length T: the engine's own log-probability of each sampled token under
+    the (temperature-scaled) distribution it was drawn from, and the policy_version that produced it.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    logps: tuple[float, ...]
+    versions: tuple[int, ...]
+    finish_reason: str  # "stop" or "length"
+    engine: str
+
+    @property
+    def truncated(self) -> bool:
+        return self.finish_reason != "stop"
+
+
+class Sampled(Record):
+    """An engine's answer to one generate call: the prompt as it was tokenised, and n completions of it."""
+
+    prompt_ids: tuple[int, ...]
+    completions: tuple[Completion, ...]
+
+
+class Reward(Record):
+    """A scored episode. `total` is the sum of `components`; `reason` names the case of the reward table."""
+
+    components: dict[str, float]
+    total: float
+    reason: str
+
+
+class Episode(Record):
+    """What a policy did in one task: its actions in order, and whether the last one was cut off by a limit."""
+
+    task_id: str
+    actions: tuple[str, ...]
+    truncated: bool
+
+
+class Rollout(Record):
+    """One scored completion."""
+
+    completion: Completion
+    reward: Reward
+
+
+class Group(Record):
+    """The n rollouts of one task: what the learner trains on, with one prompt shared by all of them."""
+
+    labelled: LabelledTask
+    prompt_ids: tuple[int, ...]
+    rollouts: tuple[Rollout, ...]
+    doctor: str
+
+    @property
+    def task_id(self) -> str:
+        return self.labelled.task.task_id
+
+    @property
+    def oldest_version(self) -> int:
+        return min(min(r.completion.versions) for r in self.rollouts)

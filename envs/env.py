@@ -1,0 +1,70 @@
+"""The environment contract. An environment is a game with a proposer, an episode and a scorer; actors know only this.
+
+Every method but `propose` is pure: an episode can be replayed from the log and scores the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task
+
+Complete = Callable[[tuple[Message, ...], int], Awaitable["Written"]]
+"""`complete(messages, max_tokens)`: the proposer's only door to a language model."""
+
+
+class Written(Record):
+    """What `Complete` returns: the text, whether it ended by itself, and the policy_version that wrote it."""
+
+    text: str
+    truncated: bool
+    policy_version: int
+
+
+class Turn(Record):
+    """What the policy is shown before it acts."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[str, ...] = ()
+
+
+class Done(Record):
+    """The episode is over. `truncated` when a limit ended it rather than the policy."""
+
+    truncated: bool
+
+
+class Slot(Record):
+    """One seeded draw of the proposer's plan: which source, which kind of task, and the seed of every later draw."""
+
+    index: int
+    source: str
+    quadrant: str
+    seed: int
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """One game. `env_id` names it in the registry and in every task it makes."""
+
+    env_id: str
+
+    def plan(self, index: int) -> Slot:
+        """The index-th slot of an endless, seeded plan; equal indices give equal slots."""
+
+    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+        """Turn a source into a labelled task. `complete` is the Scribe's engine; its failures are rejections."""
+
+    def open(self, task: Task) -> Turn:
+        """The first turn of the policy's half."""
+
+    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
+        """What follows the last of `actions`."""
+
+    def score(self, episode: Episode, label: Label) -> Reward:
+        """Score a finished episode. Raises ValueError when episode and label are of different tasks."""
+
+    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
+        """A correct action in the game's format, for warm-up. The oracle's reply: it scores the maximum."""
