@@ -6,11 +6,12 @@ version when it trains on the group, minus the oldest version that produced any 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, dataclass_transform
 
 import msgspec
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)  # else type checkers take subclasses for mutable
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every record: immutable, built by keyword, comparable, serialisable by msgspec."""
 

@@ -41,8 +41,8 @@ _TYPE_BY_LOWER = {name.lower(): name for name in ERROR_TYPES}
 class Note(Record):
     """One clinical note as numbered sentences, with the truth about its error.
 
-    `sentences` are one-line and repaired, for prompts; `raw_*` are what the file holds, for scoring. `error_sentence` is
-    a 0-based index into `sentences`; it, `error_type` and the corrections are None on a clean note.
+    `sentences` are one-line and repaired, for prompts; `raw_*` are what the file holds, for scoring. `error_sentence`
+    is a 0-based index into `sentences`; it, `error_type` and the corrections are None on a clean note.
     """
 
     note_id: str
@@ -231,7 +231,7 @@ def _from_pairs(file: Path, text: str) -> Iterator[Note]:
         except json.JSONDecodeError as broken:
             raise ValueError(f"{file}:row {number}: not JSON ({broken.msg}); write one object a line") from None
         if not isinstance(cells, dict):
-            raise ValueError(f"{file}:row {number}: not a JSON object; write {{\"note_id\": ...}}")
+            raise ValueError(f'{file}:row {number}: not a JSON object; write {{"note_id": ...}}')
         row = _Row(file, number, cells)
         if row.text("note_id") not in OVERLAPPING:
             error = _pair_error(row)
