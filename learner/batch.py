@@ -1,0 +1,142 @@
+"""Rollout groups as packed tensors: the shared prompt once, then every completion of it, in one row.
+
+Packing trains the prompt once a group instead of n times. It changes no log-prob: a completion sees the prompt and
+itself only (`attention_mask`), and its positions restart right after the prompt.
+
+Shapes: S packed positions (prompt and all completions), N completion tokens, n completions of a group, C completions of
+a whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.records import Group
+
+Mask = Tensor | dict[str, Tensor]
+"""What the decoder takes as `attention_mask`: one additive [1, 1, S, S], or one for each layer type."""
+
+
+@dataclass(frozen=True)
+class PackedGroup:
+    """One group as one row. Completion tokens (the N axis) stand in completion order, then token order."""
+
+    ids_S: Tensor  # int64
+    positions_S: Tensor  # int64; each completion continues at the prompt's length
+    segment_S: Tensor  # int64; 0 is the prompt, i + 1 is completion i
+    source_N: Tensor  # int64; where in S the hidden state stands that predicts the token
+    target_N: Tensor  # int64; token ids
+    logp_engine_N: Tensor  # float32; natural log, under the temperature-scaled distribution that was sampled
+    completion_N: Tensor  # int64; 0 .. n - 1
+    last_N: Tensor  # bool; the last token of its completion
+    version_N: Tensor  # int64; policy version that produced the token
+    rewards_n: Tensor  # float32; total reward of each completion
+
+    @property
+    def tokens(self) -> int:
+        """N, the completion tokens."""
+        return self.target_N.numel()
+
+    @property
+    def completions(self) -> int:
+        """n, the completions."""
+        return self.rewards_n.numel()
+
+    @property
+    def oldest_version(self) -> int:
+        """The oldest policy version that produced one of the tokens."""
+        return int(self.version_N.min())
+
+    def to(self, device: torch.device | str) -> PackedGroup:
+        """The same group on `device`."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """Which completion and group each token of a batch belongs to, over all groups of one rank, in packing order."""
+
+    completion_N: Tensor  # int64; 0 .. C - 1
+    last_N: Tensor  # bool
+    group_C: Tensor  # int64; 0 .. groups - 1
+    rewards_C: Tensor  # float32
+    logp_engine_N: Tensor  # float32
+
+
+def pack(group: Group) -> PackedGroup:
+    """Pack a group on the CPU. Raises ValueError when the prompt or a completion holds no token."""
+    if not group.prompt_ids:
+        raise ValueError(f"task {group.task_id}: the prompt has no tokens")
+    completions = [rollout.completion for rollout in group.rollouts]
+    for i, completion in enumerate(completions):
+        lengths = {len(completion.token_ids), len(completion.logps), len(completion.versions)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                f"task {group.task_id}, completion {i}: token_ids, logps and versions need one equal length "
+                f"above 0, got {len(completion.token_ids)}, {len(completion.logps)}, {len(completion.versions)}"
+            )
+    prompt = len(group.prompt_ids)
+    length_n = torch.tensor([len(c.token_ids) for c in completions])
+    completion_N = torch.repeat_interleave(torch.arange(len(completions)), length_n)
+    first_n = length_n.cumsum(0) - length_n
+    offset_N = torch.arange(int(length_n.sum())) - first_n[completion_N]
+    target_N = torch.tensor([token for c in completions for token in c.token_ids])
+    before_N = prompt - 1 + torch.arange(target_N.numel())
+    return PackedGroup(
+        ids_S=torch.cat([torch.tensor(group.prompt_ids), target_N]),
+        positions_S=torch.cat([torch.arange(prompt), prompt + offset_N]),
+        segment_S=torch.cat([torch.zeros(prompt, dtype=torch.int64), completion_N + 1]),
+        source_N=torch.where(offset_N == 0, prompt - 1, before_N),
+        target_N=target_N,
+        logp_engine_N=torch.tensor([logp for c in completions for logp in c.logps], dtype=torch.float32),
+        completion_N=completion_N,
+        last_N=offset_N == length_n[completion_N] - 1,
+        version_N=torch.tensor([version for c in completions for version in c.versions]),
+        rewards_n=torch.tensor([rollout.reward.total for rollout in group.rollouts], dtype=torch.float32),
+    )
+
+
+def layout(groups: Sequence[PackedGroup]) -> TokenLayout:
+    """The layout of several packed groups one after another. `groups` must not be empty."""
+    assert groups
+    counts = torch.tensor([group.completions for group in groups])
+    starts = (counts.cumsum(0) - counts).tolist()
+    return TokenLayout(
+        completion_N=torch.cat([g.completion_N + start for g, start in zip(groups, starts, strict=True)]),
+        last_N=torch.cat([g.last_N for g in groups]),
+        group_C=torch.repeat_interleave(torch.arange(len(groups)), counts).to(groups[0].ids_S.device),
+        rewards_C=torch.cat([g.rewards_n for g in groups]),
+        logp_engine_N=torch.cat([g.logp_engine_N for g in groups]),
+    )
+
+
+def attention_mask(packed: PackedGroup, config: Any, dtype: torch.dtype) -> Mask:
+    """Additive mask: 0 where a query (row) may look, the dtype's lowest finite number elsewhere. On `packed`'s device.
+
+    A token sees the prompt's and its own completion's tokens up to itself. A config without sliding layers (Llama)
+    gives one [1, 1, S, S]. One whose `layer_types` name sliding layers (Gemma 3) gives a dict by layer type, since a
+    single 4D mask would silently switch its window off; the window is a distance of positions, not of packed indices.
+    Floats because eager attention adds the mask: a bool one is silently wrong.
+    """
+    text = config.get_text_config()
+    index_S = torch.arange(packed.ids_S.numel(), device=packed.ids_S.device)
+    causal_SS = index_S[None, :] <= index_S[:, None]
+    shared_SS = (packed.segment_S[None, :] == 0) | (packed.segment_S[None, :] == packed.segment_S[:, None])
+    visible_SS = causal_SS & shared_SS
+    if "sliding_attention" not in (getattr(text, "layer_types", None) or ()):
+        return _additive(visible_SS, dtype)
+    distance_SS = packed.positions_S[:, None] - packed.positions_S[None, :]
+    return {
+        "full_attention": _additive(visible_SS, dtype),
+        "sliding_attention": _additive(visible_SS & (distance_SS < text.sliding_window), dtype),
+    }
+
+
+def _additive(visible_SS: Tensor, dtype: torch.dtype) -> Tensor:
+    hidden = torch.tensor(torch.finfo(dtype).min, dtype=dtype, device=visible_SS.device)
+    return torch.where(visible_SS, torch.zeros_like(hidden), hidden)[None, None]
