@@ -1,20 +1,110 @@
-"""The verdict game's reward table."""
+"""The verdict game's reward table (docs/design.md, section 5). Only the completion is scored, never the prompt.
+
+| case                                   | outcome                                        | structure | reason            |
+|----------------------------------------|------------------------------------------------|-----------|-------------------|
+| does not parse, or truncated           | -1.5                                           | 0         | invalid_*, truncated |
+| error note, clean verdict              | -1.0                                           | +0.1      | missed            |
+| clean note, clean verdict              | +1.0                                           | +0.1      | clean             |
+| clean note, error verdict              | false_alarm (-1.5)                             | +0.1      | false_alarm       |
+| error note, error verdict              | 0.4 + 0.2 type + 0.3 sentence + 0.1 correction | +0.1      | found, elsewhere  |
+
+So on a balanced batch a constant reply earns at most 0.1 on average, by "No Clinical Error", and flagging pays only
+where P(error) > (1.0 - false_alarm) / (g + 2.0 - false_alarm), with g the outcome of a flag on an error note.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from difflib import SequenceMatcher
+
 from common.records import Episode, Record, Reward
+from envs.verdict.grammar import REASONS, Invalid, Verdict, parse
+from envs.verdict.medec import ERROR_TYPES
+from envs.verdict.text import one_line
+
+INVALID, MISSED, CLEAN, FALSE_ALARM = -1.5, -1.0, 1.0, -1.5
+FLAG, TYPE, SENTENCE, CORRECTION = 0.4, 0.2, 0.3, 0.1
+STRUCTURE = 0.1
+MAXIMUM = 1.1  # of both labels
+CASES = ("truncated", *(f"invalid_{why}" for why in REASONS), "missed", "clean", "false_alarm", "found", "elsewhere")
+_WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 
 
 class Truth(Record):
-    """What is true of a note: all None on a clean note. `sentence` is 0-based."""
+    """What is true of a note; the four facts are None together, on a clean note. `sentence` is 0-based."""
 
-    sentence_count: int
     error_type: str | None = None
     sentence: int | None = None
     error_text: str | None = None
     corrected_text: str | None = None
+    sentence_count: int | None = None  # None: sentence numbers have no upper bound
+
+    def __post_init__(self) -> None:
+        """Refuse a label that is half clean, half error."""
+        facts = (self.error_type, self.sentence, self.error_text, self.corrected_text)
+        if len({fact is None for fact in facts}) > 1:
+            raise ValueError(f"truth {facts}: is half clean; give type, sentence and both texts, or none of them")
+        if self.error_type is not None and self.error_type not in ERROR_TYPES:
+            raise ValueError(f"truth has unknown type {self.error_type!r}; write one of {', '.join(ERROR_TYPES)}")
 
 
-def score(episode: Episode, truth: Truth, false_alarm: float = -1.5) -> Reward:
-    """Score the single action of `episode`."""
-    raise NotImplementedError
+def score(episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM) -> Reward:
+    """Score the one action of `episode`. `false_alarm` lies in [-1.5, 0], so that an invalid reply stays the worst.
+
+    Raises ValueError when the episode does not hold exactly one action.
+    """
+    if len(episode.actions) != 1:
+        raise ValueError(f"episode {episode.task_id} holds {len(episode.actions)} actions; a verdict is exactly one")
+    if not -1.5 <= false_alarm <= 0:
+        raise ValueError(f"false_alarm {false_alarm} is out of bounds; give a number from -1.5 to 0")
+    if episode.truncated:
+        return _reward(INVALID, 0.0, "truncated")
+    verdict = parse(episode.actions[0], truth.sentence_count)
+    if isinstance(verdict, Invalid):
+        return _reward(INVALID, 0.0, f"invalid_{verdict.reason}")
+    if truth.error_type is None:
+        return _reward(false_alarm, STRUCTURE, "false_alarm") if verdict.error else _reward(CLEAN, STRUCTURE, "clean")
+    if not verdict.error:
+        return _reward(MISSED, STRUCTURE, "missed")
+    return _flagged(verdict, truth)
+
+
+def correction_credit(error: str, corrected: str, proposed: str) -> float:
+    """How well `proposed` repairs `error`, in [0, 1]: F1 over the words inserted and deleted.
+
+    The edits of `error` -> `proposed` are compared, as multisets, with those of `error` -> `corrected`. Copying the error
+    makes no edit and earns 0; the corrected sentence earns 1.
+    """
+    if one_line(proposed) == one_line(corrected):
+        return 1.0
+    wanted, made = _edits(error, corrected), _edits(error, proposed)
+    agreed = (wanted & made).total()
+    return 2 * agreed / (wanted.total() + made.total()) if agreed else 0.0
+
+
+def _flagged(verdict: Verdict, truth: Truth) -> Reward:
+    assert truth.error_text is not None and truth.corrected_text is not None and verdict.correction is not None
+    outcome = FLAG + TYPE * (verdict.error_type == truth.error_type)
+    if verdict.sentence != truth.sentence:
+        return _reward(outcome, STRUCTURE, "elsewhere")
+    credit = correction_credit(truth.error_text, truth.corrected_text, verdict.correction)
+    return _reward(outcome + SENTENCE + CORRECTION * credit, STRUCTURE, "found")
+
+
+def _edits(old: str, new: str) -> Counter[tuple[str, str]]:
+    """The words that turning `old` into `new` deletes ("-") and inserts ("+"); case and punctuation don't count."""
+    before, after = _WORD.findall(old.lower()), _WORD.findall(new.lower())
+    edits: Counter[tuple[str, str]] = Counter()
+    for kind, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind != "equal":
+            edits.update(("-", word) for word in before[i:j])
+            edits.update(("+", word) for word in after[k:m])
+    return edits
+
+
+def _reward(outcome: float, structure: float, reason: str) -> Reward:
+    outcome = round(outcome, 12)  # 0.4 + 0.2 + 0.3 + 0.1 is 1.0, and replays compare with ==
+    return Reward(
+        components={"outcome": outcome, "structure": structure}, total=round(outcome + structure, 12), reason=reason
+    )
