@@ -1,12 +1,12 @@
 """The verdict game's reward table (docs/design.md, section 5). Only the completion is scored, never the prompt.
 
-| case                                   | outcome                                        | structure | reason            |
-|----------------------------------------|------------------------------------------------|-----------|-------------------|
-| does not parse, or truncated           | -1.5                                           | 0         | invalid_*, truncated |
-| error note, clean verdict              | -1.0                                           | +0.1      | missed            |
-| clean note, clean verdict              | +1.0                                           | +0.1      | clean             |
-| clean note, error verdict              | false_alarm (-1.5)                             | +0.1      | false_alarm       |
-| error note, error verdict              | 0.4 + 0.2 type + 0.3 sentence + 0.1 correction | +0.1      | found, elsewhere  |
+| case                             | outcome                                        | structure | reason               |
+|----------------------------------|------------------------------------------------|-----------|----------------------|
+| does not parse, or truncated     | -1.5                                           | 0         | invalid_*, truncated |
+| error note, clean verdict        | -1.0                                           | +0.1      | missed               |
+| clean note, clean verdict        | +1.0                                           | +0.1      | clean                |
+| clean note, error verdict        | false_alarm (-1.5)                             | +0.1      | false_alarm          |
+| error note, error verdict        | 0.4 + 0.2 type + 0.3 sentence + 0.1 correction | +0.1      | found, elsewhere     |
 
 So on a balanced batch a constant reply earns at most 0.1 on average, by "No Clinical Error", and flagging pays only
 where P(error) > (1.0 - false_alarm) / (g + 2.0 - false_alarm), with g the outcome of a flag on an error note.
@@ -73,11 +73,13 @@ def score(episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM) -> R
 def correction_credit(error: str, corrected: str, proposed: str) -> float:
     """How well `proposed` repairs `error`, in [0, 1]: F1 over the words inserted and deleted.
 
-    The edits of `error` -> `proposed` are compared, as multisets, with those of `error` -> `corrected`. Copying the error
-    makes no edit and earns 0; the corrected sentence earns 1.
+    The edits of `error` -> `proposed` are compared, as multisets, with those of `error` -> `corrected`. Copying the
+    error makes no edit and earns 0, the corrected sentence earns 1, and far longer text earns 0 unread.
     """
     if one_line(proposed) == one_line(corrected):
         return 1.0
+    if len(proposed) > 3 * len(corrected) + 100:  # bounds the cost of aligning what a policy may write
+        return 0.0
     wanted, made = _edits(error, corrected), _edits(error, proposed)
     agreed = (wanted & made).total()
     return 2 * agreed / (wanted.total() + made.total()) if agreed else 0.0
