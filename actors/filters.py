@@ -1,0 +1,62 @@
+"""Online filters of SeRL (arXiv 2505.20347): difficulty, novelty and length, before advantages are normalised."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+import msgspec
+from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import DefaultTokenizer
+
+from common.config import FilterSpec
+from common.records import Group, Task
+
+RECENT = 64
+"""Accepted tasks that a new one is compared with."""
+
+
+class Novelty:
+    """Rejects a task whose context overlaps one of the last `RECENT` accepted ones more than `limit` (ROUGE-L F).
+
+    A twin (same vignette, other quadrant) is near its sibling by design and is not compared with it.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._scorer = RougeScorer(["rougeL"], tokenizer=DefaultTokenizer(use_stemmer=False))
+        self._recent: deque[tuple[Task, str, Counter[str]]] = deque(maxlen=RECENT)
+
+    def accepts(self, task: Task) -> bool:
+        """Whether the task is new; an accepted task is remembered."""
+        text = msgspec.json.encode(task.context).decode()
+        words = Counter(DefaultTokenizer(use_stemmer=False).tokenize(text))
+        if any(self._overlaps(task, text, words, *other) for other in self._recent):
+            return False
+        self._recent.append((task, text, words))
+        return True
+
+    def _overlaps(
+        self, task: Task, text: str, words: Counter[str], other: Task, other_text: str, other_words: Counter[str]
+    ) -> bool:
+        mine, theirs = task.provenance, other.provenance
+        if mine.vignette == theirs.vignette and mine.quadrant != theirs.quadrant:
+            return False
+        # The longest common subsequence is no longer than the shared bag of words, and the bag is far cheaper.
+        shared, total = (words & other_words).total(), words.total() + other_words.total()
+        if 2 * shared <= self._limit * total:
+            return False
+        return bool(self._scorer.score(other_text, text)["rougeL"].fmeasure > self._limit)
+
+
+def group_rejection(spec: FilterSpec, group: Group) -> str | None:
+    """Why a group leaves before training (a value of `common.metrics.REJECTIONS`), or None.
+
+    Difficulty is the share of rollouts with a reward above 0; a group outside the band teaches too little.
+    """
+    if any(len(rollout.completion.token_ids) < spec.min_tokens for rollout in group.rollouts):
+        return "too_short"
+    if spec.difficulty is None:
+        return None
+    low, high = spec.difficulty
+    success = sum(rollout.reward.total > 0 for rollout in group.rollouts) / len(group.rollouts)
+    return None if low <= success <= high else "difficulty"

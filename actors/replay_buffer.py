@@ -1,0 +1,242 @@
+"""ReplayBuffer: every task from its claim to its training, in exactly one state, under a strict staleness bound.
+
+    claim -> put_task -> READY -> lease -> LEASED -> put_group -> ROLLED -> take_batch -> BATCHED -> release -> TRAINED
+      ^         |          ^                 |           |
+      |         v          +- death, expiry -+           v
+      +- death, expiry, or REJECTED <--------------------+
+
+The class knows nothing of Ray: it runs on one event loop, changes its state only between two awaits (so no locks), and
+wakes its waiters by an event, never by polling. Scribes wait in `claim`, Doctors in `lease`, the learner in
+`take_batch`. `actors.ledger` holds the tasks.
+
+Why no group is ever staler than max_lag (L), with V the version and B = batch_groups. A task leased at version v has
+tokens of version >= v, because engines hold v before it is released here; so it must be taken at V <= v + L. Call a
+task outstanding while leased or rolled, and take Hall's condition:
+    for every k >= 0, at most (k+1) B outstanding tasks have a lease version <= V - L + k        (H)
+At k = 0 it says that at most B tasks are due now. It holds at all times:
+- `lease` admits while leased + rolled + batched + trained + 1 <= (L + V + 1) B. As trained = V B, at most (L+1) B tasks
+  are outstanding or batched. The new task has version V and counts only where k >= L, which that covers. While a batch
+  is in training at most L B are outstanding, which covers the same tasks (k = L-1) at V + 1.
+- `take_batch` takes the B oldest rolled tasks by lease version, and only when those left satisfy (H) at V + 1: at most
+  k B of them have a lease version <= V - L + k. Waiting for those due now (k = 0) is not enough: with L = 2 and B = 1,
+  two fast late-comers could overtake two slow tasks, which would then both be due in one batch of one.
+- Deaths, expiries and rejections only take tasks away from the outstanding ones; a new lease has the newer version.
+The wait ends: a leased task comes back rolled, rejected or ready, and with none leased the B oldest pass, by (H).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from actors.filters import Novelty, group_rejection
+from actors.ledger import Ledger
+from common.config import BufferSpec, FilterSpec
+from common.records import Group, LabelledTask
+
+
+class Closed(Exception):
+    """The buffer is closed, or the waiting actor was given up for dead: stop asking."""
+
+
+class ReplayBuffer:
+    """See the module. A lost claim or lease (death, or `lease_seconds` on `clock`) returns; its late result is refused.
+
+    `trained_steps` None starts a new journal; a number resumes from the checkpoint which that many steps made.
+    Raises ValueError when the journal and this contradict each other.
+    """
+
+    def __init__(
+        self,
+        spec: BufferSpec,
+        batch_groups: int,
+        filters: FilterSpec,
+        journal: Path,
+        trained_steps: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec, self._batch_groups, self._filters, self._clock = spec, batch_groups, filters, clock
+        self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
+        self._ledger = Ledger(journal, trained_steps, batch_groups)
+        self._waiting: Counter[str] = Counter()
+        self._deaths: Counter[str] = Counter()  # how often an actor name was given up for dead
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    # ---- Scribes
+
+    async def claim(self, scribe: str) -> int:
+        """The plan index to make a task from. Waits while the buffer is full; raises Closed."""
+        await self._until("scribe", self._has_room, scribe)
+        index = self._ledger.claim(scribe, self._clock() + self._spec.lease_seconds)
+        self._wake()  # the waiting ones must look at the new deadline
+        return index
+
+    async def put_task(self, index: int, labelled: LabelledTask) -> bool:
+        """Settle a claim with its task, which the filters may reject. False when the claim was lost meanwhile."""
+        if not self._ledger.settle(index):
+            return False
+        if self._ledger.knows(labelled.task.task_id):
+            self._ledger.reject(index, "duplicate")
+        elif self._novelty is not None and not self._novelty.accepts(labelled.task):
+            self._ledger.reject(index, "novelty")
+        else:
+            self._ledger.add(index, labelled)
+        self._wake()
+        return True
+
+    async def reject_claim(self, index: int, reason: str) -> bool:
+        """Settle a claim of which no task came. False when the claim was lost meanwhile."""
+        if not self._ledger.settle(index):
+            return False
+        self._ledger.reject(index, reason)
+        self._wake()
+        return True
+
+    async def return_claims(self, scribe: str) -> int:
+        """Take back what a dead Scribe had claimed, and the claims it waits for; how many it had."""
+        self._deaths[scribe] += 1
+        returned = self._ledger.unclaim(i for i, claim in self._ledger.claims.items() if claim.scribe == scribe)
+        self._wake()
+        return returned
+
+    def _has_room(self) -> bool:
+        return len(self._ledger.claims) + len(self._ledger.held) < self._spec.capacity
+
+    # ---- Doctors
+
+    async def lease(self, doctor: str) -> LabelledTask:
+        """The first ready task in plan order. Waits for one and for the staleness bound; raises Closed."""
+        await self._until("doctor", lambda: self._admits() and self._ledger.count("ready") > 0, doctor)
+        labelled = self._ledger.lease(doctor, self._clock() + self._spec.lease_seconds)
+        self._wake()
+        return labelled
+
+    async def put_group(self, group: Group) -> bool:
+        """Settle a lease with its rollouts, which the filters may reject. False when they cannot be used.
+
+        That is when the lease was lost meanwhile, or when a token is older than the lease: it comes from an earlier
+        lease, or from an engine that missed a sync. The task is ready again then.
+        """
+        index = self._ledger.leased_to(group.doctor, group.task_id)
+        if index is None:
+            self._ledger.refused["late"] += 1
+            return False
+        reason = group_rejection(self._filters, group)
+        fresh = reason is not None or group.oldest_version >= self._ledger.held[index].version
+        if reason is not None:
+            self._ledger.reject(index, reason)
+        elif fresh:
+            self._ledger.roll(index, group)
+        else:
+            self._ledger.refused["stale"] += 1
+            self._ledger.unlease([index])
+        self._wake()
+        return fresh
+
+    async def return_leases(self, doctor: str) -> int:
+        """Take back what a dead Doctor had leased, and the leases it waits for; how many it had."""
+        self._deaths[doctor] += 1
+        held = self._ledger.held
+        returned = self._ledger.unlease(i for i in self._ledger.indices("leased") if held[i].doctor == doctor)
+        self._wake()
+        return returned
+
+    def _admits(self) -> bool:
+        running = self._ledger.count("leased", "rolled", "batched")
+        bound = (self._spec.max_lag + self._ledger.version + 1) * self._batch_groups
+        return running + self._ledger.trained + 1 <= bound
+
+    # ---- the learner
+
+    async def take_batch(self) -> tuple[Group, ...]:
+        """Exactly batch_groups groups, oldest first, all within max_lag. Waits for them; raises Closed."""
+        assert not self._ledger.count("batched"), "release the last batch before taking the next"
+        await self._until("learner", lambda: self._next_batch() is not None)
+        batch = self._next_batch()
+        assert batch is not None
+        groups = self._ledger.batch(batch)
+        self._wake()
+        return groups
+
+    async def release(self, version: int) -> None:
+        """The batch is trained, and every engine holds `version`, which must be the next one."""
+        assert self._ledger.count("batched"), "release follows take_batch"
+        assert version == self._ledger.version + 1, f"version {version} released after {self._ledger.version}"
+        self._ledger.train()
+        self._wake()
+
+    def _next_batch(self) -> list[int] | None:
+        """Indices of the next batch, or None while it must be waited for (the module says why)."""
+        self._reject_stale()
+        held, size, max_lag = self._ledger.held, self._batch_groups, self._spec.max_lag
+        outstanding = sorted(
+            (held[i].version, i) for i in self._ledger.indices("leased") + self._ledger.indices("rolled")
+        )
+        batch = [index for _, index in outstanding if held[index].state == "rolled"][:size]
+        left = [version for version, index in outstanding if index not in batch]
+        due = self._ledger.version - max_lag
+        in_time = all(sum(version <= due + k for version in left) <= k * size for k in range(max_lag))
+        return batch if in_time and len(batch) == size else None
+
+    def _reject_stale(self) -> None:
+        """The bound once more, at sampling: only a fault of this class could let a stale group come so far."""
+        oldest = self._ledger.version - self._spec.max_lag
+        for index in self._ledger.indices("rolled"):
+            group = self._ledger.held[index].group
+            if group is not None and group.oldest_version < oldest:
+                self._ledger.reject(index, "stale")
+
+    # ---- everyone
+
+    async def close(self) -> None:
+        """Everyone who waits, now or later, gets Closed; work in hand may still be put and released."""
+        self._closed = True
+        self._wake()
+
+    def stats(self) -> dict[str, Any]:
+        """What `Ledger.stats` says, and how many calls are `waiting` by role."""
+        return {
+            **self._ledger.stats(),
+            "waiting": {role: self._waiting[role] for role in ("scribe", "doctor", "learner")},
+        }
+
+    def check(self) -> None:
+        """Assert that every index given is in exactly one state, and that the staleness accounting holds."""
+        self._ledger.check()
+        running = self._ledger.count("leased", "rolled", "batched")
+        assert self._ledger.trained == self._ledger.version * self._batch_groups, self.stats()
+        assert running <= (self._spec.max_lag + 1) * self._batch_groups, self.stats()
+
+    async def _until(self, role: str, ready: Callable[[], bool], name: str = "") -> None:
+        """Return in the same turn of the loop in which `ready` is true, so that the caller may act on it."""
+        deaths = self._deaths[name]
+        self._waiting[role] += 1
+        try:
+            while True:
+                if self._ledger.expire(self._clock()):
+                    self._wake()
+                if self._closed:
+                    raise Closed("the replay buffer is closed")
+                if self._deaths[name] != deaths:
+                    raise Closed(f"{name} was given up for dead")
+                if ready():
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._seconds_to_expiry()):
+                        await self._changed.wait()
+        finally:
+            self._waiting[role] -= 1
+
+    def _seconds_to_expiry(self) -> float | None:
+        deadline = self._ledger.next_deadline()
+        return None if deadline is None else max(0.0, deadline - self._clock())
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
