@@ -11,6 +11,7 @@ _TAIL = f"[{re.escape(_SHOWN[:0x40])}]"
 _DOUBLE = re.compile(
     f"[{_SHOWN[0x42:0x60]}]{_TAIL}|[{_SHOWN[0x60:0x70]}]{_TAIL}{{2}}|[{_SHOWN[0x70:0x75]}]{_TAIL}{{3}}"
 )
+_PLAUSIBLE = re.compile("[\u0080-\u03ff\u2000-\u2bff]")  # Latin, Greek, punctuation, signs: `×°` is no Hebrew letter
 _LOST_QUOTE = "â€"  # a closing quote whose third byte, undefined in Windows-1252, was dropped on the way
 _STRAY_LEAD = re.compile(r"Â(?=\s|$)")  # the first byte of a two-byte character that a line break cut in two
 
@@ -46,6 +47,7 @@ def split_sentences(text: str) -> list[str]:
 
 def _decode(match: re.Match[str]) -> str:
     try:
-        return bytes(_BYTE[char] for char in match[0]).decode("utf-8")
+        char = bytes(_BYTE[shown] for shown in match[0]).decode("utf-8")
     except UnicodeDecodeError:
         return match[0]
+    return char if _PLAUSIBLE.fullmatch(char) else match[0]
