@@ -1,0 +1,259 @@
+"""Engine: one vLLM AsyncLLM in a Ray actor. The only module, with engine_worker.py beside it, that imports vllm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.backends import BACKENDS
+from common.config import PoolSpec, RunSpec
+from common.records import Completion, Message, Sampled
+from common.weights import SyncReport
+
+if TYPE_CHECKING:
+    from vllm.lora.request import LoRARequest
+    from vllm.outputs import CompletionOutput
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+
+class PromptTooLong(ValueError):
+    """The prompt and the completion would not fit the model's context."""
+
+
+def environment(spec: RunSpec, pool: PoolSpec) -> dict[str, str]:
+    """Environment variables that the actor's process needs before vllm is imported."""
+    return {
+        **BACKENDS[spec.backend].engine_env,
+        "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(pool.kv_cache_gib))),
+        "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
+        "HF_HUB_OFFLINE": "1",  # by now the model is a local folder
+        "VLLM_NO_USAGE_STATS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+class Engine:
+    """One vLLM engine. `load` first; then `generate` at any concurrency, with weight updates in between.
+
+    Full transport: an update is `pause`, the trainer side's start/update/finish calls, `resume`. Adapter transport: one
+    `load_adapter`. Both end with `prove`, in which the engine says what it holds.
+    """
+
+    def __init__(self, spec: RunSpec, pool: PoolSpec, engine_id: str, model_folder: Path) -> None:
+        self.engine_id = engine_id
+        self._spec = spec
+        self._pool = pool
+        self._folder = model_folder
+        self._version = 0
+        self._adapter: LoRARequest | None = None
+        self._checksum = ""
+        self._paused_at = 0.0
+        self._pause_seconds = 0.0
+        self._llm: AsyncLLM
+
+    async def load(self, version: int) -> str:
+        """Start vLLM on the model folder and call its weights `version`; returns the engine id."""
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self._llm = AsyncLLM.from_engine_args(self._arguments())
+        await self._llm.update_weight_version(str(version))
+        if self._spec.weights.transport == "full" and self._weight_backend() == "shm":
+            from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
+
+            await self._llm.init_weight_transfer_engine(WeightTransferInitRequest())
+        self._version = version
+        return self.engine_id
+
+    def _weight_backend(self) -> str:
+        return self._spec.weights.backend or BACKENDS[self._spec.backend].weight_backends[0]
+
+    def _arguments(self) -> Any:
+        from vllm.config.weight_transfer import WeightTransferConfig
+        from vllm.engine.arg_utils import AsyncEngineArgs
+
+        adapters: dict[str, Any] = {}
+        if self._spec.weights.transport == "adapter":
+            adapters = {
+                "enable_lora": True,
+                "max_lora_rank": self._spec.learner.lora_rank,
+                # Running sequences finish on their own version while new ones use the newest.
+                "max_loras": self._spec.buffer.max_lag + 2,
+            }
+        return AsyncEngineArgs(
+            model=str(self._folder),
+            dtype=self._spec.model.dtype,
+            max_model_len=self._spec.model.context,
+            max_num_seqs=self._pool.max_num_seqs,
+            tensor_parallel_size=self._pool.tensor_parallel,
+            kv_cache_memory_bytes=int(self._pool.kv_cache_gib * 2**30),
+            # What sampler and learner need to agree (docs/design.md, section 7).
+            logprobs_mode="processed_logprobs",
+            generation_config="vllm",
+            seed=self._spec.seed,
+            limit_mm_per_prompt={"image": 0} if _is_multimodal(self._folder) else {},
+            worker_extension_cls="actors.engine_worker.WorkerExtension",
+            weight_transfer_config=WeightTransferConfig(backend=self._weight_backend()),
+            disable_log_stats=True,
+            **adapters,
+            **BACKENDS[self._spec.backend].engine_args,  # type: ignore[arg-type]
+        )
+
+    async def generate(
+        self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float, seed: int | None = None
+    ) -> Sampled:
+        """Sample n completions of one chat prompt.
+
+        Raises PromptTooLong when prompt and completion exceed the model's context.
+        """
+        prompt_ids = await self.tokenize(messages)
+        if len(prompt_ids) + max_tokens > self._spec.model.context:
+            raise PromptTooLong(
+                f"prompt of {len(prompt_ids)} and completion of {max_tokens} tokens exceed model.context "
+                f"{self._spec.model.context}"
+            )
+        return await self.sample(prompt_ids, n, max_tokens, temperature, seed)
+
+    async def tokenize(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        """The chat prompt's token ids, generation prompt included."""
+        chat = [{"role": m.role, "content": m.content} for m in messages]
+        encoded = self._llm.get_tokenizer().apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+        return tuple(encoded)
+
+    async def sample(
+        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float, seed: int | None = None
+    ) -> Sampled:
+        """Sample n completions of a tokenised prompt, with the log-prob and policy_version of every token."""
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        params = SamplingParams(
+            n=n,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            logprobs=0,
+            seed=seed,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        output = await self._run(prompt_ids, params)
+        completions = tuple(self._completion(one) for one in output.outputs)
+        return Sampled(prompt_ids=prompt_ids, completions=completions)
+
+    async def _run(self, prompt_ids: tuple[int, ...], params: Any) -> Any:
+        # The salt keeps a prompt's cached keys and values from being read under another version's weights.
+        prompt = {"prompt_token_ids": list(prompt_ids), "cache_salt": f"v{self._version}"}
+        final = None
+        async for output in self._llm.generate(prompt, params, uuid.uuid4().hex, lora_request=self._adapter):
+            final = output
+        assert final is not None and final.finished
+        return final
+
+    def _completion(self, output: CompletionOutput) -> Completion:
+        token_ids = tuple(output.token_ids)
+        assert output.logprobs is not None
+        logps = tuple(
+            position[token].logprob for position, token in zip(output.logprobs, token_ids, strict=True)
+        )
+        return Completion(
+            text=output.text,
+            token_ids=token_ids,
+            logps=logps,
+            versions=self._versions(output),
+            finish_reason=output.finish_reason or "length",
+            engine=self.engine_id,
+        )
+
+    def _versions(self, output: CompletionOutput) -> tuple[int, ...]:
+        if self._spec.weights.transport == "adapter":
+            name = output.lora_request.lora_name if output.lora_request else "v0"
+            return (int(name.removeprefix("v")),) * len(output.token_ids)
+        spans = output.weight_versions or []
+        versions = tuple(int(span.version) for span in spans for _ in range(span.end - span.start))
+        assert len(versions) == len(output.token_ids), (spans, len(output.token_ids))
+        return versions
+
+    async def pause(self) -> None:
+        """Freeze running sequences where they stand; new ones wait."""
+        self._paused_at = time.monotonic()
+        await self._llm.pause_generation(mode="keep", clear_cache=False)
+
+    async def init_weight_transfer_engine(self, request: Any) -> None:
+        """Trainer side, vLLM's client protocol: rendezvous (nccl) or wire parameters (ipc)."""
+        await self._llm.init_weight_transfer_engine(request)
+
+    async def start_weight_update(self) -> None:
+        """Trainer side: begin a reload."""
+        await self._llm.start_weight_update()
+
+    async def update_weights(self, request: Any) -> None:
+        """Trainer side: receive tensors. `request` is a WeightTransferUpdateRequest or its `update_info` dict."""
+        from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
+
+        if isinstance(request, dict):
+            request = WeightTransferUpdateRequest(update_info=request)
+        await self._llm.update_weights(request)
+
+    async def finish_weight_update(self) -> None:
+        """Trainer side: make the new tensors the ones that are served."""
+        await self._llm.finish_weight_update()
+
+    async def resume(self, version: int) -> None:
+        """Label the weights and let sequences go on; their further tokens carry `version`."""
+        await self._llm.update_weight_version(str(version))
+        self._version = version
+        received = await self._llm.collective_rpc("received_checksum")
+        assert len(set(received)) == 1, f"workers of {self.engine_id} received different weights: {received}"
+        self._checksum = received[0]
+        await self._llm.resume_generation()
+        self._pause_seconds = time.monotonic() - self._paused_at
+
+    async def load_adapter(self, version: int, folder: str, checksum: str) -> None:
+        """Adapter transport: new sequences use the adapter in `folder`; running ones keep theirs."""
+        from vllm.lora.request import LoRARequest
+
+        request = LoRARequest(lora_name=f"v{version}", lora_int_id=version + 1, lora_path=folder)
+        await self._llm.add_lora(request)
+        self._adapter, self._version, self._checksum, self._pause_seconds = request, version, checksum, 0.0
+
+    async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:
+        """What this engine holds: version, checksum of what arrived, and its log-probs of the canary tokens 1..T-1."""
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        params = SamplingParams(
+            max_tokens=1, temperature=1.0, prompt_logprobs=0, output_kind=RequestOutputKind.FINAL_ONLY
+        )
+        output = await self._run(canary_ids, params)
+        logps = tuple(
+            position[token].logprob
+            for position, token in zip(output.prompt_logprobs[1:], canary_ids[1:], strict=True)
+        )
+        return SyncReport(
+            engine=self.engine_id,
+            version=self._version,
+            checksum=self._checksum,
+            canary_logps=logps,
+            pause_seconds=self._pause_seconds,
+        )
+
+    async def check_health(self) -> str:
+        """The engine id; raises vLLM's EngineDeadError when the core process is gone."""
+        await self._llm.check_health()
+        return self.engine_id
+
+    async def process_ids(self) -> tuple[int, ...]:
+        """This actor's process and its children, so that tests and the supervisor can end them by id."""
+        import psutil
+
+        here = psutil.Process()
+        children = await asyncio.to_thread(here.children, True)
+        return (here.pid, *(child.pid for child in children))
+
+    async def shutdown(self) -> None:
+        """End vLLM's processes."""
+        self._llm.shutdown()
+
+
+def _is_multimodal(folder: Path) -> bool:
+    return '"vision_config"' in (folder / "config.json").read_text()

@@ -1,0 +1,99 @@
+"""The vLLM side of the weight channel. vLLM imports this module in every worker, as `worker_extension_cls`.
+
+Importing it registers the `shm` weight-transfer backend, the CPU twin of vLLM's own `nccl` and `ipc`.
+"""
+
+from __future__ import annotations
+
+import mmap
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from vllm.distributed.weight_transfer.base import (
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
+from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
+
+from common.weights import TensorEntry, checksum
+
+# The first AMX attention batch of four tokens died of SIGILL without it; a no-op where the processor has no AMX.
+torch.cpu._init_amx()
+
+
+class WorkerExtension:
+    """Methods that every worker answers through `collective_rpc`."""
+
+    def received_checksum(self) -> str:
+        """Checksum of the last complete update; "" before the first one."""
+        engine = self.weight_transfer_engine  # type: ignore[attr-defined]
+        return getattr(engine, "received", "")
+
+
+@dataclass
+class ShmInitInfo(WeightTransferInitInfo):
+    """Shared memory needs no rendezvous."""
+
+
+@dataclass
+class ShmUpdateInfo(WeightTransferUpdateInfo):
+    """A segment's path and its tensor entries, as plain lists (msgpack carries them to the worker)."""
+
+    path: str
+    tensors: list[dict[str, Any]]
+
+
+class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
+    """Loads a complete model from a shared-memory segment, checking every tensor before it is used."""
+
+    init_info_cls = ShmInitInfo
+    update_info_cls = ShmUpdateInfo
+    received = ""
+
+    def init_transfer_engine(self, init_info: ShmInitInfo) -> None:
+        return
+
+    def start_weight_update(self) -> None:
+        self.received = ""
+        initialize_layerwise_reload(self.model)
+
+    def finish_weight_update(self) -> None:
+        finalize_layerwise_reload(self.model, self.model_config)
+        repack_tied_heads(self.model)
+
+    def receive_weights(self, update_info: ShmUpdateInfo) -> None:
+        """Raises ValueError naming the tensor whose bytes are not those that were sent."""
+        entries = [TensorEntry(**{**t, "shape": tuple(t["shape"])}) for t in update_info.tensors]
+        with open(update_info.path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+            self.model.load_weights([(entry.name, _read(view, entry)) for entry in entries])
+        self.received = checksum(entries)
+
+    def shutdown(self) -> None:
+        return
+
+
+def _read(view: mmap.mmap, entry: TensorEntry) -> torch.Tensor:
+    data = bytearray(view[entry.offset : entry.offset + entry.nbytes])
+    if zlib.crc32(data) != entry.crc32:
+        raise ValueError(f"weight sync: tensor {entry.name} arrived damaged (crc32 differs from the manifest)")
+    return torch.frombuffer(data, dtype=getattr(torch, entry.dtype)).view(entry.shape)
+
+
+def repack_tied_heads(model: torch.nn.Module) -> None:
+    """Give a tied `lm_head` its packed CPU copy anew.
+
+    Each CPU layer computes with a packed copy of its weight, made after loading. A tied head receives no weights of its
+    own, so vLLM's layerwise reload never repacks it and it would go on with the old policy (docs/design.md, section 7).
+    """
+    for module in model.modules():
+        if isinstance(module, ParallelLMHead):
+            module.quant_method.process_weights_after_loading(module)
+
+
+if "shm" not in WeightTransferEngineFactory._registry:
+    WeightTransferEngineFactory.register_engine("shm", ShmWeightTransferEngine)

@@ -1,0 +1,114 @@
+"""The weight-sync channel's records and the shared-memory segment format. No torch: tensors travel as bytes.
+
+A segment is one file in /dev/shm with every tensor's bytes back to back, each at a 64-byte boundary. The manifest that
+describes it goes through the control plane, so a reader needs no header and can check what it got.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from common.records import Record
+
+ALIGNMENT = 64
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class TensorEntry(Record):
+    """One tensor in a segment: HF checkpoint name, torch dtype name ("bfloat16"), shape, byte range, crc32."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    nbytes: int
+    crc32: int
+
+
+class Manifest(Record):
+    """What a publisher sent for one policy_version; `checksum` is over every tensor's name and crc32."""
+
+    path: str
+    tensors: tuple[TensorEntry, ...]
+    checksum: str
+
+
+class Canary(Record):
+    """A fixed token sequence and the learner's log-probs of its tokens 1..T-1 under the policy just published."""
+
+    token_ids: tuple[int, ...]
+    logps: tuple[float, ...]
+
+    def gap(self, logps: Iterable[float]) -> float:
+        """Mean |difference| against an engine's log-probs of the same tokens, nats."""
+        theirs = tuple(logps)
+        assert len(theirs) == len(self.logps), (len(theirs), len(self.logps))
+        return sum(abs(a - b) for a, b in zip(self.logps, theirs, strict=True)) / len(theirs)
+
+
+class SyncReport(Record):
+    """What one engine holds after a sync, in its own words."""
+
+    engine: str
+    version: int
+    checksum: str
+    canary_logps: tuple[float, ...]
+    pause_seconds: float
+
+
+class SyncOutcome(Record):
+    """A whole sync: engines that proved the policy, and the reason of each that did not."""
+
+    version: int
+    seconds: float
+    pause_seconds: float
+    canary_gap: float
+    failures: dict[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+
+class WeightChannel(Protocol):
+    """Brings engines to a policy_version and proves that they hold it."""
+
+    async def publish(self, version: int) -> SyncOutcome:
+        """Bring every engine of every pool to `version`."""
+
+
+def checksum(tensors: Iterable[TensorEntry]) -> str:
+    """One checksum over the names and crc32s of `tensors`, in order; eight hex digits."""
+    total = 0
+    for entry in tensors:
+        total = zlib.crc32(f"{entry.name}:{entry.crc32};".encode(), total)
+    return f"{total:08x}"
+
+
+class SegmentWriter:
+    """Writes one segment, tensor by tensor; the file appears under its name only when complete."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._partial = path.with_suffix(".partial")
+        self._file = self._partial.open("wb")
+        self._entries: list[TensorEntry] = []
+
+    def add(self, name: str, dtype: str, shape: tuple[int, ...], data: memoryview) -> None:
+        offset = -(-self._file.tell() // ALIGNMENT) * ALIGNMENT
+        self._file.seek(offset)
+        self._file.write(data)
+        self._entries.append(
+            TensorEntry(
+                name=name, dtype=dtype, shape=shape, offset=offset, nbytes=data.nbytes, crc32=zlib.crc32(data)
+            )
+        )
+
+    def close(self) -> Manifest:
+        self._file.close()
+        os.replace(self._partial, self._path)
+        return Manifest(path=str(self._path), tensors=tuple(self._entries), checksum=checksum(self._entries))
