@@ -1,0 +1,207 @@
+"""The verdict game: the Scribe makes labelled notes out of real ones, the Doctor reads one blind and judges it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+
+import msgspec
+
+from common.config import DataSpec
+from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
+from envs.env import Complete, Done, Slot, Turn
+from envs.verdict import edits, gate, grammar, medec, prompts, reward
+from envs.verdict.edits import Edit
+from envs.verdict.phrases import mine
+from envs.verdict.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes
+
+ENV_ID = "verdict"
+
+
+class _Reworded(Record):
+    """What became of one sentence: its edit if any, the reasons on the way, and the policy_version that wrote it."""
+
+    edit: Edit | None
+    reasons: tuple[str, ...]
+    policy_version: int | None = None
+
+
+def make(data: DataSpec, seed: int) -> VerdictEnvironment:
+    """The environment on `data`. Raises ValueError, one line, when the notes cannot be read or give no plan."""
+    return VerdictEnvironment(data, seed)
+
+
+class VerdictEnvironment:
+    """One-turn game over MEDEC notes; see `envs.env.Environment`. Injections are mined from the training split only."""
+
+    env_id = ENV_ID
+
+    def __init__(self, data: DataSpec, seed: int) -> None:
+        self._data, self._seed = data, seed
+        short = [n for n in medec.load_notes(data.path) if len(n.text.split()) <= data.max_words]
+        self._vignettes = vignettes(short)
+        train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
+        if not train:
+            raise ValueError(
+                f"data: no training vignette in {data.path} with heldout {data.heldout} and max_words "
+                f"{data.max_words}; give more notes, lower heldout or raise max_words"
+            )
+        self._book = mine(note for vignette in train for note in vignette.errors)
+        self._plan = Plan(train, self._book, data.quadrants, f"{seed}:train")
+        heldout = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
+        self._heldout = Plan(heldout, self._book, data.quadrants, f"{seed}:heldout") if heldout else None
+
+    def plan(self, index: int) -> Slot:
+        """The index-th slot over the training vignettes; 2k and 2k+1 are twins."""
+        return self._plan.slot(index)
+
+    def heldout_plan(self, index: int) -> Slot:
+        """The same over the held-out vignettes. Raises ValueError when there are none."""
+        return self._heldout_of().slot(index)
+
+    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+        """The labelled note of `slot`. A rewording that fails falls back to a rule."""
+        pair = (self._plan if self._split(slot.source) == "train" else self._heldout_of()).pair_rng(slot.index)
+        drawn = draft(self._vignettes[slot.source], slot.quadrant, self._book, pair)
+        if drawn is None:
+            return Rejection(source=slot.source, reason="no_edit", detail="no rule and no mined phrase fits the note")
+        reworded = await self._reword(drawn, slot, rng, complete)
+        sentences, log = drawn.sentences, list(drawn.edits)
+        for edit in (outcome.edit for outcome in reworded if outcome.edit):
+            sentences = edits.apply(sentences, edit)
+            log.append(edit)
+        sentences, noise = edits.noise(sentences, drawn.free, rng)
+        done = msgspec.structs.replace(drawn, sentences=sentences, edits=(*log, *noise))
+        assert all(done.sentences[i] == s for i, s in enumerate(drawn.sentences) if i not in drawn.free)
+        return self._labelled(slot, done, reworded)
+
+    def open(self, task: Task) -> Turn:
+        """The Doctor's prompt."""
+        return Turn(messages=prompts.doctor_messages(task.context["sentences"]))
+
+    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
+        """One action ends the game."""
+        return Done(truncated=False) if actions else self.open(task)
+
+    def score(self, episode: Episode, label: Label) -> Reward:
+        """The reward table's value. Raises ValueError when episode and label are of different tasks."""
+        if episode.task_id != label.task_id:
+            raise ValueError(f"episode of task {episode.task_id} cannot be scored with the label of {label.task_id}")
+        return reward.score(episode, truth_of(label))
+
+    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
+        """A right reply with a short thought; the correction is the true one."""
+        truth, sentences = truth_of(labelled.label), labelled.task.context["sentences"]
+        if truth.sentence is None:
+            at = rng.randrange(len(sentences))
+            thought = rng.choice(_CLEAN_THOUGHTS).format(at=at, words=_opening(sentences[at]))
+            return grammar.render(grammar.Verdict(error=False, thinking=thought))
+        words = _opening(sentences[truth.sentence])
+        thought = rng.choice(_ERROR_THOUGHTS).format(at=truth.sentence, words=words)
+        return grammar.render(
+            grammar.Verdict(
+                error=True,
+                thinking=thought,
+                error_type=truth.error_type,
+                sentence=truth.sentence,
+                correction=truth.corrected_text,
+            )
+        )
+
+    def _split(self, vignette: str) -> str:
+        return medec.split_of(vignette, self._data.heldout)
+
+    def _heldout_of(self) -> Plan:
+        if self._heldout is None:
+            raise ValueError(f"data.heldout {self._data.heldout} holds no vignette back; raise it or give more notes")
+        return self._heldout
+
+    async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
+        if slot.quadrant not in AUGMENTED:
+            return []
+        # a fresh generator: the twins' choice must not depend on how many draws their drafts took
+        chosen = rewordable(drawn, self._data.reworded_sentences, random.Random(f"{self._seed}:{slot.index // 2}"))
+        tasks = [self._reword_one(drawn.sentences[i], i, random.Random(rng.random()), complete) for i in chosen]
+        return list(await asyncio.gather(*tasks))
+
+    async def _reword_one(self, sentence: str, number: int, rng: random.Random, complete: Complete) -> _Reworded:
+        reasons = list[str]()
+        for _ in range(self._data.proposer_tries):
+            written = await complete(prompts.scribe_reword_messages(sentence), rewording_tokens(sentence))
+            text = written.text.strip()
+            reason = "truncated" if written.truncated else gate.check(sentence, text)
+            if reason is None:
+                edit = Edit(operator="reword:model", sentence=number, start=0, old=sentence, new=text)
+                return _Reworded(edit=edit, reasons=tuple(reasons), policy_version=written.policy_version)
+            reasons.append(f"reword:gate:{reason}")
+        return _Reworded(edit=edits.cosmetic(sentence, number, rng), reasons=tuple(reasons))
+
+    def _labelled(self, slot: Slot, done: Draft, reworded: Sequence[_Reworded]) -> LabelledTask:
+        content = json.dumps([self._seed, slot.seed, done.sentences])
+        task_id = hashlib.sha256(content.encode()).hexdigest()[:16]
+        versions = [outcome.policy_version for outcome in reworded if outcome.policy_version is not None]
+        kept = [r for outcome in reworded for r in (*outcome.reasons, *(() if outcome.edit else ("reword:unchanged",)))]
+        provenance = Provenance(
+            source=done.source,
+            vignette=slot.source,
+            quadrant=slot.quadrant,
+            operators=(*(edit.operator for edit in done.edits), *kept),
+            model_written=bool(versions),
+            policy_version=min(versions, default=0),
+        )
+        task = Task(
+            env=ENV_ID,
+            task_id=task_id,
+            split=self._split(slot.source),
+            context={"sentences": list(done.sentences)},
+            limits=Limits(),
+            provenance=provenance,
+        )
+        return LabelledTask(task=task, label=Label(task_id=task_id, truth=_truth(done)))
+
+
+def truth_of(label: Label) -> reward.Truth:
+    """The label as the reward reads it."""
+    return msgspec.convert({k: v for k, v in label.truth.items() if k != "edits"}, reward.Truth)
+
+
+def edits_of(label: Label) -> tuple[Edit, ...]:
+    """The log of every edit of the note; `edits.invert` undoes them down to the source note."""
+    return msgspec.convert(label.truth["edits"], tuple[Edit, ...])
+
+
+def rewording_tokens(sentence: str) -> int:
+    """Most tokens of a rewording: the longest that the gate lets pass, at three characters a token."""
+    return 8 + int(len(sentence) * gate.LENGTH_RATIO[1] / 3)
+
+
+def _truth(done: Draft) -> dict[str, object]:
+    truth = reward.Truth(
+        sentence_count=len(done.sentences),
+        error_type=done.error_type,
+        sentence=done.sentence,
+        error_text=done.error_text,
+        corrected_text=done.corrected_text,
+    )
+    return {**msgspec.structs.asdict(truth), "edits": msgspec.to_builtins(done.edits)}
+
+
+def _opening(sentence: str) -> str:
+    return " ".join(sentence.replace("<", "").replace(">", "").split()[:5]).rstrip(".,;:")
+
+
+_ERROR_THOUGHTS = (
+    'Sentence {at} ("{words}") does not fit the findings in the rest of the note.',
+    "The history and the findings point elsewhere, so sentence {at}, which begins {words}, must be wrong.",
+    "Reading each line against the others, sentence {at} stands out: {words} is not supported by the note.",
+    'I checked the findings, the diagnosis and the plan; what does not follow is sentence {at}, "{words}".',
+)
+_CLEAN_THOUGHTS = (
+    'The findings, the diagnosis and the plan agree; even sentence {at} ("{words}") fits the rest.',
+    "Reading each line against the others, nothing stands out; sentence {at}, which begins {words}, is supported.",
+    "I looked for a claim that does not follow and found none; sentence {at} fits the history.",
+    "The history, examination and decisions are consistent, so there is no clinical error in this note.",
+)
