@@ -1,0 +1,117 @@
+"""Does the wording of a task give its label away? Small classifiers that know no medicine, tested on unseen vignettes.
+
+A probe scores every task by features of its text; the leak is the area under the ROC curve (AUC) of that score: 0.5
+tells nothing, 1.0 tells all. Naive Bayes in its Bernoulli log-odds form, on features that are present.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
+
+FOLDS = 5
+CHARACTERS = 4  # of a character n-gram
+Features = Callable[[str], set[str]]
+
+
+def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
+    """The chance that a positive scores above a negative, ties counting half (Mann-Whitney U over its maximum).
+
+    0.5 when there are no positives or no negatives.
+    """
+    wins = below = 0.0
+    for _, tied in groupby(sorted(zip(scores, positive, strict=True)), key=itemgetter(0)):
+        flags = [is_positive for _, is_positive in tied]
+        negatives = len(flags) - sum(flags)
+        wins += sum(flags) * (below + negatives / 2)
+        below += negatives
+    pairs = sum(positive) * (len(positive) - sum(positive))
+    return wins / pairs if pairs else 0.5
+
+
+def leaks(texts: Sequence[str], positive: Sequence[bool], vignettes: Sequence[str]) -> dict[str, float]:
+    """The AUC of each probe: `words`, `characters` (both on held-out vignettes) and `shape` (lengths, no training)."""
+    start = _shared_start(min(texts), max(texts))  # the instruction is the same for all
+    bodies = [text[start:] for text in texts]
+    return {
+        "words": _held_out(bodies, positive, vignettes, _words),
+        "characters": _held_out(bodies, positive, vignettes, _characters),
+        "shape": max(_two_sided(list(map(measure, bodies)), positive) for measure in _SHAPES),
+    }
+
+
+def _shared_start(first: str, last: str) -> int:
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+|[^\w\s]", text.lower()))
+
+
+def _characters(text: str) -> set[str]:
+    return {text[i : i + CHARACTERS] for i in range(len(text) - CHARACTERS + 1)}
+
+
+_SHAPES: tuple[Callable[[str], float], ...] = (
+    len,
+    lambda text: len(text.split()),
+    lambda text: text.count("\n"),
+    lambda text: sum(map(str.isupper, text)),
+    lambda text: sum(map(str.isdigit, text)),
+    lambda text: sum(not char.isascii() for char in text),
+)
+
+
+def _two_sided(scores: Sequence[float], positive: Sequence[bool]) -> float:
+    area = auc(scores, positive)
+    return max(area, 1 - area)
+
+
+def _held_out(texts: Sequence[str], positive: Sequence[bool], vignettes: Sequence[str], features: Features) -> float:
+    """Mean AUC over folds of vignettes; not pooled, for their different shares of positives would hide a leak."""
+    rows = [features(text) for text in texts]
+    folds = [zlib.crc32(vignette.encode()) % FOLDS for vignette in vignettes]
+    areas = []
+    for fold in sorted(set(folds)):
+        inside = [i for i, f in enumerate(folds) if f == fold]
+        outside = [i for i, f in enumerate(folds) if f != fold]
+        known = _known([rows[i] for i in outside], [vignettes[i] for i in outside])
+        named = {i: _with_rarity(rows[i], known) for i in range(len(rows))}
+        weights = _log_odds([named[i] for i in outside], [positive[i] for i in outside])
+        if len({positive[i] for i in inside}) == 2:
+            scores = [sum(weights.get(name, 0.0) for name in named[i]) for i in inside]
+            areas.append(auc(scores, [positive[i] for i in inside]))
+    return sum(areas) / len(areas) if areas else 0.5
+
+
+def _known(rows: Sequence[set[str]], vignettes: Sequence[str]) -> set[str]:
+    """Features of at least two vignettes; the others say nothing about a third, but how many there are may (typos)."""
+    holder: dict[str, str] = {}
+    known: set[str] = set()
+    for row, vignette in zip(rows, vignettes, strict=True):
+        known.update(name for name in row if holder.setdefault(name, vignette) != vignette)
+    return known
+
+
+def _with_rarity(row: set[str], known: set[str]) -> set[str]:
+    share = 1 - len(row & known) / max(1, len(row))
+    return (row & known) | {f"\0rare {round(20 * share)}"}
+
+
+def _log_odds(rows: Sequence[set[str]], positive: Sequence[bool]) -> dict[str, float]:
+    """log P(feature | positive) / P(feature | negative), each with one count added."""
+    counts: dict[bool, Counter[str]] = defaultdict(Counter)
+    sizes = Counter(positive)
+    for row, is_positive in zip(rows, positive, strict=True):
+        counts[is_positive].update(row)
+    return {
+        name: math.log((counts[True][name] + 1) / (sizes[True] + 2))
+        - math.log((counts[False][name] + 1) / (sizes[False] + 2))
+        for name in counts[True] | counts[False]
+    }
