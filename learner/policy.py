@@ -1,6 +1,7 @@
 """The policy's weights: load, LoRA, log-probs of completion tokens, and the tensors that engines receive.
 
-Shapes: S packed positions, N completion tokens, T tokens of one sequence, D hidden size, V vocabulary.
+Shapes: S packed positions, N completion tokens, K tokens of one chunk, T tokens of one sequence, D hidden size,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from common.config import LearnerSpec
 from learner.batch import PackedGroup, attention_mask
@@ -52,38 +53,176 @@ class LogpModel(nn.Module):
         return completion_logps(self.model, packed, temperature, chunk)
 
 
+def whole(_parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
+    """The gather of parameters that nobody partitioned."""
+    return nullcontext()
+
+
 def load_policy(
     folder: Path, learner: LearnerSpec, device: str, seed: int, dtype: torch.dtype = torch.bfloat16
 ) -> Policy:
     """Load a Hugging Face folder for training; `seed` draws the LoRA matrices.
 
-    Every weight has `dtype`, LoRA's too: DeepSpeed keeps float32 masters of what it trains. Raises ValueError when the
-    folder holds no model.
+    Every weight has `dtype`, LoRA's too: DeepSpeed keeps float32 masters of what it trains. The model is in training
+    mode (gradient checkpointing asks for it) and must be free of dropout, or log-probs would not repeat. Raises
+    ValueError when the folder holds no model that transformers can load for causal language modelling.
     """
-    raise NotImplementedError
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+    except OSError as error:
+        raise ValueError(f"model folder {folder}: {str(error).splitlines()[0]}") from error
+    model = model.to(device)
+    model.config.use_cache = False
+    frozen = None
+    if learner.lora_rank == 0:
+        frozen = copy.deepcopy(model).eval().requires_grad_(False)
+        _freeze_outside_decoder(model)
+    module = _with_lora(model, learner, seed) if learner.lora_rank else model
+    if learner.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return Policy(module=module.train(), frozen=frozen)
+
+
+def base_model(module: nn.Module) -> Any:
+    """The Hugging Face model inside a PeftModel, or the module itself."""
+    return module.get_base_model() if isinstance(module, PeftModel) else module
 
 
 def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float, chunk: int) -> Tensor:
-    """Log-probs of the group's completion tokens, float32 [N], under logits / temperature."""
-    raise NotImplementedError
+    """Log-probs of the group's completion tokens, float32 [N], under softmax(logits / temperature).
+
+    One pass of the decoder over the packed row; then the head, `chunk` tokens at a time and recomputed in the backward
+    pass, so that no more than [chunk, V] logits ever exist.
+    """
+    model = base_model(module)
+    decoder = model.get_decoder()
+    mask = attention_mask(packed, model.config, next(decoder.parameters()).dtype)
+    hidden_SD = decoder(
+        input_ids=packed.ids_S[None], position_ids=packed.positions_S[None], attention_mask=mask, use_cache=False
+    ).last_hidden_state[0]
+    return _head_logps(model, hidden_SD[packed.source_N], packed.target_N, temperature, chunk)
 
 
 def sequence_logps(module: nn.Module, ids: Sequence[int]) -> list[float]:
-    """Log-probs of `ids[1:]`, each given the tokens before it, at temperature 1. No gradient."""
-    raise NotImplementedError
+    """Log-probs of `ids[1:]`, each given the tokens before it, at temperature 1; no gradient. For the canary."""
+    model = base_model(module)
+    ids_T = torch.tensor(ids, device=next(model.parameters()).device)
+    with torch.no_grad():
+        hidden_TD = model.get_decoder()(input_ids=ids_T[None], use_cache=False).last_hidden_state[0]
+        logp_T: list[float] = _head_logps(model, hidden_TD[:-1], ids_T[1:], 1.0, max(len(ids), 1)).tolist()
+    return logp_T
 
 
 @contextmanager
 def reference(policy: Policy) -> Iterator[nn.Module]:
-    """The reference model: the policy's module with its adapters off (LoRA), or the frozen copy."""
-    raise NotImplementedError
+    """The reference model: the policy's own module with its adapters off (LoRA), or the frozen copy."""
+    if policy.frozen is not None:
+        yield policy.frozen
+        return
+    assert isinstance(policy.module, PeftModel)
+    with policy.module.disable_adapter():
+        yield policy.module
 
 
-def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = lambda _: nullcontext()) -> Iterator[tuple[str, Tensor]]:
-    """(Hugging Face checkpoint name, tensor), LoRA merged in float32 and cast to `dtype`."""
-    raise NotImplementedError
+def publish_names(config: Any) -> tuple[str, ...]:
+    """Extra names under which the input embedding is sent: the output head's, when the two are tied.
+
+    vLLM's CPU layers keep a packed copy of their weights, and a reload that brings no `lm_head.weight` leaves the
+    head's copy at the old version. The loader of vLLM 0.32 takes or skips the extra tensor for every architecture.
+    """
+    return ("lm_head.weight",) if config.tie_word_embeddings else ()
 
 
-def adapter_weights(policy: Policy, gather: Gather = lambda _: nullcontext()) -> dict[str, Tensor]:
-    """The LoRA tensors under the names of a peft checkpoint."""
-    raise NotImplementedError
+def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -> Iterator[tuple[str, Tensor]]:
+    """(checkpoint name, tensor of `dtype`) of the language model, for vLLM's `load_weights` or `save_pretrained`.
+
+    LoRA is added in float32 and rounded once; the live module stays as it is. A frozen vision tower is left out. A
+    tensor may share the live weight's memory, and under ZeRO-3 (`gather`) is whole on every rank only until the next
+    one is asked for: copy it at once, and iterate on all ranks.
+    """
+    model = base_model(policy.module)
+    prefix = _name_of(model, model.get_decoder())
+    embedding = model.get_input_embeddings().weight
+    for module_name, module in model.named_modules():
+        if not module_name.startswith((prefix, "lm_head")) or _inside_lora(module_name):
+            continue
+        if isinstance(module, LoraLayer):
+            yield from _merged(module_name, module, dtype, gather)
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter is embedding and module_name == "lm_head":
+                continue  # tied: sent below, by `publish_names`
+            with gather([parameter]):
+                yield f"{module_name}.{name}", parameter.detach().to(dtype)
+    for name in publish_names(model.config):
+        with gather([embedding]):
+            yield name, embedding.detach().to(dtype)
+
+
+def adapter_weights(policy: Policy, gather: Gather = whole) -> dict[str, Tensor]:
+    """Copies of the LoRA tensors under the names of a peft checkpoint, which vLLM's LoRA loader reads."""
+    assert isinstance(policy.module, PeftModel)
+    lora = [parameter for name, parameter in policy.module.named_parameters() if "lora_" in name]
+    with gather(lora):
+        state = get_peft_model_state_dict(policy.module, save_embedding_layers=False)
+        return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def _with_lora(model: Any, learner: LearnerSpec, seed: int) -> PeftModel:
+    """LoRA on every linear layer of the decoder: not on the head, not on a vision tower."""
+    decoder = model.get_decoder()
+    linear = sorted({name.rsplit(".", 1)[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)})
+    config = LoraConfig(
+        r=learner.lora_rank,
+        lora_alpha=learner.lora_alpha,
+        lora_dropout=0.0,
+        target_modules=rf"{re.escape(_name_of(model, decoder))}\..*\.({'|'.join(linear)})",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return get_peft_model(model, config, autocast_adapter_dtype=False)
+
+
+def _freeze_outside_decoder(model: Any) -> None:
+    """Full training of a multimodal model leaves its vision tower and projector alone: no episode shows images."""
+    model.requires_grad_(False)
+    model.get_decoder().requires_grad_(True)
+    model.get_output_embeddings().requires_grad_(True)
+
+
+def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, chunk: int) -> Tensor:
+    head = model.get_output_embeddings()
+    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+
+    def logps(hidden_KD: Tensor, target_K: Tensor) -> Tensor:
+        logits_KV = head(hidden_KD).float()
+        if softcap is not None:
+            logits_KV = torch.tanh(logits_KV / softcap) * softcap
+        logits_KV = logits_KV / temperature
+        picked_K: Tensor = logits_KV.gather(-1, target_K[:, None])[:, 0]
+        return picked_K - logits_KV.logsumexp(-1)
+
+    parts = zip(torch.split(hidden_ND, chunk), torch.split(target_N, chunk), strict=True)
+    return torch.cat([checkpoint(logps, hidden, target, use_reentrant=False) for hidden, target in parts])
+
+
+def _merged(name: str, layer: Any, dtype: torch.dtype, gather: Gather) -> Iterator[tuple[str, Tensor]]:
+    base = layer.get_base_layer()
+    (adapter,) = layer.active_adapters
+    up, down = layer.lora_B[adapter].weight, layer.lora_A[adapter].weight
+    with gather([base.weight, up, down]), torch.no_grad():
+        delta = (up.float() @ down.float()) * layer.scaling[adapter]
+        yield f"{name}.weight", (base.weight.float() + delta).to(dtype)
+    if base.bias is not None:
+        with gather([base.bias]):
+            yield f"{name}.bias", base.bias.detach().to(dtype)
+
+
+def _inside_lora(module_name: str) -> bool:
+    return ".base_layer" in module_name or ".lora_" in module_name
+
+
+def _name_of(model: nn.Module, wanted: nn.Module) -> str:
+    names: Iterator[str] = (name for name, module in model.named_modules() if module is wanted)
+    return next(names)

@@ -136,8 +136,8 @@ def weight_sums(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[float, 
 def weight_statistics(sums: Tensor) -> dict[str, float]:
     """Importance-weight statistics, keyed as `common.metrics.WEIGHT_STATISTICS`, from summed `weight_sums`.
 
-    `effective_sample_size` is (sum w)^2 / (N sum w^2) of the weights before truncation, 1 when engine and learner agree;
-    `mismatch_kl` is the k3 estimate of KL(engine || learner), nats a token.
+    `effective_sample_size` is (sum w)^2 / (N sum w^2) of the weights before truncation: 1 when engine and learner
+    agree. `mismatch_kl` is the k3 estimate of KL(engine || learner), nats a token.
     """
     count, weight, square, kl, clamped, difference = sums.tolist()
     assert count > 0

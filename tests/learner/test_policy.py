@@ -1,0 +1,293 @@
+"""Packed log-probs and gradients against separate rows; published weights against peft's own merge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3TextConfig,
+    LlamaConfig,
+    PreTrainedConfig,
+    SiglipVisionConfig,
+)
+
+from common.config import LearnerSpec
+from common.records import (
+    Completion,
+    Group,
+    Label,
+    LabelledTask,
+    Limits,
+    Provenance,
+    Reward,
+    Rollout,
+    Task,
+)
+from learner.batch import PackedGroup, pack
+from learner.policy import (
+    LogpModel,
+    Policy,
+    adapter_weights,
+    base_model,
+    completion_logps,
+    load_policy,
+    merged_weights,
+    publish_names,
+    reference,
+    sequence_logps,
+)
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 61,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.6,  # large, so that a wrong mask shows in the log-probs
+}
+
+
+def llama(tied: bool = True) -> PreTrainedConfig:
+    return LlamaConfig(**SIZES, tie_word_embeddings=tied)
+
+
+def gemma(softcap: float | None = None) -> PreTrainedConfig:
+    """The window (4) is smaller than the prompt (9)."""
+    return Gemma3TextConfig(
+        **SIZES,
+        sliding_window=4,
+        layer_types=["sliding_attention", "full_attention"],
+        final_logit_softcapping=softcap,
+        query_pre_attn_scalar=8,
+    )
+
+
+def medgemma() -> PreTrainedConfig:
+    vision = SiglipVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    return Gemma3Config(text_config=gemma(), vision_config=vision, mm_tokens_per_image=4, image_token_index=60)
+
+
+FAMILIES = {"llama": llama(), "gemma": gemma(), "medgemma": medgemma()}
+PROMPT = [7, 3, 9, 11, 2, 5, 8, 13, 21]
+COMPLETIONS = [[4, 6, 8, 1, 30, 31, 12], [22], [15, 16, 17, 18]]
+
+
+def spec(rank: int = 4, checkpointing: bool = True) -> LearnerSpec:
+    return LearnerSpec(lora_rank=rank, lora_alpha=8, gradient_checkpointing=checkpointing)
+
+
+def saved(config: PreTrainedConfig, folder: Path) -> Path:
+    torch.manual_seed(0)
+    model = (
+        Gemma3ForConditionalGeneration(config)
+        if isinstance(config, Gemma3Config)
+        else AutoModelForCausalLM.from_config(config)
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+def load(config: PreTrainedConfig, folder: Path, learner: LearnerSpec | None = None) -> Policy:
+    """In float32, with LoRA's zero half drawn at random so that the adapter matters."""
+    policy = load_policy(saved(config, folder), learner or spec(), "cpu", seed=1, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(2)
+    for name, parameter in policy.module.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter, std=0.3, generator=generator)
+    return policy
+
+
+def packed_group(prompt: list[int] = PROMPT, completions: list[list[int]] = COMPLETIONS) -> PackedGroup:
+    task = Task(
+        env="fake",
+        task_id="t",
+        split="train",
+        context={},
+        limits=Limits(),
+        provenance=Provenance(source="s", vignette="v", quadrant="q"),
+    )
+    rollouts = tuple(
+        Rollout(
+            completion=Completion(
+                text="",
+                token_ids=tuple(ids),
+                logps=(-1.0,) * len(ids),
+                versions=(0,) * len(ids),
+                finish_reason="stop",
+                engine="e",
+            ),
+            reward=Reward(components={}, total=0.0, reason=""),
+        )
+        for ids in completions
+    )
+    labelled = LabelledTask(task=task, label=Label(task_id="t", truth={}))
+    return pack(Group(labelled=labelled, prompt_ids=tuple(prompt), rollouts=rollouts, doctor="d"))
+
+
+def separate_logps(module: nn.Module, temperature: float) -> Tensor:
+    """The plain way: one ordinary forward a completion, with all logits and the model's own masks."""
+    parts = []
+    for ids in COMPLETIONS:
+        logits_TV = module(input_ids=torch.tensor([PROMPT + ids])).logits[0, len(PROMPT) - 1 : -1].float()
+        parts.append((logits_TV / temperature).log_softmax(-1)[range(len(ids)), ids])
+    return torch.cat(parts)
+
+
+def gradients(module: nn.Module, logp_N: Tensor) -> dict[str, Tensor]:
+    module.zero_grad()
+    weight_N = torch.linspace(-1, 1, logp_N.numel())
+    (logp_N * weight_N).sum().backward()  # type: ignore[no-untyped-call]
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("rank", [4, 0], ids=["lora", "full"])
+def test_packed_rows_give_the_log_probs_and_gradients_of_separate_rows(family: str, rank: int, tmp_path: Path) -> None:
+    policy = load(FAMILIES[family], tmp_path, spec(rank))
+    expected = separate_logps(policy.module, temperature=0.7)
+    got = completion_logps(policy.module, packed_group(), temperature=0.7, chunk=5)
+    torch.testing.assert_close(got, expected, atol=2e-5, rtol=1e-5)
+    wanted, found = gradients(policy.module, expected), gradients(policy.module, got)
+    assert wanted.keys() == found.keys() and wanted
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(found[name], gradient, atol=5e-5, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_the_chunk_and_checkpointing_change_nothing(tmp_path: Path) -> None:
+    policy = load(llama(), tmp_path, spec(checkpointing=False))
+    expected = completion_logps(policy.module, packed_group(), 1.0, chunk=1000)
+    checkpointed = load(llama(), tmp_path, spec(checkpointing=True))
+    got = LogpModel(checkpointed.module)(packed_group(), 1.0, chunk=1)
+    torch.testing.assert_close(got, expected)
+    wanted, found = gradients(policy.module, expected), gradients(checkpointed.module, got)
+    for name in wanted:
+        torch.testing.assert_close(found[name], wanted[name])
+
+
+def test_a_completion_is_blind_to_its_siblings(tmp_path: Path) -> None:
+    policy = load(gemma(), tmp_path)
+    one = completion_logps(policy.module, packed_group(completions=[COMPLETIONS[0], [1, 2]]), 1.0, 8)
+    other = completion_logps(policy.module, packed_group(completions=[COMPLETIONS[0], [50, 51, 52]]), 1.0, 8)
+    torch.testing.assert_close(one[:7], other[:7])
+
+
+def test_a_capped_head_is_capped_before_the_temperature(tmp_path: Path) -> None:
+    policy = load(gemma(softcap=2.0), tmp_path)
+    got = completion_logps(policy.module, packed_group(), 0.5, 8)
+    torch.testing.assert_close(got, separate_logps(policy.module, 0.5), atol=2e-5, rtol=1e-5)
+
+
+def test_sequence_log_probs_equal_the_models_own(tmp_path: Path) -> None:
+    policy = load(gemma(), tmp_path)
+    ids = PROMPT + COMPLETIONS[0]
+    logits_TV = policy.module(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+    expected = logits_TV.log_softmax(-1)[range(len(ids) - 1), ids[1:]]
+    torch.testing.assert_close(torch.tensor(sequence_logps(policy.module, ids)), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [4, 0], ids=["lora", "full"])
+def test_the_reference_stays_while_the_policy_moves(rank: int, tmp_path: Path) -> None:
+    policy = load(llama(), tmp_path, spec(rank))
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    trained = {name for name, p in policy.module.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        for parameter in policy.module.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05)
+        with reference(policy) as module:
+            got = completion_logps(module, packed_group(), 1.0, 8)
+        moved = completion_logps(policy.module, packed_group(), 1.0, 8)
+        torch.testing.assert_close(got, separate_logps(plain, 1.0), atol=2e-5, rtol=1e-5)
+    assert not torch.allclose(moved, got, atol=1e-3)
+    assert {name for name, p in policy.module.named_parameters() if p.requires_grad} == trained
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_merged_weights_load_into_a_plain_model_of_the_same_log_probs(family: str, tmp_path: Path) -> None:
+    policy = load(FAMILIES[family], tmp_path)
+    before = completion_logps(policy.module, packed_group(), 1.0, 8)
+    weights = {name: tensor.clone() for name, tensor in merged_weights(policy, torch.float32)}
+    plain = type(base_model(policy.module)).from_pretrained(tmp_path, dtype=torch.float32)
+    missing, unexpected = plain.load_state_dict(weights, strict=False)
+    assert not unexpected
+    assert all("vision_tower" in name or "projector" in name for name in missing)
+    torch.testing.assert_close(completion_logps(plain, packed_group(), 1.0, 8), before, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(completion_logps(policy.module, packed_group(), 1.0, 8), before)
+
+
+def test_merging_rounds_once(tmp_path: Path) -> None:
+    policy = load(llama(), tmp_path)
+    exact = dict(merged_weights(policy, torch.float32))
+    for name, tensor in merged_weights(policy, torch.bfloat16):
+        assert tensor.dtype == torch.bfloat16
+        torch.testing.assert_close(tensor, exact[name].to(torch.bfloat16), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("rank", [4, 0], ids=["lora", "full"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_head_is_sent_once_tied_or_not(tied: bool, rank: int, tmp_path: Path) -> None:
+    policy = load(llama(tied), tmp_path, spec(rank))
+    names = [name for name, _ in merged_weights(policy, torch.float32)]
+    assert len(names) == len(set(names))
+    assert set(names) == set(AutoModelForCausalLM.from_pretrained(tmp_path).state_dict())
+    assert publish_names(policy.config) == (("lm_head.weight",) if tied else ())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_lora_covers_the_decoders_linear_layers_and_nothing_else(family: str, tmp_path: Path) -> None:
+    policy = load(FAMILIES[family], tmp_path)
+    names = adapter_weights(policy)
+    prefix = "base_model.model.model." + ("language_model." if family == "medgemma" else "")
+    assert len(names) == 2 * 7 * 2  # A and B, seven linear layers, two decoder layers
+    assert all(
+        name.startswith(f"{prefix}layers.") and name.endswith((".lora_A.weight", ".lora_B.weight")) for name in names
+    )
+
+
+def test_the_seed_draws_the_adapter(tmp_path: Path) -> None:
+    folder = saved(llama(), tmp_path)
+    one, same, other = (adapter_weights(load_policy(folder, spec(), "cpu", seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_fresh_adapter_is_the_base_model(tmp_path: Path) -> None:
+    policy = load_policy(saved(llama(), tmp_path), spec(), "cpu", 0)
+    with torch.no_grad(), reference(policy) as module:
+        base = completion_logps(module, packed_group(), 1.0, 8)
+    torch.testing.assert_close(completion_logps(policy.module, packed_group(), 1.0, 8).detach(), base)
+
+
+def test_partitioned_parameters_are_gathered_for_every_tensor(tmp_path: Path) -> None:
+    policy = load(llama(), tmp_path)
+    gathered: set[int] = set()
+
+    class Recorder:
+        def __init__(self, parameters: list[nn.Parameter]) -> None:
+            gathered.update(id(parameter) for parameter in parameters)
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    for _ in merged_weights(policy, torch.float32, Recorder):
+        pass
+    assert gathered == {id(parameter) for parameter in policy.module.parameters()}
+
+
+def test_a_folder_without_a_model_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"model folder .*empty") as caught:
+        load_policy(tmp_path / "empty", spec(), "cpu", 0)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,210 @@
+"""REINFORCE++ against numbers worked out by hand and against a slow float64 reference in plain loops."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from common.metrics import WEIGHT_STATISTICS
+from learner.reinforce_pp import (
+    advantages,
+    group_baseline,
+    importance_weights,
+    kl_estimate,
+    normalise,
+    policy_loss,
+    returns_to_go,
+    token_rewards,
+    weight_statistics,
+    weight_sums,
+)
+
+
+def flat(lengths: list[int]) -> tuple[Tensor, Tensor]:
+    """completion_N and last_N of completions of these lengths."""
+    completion = [i for i, length in enumerate(lengths) for _ in range(length)]
+    last = [j == length - 1 for length in lengths for j in range(length)]
+    return torch.tensor(completion), torch.tensor(last)
+
+
+# Two completions of 2 and 1 tokens, rewards 1 and -1.5, beta * k1 of 0.1, 0.2 and -0.3.
+COMPLETION_N, LAST_N = flat([2, 1])
+REWARDS_C = torch.tensor([1.0, -1.5])
+PENALTY_N = torch.tensor([0.1, 0.2, -0.3])
+
+
+def test_token_rewards_and_returns_of_two_completions_by_hand() -> None:
+    reward_N = token_rewards(REWARDS_C, COMPLETION_N, LAST_N, PENALTY_N)
+    torch.testing.assert_close(reward_N, torch.tensor([-0.1, 0.8, -1.2], dtype=torch.float64), atol=1e-7, rtol=0)
+    return_N = returns_to_go(reward_N, COMPLETION_N, LAST_N)
+    torch.testing.assert_close(return_N, torch.tensor([0.7, 0.8, -1.2], dtype=torch.float64), atol=1e-7, rtol=0)
+
+
+def test_advantages_of_two_completions_by_hand() -> None:
+    # Returns .7, .8, -1.2: mean .1, squared deviations .36, .49, 1.69, variance 2.54 / 3.
+    deviation = math.sqrt(2.54 / 3)
+    expected = torch.tensor([0.6 / deviation, 0.7 / deviation, -1.3 / deviation])
+    torch.testing.assert_close(advantages(REWARDS_C, COMPLETION_N, LAST_N, penalty_N=PENALTY_N), expected)
+
+
+def test_advantages_of_the_baseline_variant_by_hand() -> None:
+    # Group mean -.25: rewards 1.25 and -1.25; returns 1.25, 1.25, -1.25; mean 1.25 / 3, variance 25 / 18.
+    expected = torch.tensor([2.5 / 3, 2.5 / 3, -5.0 / 3]) / math.sqrt(25 / 18)
+    torch.testing.assert_close(
+        advantages(REWARDS_C, COMPLETION_N, LAST_N, group_C=torch.tensor([0, 0])), expected, atol=1e-6, rtol=0
+    )
+
+
+def test_equal_rewards_give_zero_advantages() -> None:
+    assert advantages(torch.tensor([1.1, 1.1]), COMPLETION_N, LAST_N).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_reward_beyond_ten_is_clipped() -> None:
+    assert token_rewards(torch.tensor([25.0, -11.0]), COMPLETION_N, LAST_N, None).tolist() == [0.0, 10.0, -10.0]
+
+
+def test_a_group_of_one_has_no_baseline() -> None:
+    with pytest.raises(ValueError, match="2 or more completions a group"):
+        group_baseline(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 1]))
+
+
+def test_loss_of_two_completions_by_hand() -> None:
+    # Ratios e^.5 (clipped at 1.2, A > 0), e^-.5 (A > 0: the smaller product is unclipped), e^.5 (A < 0: unclipped).
+    logp_N = torch.tensor([-0.5, -1.5, -0.5], requires_grad=True)
+    weight_N = torch.tensor([1.0, 0.5, 2.0])
+    loss = policy_loss(logp_N, torch.full((3,), -1.0), torch.tensor([1.0, 2.0, -1.0]), weight_N, clip=0.2)
+    up, down = math.exp(0.5), math.exp(-0.5)
+    assert loss.total.item() == pytest.approx(-(1.2 + 0.5 * 2 * down - 2 * up), rel=1e-6)
+    assert (loss.tokens, loss.clipped) == (3, 1)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    assert logp_N.grad is not None
+    torch.testing.assert_close(logp_N.grad, torch.tensor([0.0, -down, 2 * up]))
+
+
+def test_at_the_old_policy_the_gradient_is_minus_weighted_advantage() -> None:
+    logp_N = torch.tensor([-0.5, -1.5], requires_grad=True)
+    loss = policy_loss(logp_N, logp_N, torch.tensor([0.7, -0.3]), torch.tensor([1.0, 2.0]), clip=0.2)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    assert logp_N.grad is not None
+    torch.testing.assert_close(logp_N.grad, torch.tensor([-0.7, 0.6]))
+
+
+def test_kl_estimators_by_hand() -> None:
+    policy, ref = torch.tensor([-1.0]), torch.tensor([-1.5])
+    assert kl_estimate(policy, ref, "k1").item() == pytest.approx(0.5)
+    assert kl_estimate(policy, ref, "k2").item() == pytest.approx(0.125)
+    assert kl_estimate(policy, ref, "k3").item() == pytest.approx(math.exp(-0.5) - 1 + 0.5)
+
+
+def test_k1_and_k3_are_unbiased_over_the_policy() -> None:
+    policy, ref = torch.tensor([0.7, 0.2, 0.1]).log(), torch.tensor([0.5, 0.25, 0.25]).log()
+    exact = (policy.exp() * (policy - ref)).sum()
+    for estimator in ("k1", "k3"):
+        torch.testing.assert_close((policy.exp() * kl_estimate(policy, ref, estimator)).sum(), exact)  # type: ignore[arg-type]
+
+
+def test_importance_weights_are_truncated_and_detached() -> None:
+    logp = torch.tensor([-1.0, -1.0, -1.0], requires_grad=True)
+    engine = torch.tensor([-1.0, -4.0, -0.1])
+    weights = importance_weights(logp, engine, (0.5, 5.0))
+    assert weights.tolist() == pytest.approx([1.0, 5.0, 0.5]) and not weights.requires_grad
+    assert importance_weights(logp, engine, None).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_weight_statistics_by_hand() -> None:
+    # Weights 1 and 8 (log difference ln 8).
+    old, engine = torch.tensor([-1.0, -1.0]), torch.tensor([-1.0, -1.0 - math.log(8)])
+    statistics = weight_statistics(weight_sums(old, engine, (0.5, 5.0)))
+    assert tuple(statistics) == WEIGHT_STATISTICS
+    assert statistics["effective_sample_size"] == pytest.approx(81 / (2 * 65))
+    assert statistics["mismatch_kl"] == pytest.approx((8 - 1 - math.log(8)) / 2)
+    assert statistics["share_clamped"] == pytest.approx(0.5)
+    assert statistics["mean_abs_logp_difference"] == pytest.approx(math.log(8) / 2)
+
+
+def slow_advantages(rewards: list[float], lengths: list[int], groups: list[int] | None, kl: list[float]) -> list[float]:
+    """The same algorithm in float64 loops, written from the paper's equations and sharing no code."""
+    if groups is not None:
+        means = {g: sum(r for r, h in zip(rewards, groups, strict=True) if h == g) / groups.count(g) for g in groups}
+        rewards = [r - means[g] for r, g in zip(rewards, groups, strict=True)]
+    returns: list[float] = []
+    start = 0
+    for reward, length in zip(rewards, lengths, strict=True):
+        for t in range(length):
+            tail = sum(-kl[start + u] for u in range(t, length))
+            returns.append(tail + max(-10.0, min(10.0, reward)))
+        start += length
+    mean = sum(returns) / len(returns)
+    variance = sum((g - mean) ** 2 for g in returns) / len(returns)
+    return [(g - mean) / math.sqrt(max(variance, 1e-8)) for g in returns]
+
+
+finite = st.floats(-12, 12, allow_nan=False).map(lambda x: round(x, 3))
+
+
+@settings(deadline=None)
+@given(data=st.data(), lengths=st.lists(st.integers(1, 6), min_size=2, max_size=8), baseline=st.booleans())
+def test_advantages_equal_the_slow_reference(data: st.DataObject, lengths: list[int], baseline: bool) -> None:
+    rewards = data.draw(st.lists(finite, min_size=len(lengths), max_size=len(lengths)))
+    kl = data.draw(st.lists(finite.map(lambda x: x / 100), min_size=sum(lengths), max_size=sum(lengths)))
+    groups = [min(i // 2, len(lengths) // 2 - 1) for i in range(len(lengths))]  # pairs; an odd one joins the last
+    expected = slow_advantages(rewards, lengths, groups if baseline else None, kl)
+    completion_N, last_N = flat(lengths)
+    got = advantages(
+        torch.tensor(rewards, dtype=torch.float64),
+        completion_N,
+        last_N,
+        group_C=torch.tensor(groups) if baseline else None,
+        penalty_N=torch.tensor(kl, dtype=torch.float64),
+    )
+    torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float32), atol=2e-5, rtol=2e-5)
+
+
+class Lockstep:
+    """The all_reduce of ranks that run as threads: every rank waits for all, then gets the sum."""
+
+    def __init__(self, ranks: int) -> None:
+        self._barrier = Barrier(ranks)
+        self._sums: list[Tensor] = []
+
+    def __call__(self, mine: Tensor) -> Tensor:
+        self._sums.append(mine)
+        self._barrier.wait(10)
+        total = torch.stack(self._sums).sum(0)
+        if self._barrier.wait(10) == 0:
+            self._sums.clear()
+        self._barrier.wait(10)
+        return total
+
+
+@settings(deadline=None, max_examples=30)
+@given(returns=st.lists(finite, min_size=2, max_size=20), data=st.data())
+def test_two_ranks_normalise_as_one(returns: list[float], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(1, len(returns) - 1))
+    values = torch.tensor(returns, dtype=torch.float64)
+    all_reduce = Lockstep(2)
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(lambda shard: normalise(shard, all_reduce), (values[:cut], values[cut:])))
+    torch.testing.assert_close(torch.cat(parts), normalise(values), atol=1e-5, rtol=1e-5)
+
+
+@given(values=st.lists(st.tuples(finite, finite, finite, finite), min_size=1, max_size=12))
+def test_loss_equals_the_slow_reference(values: list[tuple[float, float, float, float]]) -> None:
+    expected = 0.0
+    for logp, old, advantage, engine in values:
+        weight = max(0.5, min(5.0, math.exp(max(-20.0, min(20.0, old - engine)))))
+        ratio = math.exp(max(-20.0, min(20.0, logp - old)))
+        expected -= weight * min(ratio * advantage, max(0.8, min(1.2, ratio)) * advantage)
+    logp_N, old_N, advantage_N, engine_N = (
+        torch.tensor(column, dtype=torch.float64) for column in zip(*values, strict=True)
+    )
+    weight_N = importance_weights(old_N, engine_N, (0.5, 5.0))
+    got = policy_loss(logp_N, old_N, advantage_N, weight_N, clip=0.2).total.item()
+    assert got == pytest.approx(expected, rel=1e-9, abs=1e-9)
