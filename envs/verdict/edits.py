@@ -15,7 +15,6 @@ from common.records import Record
 from envs.verdict.tables import WORD, alternatives, table, words
 
 MOST_EDITS = 3  # a note
-_MONTHS = "January|February|March|April|June|July|August|September|October|November|December"
 
 
 class Edit(Record):
@@ -87,7 +86,7 @@ def _typo(text: str) -> list[Span]:
 _AGE = re.compile(r"(?<![\w.])(\d{1,3})[- ]year[- ]old(?!\w)")
 _AMOUNT = re.compile(r"(?<![\w.])(\d+) (hours?|days|weeks?|months?|years|minutes)(?!\w|[- ]old)")
 _COUNTED = re.compile(r"(?<![\w-])(\w+)(?= (?:hour|day|week|month|year|minute)s?(?!\w))", re.IGNORECASE)
-_DATE = re.compile(rf"(?<!\w)({_MONTHS})(?= \d)")
+_DATE = re.compile(r"(?<!\w)(January|February|March|April|June|July|August|September|October|November|December)(?= \d)")
 
 
 def _age(text: str) -> list[Span]:

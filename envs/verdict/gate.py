@@ -56,7 +56,7 @@ def facts(sentence: str) -> Facts:
     language = table("language")
     tokens = WORD.findall(text)
     return Facts(
-        numbers=tuple((m[1].replace(",", ""), language["units"].get(m[2] or "", "")) for m in _NUMBER.finditer(rest)),
+        numbers=tuple(sorted(_numbers(rest), key=lambda number: number[1])),  # in order of place within a unit
         ages=ages,
         entities=frozenset(_entities(text)),
         negated=frozenset(_negated(text)),
@@ -121,10 +121,16 @@ def _wording(original: str, rewritten: str) -> str | None:
     if any(_name_words(rewritten) - before):
         return "entity"
     gone, new = before - after, after - before
-    if {_PREFIX.sub("", w) for w in gone if len(w) > 5} & {_PREFIX.sub("", w) for w in new if len(w) > 5}:
+    if _with_bare(gone) & _with_bare(new):
         return "negation"
     kept = content_words(canonical(original))
     return "drift" if len(kept & content_words(canonical(rewritten))) < KEPT_WORDS * len(kept) else None
+
+
+def _with_bare(stems: set[str]) -> set[str]:
+    """Words and what is left of them without `non`, `un`, `hyper` ...: equal for a word and its opposite."""
+    long = {word for word in stems if len(word) > 5}
+    return long | {_PREFIX.sub("", word) for word in long}
 
 
 def _bare(text: str) -> str:
@@ -146,6 +152,11 @@ def _ages(text: str) -> tuple[tuple[tuple[str, str], ...], str]:
     found += [(m.start(), spoken[m[0]], "") for m in WORD.finditer(text) if m[0] in spoken]
     ages = tuple(sorted((number, unit) for _start, number, unit in found))
     return ages, _AGED.sub(" ", _AGE.sub(" ", text))
+
+
+def _numbers(text: str) -> list[tuple[str, str]]:
+    units = table("language")["units"]
+    return [(m[1].replace(",", ""), units.get(m[2] or "", "")) for m in _NUMBER.finditer(text)]
 
 
 def _entities(text: str) -> list[tuple[str, str]]:
@@ -216,4 +227,4 @@ def _organisms() -> re.Pattern[str]:
 @cache
 def _written_out() -> dict[str, str]:
     brands: dict[str, str] = {brand.lower(): generic for brand, generic in table("drugs")["brands"].items()}
-    return {**brands, **table("language")["number_words"]}
+    return {**brands, **table("language")["number_words"], **table("language")["months"]}

@@ -32,8 +32,8 @@ _ALLERGY = re.compile(
 _GIVEN = re.compile(
     r"\b(?:prescribed|started on|given|administered|treated with|treatment with|therapy with) "
     r"(?:(?:a|an|oral|intravenous|IV|\d+-day|course of|high-dose|low-dose) )*(?P<active>[\w-]+)"
-    r"|\b(?P<passive>[\w-]+) (?:therapy )?(?:is|was) (?:then |subsequently )?"
-    r"(?:prescribed|started|given|administered|initiated|begun|recommended)\b",
+    r"|\b(?P<passive>[\w-]+)(?= (?:therapy )?(?:is|was) (?:then |subsequently )?"
+    r"(?:prescribed|started|given|administered|initiated|begun|recommended)\b)",
     re.I,
 )
 _SIDE = re.compile(r"\b(left|right)(?=[ -]([a-z]{3,}))", re.I)
@@ -135,6 +135,8 @@ def _mined(note: Note, lower: frozenset[str]) -> Phrase | None:
         tail += 1
     spans = [" ".join(side[same : len(side) - tail]).strip(" .,;:()") for side in (wrong, right)]
     if any(not _means(span) or len(span.split()) > LONGEST or "." in span for span in spans):
+        return None
+    if spans[0] in spans[1] or spans[1] in spans[0]:
         return None
     if not _ARTICLE.match(spans[1]):  # `acute appendicitis` must not become `acute a urinary tract infection`
         spans[0] = _ARTICLE.sub("", spans[0])

@@ -49,7 +49,7 @@ def test_replaying_the_log_gives_the_noisy_note_exactly(sentences: list[str], se
 def test_locked_sentences_stay_byte_for_byte(seed: int) -> None:
     noisy, log = noise(NOTE, [1, 3], random.Random(seed))
     assert (noisy[0], noisy[2]) == (NOTE[0], NOTE[2])
-    assert 0 < len(log) <= edits.MOST_EDITS
+    assert len(log) <= edits.MOST_EDITS
 
 
 @pytest.mark.parametrize("name", sorted(edits.OPERATORS))

@@ -18,16 +18,16 @@ MEDEC = Path(__file__).parents[3] / "shared" / "medec" / "MEDEC-MS-ValidationSet
 
 
 class Scribe:
-    """Answers every request with `reply(sentence)`; counts."""
+    """Answers every request with `prefix` and the sentence itself, and remembers what it was asked."""
 
-    def __init__(self, prefix: str = "", suffix: str = "", truncated: bool = False) -> None:
-        self.prefix, self.suffix, self.truncated = prefix, suffix, truncated
+    def __init__(self, prefix: str = "", truncated: bool = False) -> None:
+        self.prefix, self.truncated = prefix, truncated
         self.asked: list[tuple[str, int]] = []
 
     async def __call__(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
         sentence = messages[-1].content.rsplit("Sentence: ", 1)[-1]
         self.asked.append((sentence, max_tokens))
-        return Written(text=self.prefix + sentence + self.suffix, truncated=self.truncated, policy_version=7)
+        return Written(text=self.prefix + sentence, truncated=self.truncated, policy_version=7)
 
 
 async def propose(env: VerdictEnvironment, index: int, scribe: Scribe | None = None) -> LabelledTask:
@@ -79,7 +79,7 @@ async def test_decoy_and_injection_undo_to_the_same_clean_note() -> None:
 
 
 async def test_a_rewording_that_passes_the_gate_survives_with_its_policy_version() -> None:
-    scribe = Scribe(suffix=" That is all.")
+    scribe = Scribe(prefix="On review, ")
     made = await first_of(make(DataSpec(), 0), "augmented_error", scribe)
     assert made.task.provenance.model_written and made.task.provenance.policy_version == 7
     assert "reword:model" in made.task.provenance.operators
@@ -97,7 +97,7 @@ async def test_refused_rewordings_are_named_and_fall_back_to_rules() -> None:
 
 
 async def test_a_truncated_rewording_never_survives() -> None:
-    made = await first_of(make(DataSpec(), 0), "augmented_error", Scribe(suffix=" That is all.", truncated=True))
+    made = await first_of(make(DataSpec(), 0), "augmented_error", Scribe(prefix="On review, ", truncated=True))
     assert not made.task.provenance.model_written
     assert "reword:gate:truncated" in made.task.provenance.operators
 
@@ -113,15 +113,6 @@ async def test_without_tries_the_model_is_never_asked() -> None:
 async def test_the_same_slot_gives_the_same_task_again() -> None:
     one, two = make(DataSpec(), 5), make(DataSpec(), 5)
     assert [await propose(one, i) for i in range(12)] == [await propose(two, i) for i in range(12)]
-
-
-async def test_twins_ask_for_the_same_number_of_rewordings_of_common_sentences() -> None:
-    env = make(DataSpec(proposer_tries=1), 0)
-    index = next(i for i in range(0, 99, 2) if env.plan(i).quadrant.startswith("augmented"))
-    scribes = [Scribe(truncated=True), Scribe(truncated=True)]
-    for side, scribe in enumerate(scribes):
-        await propose(env, index + side, scribe)
-    assert scribes[0].asked == scribes[1].asked != []
 
 
 async def test_the_prompt_shows_the_sentences_and_nothing_of_the_provenance() -> None:
@@ -178,7 +169,7 @@ async def test_real_notes_give_all_quadrants_without_refusal() -> None:
     reasons = {name: 0 for name in REJECTIONS}
     for index in range(300):
         slot = env.plan(index)
-        made = await env.propose(slot, random.Random(slot.seed), Scribe(suffix=" That is all."))
+        made = await env.propose(slot, random.Random(slot.seed), Scribe(prefix="On review, "))
         if isinstance(made, Rejection):
             reasons[made.reason] += 1
         else:

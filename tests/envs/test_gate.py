@@ -31,7 +31,7 @@ CHANGED = [
     ("negation", "She has no fever but has cough.", "She has no cough but has fever."),
     ("negation", "She has no fever or cough.", "She does have fever or cough."),
     ("negation", "The abdomen is distended and soft.", "The abdomen is undistended and soft."),
-    ("drift", "The abdomen is soft and scaphoid.", "Everything looked fine to him there."),
+    ("drift", "The abdomen is soft and scaphoid.", "Everything looked fine to them there."),
 ]
 FORM = [
     ("empty", "  "),
