@@ -29,6 +29,7 @@ from envs.leak_probe import leaks
 COUNT = 400  # slots of the plan; the error of an AUC is then about 0.03
 CEILING = 0.1  # mean total, every class weighing the same, that a policy which reads nothing may reach
 LEAK = 0.60  # AUC
+LEAK_OF = {"contradiction": 0.80}  # its label is that two drugs are of one class, and such drugs share endings
 CONSTANTS = 8  # constant replies tried, a class
 HOSTILE = 24  # slots proposed with each hostile model
 
@@ -75,37 +76,27 @@ class _Case(Record):
         return self.reward.reason
 
 
-async def check(env: Environment, count: int = COUNT, ceiling: float = CEILING, leak: float = LEAK) -> Report:
+async def check(env: Environment, count: int = COUNT, ceiling: float = CEILING) -> Report:
     """Run the contract on the first `count` slots of the plan.
 
     Breaches are listed in the report. What the environment raises is not caught. Raises ValueError when no slot gives
     a task.
     """
+    leak = LEAK_OF.get(env.env_id, LEAK)
     slots = [env.plan(index) for index in range(count)]
     made = [await env.propose(slot, random.Random(slot.seed), SILENT) for slot in slots]
     cases = [_solve(env, item, seed) for seed, item in enumerate(made) if isinstance(item, LabelledTask)]
     if not cases:
         raise ValueError(f"{env.env_id}: none of {count} proposals became a task; give it other data")
-    earned: dict[str, float] = {}
-    for name, act in policies(_constants(cases)):
-        earned[name] = max(earned.get(name, -math.inf), _class_mean(env, cases, act))
-    found = _worst_leaks(env, cases)
+    earned, found = _earnings(env, cases), _worst_leaks(env, cases)
     problems = [
         *_plan_problems(env, slots, made),
         *await _generator_problems(env, slots, made),
         *_task_problems(env, [case.labelled.task for case in cases]),
         *(problem for case in cases for problem in (*_blindness_problems(env, case), *_score_problems(env, case))),
         *_oracle_problems(env, cases),
-        *(
-            f"a {name} policy earns {mean:.2f}, above {ceiling}"
-            for name, mean in earned.items()
-            if mean > ceiling + 1e-9
-        ),
-        *(
-            f"the {name} probe reads the label: AUC {area:.2f}, above {leak}"
-            for name, area in found.items()
-            if area > leak
-        ),
+        *(f"a {name} policy earns {mean:.2f}, above {ceiling}" for name, mean in _above(earned, ceiling + 1e-9)),
+        *(f"the {name} probe reads the label: AUC {area:.2f}, above {leak}" for name, area in _above(found, leak)),
     ]
     return Report(
         env_id=env.env_id,
@@ -116,6 +107,10 @@ async def check(env: Environment, count: int = COUNT, ceiling: float = CEILING, 
         leaks=found,
         problems=tuple(dict.fromkeys(problems)),
     )
+
+
+def _above(values: Mapping[str, float], limit: float) -> list[tuple[str, float]]:
+    return [(name, value) for name, value in values.items() if value > limit]
 
 
 def _solve(env: Environment, labelled: LabelledTask, seed: int) -> _Case:
@@ -225,16 +220,15 @@ def _oracle_problems(env: Environment, cases: Sequence[_Case]) -> Iterator[str]:
             yield f"task {case.labelled.task.task_id}: a policy that reads nothing beats the oracle"
 
 
-def _constants(cases: Sequence[_Case]) -> list[tuple[str, str]]:
+def _earnings(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
+    """What policies that read nothing earn, every class weighing the same; of constants the best of each class."""
     kinds = sorted({case.kind for case in cases})
-    return [(kind, reply) for kind in kinds for reply in [c.reply for c in cases if c.kind == kind][:CONSTANTS]]
-
-
-def _class_mean(env: Environment, cases: Sequence[_Case], act: Act) -> float:
-    totals: dict[str, list[float]] = defaultdict(list)
-    for case in cases:
-        totals[case.kind].append(_earn(env, case.labelled, act).total)
-    return fmean(fmean(values) for values in totals.values())
+    right = [(kind, reply) for kind in kinds for reply in [c.reply for c in cases if c.kind == kind][:CONSTANTS]]
+    earned: dict[str, float] = {}
+    for name, act in policies(right):
+        totals = [[_earn(env, c.labelled, act).total for c in cases if c.kind == kind] for kind in kinds]
+        earned[name] = max(earned.get(name, -math.inf), fmean(map(fmean, totals)))
+    return earned
 
 
 def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:

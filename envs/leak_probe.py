@@ -16,7 +16,6 @@ from operator import itemgetter
 
 FOLDS = 5
 CHARACTERS = 4  # of a character n-gram
-Features = Callable[[str], set[str]]
 
 
 def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
@@ -35,12 +34,21 @@ def auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
 
 
 def leaks(texts: Sequence[str], positive: Sequence[bool], vignettes: Sequence[str]) -> dict[str, float]:
-    """The AUC of each probe: `words`, `characters` (both on held-out vignettes) and `shape` (lengths, no training)."""
+    """The AUC of each probe.
+
+    `words` and `characters` are classifiers tested on held-out vignettes, `rarity` is the share of character n-grams
+    that no other vignette has (typos), and `shape` the most telling of lengths and counts. The last two need no
+    training, so they count in either direction.
+    """
     start = _shared_start(min(texts), max(texts))  # the instruction is the same for all
     bodies = [text[start:] for text in texts]
+    grams = [_characters(body) for body in bodies]
+    known = _known(grams, vignettes)
+    rarity = [len(row - known) / max(1, len(row)) for row in grams]
     return {
-        "words": _held_out(bodies, positive, vignettes, _words),
-        "characters": _held_out(bodies, positive, vignettes, _characters),
+        "words": _held_out([_words(body) for body in bodies], positive, vignettes),
+        "characters": _held_out(grams, positive, vignettes),
+        "rarity": _two_sided(rarity, positive),
         "shape": max(_two_sided(list(map(measure, bodies)), positive) for measure in _SHAPES),
     }
 
@@ -73,35 +81,32 @@ def _two_sided(scores: Sequence[float], positive: Sequence[bool]) -> float:
     return max(area, 1 - area)
 
 
-def _held_out(texts: Sequence[str], positive: Sequence[bool], vignettes: Sequence[str], features: Features) -> float:
-    """Mean AUC over folds of vignettes; not pooled, for their different shares of positives would hide a leak."""
-    rows = [features(text) for text in texts]
+def _held_out(rows: Sequence[set[str]], positive: Sequence[bool], vignettes: Sequence[str]) -> float:
+    """Mean AUC over folds of vignettes; not pooled, for their different shares of positives would hide a leak.
+
+    Values below 0.5 are no leak: where the same phrases are right in one vignette and wrong in another, holding the one
+    out leaves only the other to learn from.
+    """
     folds = [zlib.crc32(vignette.encode()) % FOLDS for vignette in vignettes]
     areas = []
     for fold in sorted(set(folds)):
         inside = [i for i, f in enumerate(folds) if f == fold]
         outside = [i for i, f in enumerate(folds) if f != fold]
         known = _known([rows[i] for i in outside], [vignettes[i] for i in outside])
-        named = {i: _with_rarity(rows[i], known) for i in range(len(rows))}
-        weights = _log_odds([named[i] for i in outside], [positive[i] for i in outside])
+        weights = _log_odds([rows[i] & known for i in outside], [positive[i] for i in outside])
         if len({positive[i] for i in inside}) == 2:
-            scores = [sum(weights.get(name, 0.0) for name in named[i]) for i in inside]
+            scores = [sum(weights.get(name, 0.0) for name in rows[i]) for i in inside]
             areas.append(auc(scores, [positive[i] for i in inside]))
     return sum(areas) / len(areas) if areas else 0.5
 
 
 def _known(rows: Sequence[set[str]], vignettes: Sequence[str]) -> set[str]:
-    """Features of at least two vignettes; the others say nothing about a third, but how many there are may (typos)."""
+    """The features of at least two vignettes."""
     holder: dict[str, str] = {}
     known: set[str] = set()
     for row, vignette in zip(rows, vignettes, strict=True):
         known.update(name for name in row if holder.setdefault(name, vignette) != vignette)
     return known
-
-
-def _with_rarity(row: set[str], known: set[str]) -> set[str]:
-    share = 1 - len(row & known) / max(1, len(row))
-    return (row & known) | {f"\0rare {round(20 * share)}"}
 
 
 def _log_odds(rows: Sequence[set[str]], positive: Sequence[bool]) -> dict[str, float]:
