@@ -26,6 +26,7 @@ async def serve(work: Workload) -> Result:
     from vllm import SamplingParams
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.inputs import TokensPrompt
+    from vllm.sampling_params import RequestOutputKind
     from vllm.v1.engine.async_llm import AsyncLLM
 
     ids = prompt_ids(work)
@@ -47,6 +48,7 @@ async def serve(work: Workload) -> Result:
             temperature=work.temperature,
             max_tokens=work.tokens,
             ignore_eos=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,  # else the last output may lack choices that ended earlier
         )
 
         async def sample(index: int) -> int:
@@ -61,6 +63,7 @@ async def serve(work: Workload) -> Result:
         tokens = sum(await asyncio.gather(*map(sample, range(warm, warm + work.steps * work.prompts_per_step))))
         seconds = time.perf_counter() - start
         engine.shutdown()
+    assert tokens == work.steps * work.completions_per_step * work.tokens, tokens
     return Result(
         name="bare vLLM (no training)",
         completions=work.steps * work.completions_per_step,

@@ -1,0 +1,97 @@
+"""Our loop on the workload: `python -m deploy.selfplay` as its own process; its numbers come from metrics.jsonl."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.memory import PeakMemory
+from bench.result import Result
+from bench.workload import Workload
+
+DISCARDED = 2
+"""First learner steps of a run that do not count: the engine and the buffer are still filling."""
+
+
+def flags(work: Workload, data: str, max_lag: int, runs: Path, name: str) -> list[str]:
+    """The flags that give our loop the workload's model, batch and lengths. `max_lag` 0 is the synchronous loop."""
+    given = {
+        "name": name,
+        "runs": runs,
+        "steps": work.steps + DISCARDED,
+        "seed": work.seed,
+        "data.path": data,
+        "model.source": work.model,
+        "sampling.group_size": work.group_size,
+        "sampling.max_tokens": work.tokens,
+        "sampling.temperature": work.temperature,
+        "learner.batch_groups": work.prompts_per_step,
+        "learner.lora_rank": work.lora_rank,
+        "learner.lora_alpha": work.lora_alpha,
+        "learner.learning_rate": work.learning_rate,
+        "learner.kl_coef": work.kl_coef,
+        "learner.checkpoint_every": work.steps + DISCARDED,  # the references write none either
+        "buffer.max_lag": max_lag,
+        "warm_up.steps": 0,  # an untrained policy fills every completion, so the lengths are the references'
+        "metrics.port": 0,
+    }
+    return [text for flag, value in given.items() for text in (f"--{flag}", str(value))]
+
+
+def run(work: Workload, spec: str, data: str, max_lag: int, timeout_s: float) -> Result:
+    """One run of our loop. Raises ValueError with the end of its output when it fails."""
+    name = "bench-sync" if max_lag == 0 else "bench-async"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "deploy.selfplay", spec, *flags(work, data, max_lag, Path(folder), name)]
+        with (Path(folder) / "log.txt").open("w+") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            with PeakMemory(process.pid) as memory:
+                code = wait(process, timeout_s)
+            log.seek(0)
+            if code:
+                raise ValueError(f"{' '.join(command)} ended with {code}:\n{log.read()[-3000:]}")
+        rows = [json.loads(line) for line in (Path(folder) / name / "metrics.jsonl").read_text().splitlines()]
+    label = "MedSeRL, synchronous" if max_lag == 0 else f"MedSeRL, asynchronous (lag {max_lag})"
+    return summarise(label, rows, work, memory.gib)
+
+
+def wait(process: subprocess.Popen[bytes], timeout_s: float) -> int:
+    """The exit code; a run past its time is asked to drain, as by Ctrl-C, and killed if it does not."""
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise ValueError(f"our loop took longer than {timeout_s:.0f} s: give it more with --timeout") from None
+
+
+def summarise(name: str, rows: list[dict[str, Any]], work: Workload, peak_gib: float) -> Result:
+    """Rates over the steps after the discarded ones. Rows hold seconds, completions, rollout_tokens, learner_tokens.
+
+    Raises ValueError when the run made no step that counts.
+    """
+    measured = [row for row in rows if row["step"] > DISCARDED]
+    if not measured:
+        raise ValueError(f"{name}: {len(rows)} steps, of which the first {DISCARDED} do not count; ask for more steps")
+    completions = sum(row["completions"] for row in measured)
+    groups = completions / work.group_size
+    tokens = sum(row["rollout_tokens"] for row in measured)
+    prompts = sum(row["learner_tokens"] for row in measured) - tokens
+    return Result(
+        name=name,
+        completions=completions,
+        seconds=sum(row["seconds"] for row in measured),
+        tokens=tokens,
+        prompt_tokens=prompts / groups,
+        generate_s=0.0,
+        train_s=0.0,
+        peak_memory_gib=peak_gib,
+    )
