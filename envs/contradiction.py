@@ -68,7 +68,7 @@ class Contradiction:
     def __init__(self, seed: int, heldout: float) -> None:
         self._seed = seed
         frames = _frames()
-        kept_out = max(1, round(heldout * len(frames)))
+        kept_out = min(max(1, round(heldout * len(frames))), len(frames) - 1)
         self._train, self._heldout = frames[kept_out:], frames[:kept_out]
 
     def plan(self, index: int) -> Slot:
