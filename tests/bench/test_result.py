@@ -8,6 +8,7 @@ from bench.ours import flags, summarise
 from bench.result import Result, parse, show
 from bench.workload import Workload
 from common.records import Message
+from deploy.cli import parse as parse_command
 
 WORK = Workload(model="m", prompts=((Message(role="user", content="x"),),) * 6, prompts_per_step=2, group_size=4)
 
@@ -60,7 +61,7 @@ def test_steps_take_their_own_prompts() -> None:
     assert work.step_prompts(1) == prompts[2:4]
 
 
-def test_our_loop_gets_every_length_of_the_workload(tmp_path: Path) -> None:
-    given = flags(WORK, "bundled", 0, tmp_path, "x")
-    assert given[given.index("--sampling.max_tokens") + 1] == str(WORK.tokens)
-    assert given[given.index("--buffer.max_lag") + 1] == "0"
+def test_our_loop_gets_the_batch_and_the_lengths_of_the_workload(tmp_path: Path) -> None:
+    spec = parse_command(["deploy/laptop.yaml", *flags(WORK, "bundled", 0, tmp_path, "x")]).spec
+    assert (spec.learner.batch_groups, spec.sampling.group_size, spec.sampling.max_tokens) == (2, 4, 96)
+    assert (spec.buffer.max_lag, spec.warm_up.steps, spec.steps, spec.runs) == (0, 0, 4, tmp_path)
