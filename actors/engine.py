@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import re
 import time
 import uuid
 from pathlib import Path
@@ -103,7 +103,7 @@ class Engine:
         )
 
     async def generate(
-        self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float, seed: int | None = None
+        self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float
     ) -> Sampled:
         """Sample n completions of one chat prompt.
 
@@ -115,7 +115,7 @@ class Engine:
                 f"prompt of {len(prompt_ids)} and completion of {max_tokens} tokens exceed model.context "
                 f"{self._spec.model.context}"
             )
-        return await self.sample(prompt_ids, n, max_tokens, temperature, seed)
+        return await self.sample(prompt_ids, n, max_tokens, temperature)
 
     async def tokenize(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         """The chat prompt's token ids, generation prompt included."""
@@ -124,7 +124,7 @@ class Engine:
         return tuple(encoded)
 
     async def sample(
-        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float, seed: int | None = None
+        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float
     ) -> Sampled:
         """Sample n completions of a tokenised prompt, with the log-prob and policy_version of every token."""
         from vllm.sampling_params import RequestOutputKind, SamplingParams
@@ -134,7 +134,6 @@ class Engine:
             temperature=temperature,
             max_tokens=max_tokens,
             logprobs=0,
-            seed=seed,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         output = await self._run(prompt_ids, params)
@@ -243,12 +242,16 @@ class Engine:
         return self.engine_id
 
     async def process_ids(self) -> tuple[int, ...]:
-        """This actor's process and its children, so that tests and the supervisor can end them by id."""
+        """This actor's process and its children, so that what is left of a dead engine can be ended by id."""
         import psutil
 
         here = psutil.Process()
-        children = await asyncio.to_thread(here.children, True)
-        return (here.pid, *(child.pid for child in children))
+        return (here.pid, *(child.pid for child in here.children(recursive=True)))
+
+    async def shared_memory(self) -> tuple[str, ...]:
+        """Files in /dev/shm that this engine's processes made: a killed vLLM leaves them behind."""
+        maps = (Path(f"/proc/{pid}/maps").read_text() for pid in await self.process_ids())
+        return tuple(sorted(set(re.findall(r"/dev/shm/psm_\w+", "\n".join(maps)))))
 
     async def shutdown(self) -> None:
         """End vLLM's processes."""

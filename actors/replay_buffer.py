@@ -37,11 +37,7 @@ from typing import Any
 from actors.filters import Novelty, group_rejection
 from actors.ledger import Ledger
 from common.config import BufferSpec, FilterSpec
-from common.records import Group, LabelledTask
-
-
-class Closed(Exception):
-    """The buffer is closed, or the waiting actor was given up for dead: stop asking."""
+from common.records import Closed, Group, LabelledTask
 
 
 class ReplayBuffer:
@@ -138,6 +134,15 @@ class ReplayBuffer:
             self._ledger.unlease([index])
         self._wake()
         return fresh
+
+    async def reject_lease(self, doctor: str, task_id: str, reason: str) -> bool:
+        """Settle a lease of a task that cannot be played. False when the lease was lost meanwhile."""
+        index = self._ledger.leased_to(doctor, task_id)
+        if index is None:
+            return False
+        self._ledger.reject(index, reason)
+        self._wake()
+        return True
 
     async def return_leases(self, doctor: str) -> int:
         """Take back what a dead Doctor had leased, and the leases it waits for; how many it had."""

@@ -16,6 +16,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every record: immutable, built by keyword, comparable, serialisable by msgspec."""
 
 
+class Closed(Exception):
+    """The replay buffer is closed, or the waiting actor was given up for dead: stop asking."""
+
+
 class Message(Record):
     """One chat turn, in the role/content form that chat templates take."""
 

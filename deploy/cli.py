@@ -1,0 +1,135 @@
+"""The command line: spec file < environment variables < flags, checked, with one clear line for each mistake."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from common.config import RunSpec
+from common.records import Record
+
+PROGRAM = "python -m deploy.selfplay"
+BAD_INPUT = 2  # exit code
+
+EXAMPLES = """examples:
+  python -m deploy.selfplay deploy/laptop.yaml                        the CPU default on the bundled notes
+  python -m deploy.selfplay deploy/laptop.yaml --data.path notes.csv --steps 4
+  python -m deploy.selfplay deploy/laptop.yaml --dry-run              print the resolved plan, start nothing
+  python -m deploy.selfplay runs/laptop/spec.yaml --resume            go on from the last checkpoint
+  MEDSERL_LEARNER__LEARNING_RATE=3e-5 python -m deploy.selfplay deploy/laptop.yaml
+
+Every field of the spec is a flag (--section.field) and an environment variable (MEDSERL_SECTION__FIELD)."""
+
+
+class Command(Record):
+    """What the user asked for."""
+
+    spec: RunSpec
+    dry_run: bool
+    resume: bool
+
+
+class _Settings(BaseSettings, RunSpec):
+    model_config = SettingsConfigDict(
+        extra="forbid", env_prefix="MEDSERL_", env_nested_delimiter="__", use_attribute_docstrings=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # The spec file comes in as init arguments and is the weakest; flags are put in front by pydantic-settings.
+        return sources["env_settings"], init_settings
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} (see {PROGRAM} --help)")
+
+
+def fail(message: str) -> NoReturn:
+    """One line on standard error, exit code 2."""
+    print(f"selfplay: {message}", file=sys.stderr)
+    raise SystemExit(BAD_INPUT)
+
+
+def parse(arguments: list[str]) -> Command:
+    """Read the command line. Exits with code 2 and one line when something is wrong with it."""
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Run asynchronous self-play as a spec describes it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("spec", type=Path, help="the run's YAML file, for example deploy/laptop.yaml")
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved plan and exit")
+    parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
+    flags: CliSettingsSource[Any] = CliSettingsSource(
+        _Settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False
+    )
+    parsed = parser.parse_args(arguments)
+    spec = _resolve(parsed.spec, flags(parsed_args=parsed))
+    return Command(spec=spec, dry_run=parsed.dry_run, resume=parsed.resume)
+
+
+def load(path: Path) -> RunSpec:
+    """The spec of a file alone. Exits like `parse`."""
+    return _validated(path, RunSpec, _read(path))
+
+
+def _resolve(path: Path, flags: CliSettingsSource[Any]) -> RunSpec:
+    content = _read(path)
+    load(path)  # mistakes in the file are told as the file's
+    settings = _validated(path, _Settings, content, _cli_settings_source=flags)
+    return RunSpec(**settings.model_dump())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        known = ", ".join(sorted(str(p) for p in Path("deploy").glob("*.yaml")))
+        fail(f"{path}: no such spec file; write one of {known or 'your YAML files'}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        fail(f"{path}: not YAML: {' '.join(str(error).split())}")
+    if not isinstance(content, dict):
+        fail(f"{path}: holds no settings; write `name: my-run` and what differs from the defaults")
+    return content
+
+
+def _validated(path: Path, model: type[Any], content: dict[str, Any], **extra: Any) -> Any:
+    try:
+        return model(**content, **extra)
+    except ValidationError as error:
+        fail("; ".join(f"{path}: {_line(problem)}" for problem in error.errors()[:3]))
+
+
+def _line(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _fields(problem["loc"][:-1])
+        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        return f"{where}: unknown field; " + (f"did you mean {close[0]}?" if close else f"write {', '.join(known)}")
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(problem["input"], (dict, BaseModel)) else f", not {problem['input']!r}"
+    return f"{where}: {message}{given}" if where else message
+
+
+def _fields(location: tuple[Any, ...]) -> list[str]:
+    section: Any = RunSpec
+    for part in location:
+        if isinstance(part, str) and part in section.model_fields:
+            annotation = section.model_fields[part].annotation
+            arguments = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)]
+            section = annotation if isinstance(annotation, type) and hasattr(annotation, "model_fields") else (
+                arguments[0] if arguments else section
+            )
+    return sorted(section.model_fields)

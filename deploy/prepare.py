@@ -1,0 +1,132 @@
+"""What happens once before self-play, in an actor of its own whose memory is then given back: the model is resolved,
+warmed up on demonstrations, and the canary is chosen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from common.backends import BACKENDS
+from common.config import RunSpec
+from common.models import resolve_model
+from common.records import LabelledTask, Message, Record
+from envs.env import Environment, Written
+
+CANARY_TOKENS = 256
+
+
+class Prepared(Record):
+    """Where self-play begins."""
+
+    model_folder: Path
+    canary_ids: tuple[int, ...]
+    warm_up: str  # one line for people
+
+
+class Progress(Record):
+    """How far a preparation is."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+    loss: float | None = None
+
+
+def environment(spec: RunSpec) -> dict[str, str]:
+    """Environment variables of the preparation's process."""
+    return {**BACKENDS[spec.backend].learner_env, "TOKENIZERS_PARALLELISM": "false"}
+
+
+class Preparation:
+    """`run` in one thread, `progress` from another (deploy gives the actor two)."""
+
+    def __init__(self, spec: RunSpec, env: Environment) -> None:
+        self._spec, self._env = spec, env
+        self._progress = Progress(phase="resolving the model")
+
+    def progress(self) -> Progress:
+        """The latest."""
+        return self._progress
+
+    def run(self) -> Prepared:
+        """Raises ValueError for a model that does not exist or notes that do not fit it."""
+        from learner.warm_up import report, warmed_model
+
+        spec = self._spec
+        tasks = asyncio.run(demonstrated(self._env, max(8, spec.warm_up.steps * spec.warm_up.batch)))
+        folder = resolve_model(spec.model, lambda: self._texts(tasks))
+        self._progress = Progress(phase="writing demonstrations", total=len(tasks))
+        examples = self._examples(folder, tasks)
+        self._progress = Progress(phase="warming up", total=spec.warm_up.steps)
+        started = time.monotonic()
+        trained = 0
+
+        def progress(step: int, loss: float) -> None:
+            nonlocal trained
+            trained = step
+            self._progress = Progress(phase="warming up", done=step, total=spec.warm_up.steps, loss=loss)
+
+        warmed = warmed_model(spec, folder, examples, progress)
+        outcome = report(warmed)
+        line = "skipped" if outcome is None else (
+            f"{outcome.steps} steps, held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
+            if outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None
+            else f"{outcome.steps} steps"
+        )
+        line += f" in {time.monotonic() - started:.0f} s" if trained else " (from the cache)" if outcome else ""
+        canary = examples[0].prompt_ids + examples[0].completion_ids
+        return Prepared(model_folder=warmed, canary_ids=canary[:CANARY_TOKENS], warm_up=line)
+
+    def _examples(self, folder: Path, tasks: list[LabelledTask]) -> list[Any]:
+        from transformers import AutoTokenizer
+
+        from learner.warm_up import Example
+
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        rng = random.Random(self._spec.seed)
+        examples = []
+        for labelled in tasks:
+            chat = [{"role": m.role, "content": m.content} for m in self._env.open(labelled.task).messages]
+            prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+            reply = tokenizer.encode(self._env.demonstration(labelled, rng), add_special_tokens=False)
+            example = Example(
+                prompt_ids=tuple(prompt),
+                completion_ids=(*reply, tokenizer.eos_token_id),
+                group=labelled.task.provenance.vignette,
+            )
+            if example.tokens <= self._spec.model.context:
+                examples.append(example)
+        if not examples:
+            raise ValueError(
+                f"no note's prompt and reply fit model.context {self._spec.model.context}: raise it or lower "
+                "data.max_words"
+            )
+        return examples
+
+    def _texts(self, tasks: list[LabelledTask]) -> list[str]:
+        rng = random.Random(0)
+        texts = {self._env.demonstration(labelled, rng) for labelled in tasks}
+        texts |= {m.content for labelled in tasks for m in self._env.open(labelled.task).messages}
+        return sorted(texts)
+
+
+async def demonstrated(env: Environment, count: int) -> list[LabelledTask]:
+    """`count` labelled tasks made without a model: rewordings fall back to rules. Twins stay together."""
+    tasks: list[LabelledTask] = []
+    for index in range(2 * count):
+        slot = env.plan(index)
+        proposal = await env.propose(slot, random.Random(slot.seed), _no_model)
+        if isinstance(proposal, LabelledTask):
+            tasks.append(proposal)
+        if len(tasks) == count:
+            break
+    if not tasks:
+        raise ValueError("no task could be made from these notes: give more of them, or another data.quadrants mix")
+    return tasks
+
+
+async def _no_model(messages: tuple[Message, ...], max_tokens: int) -> Written:
+    return Written(text="", truncated=True, policy_version=0)

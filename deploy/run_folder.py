@@ -1,0 +1,112 @@
+"""What a run leaves in `runs/<name>/`: spec, journal, metrics.jsonl, rollouts, checkpoints, model, plot and page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from common.config import RunSpec
+from deploy import page, plot, rollout_log
+from evals.batch import batch_statistics
+from learner.learner import LearnerStep
+
+Row = dict[str, Any]
+
+
+class RunFolder:
+    """One run's folder. Nothing is on disk before `create`."""
+
+    def __init__(self, spec: RunSpec, path: Path) -> None:
+        self.spec, self.path = spec, path
+        self._rows: list[Row] = []
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    def create(self) -> None:
+        """A new run: make the folder and write the resolved spec."""
+        self.path.mkdir(parents=True)
+        (self.path / "spec.yaml").write_text(yaml.safe_dump(self.spec.model_dump(mode="json"), sort_keys=False))
+
+    def resume(self, version: int) -> None:
+        """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
+        metrics = self.path / "metrics.jsonl"
+        lines = metrics.read_text().splitlines() if metrics.exists() else []
+        self._rows = [row for row in map(json.loads, lines) if row["step"] <= version]
+        metrics.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
+        for file in (self.path / "rollouts").glob("step-*.parquet"):
+            if int(file.stem.removeprefix("step-")) > version:
+                file.unlink()
+
+    def log(self, step: LearnerStep) -> Row:
+        """Write one step's rollouts and metrics; returns its row."""
+        report = step.report
+        rollout_log.write_step(self.path, report.step, report.policy_version - 1, step.groups)
+        row = metrics_row(step)
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self._rows.append(row)
+        return row
+
+    def finish(self) -> list[Row]:
+        """Draw the plot and write the page; returns all rows."""
+        if self._rows:
+            plot.draw(self.path)
+            page.write_page(self.path)
+        return self._rows
+
+    def remove(self) -> None:
+        """Take back a folder in which no step was ever made."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def new_name(runs: Path, name: str) -> str:
+    """`name`, or `name-2`, `name-3` ... when that run exists."""
+    taken = {path.name for path in runs.glob(f"{name}*")} if runs.is_dir() else set()
+    return next(candidate for candidate in (name, *(f"{name}-{k}" for k in range(2, 10_000))) if candidate not in taken)
+
+
+def metrics_row(step: LearnerStep) -> Row:
+    """One line of metrics.jsonl. Seconds are wall time; rates are over the whole turn of the learner loop."""
+    report, sync = step.report, step.sync
+    return {
+        "step": report.step,
+        "time": time.time(),
+        "policy_version": report.policy_version,
+        "policy_lag": report.policy_lag,
+        "groups": report.groups,
+        "completions": report.completions,
+        "rollout_tokens": report.completion_tokens,
+        "learner_tokens": report.tokens,
+        "seconds": step.seconds,
+        "wait_seconds": step.wait_seconds,
+        "step_seconds": step.step_seconds,
+        "completions_per_second": report.completions / step.seconds,
+        "rollout_tokens_per_second": report.completion_tokens / step.seconds,
+        "learner_tokens_per_second": report.tokens / step.step_seconds,
+        "reward_mean": report.reward_mean,
+        "reward_std": report.reward_std,
+        **{f"reward_{name}": value for name, value in report.reward_components.items()},
+        **batch_statistics(step.groups),
+        "loss": report.loss,
+        "kl_to_reference": report.kl_to_reference,
+        "grad_norm": report.grad_norm,
+        "learning_rate": report.learning_rate,
+        **report.weights,
+        "fresh_logp_difference": report.fresh_logp_difference,
+        "sync_ok": sync.ok,
+        "sync_seconds": sync.seconds,
+        "sync_pause_seconds": sync.pause_seconds,
+        "canary_gap": sync.canary_gap,
+        "learner_seconds": report.seconds,
+    }

@@ -1,0 +1,297 @@
+"""The composition root: `python -m deploy.selfplay deploy/laptop.yaml`. Builds the actors, connects them, runs the loops.
+
+         claim             put_task              lease              put_group              take_batch
+    +---- Scribe ---------------------> ReplayBuffer <---------------- Doctor     +----------- Learner loop
+    |       |                          ready  leased                     |        |               | step
+    |       | reword a sentence        rolled batched                    | n      |               v
+    |       v                          trained rejected                  v replies|         LearnerRank 0..R
+    |   EnginePool ("scribe")                                    EnginePool ("doctor")            |
+    |       +---------------> Engine 0..E (vLLM) <---------------------+                          |
+    |                            ^   pause, load, resume, prove                                   |
+    |                            +------------------- Channel <--------- publish(version) --------+
+    |                                                    |
+    +--- waits for room in the buffer                    +--> release(version): slots free, the bound moves
+
+    loop        consumes            produces              waits for                          is unblocked by
+    Scribe      plan indices        labelled tasks        room: capacity                     release, rejections
+    Doctor      ready tasks         groups of n rollouts  a task, and the staleness bound    put_task, release
+    Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
+    Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
+    Supervisor  heartbeats          metrics, new actors   a second                           time, deaths
+
+Staleness: running + ready <= (max_lag + version + 1) * batch_groups - consumed (actors/replay_buffer.py has the proof).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray.exceptions import RayError, RayTaskError
+
+from actors.supervisor import Supervisor
+from common import metrics
+from common.config import RunSpec
+from common.metrics import Board
+from common.records import Record
+from deploy import cli
+from deploy.console import Screen, summarise
+from deploy.placement import Placement
+from deploy.prepare import Prepared
+from deploy.run_folder import RunFolder, new_name
+from envs import registry
+from envs.env import Environment
+from learner import checkpoint
+from learner.channel import Channel
+from learner.learner import Learner, LearnerStep
+
+HARD_STOP = 130  # exit code of a second Ctrl-C
+
+
+class Start(Record):
+    """Where a run begins: step 0, or a checkpoint."""
+
+    version: int = 0
+    folder: Path | None = None
+    fresh_gap: float | None = None
+
+
+class Run:
+    """One self-play run, from a checked spec to its summary."""
+
+    def __init__(self, spec: RunSpec, env: Environment, folder: RunFolder, start: Start, board: Board) -> None:
+        self.spec, self.folder, self._start, self._board = spec, folder, start, board
+        self._placement = Placement(spec, env)
+        self._screen = Screen(f"self-play {spec.name}", spec.steps)
+        self._learner: Learner | None = None
+        self._supervisor: Supervisor | None = None
+        self._interrupted = False
+
+    async def go(self) -> bool:
+        """Run to the end or to an interrupt; whether all steps were made."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        with self._screen:
+            prepared = await self._prepare()
+            self._placement.model_folder = prepared.model_folder
+            self._open_folder()
+            ranks = self._placement.learner_ranks()
+            try:
+                await self._play(ranks, prepared)
+            finally:
+                await self._stop(ranks)
+        return self._learner is not None and self._learner.version >= self.spec.steps
+
+    async def _prepare(self) -> Prepared:
+        actor = self._placement.preparation()
+        running = asyncio.ensure_future(_result(actor.run))
+        while not running.done():
+            state = await actor.progress.remote()
+            count = f"{state.done}/{state.total}" if state.total else ""
+            loss = f", loss {state.loss:.2f}" if state.loss is not None else ""
+            self._screen.phase(state.phase, count + loss)
+            await asyncio.wait([running], timeout=1)
+        self._placement.kill(actor)
+        prepared: Prepared = running.result()
+        self._screen.note(f"warm-up {prepared.warm_up}")
+        return prepared
+
+    def _open_folder(self) -> None:
+        if self._start.folder is None:
+            self.folder.create()
+        else:
+            self.folder.resume(self._start.version)
+
+    async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
+        buffer = self._placement.replay_buffer(
+            self.folder.journal, self._start.version if self._start.folder else None
+        )
+        pools = self._placement.engine_pools()
+        channel = Channel(
+            self.spec.weights, ranks, list(pools.values()), prepared.canary_ids, self._start.fresh_gap
+        )
+        if self._start.folder is not None:
+            await asyncio.gather(*(rank.load.remote(self._start.folder) for rank in ranks))
+            channel.version = self._start.version
+        self._learner = Learner(
+            self.spec.learner, self.spec.steps, self.folder.path, buffer, ranks, channel, self._stepped, self._phase
+        )
+        self._supervisor = Supervisor(self.spec, self._placement, pools, buffer, channel.join, self._board)
+        await self._supervisor.start(self._phase)
+        learning = asyncio.ensure_future(self._learner.run())
+        watching = asyncio.ensure_future(self._supervisor.watch())
+        await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
+        if not learning.done():
+            learning.cancel()
+            watching.result()  # raises what the supervisor could not mend
+        watching.cancel()
+        learning.result()
+        await buffer.close.remote()
+        if self._learner.version >= self.spec.steps:
+            self._phase("saving the model")
+            await asyncio.gather(*(rank.save_model.remote(self.folder.model) for rank in ranks))
+
+    async def _stop(self, ranks: list[Any]) -> None:
+        self._phase("stopping")
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+            for note in self._supervisor.notes:
+                self._screen.note(note)
+        await asyncio.gather(*(_result(rank.close) for rank in ranks), return_exceptions=True)
+        for rank in ranks:
+            self._placement.kill(rank)
+
+    def _interrupt(self) -> None:
+        if self._interrupted or self._learner is None:
+            os._exit(HARD_STOP)
+        self._interrupted = True
+        self._screen.note("stopping after this step (Ctrl-C again: at once)")
+        self._learner.stop()
+        asyncio.ensure_future(_result(self._placement.buffer.close))
+
+    def _phase(self, name: str) -> None:
+        self._screen.phase(name)
+        self._board.set(metrics.PHASE, float(name == "training"), "learner")
+
+    def _stepped(self, step: LearnerStep) -> None:
+        """A step was published: log it, show it, count it."""
+        assert self._supervisor is not None
+        self._supervisor.progressed()
+        row = self.folder.log(step)
+        self._screen.row(row)
+        for engine, failure in step.sync.failures.items():
+            self._screen.note(f"engine {engine} quarantined: {failure}")
+        count(self._board, step, row)
+
+
+def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
+    """Put one step on the job's metrics board."""
+    report, sync = step.report, step.sync
+    board.add(metrics.LEARNER_TOKENS.name, report.tokens)
+    board.add(metrics.LEARNER_STEPS.name)
+    board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")
+    board.set(metrics.REWARD, report.reward_mean)
+    for name, value in report.reward_components.items():
+        board.set(metrics.REWARD_BY_COMPONENT, value, name)
+    for name, value in report.weights.items():
+        board.set(metrics.WEIGHTS, value, name)
+    board.set(metrics.FLAG_RATE, row["flag_rate"] or 0.0)
+    board.set(metrics.POLICY_VERSION, report.policy_version)
+    board.set(metrics.POLICY_LAG, report.policy_lag)
+    board.set(metrics.SYNC_SECONDS, sync.seconds)
+    board.set(metrics.SYNC_OK, float(sync.ok))
+    board.set(metrics.CANARY, sync.canary_gap)
+    board.set(metrics.STEP_SECONDS, step.step_seconds)
+
+
+async def _result(method: Any) -> Any:
+    return await method.remote()
+
+
+def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
+    """The run's folder and first step. Raises ValueError when there is nothing to resume."""
+    runs = spec.runs.expanduser().resolve()
+    if not resume:
+        name = new_name(runs, spec.name)
+        return RunFolder(spec.model_copy(update={"name": name}), runs / name), Start()
+    path = runs / spec.name
+    found = checkpoint.latest(path) if path.is_dir() else None
+    if found is None:
+        raise ValueError(f"{path} has no checkpoint to resume from: start without --resume")
+    if found.manifest.policy_version >= spec.steps:
+        raise ValueError(f"{path} has all its {spec.steps} steps: resume with a larger --steps")
+    start = Start(
+        version=found.manifest.policy_version,
+        folder=found.folder,
+        fresh_gap=found.manifest.state.get("fresh_gap"),
+    )
+    return RunFolder(spec, path), start
+
+
+def plan(spec: RunSpec, folder: Path) -> str:
+    """The resolved plan, for people."""
+    engines = sum(pool.engines for pool in spec.pools)
+    bound = (spec.buffer.max_lag + 1) * spec.learner.batch_groups
+    return (
+        f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
+        f"# run folder      {folder}\n"
+        f"# actors          {engines} engines in {len(spec.pools)} pools, {spec.rollout.scribes} scribes, "
+        f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
+        f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
+        f"{spec.sampling.max_tokens} tokens\n"
+        f"# staleness       at most {bound} groups between lease and training: lag <= {spec.buffer.max_lag}\n"
+    )
+
+
+def connect() -> None:
+    """Join the running Ray cluster (`ray start`, or the job's), or start one in this process."""
+    root = str(Path.cwd())
+    ray.init(
+        include_dashboard=False,
+        log_to_driver=os.environ.get("MEDSERL_ACTOR_LOGS") == "1",
+        logging_level="ERROR",
+        runtime_env={"env_vars": {"PYTHONPATH": root}},
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns the exit code: 0 done, 1 failed, 2 bad input."""
+    command = cli.parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        folder, start = starting_point(command.spec, command.resume)
+        env = registry.make(command.spec.env, command.spec.data, command.spec.seed)
+        if command.dry_run:
+            print(plan(folder.spec, folder.path))
+            return 0
+        board = Board()
+        serve(board, command.spec)
+        if folder.spec.name != command.spec.name:
+            print(f"run {command.spec.name} exists: this one is {folder.spec.name} (or go on with --resume)")
+        return play(folder, start, env, board)
+    except ValueError as error:
+        cli.fail(str(error))
+
+
+def serve(board: Board, spec: RunSpec) -> None:
+    """Serve the metrics. Raises ValueError when the port is taken."""
+    try:
+        port = board.serve(spec.metrics.port, spec.metrics.host)
+    except OSError as error:
+        raise ValueError(
+            f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
+            "choose another, or 0 for any free one"
+        ) from error
+    print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
+
+
+def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int:
+    """Run, then draw, write and summarise, whatever happened. Raises ValueError for bad input found on the way."""
+    connect()
+    run = Run(folder.spec, env, folder, start, board)
+    resume = f"go on with: {cli.PROGRAM} {folder.path / 'spec.yaml'} --resume"
+    finished = False
+    try:
+        finished = asyncio.run(run.go())
+        return 0
+    except RayTaskError as error:
+        if isinstance(error.cause, ValueError):
+            raise ValueError(str(error.cause)) from None
+        print(f"selfplay: an actor failed: {str(error)[-2000:]}", file=sys.stderr)
+        return 1
+    except (RuntimeError, RayError) as error:
+        print(f"selfplay: {error}", file=sys.stderr)
+        return 1
+    finally:
+        rows = folder.finish()
+        if rows:
+            summarise(folder.path, rows, finished, resume)
+        ray.shutdown()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

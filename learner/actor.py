@@ -1,0 +1,57 @@
+"""LearnerActor: a LearnerRank with its sender, as deploy places it in a Ray actor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from common.backends import BACKENDS
+from common.config import RunSpec
+from common.records import Record
+from learner.rank import LearnerRank
+from learner.senders import Handles, make_sender
+
+
+class Sent(Record):
+    """What rank 0 sent: its checksum, and the error line of each engine that could not follow."""
+
+    checksum: str
+    failures: dict[str, str]
+
+
+def environment(spec: RunSpec) -> dict[str, str]:
+    """Environment variables that the actor's process needs before deepspeed is imported."""
+    return {**BACKENDS[spec.backend].learner_env, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class LearnerActor(LearnerRank):
+    """One data-parallel rank that can publish. Every method is collective: call it on all ranks."""
+
+    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
+        super().__init__(spec, model_folder, rank, world, rendezvous)
+        self._sender = make_sender(
+            spec, f"{spec.name}-{os.getpid()}", rank, self._published, self._save_adapter_config
+        )
+
+    def send(self, version: int, engines: Handles) -> Sent:
+        """Bring `engines` to the present weights under the name `version`."""
+        failures = self._sender.send(version, engines)
+        return Sent(checksum=self._sender.checksum(), failures=failures)
+
+    def close(self) -> None:
+        """Remove the shared-memory files and leave the process group."""
+        self._sender.close()
+        super().close()
+
+    def _published(self) -> Iterator[tuple[str, Tensor]]:
+        if self._spec.weights.transport == "adapter":
+            return iter(self.adapter_weights().items())
+        return self.published_weights()
+
+    def _save_adapter_config(self, folder: Path) -> None:
+        module: Any = self._policy.module
+        module.peft_config["default"].save_pretrained(folder)

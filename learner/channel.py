@@ -1,0 +1,160 @@
+"""Channel: brings engines to a policy_version, has each prove it, and keeps those out that cannot.
+
+    pause every engine -> the ranks send -> resume at `version` -> prove: version, checksum, canary log-probs
+
+Each phase has a deadline; an error names engine and phase. Ranks, engines and pools are Ray actor handles, known only by
+the methods called here, so the class runs as well over fakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+from ray.exceptions import RayError
+
+from common.config import WeightsSpec
+from common.weights import Canary, SyncOutcome, SyncReport
+from learner.senders import last_line
+
+GAP_FLOOR = 0.005
+"""Nats. Below it sampler and learner agree as well as two orders of float additions can."""
+
+Handles = dict[str, Any]
+
+
+class Channel:
+    """The weight channel. `join` for an engine that was just loaded, `publish` after each learner step.
+
+    `fresh_gap` is the canary's disagreement right after loading, from which the tolerance follows; a resumed run brings
+    its own along.
+    """
+
+    def __init__(
+        self,
+        spec: WeightsSpec,
+        ranks: Sequence[Any],
+        pools: Sequence[Any],
+        canary_ids: tuple[int, ...],
+        fresh_gap: float | None = None,
+    ) -> None:
+        self._spec, self._ranks, self._pools, self._canary_ids = spec, ranks, pools, canary_ids
+        self.fresh_gap = fresh_gap
+        self.version = 0
+        self._checksum = ""
+        self._canary: Canary | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def tolerance(self) -> float:
+        """Largest mean |log-prob difference| of the canary at which an engine still serves, nats."""
+        assert self.fresh_gap is not None
+        return max(self._spec.canary_factor * self.fresh_gap, GAP_FLOOR)
+
+    async def publish(self, version: int) -> SyncOutcome:
+        """Bring every serving engine to `version`; those that fail twice are quarantined and named in the outcome."""
+        async with self._lock:
+            self.version, self._canary = version, None
+            owners = {engine: pool for pool in self._pools for engine in await pool.engines.remote()}
+            engines = {engine: h for pool in self._pools for engine, h in (await pool.engines.remote()).items()}
+            outcome = await self._bring(engines)
+            if outcome.failures:
+                again = await self._bring({engine: engines[engine] for engine in outcome.failures})
+                for engine in again.failures:
+                    await owners[engine].quarantine.remote(engine)
+                outcome = _merged(outcome, again)
+            return outcome
+
+    async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
+        """Let a newly loaded engine serve once it has proved the newest policy. Quarantine is simply not joining."""
+        async with self._lock:
+            if self.version == loaded_version:
+                outcome = await self._prove({engine: handle}, {}, time.monotonic())
+            else:
+                outcome = await self._bring({engine: handle})
+            if outcome.ok:
+                await pool.admit.remote(engine, handle)
+            return outcome
+
+    async def _bring(self, engines: Handles) -> SyncOutcome:
+        started = time.monotonic()
+        failures: dict[str, str] = {}
+        full = self._spec.transport == "full"
+        if full:
+            await self._phase("pause", {e: h.pause.remote() for e, h in engines.items()}, failures)
+        left = _without(engines, failures)
+        sent = await asyncio.gather(*(rank.send.remote(self.version, left) for rank in self._ranks))
+        failures |= {engine: f"transfer, {line}" for engine, line in sent[0].failures.items()}
+        self._checksum = sent[0].checksum
+        if full:
+            left = _without(engines, failures)
+            await self._phase("resume", {e: h.resume.remote(self.version) for e, h in left.items()}, failures)
+        return await self._prove(engines, failures, started)
+
+    async def _prove(self, engines: Handles, failures: dict[str, str], started: float) -> SyncOutcome:
+        if self._canary is None:
+            logps = await asyncio.gather(*(rank.canary.remote(self._canary_ids) for rank in self._ranks))
+            self._canary = Canary(token_ids=self._canary_ids, logps=logps[0])
+        left = _without(engines, failures)
+        calls = {engine: handle.prove.remote(self._canary_ids) for engine, handle in left.items()}
+        reports: dict[str, SyncReport] = await self._phase("prove", calls, failures)
+        gaps = {engine: self._canary.gap(report.canary_logps) for engine, report in reports.items()}
+        if self.fresh_gap is None and gaps:
+            self.fresh_gap = max(gaps.values())
+        for engine, report in reports.items():
+            if fault := self._fault(report, gaps[engine]):
+                failures[engine] = fault
+        return SyncOutcome(
+            version=self.version,
+            seconds=time.monotonic() - started,
+            pause_seconds=max((r.pause_seconds for r in reports.values()), default=0.0),
+            canary_gap=max(gaps.values(), default=0.0),
+            failures=failures,
+        )
+
+    def _fault(self, report: SyncReport, gap: float) -> str:
+        if report.version != self.version:
+            return f"prove: holds policy_version {report.version} instead of {self.version}"
+        if report.checksum != self._checksum:
+            return f"prove: checksum {report.checksum or 'none'} instead of {self._checksum}"
+        if gap > self.tolerance:
+            return f"prove: canary log-probs differ by {gap:.4f} nats on average, tolerated {self.tolerance:.4f}"
+        return ""
+
+    async def _phase(
+        self, name: str, calls: Mapping[str, Awaitable[Any]], failures: dict[str, str]
+    ) -> dict[str, Any]:
+        """Await one call an engine, under the deadline; what failed goes into `failures`."""
+        done: dict[str, Any] = {}
+
+        async def one(engine: str, call: Awaitable[Any]) -> None:
+            try:
+                done[engine] = await asyncio.wait_for(_awaited(call), self._spec.timeout_seconds)
+            except TimeoutError:
+                failures[engine] = f"{name}: no answer within {self._spec.timeout_seconds:g} s"
+            except RayError as error:
+                failures[engine] = f"{name}: {last_line(error)}"
+
+        await asyncio.gather(*(one(engine, call) for engine, call in calls.items()))
+        return done
+
+
+async def _awaited(call: Awaitable[Any]) -> Any:
+    return await call
+
+
+def _without(engines: Handles, failures: dict[str, str]) -> Handles:
+    return {engine: handle for engine, handle in engines.items() if engine not in failures}
+
+
+def _merged(first: SyncOutcome, again: SyncOutcome) -> SyncOutcome:
+    """Two tries as one outcome: the second's failures, both durations."""
+    return SyncOutcome(
+        version=again.version,
+        seconds=first.seconds + again.seconds,
+        pause_seconds=first.pause_seconds + again.pause_seconds,
+        canary_gap=again.canary_gap,
+        failures=again.failures,
+    )

@@ -1,0 +1,118 @@
+"""The learner loop: take a batch, step on every rank, publish, release. No torch here: it runs beside the supervisor.
+
+    take_batch (waits for batch_groups groups) -> step -> channel.publish(version) -> release -> on_step -> checkpoint?
+
+The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from common.records import Closed
+from common.config import LearnerSpec
+from common.records import Group, Record
+from common.weights import SyncOutcome
+from learner import checkpoint
+from learner.channel import Channel
+from learner.step_report import StepReport
+
+
+class LearnerStep(Record):
+    """Everything about one finished step."""
+
+    report: StepReport
+    sync: SyncOutcome
+    groups: tuple[Group, ...]
+    wait_seconds: float  # for the batch
+    step_seconds: float  # of the optimiser step on the slowest rank
+    seconds: float  # of the whole turn of the loop
+
+
+class Learner:
+    """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps."""
+
+    def __init__(
+        self,
+        spec: LearnerSpec,
+        steps: int,
+        run_folder: Path,
+        buffer: Any,
+        ranks: list[Any],
+        channel: Channel,
+        on_step: Callable[[LearnerStep], None],
+        on_phase: Callable[[str], None],
+    ) -> None:
+        self._spec, self._steps, self._run_folder = spec, steps, run_folder
+        self._buffer, self._ranks, self._channel = buffer, ranks, channel
+        self._on_step, self._on_phase = on_step, on_phase
+        self._stopping = False
+        self._saved = channel.version
+
+    @property
+    def version(self) -> int:
+        """Learner steps published."""
+        return self._channel.version
+
+    def stop(self) -> None:
+        """Finish the step in hand, checkpoint, return."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """The loop. Leaves a checkpoint of the last version behind."""
+        while self.version < self._steps and not self._stopping:
+            started = time.monotonic()
+            self._on_phase("waiting for a batch")
+            try:
+                groups: tuple[Group, ...] = await self._buffer.take_batch.remote()
+            except Closed:
+                break
+            waited = time.monotonic() - started
+            self._on_phase("training")
+            report = await self._train(groups)
+            trained = time.monotonic() - started - waited
+            self._on_phase("publishing")
+            outcome = await self._channel.publish(self.version + 1)
+            await self._buffer.release.remote(self.version)
+            self._on_step(
+                LearnerStep(
+                    report=report,
+                    sync=outcome,
+                    groups=groups,
+                    wait_seconds=waited,
+                    step_seconds=trained,
+                    seconds=time.monotonic() - started,
+                )
+            )
+            if self.version % self._spec.checkpoint_every == 0:
+                await self.checkpoint()
+        await self.checkpoint()
+
+    async def _train(self, groups: tuple[Group, ...]) -> StepReport:
+        world = len(self._ranks)
+        shares = [groups[rank::world] for rank in range(world)]
+        reports = await asyncio.gather(
+            *(rank.step.remote(share) for rank, share in zip(self._ranks, shares, strict=True))
+        )
+        return reports[0]  # the same on every rank, but for its timings
+
+    async def checkpoint(self) -> None:
+        """Write a checkpoint of the present version, unless there is one."""
+        if self._saved == self.version:
+            return
+        self._on_phase("checkpointing")
+        folder = checkpoint.begin(self._run_folder, self.version)
+        await asyncio.gather(*(rank.save.remote(folder) for rank in self._ranks))
+        checkpoint.commit(
+            folder,
+            step=self.version,
+            policy_version=self.version,
+            ranks=len(self._ranks),
+            state={"fresh_gap": self._channel.fresh_gap},
+        )
+        checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
+        self._saved = self.version

@@ -1,0 +1,221 @@
+"""The trainer side of the weight channel: how the learner's tensors reach the engines, one class a transport.
+
+A sender drives the engines' update calls itself (`start_weight_update`, `update_weights`, `finish_weight_update`: the
+protocol of vLLM's weight-sync clients), so that CPU shared memory, CUDA IPC and NCCL look alike from outside. Rank 0
+sends; under ZeRO-3 the other ranks iterate the same tensors, because gathering them is a collective.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import ray
+import torch
+from torch import Tensor
+
+from common.backends import BACKENDS
+from common.config import RunSpec
+from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum
+
+Weights = Callable[[], Iterator[tuple[str, Tensor]]]
+Handles = dict[str, Any]  # engine id -> Ray actor handle
+
+
+class Sender(Protocol):
+    """Sends one policy_version."""
+
+    def send(self, version: int, engines: Handles) -> dict[str, str]:
+        """Bring `engines` to the current weights; the error line of each that could not follow, by engine id."""
+
+    def checksum(self) -> str:
+        """Of what was sent last; "" where the transport has none."""
+
+    def close(self) -> None:
+        """Remove what is left in shared memory."""
+
+
+def make_sender(spec: RunSpec, name: str, rank: int, weights: Weights, save_config: Callable[[Path], None]) -> Sender:
+    """The sender that `spec.weights` asks for. `name` makes its files in shared memory recognisable."""
+    timeout = spec.weights.timeout_seconds
+    if spec.weights.transport == "adapter":
+        return AdapterSender(name, rank, weights, save_config, timeout)
+    backend = spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
+    if backend == "shm":
+        return ShmSender(name, rank, weights, timeout)
+    return VllmSender(backend, rank, weights)
+
+
+class ShmSender:
+    """Full transport on one machine: a segment in /dev/shm that every engine maps."""
+
+    def __init__(self, name: str, rank: int, weights: Weights, timeout: float) -> None:
+        self._path = SHARED_MEMORY / f"medserl-{name}-weights"
+        self._rank, self._weights, self._timeout = rank, weights, timeout
+        self._checksum = ""
+
+    def send(self, version: int, engines: Handles) -> dict[str, str]:
+        if self._rank != 0:
+            for _ in self._weights():
+                pass
+            return {}
+        writer = SegmentWriter(self._path)
+        for name, tensor in self._weights():
+            data = tensor.detach().cpu().contiguous()
+            writer.add(name, str(data.dtype).removeprefix("torch."), tuple(data.shape), _bytes(data))
+        manifest = writer.close()
+        self._checksum = manifest.checksum
+        info = {"path": manifest.path, "tensors": [msgspec.to_builtins(entry) for entry in manifest.tensors]}
+        calls = [("start_weight_update", ()), ("update_weights", (info,)), ("finish_weight_update", ())]
+        return _each(engines, calls, self._timeout)
+
+    def checksum(self) -> str:
+        return self._checksum
+
+    def close(self) -> None:
+        if self._rank == 0:
+            self._path.unlink(missing_ok=True)
+
+
+class AdapterSender:
+    """Adapter transport: LoRA tensors in a folder per version; the newest few stay for engines that load late."""
+
+    KEPT = 2
+
+    def __init__(
+        self, name: str, rank: int, weights: Weights, save_config: Callable[[Path], None], timeout: float
+    ) -> None:
+        self._root = SHARED_MEMORY / f"medserl-{name}-adapters"
+        self._rank, self._weights, self._timeout = rank, weights, timeout
+        self._checksum = ""
+        self._save_config = save_config
+
+    def send(self, version: int, engines: Handles) -> dict[str, str]:
+        from safetensors.torch import save_file
+
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._weights()}
+        if self._rank != 0:
+            return {}
+        folder = self._root / f"v{version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, folder / "adapter_model.safetensors")
+        self._save_config(folder)
+        self._checksum = _checksum_of(tensors)
+        failures = _each(engines, [("load_adapter", (version, str(folder), self._checksum))], self._timeout)
+        shutil.rmtree(self._root / f"v{version - self.KEPT}", ignore_errors=True)
+        return failures
+
+    def checksum(self) -> str:
+        return self._checksum
+
+    def close(self) -> None:
+        if self._rank == 0:
+            shutil.rmtree(self._root, ignore_errors=True)
+
+
+class VllmSender:
+    """Full transport on GPUs: vLLM's own trainer engines, `nccl` between GPUs and `ipc` on one.
+
+    Written against vLLM 0.32's `WeightTransferTrainerFactory`; the rendezvous is made again when the engines change.
+    """
+
+    def __init__(self, backend: str, rank: int, weights: Weights) -> None:
+        self._backend, self._rank, self._weights = backend, rank, weights
+        self._engine: Any = None
+        self._engine_ids: frozenset[str] = frozenset()
+
+    def send(self, version: int, engines: Handles) -> dict[str, str]:
+        if self._engine_ids != frozenset(engines):
+            self._rendezvous(engines)
+        self._engine.send_weights()
+        return {}
+
+    def _rendezvous(self, engines: Handles) -> None:
+        from vllm.distributed.weight_transfer.clients import RayVLLMWeightSyncClient
+        from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
+
+        if self._engine is not None:
+            self._engine.shutdown()
+        self._engine = WeightTransferTrainerFactory.trainer_init(
+            self._init_info(len(engines)),
+            client=RayVLLMWeightSyncClient(list(engines.values())),
+            source=_source(self._weights),
+        )
+        self._engine_ids = frozenset(engines)
+
+    def _init_info(self, engines: int) -> Any:
+        if self._backend == "ipc":
+            from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+
+            return IPCTrainerInitInfo(rank=self._rank, packed=True)
+        from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+        with socket.socket() as free:
+            free.bind(("", 0))
+            port = free.getsockname()[1]
+        return NCCLTrainerInitInfo(ray.util.get_node_ip_address(), port, engines + 1, rank=self._rank)
+
+    def checksum(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.shutdown()
+
+
+def _source(weights: Weights) -> Any:
+    from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
+
+    class Source(WeightSource):
+        """Our merged weights as vLLM wants them; shapes are learnt from one dry pass."""
+
+        def __init__(self) -> None:
+            self._metadata = [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in weights()]
+
+        def metadata(self) -> list[Any]:
+            return self._metadata
+
+        def __iter__(self) -> Iterator[tuple[str, Tensor]]:
+            return weights()
+
+    return Source()
+
+
+def _each(engines: Handles, calls: list[tuple[str, tuple[Any, ...]]], timeout: float) -> dict[str, str]:
+    """Make `calls` in order on every engine at once; engines that fail take no further part."""
+    failures: dict[str, str] = {}
+    for method, arguments in calls:
+        pending = {
+            engine_id: getattr(handle, method).remote(*arguments)
+            for engine_id, handle in engines.items()
+            if engine_id not in failures
+        }
+        for engine_id, reference in pending.items():
+            try:
+                ray.get(reference, timeout=timeout)
+            except ray.exceptions.RayError as error:
+                failures[engine_id] = f"{method}: {last_line(error)}"
+    return failures
+
+
+def last_line(error: BaseException) -> str:
+    """The last line that says something: Ray puts the cause's own message at the end of a remote traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:400] if lines else type(error).__name__
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return memoryview(tensor.view(torch.uint8).reshape(-1).numpy())
+
+
+def _checksum_of(tensors: dict[str, Tensor]) -> str:
+    entries = (
+        TensorEntry(name=name, dtype="", shape=(), offset=0, nbytes=0, crc32=zlib.crc32(_bytes(tensor)))
+        for name, tensor in tensors.items()
+    )
+    return checksum(entries)
