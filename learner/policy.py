@@ -204,7 +204,8 @@ def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: fl
         return picked_K - logits_KV.logsumexp(-1)
 
     parts = zip(torch.split(hidden_ND, chunk), torch.split(target_N, chunk), strict=True)
-    return torch.cat([checkpoint(logps, hidden, target, use_reentrant=False) for hidden, target in parts])
+    logp_parts: list[Tensor] = [checkpoint(logps, hidden, target, use_reentrant=False) for hidden, target in parts]
+    return torch.cat(logp_parts)
 
 
 def _merged(name: str, layer: Any, dtype: torch.dtype, gather: Gather) -> Iterator[tuple[str, Tensor]]:

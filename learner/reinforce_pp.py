@@ -87,7 +87,8 @@ def normalise(return_N: Tensor, all_reduce: AllReduce = one_rank) -> Tensor:
     count, total = all_reduce(torch.stack([torch.ones_like(values_N).sum(), values_N.sum()]))
     centred_N = values_N - total / count
     variance = all_reduce(centred_N.square().sum()) / count
-    return (centred_N / variance.clamp(min=MIN_VARIANCE).sqrt()).float()
+    advantage_N: Tensor = centred_N / variance.clamp(min=MIN_VARIANCE).sqrt()
+    return advantage_N.float()
 
 
 def advantages(
