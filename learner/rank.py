@@ -1,0 +1,317 @@
+"""LearnerRank: one data-parallel process of the learner. DeepSpeed on every target; deploy wraps it as a Ray actor.
+
+A step over the groups of all ranks:
+
+    pack every group -> reference log-probs (k1 is part of the reward) -> advantages, moments over all ranks
+    for each group: forward -> importance weights -> loss -> backward      (one packed row at a time)
+    clip, AdamW, one more version
+
+The loss is a mean over the tokens of the whole step. DeepSpeed averages gradients over ranks and would divide by the
+accumulation steps; so each group's summed loss is multiplied by ranks / tokens of all ranks, and that division is off.
+
+Methods that say "collective" must be called on all ranks at the same time, or they wait for the others.
+
+Shapes: N completion tokens of a group, or of all groups of this rank where the name says `all`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from common.backends import BACKENDS
+from common.config import RunSpec
+from common.records import Group
+from learner import export, reinforce_pp
+from learner.batch import PackedGroup, layout, pack
+from learner.policy import (
+    LogpModel,
+    Policy,
+    adapter_weights,
+    completion_logps,
+    load_policy,
+    merged_weights,
+    reference,
+    sequence_logps,
+)
+from learner.step_report import Share, StepReport, merge_shares, share_of
+
+_PEER_TIMEOUT = timedelta(minutes=10)  # a rank that waits longer for the others fails
+_TAG = "learner"  # DeepSpeed's folder below a checkpoint
+
+
+class LearnerRank:
+    """The policy with its optimiser. `version` counts the optimiser steps taken, over resumes too."""
+
+    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
+        """Join the ranks at `rendezvous` ("host:port", served by rank 0) and load the policy. Collective.
+
+        The backend's `learner_env` must be in the environment before this process imports deepspeed.
+        """
+        self._spec, self._model_folder, self._rank, self._world = spec, model_folder, rank, world
+        self._backend = BACKENDS[spec.backend]
+        _join(self._backend.process_group, rank, world, rendezvous)
+        torch.manual_seed(spec.seed)
+        self._policy: Policy = load_policy(
+            model_folder, spec.learner, self._backend.device, spec.seed, getattr(torch, spec.model.dtype)
+        )
+        self._engine = _engine(self._policy.module, spec)
+        self.version = 0
+
+    def step(self, groups: Sequence[Group]) -> StepReport:
+        """Train on this rank's groups, as many on every rank; the report covers all ranks. Collective."""
+        assert groups, "a step needs at least one group a rank"
+        assert len(set(self._gather_objects(len(groups)))) == 1, "every rank needs the same number of groups"
+        clock = _Clock()
+        packed = [pack(group).to(self._backend.device) for group in groups]
+        with clock("reference"):
+            logp_ref = [self._reference_logps(group) for group in packed]
+        advantages = self._advantages(packed, logp_ref)
+        tokens = int(self._sum(torch.tensor(float(sum(group.tokens for group in packed)))))
+        share = share_of(groups, packed, self.version)
+        self._engine.train()
+        for index, group in enumerate(packed):
+            self._engine.set_gradient_accumulation_boundary(index == len(packed) - 1)
+            self._train_on(group, advantages[index], logp_ref[index], self._world / tokens, share, clock)
+        rate = self._spec.learner.learning_rate * warm_up_factor(self.version + 1, self._spec.learner.warmup_steps)
+        with clock("optimizer"):
+            grad_norm = self._apply(rate)
+        self.version += 1
+        return merge_shares(
+            self._gather_objects(share),
+            step=self.version,
+            learning_rate=rate,
+            grad_norm=grad_norm,
+            seconds=clock.seconds(),
+        )
+
+    def canary(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """Log-probs of `ids[1:]`, each given the tokens before it, nats, at temperature 1. Collective under ZeRO-3."""
+        self._engine.eval()
+        return tuple(sequence_logps(self._policy.module, ids))
+
+    def published_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """(checkpoint name, whole merged tensor) in `model.dtype`, one after another. Collective under ZeRO-3."""
+        return merged_weights(self._policy, getattr(torch, self._spec.model.dtype), self._whole)
+
+    def adapter_weights(self) -> dict[str, Tensor]:
+        """The LoRA tensors under peft's names, empty for full training. Collective under ZeRO-3."""
+        return adapter_weights(self._policy, self._whole) if self._spec.learner.lora_rank else {}
+
+    def save(self, folder: Path) -> None:
+        """Write what a resume needs: trained weights, optimiser, random state, version. Collective.
+
+        The frozen base is not in it: it is reloaded from the model folder.
+        """
+        self._engine.save_checkpoint(
+            str(folder),
+            tag=_TAG,
+            client_state={"version": self.version},
+            save_latest=False,
+            exclude_frozen_parameters=self._spec.learner.lora_rank > 0,
+        )
+        torch.save(_random_state(), folder / _TAG / f"random-{self._rank}.pt")
+        dist.barrier()
+
+    def load(self, folder: Path) -> None:
+        """Continue bit for bit from what `save` wrote. Collective.
+
+        Raises ValueError when the checkpoint is of another number of ranks or lacks its files.
+        """
+        random_file = folder / _TAG / f"random-{self._rank}.pt"
+        ranks = len(list((folder / _TAG).glob("random-*.pt")))
+        if ranks != self._world:
+            raise ValueError(
+                f"{folder} was saved by {ranks} learner ranks: set learner.ranks to that, not {self._world}"
+            )
+        path, state = self._engine.load_checkpoint(
+            str(folder), tag=_TAG, load_module_strict=self._spec.learner.lora_rank == 0
+        )
+        if path is None:
+            raise ValueError(f"{folder} holds no learner checkpoint: delete it to resume from the one before")
+        self.version = int(state["version"])
+        _restore_random_state(torch.load(random_file, weights_only=True))
+
+    def save_model(self, folder: Path) -> None:
+        """Write the merged policy as a Hugging Face folder, and the adapter alone in `adapter/`. Collective."""
+        weights = export.all_weights(self._policy, self.published_weights(), self._whole)
+        adapter = self.adapter_weights()
+        if self._rank == 0:
+            export.save_merged(self._policy, weights, self._model_folder, folder)
+            if adapter:
+                export.save_adapter(self._policy, adapter, folder / "adapter")
+        dist.barrier()
+
+    def close(self) -> None:
+        """Leave the process group. Nothing can be called afterwards."""
+        self._engine.destroy()
+        dist.destroy_process_group()
+
+    def _reference_logps(self, group: PackedGroup) -> Tensor | None:
+        """Log-probs [N] of the model before self-play, None when the KL is off."""
+        if self._spec.learner.kl_coef == 0:
+            return None
+        self._engine.eval()
+        with torch.no_grad(), reference(self._policy) as module:
+            return completion_logps(module, group, self._spec.sampling.temperature, self._spec.learner.logp_chunk)
+
+    def _advantages(self, packed: Sequence[PackedGroup], logp_ref: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+        """Advantages [N] of each group; their moments run over all tokens of all ranks."""
+        learner = self._spec.learner
+        tokens = layout(packed)
+        penalty_all = None
+        if learner.kl_coef and learner.kl_estimator == "k1":
+            logp_ref_all = torch.cat([logp for logp in logp_ref if logp is not None])
+            penalty_all = learner.kl_coef * reinforce_pp.kl_estimate(tokens.logp_engine_N, logp_ref_all, "k1")
+        advantage_all = reinforce_pp.advantages(
+            tokens.rewards_C,
+            tokens.completion_N,
+            tokens.last_N,
+            group_C=tokens.group_C if learner.algorithm == "reinforce_pp_baseline" else None,
+            penalty_N=penalty_all,
+            all_reduce=self._sum,
+        )
+        return advantage_all.split([group.tokens for group in packed])
+
+    def _train_on(
+        self,
+        group: PackedGroup,
+        advantage_N: Tensor,
+        logp_ref_N: Tensor | None,
+        scale: float,
+        share: Share,
+        clock: _Clock,
+    ) -> None:
+        """Add the group's gradient, times `scale`, and its statistics."""
+        learner = self._spec.learner
+        with clock("forward"):
+            logp_N = self._engine(group, self._spec.sampling.temperature, learner.logp_chunk)
+            logp_old_N = logp_N.detach()
+            penalty_N = None
+            if logp_ref_N is not None and learner.kl_estimator != "k1":
+                penalty_N = learner.kl_coef * reinforce_pp.kl_estimate(logp_N, logp_ref_N, learner.kl_estimator)
+            weight_N = reinforce_pp.importance_weights(logp_old_N, group.logp_engine_N, learner.importance_clip)
+            loss = reinforce_pp.policy_loss(
+                logp_N, logp_old_N, advantage_N, weight_N, clip=learner.clip, penalty_N=penalty_N
+            )
+        with clock("backward"):
+            self._engine.backward(loss.total * scale, scale_wrt_gas=False)
+        share.add(group, logp_old_N, logp_ref_N, float(loss.total.detach()), learner.importance_clip)
+
+    def _apply(self, rate: float) -> float:
+        """Clip and step; the gradient's norm before clipping."""
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = rate
+        norm = None
+        if self._spec.learner.zero_stage == 0:  # DeepSpeed reports no norm then, but the gradients are whole
+            norm = nn.utils.get_total_norm([p.grad for p in self._policy.module.parameters() if p.grad is not None])
+        self._engine.step()
+        return float(self._engine.get_global_grad_norm() if norm is None else norm)
+
+    def _sum(self, tensor: Tensor) -> Tensor:
+        total = tensor.to(self._backend.device, copy=True)
+        dist.all_reduce(total)
+        return total
+
+    def _gather_objects(self, value: Any) -> list[Any]:
+        values: list[Any] = [None] * self._world
+        dist.all_gather_object(values, value)
+        return values
+
+    def _whole(self, parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
+        if self._spec.learner.zero_stage < 3:
+            return nullcontext()
+        import deepspeed
+
+        whole: AbstractContextManager[Any] = deepspeed.zero.GatheredParameters(parameters)
+        return whole
+
+
+def warm_up_factor(step: int, warmup_steps: int) -> float:
+    """Share of the peak learning rate at `step` (from 1): `warmup_steps` steps below the peak, then 1."""
+    return min(1.0, step / (warmup_steps + 1))
+
+
+def deepspeed_config(spec: RunSpec) -> dict[str, Any]:
+    """DeepSpeed's settings for this run; the optimiser and the learning rate are ours."""
+    learner = spec.learner
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": learner.batch_groups // learner.ranks,
+        "gradient_clipping": learner.max_grad_norm,
+        "bf16": {"enabled": spec.model.dtype == "bfloat16"},
+        "zero_optimization": {"stage": learner.zero_stage, "overlap_comm": spec.backend == "cuda"},
+        "zero_force_ds_cpu_optimizer": False,  # torch's AdamW needs no compiler on the machine
+        "steps_per_print": 10**9,
+    }
+
+
+def _engine(module: nn.Module, spec: RunSpec) -> Any:
+    import deepspeed
+
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=spec.learner.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    exact = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    engine, *_ = deepspeed.initialize(
+        model=LogpModel(module), model_parameters=trained, optimizer=optimizer, config=deepspeed_config(spec)
+    )
+    # DeepSpeed casts buffers to bfloat16 with the weights, but rotary frequencies in 8 bits of mantissa turn late
+    # positions by whole radians; the engines keep them in float32.
+    for name, buffer in exact.items():
+        owner, _, leaf = name.rpartition(".")
+        module.get_submodule(owner).register_buffer(
+            leaf, buffer, persistent=leaf in module.get_submodule(owner).state_dict()
+        )
+    return engine
+
+
+def _join(process_group: str, rank: int, world: int, rendezvous: str) -> None:
+    """Join the process group, once a process. DeepSpeed reads its place from the environment.
+
+    Ray shows each rank its own GPU only, so every rank's device is 0.
+    """
+    if dist.is_initialized():
+        return
+    host, port = rendezvous.rsplit(":", 1)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": host, "MASTER_PORT": port}
+    dist.init_process_group(
+        process_group, init_method=f"tcp://{rendezvous}", rank=rank, world_size=world, timeout=_PEER_TIMEOUT
+    )
+
+
+def _random_state() -> dict[str, Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    return state | {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else state
+
+
+def _restore_random_state(state: dict[str, Tensor]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+class _Clock:
+    """Wall seconds by phase."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._phases: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self._phases[phase] = self._phases.get(phase, 0.0) + time.perf_counter() - begun
+
+    def seconds(self) -> dict[str, float]:
+        return {**self._phases, "step": time.perf_counter() - self._start}

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.config import RunSpec
+from learner import warm_up
+from learner.warm_up import Example
+
+VOCABULARY = 64
+
+
+def example(index: int, rng: random.Random) -> Example:
+    """Any prompt is answered by the same five tokens, as a reply format is."""
+    prompt = tuple(rng.randrange(8, VOCABULARY) for _ in range(rng.randrange(3, 12)))
+    return Example(prompt_ids=prompt, completion_ids=(3, 4, 5, 6, 7), group=f"note-{index // 2}")
+
+
+@pytest.fixture
+def examples() -> list[Example]:
+    rng = random.Random(0)
+    return [example(index, rng) for index in range(40)]
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "tokenizer.json").write_text("{}")
+    return tmp_path / "model"
+
+
+def spec_for(tmp_path: Path, **warm: object) -> RunSpec:
+    settings = {"steps": 25, "batch": 4, "learning_rate": 1e-2, **warm}
+    return RunSpec.model_validate(
+        {"model": {"cache": tmp_path / "cache", "dtype": "float32", "context": 512}, "warm_up": settings}
+    )
+
+
+def test_the_format_is_learnt_and_the_second_run_is_free(
+    tmp_path: Path, model_folder: Path, examples: list[Example]
+) -> None:
+    seen: list[tuple[int, float]] = []
+    spec = spec_for(tmp_path)
+    folder = warm_up.warmed_model(spec, model_folder, examples, lambda step, loss: seen.append((step, loss)))
+
+    assert [step for step, _ in seen] == list(range(1, 26))
+    report = warm_up.report(folder)
+    assert report is not None and report.heldout_loss_before is not None and report.heldout_loss_after is not None
+    assert report.heldout_loss_before > 3.5
+    assert report.heldout_loss_after < 1.0
+    assert (folder / "tokenizer.json").read_text() == "{}"
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
+
+    seen.clear()
+    assert warm_up.warmed_model(spec, model_folder, examples, lambda step, loss: seen.append((step, loss))) == folder
+    assert seen == []
+
+
+def test_the_saved_model_is_an_ordinary_one_that_answers_in_the_format(
+    tmp_path: Path, model_folder: Path, examples: list[Example]
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder = warm_up.warmed_model(spec_for(tmp_path, steps=40), model_folder, examples, lambda step, loss: None)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    reply = model.generate(torch.tensor([[9, 10, 11]]), max_new_tokens=5, min_new_tokens=5, do_sample=False)
+    assert reply[0, 3:].tolist() == [3, 4, 5, 6, 7]
+
+
+def test_a_large_model_learns_through_adapters_and_is_saved_merged(
+    tmp_path: Path, model_folder: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_up, "_WHOLE_MODEL_LIMIT", 1000)
+    folder = warm_up.warmed_model(
+        spec_for(tmp_path, learning_rate=3e-2, steps=60), model_folder, examples, lambda *_: None
+    )
+    report = warm_up.report(folder)
+    assert report is not None and report.heldout_loss_before is not None and report.heldout_loss_after is not None
+    assert report.heldout_loss_after < report.heldout_loss_before - 0.3
+    assert not list(folder.glob("adapter*"))
+    from transformers import AutoModelForCausalLM
+
+    names = dict(AutoModelForCausalLM.from_pretrained(folder).named_parameters())
+    assert not [name for name in names if "lora" in name]
+
+
+def test_any_change_of_data_settings_or_weights_makes_another_model(
+    tmp_path: Path, model_folder: Path, examples: list[Example]
+) -> None:
+    spec = spec_for(tmp_path, steps=1)
+    keys = {
+        warm_up._key(spec, model_folder, examples),
+        warm_up._key(spec, model_folder, examples[:-1]),
+        warm_up._key(spec_for(tmp_path, steps=2), model_folder, examples),
+        warm_up._key(spec.model_copy(update={"seed": 1}), model_folder, examples),
+    }
+    (model_folder / "tokenizer.json").write_text("{ }")
+    assert len(keys | {warm_up._key(spec, model_folder, examples)}) == 5
+
+
+def test_no_steps_means_the_model_as_it_is(tmp_path: Path, model_folder: Path) -> None:
+    assert warm_up.warmed_model(spec_for(tmp_path, steps=0), model_folder, [], lambda *_: None) == model_folder
+    assert warm_up.report(model_folder) is None
+
+
+def test_an_interrupted_warm_up_leaves_nothing_in_the_cache(
+    tmp_path: Path, model_folder: Path, examples: list[Example]
+) -> None:
+    def interrupt(step: int, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        warm_up.warmed_model(spec_for(tmp_path), model_folder, examples, interrupt)
+    assert list((tmp_path / "cache" / "warm").iterdir()) == []
+
+
+def test_an_example_that_does_not_fit_is_named(tmp_path: Path, model_folder: Path, examples: list[Example]) -> None:
+    giant = Example(prompt_ids=(9,) * 600, completion_ids=(1,), group="note-77")
+    with pytest.raises(ValueError, match=r"note-77 has 601 tokens, model.context is 512"):
+        warm_up.warmed_model(spec_for(tmp_path), model_folder, [*examples, giant], lambda *_: None)
+
+
+def test_twins_stay_on_one_side_of_the_split(examples: list[Example]) -> None:
+    train, heldout = warm_up.split(examples, seed=3)
+    assert heldout and len(train) + len(heldout) == len(examples)
+    assert not {row.group for row in train} & {row.group for row in heldout}
+
+
+def test_every_epoch_shows_every_example_once(examples: list[Example]) -> None:
+    plan = warm_up.batches(examples, 4, seed=0)
+    first, second = ([next(plan) for _ in range(10)] for _ in range(2))
+    assert first != second
+    for epoch in (first, second):
+        rows = [row for batch in epoch for row in batch]
+        assert sorted(map(repr, rows)) == sorted(map(repr, examples))
+
+
+def test_the_rate_rises_then_falls_to_a_tenth() -> None:
+    rates = [warm_up.rate(step, 60) for step in range(1, 61)]
+    assert rates[5] == max(rates) == 1.0
+    assert rates[-1] == pytest.approx(0.1)
+    assert warm_up.rate(1, 1) == 1.0
+
+
+lengths = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=6)
+
+
+@given(lengths)
+def test_padding_marks_exactly_the_positions_before_completion_tokens(pairs: list[tuple[int, int]]) -> None:
+    rows = [
+        Example(prompt_ids=tuple(range(100, 100 + p)), completion_ids=tuple(range(200, 200 + c)), group="g")
+        for p, c in pairs
+    ]
+    ids_BT, predicts_BT, target_C = warm_up.pad(rows)
+    after = torch.zeros_like(predicts_BT)
+    after[:, 1:] = predicts_BT[:, :-1]
+    assert ids_BT[after].tolist() == target_C.tolist()
+    assert bool((ids_BT[after] >= 200).all()) and not bool((ids_BT[~after] >= 200).any())
