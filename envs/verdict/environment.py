@@ -186,7 +186,7 @@ def _truth(done: Draft) -> dict[str, object]:
         error_text=done.error_text,
         corrected_text=done.corrected_text,
     )
-    return {**msgspec.structs.asdict(truth), "edits": msgspec.to_builtins(done.edits)}
+    return {**msgspec.structs.asdict(truth), "edits": msgspec.to_builtins(list(done.edits))}
 
 
 def _opening(sentence: str) -> str:
