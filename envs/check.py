@@ -79,8 +79,7 @@ class _Case(Record):
 async def check(env: Environment, count: int = COUNT, ceiling: float = CEILING) -> Report:
     """Run the contract on the first `count` slots of the plan.
 
-    Breaches are listed in the report. What the environment raises is not caught. Raises ValueError when no slot gives
-    a task.
+    Breaches are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
     """
     leak = LEAK_OF.get(env.env_id, LEAK)
     slots = [env.plan(index) for index in range(count)]
