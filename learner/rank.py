@@ -16,11 +16,9 @@ Shapes: N completion tokens of a group, or of all groups of this rank where the 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import timedelta
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +31,8 @@ from common.config import RunSpec
 from common.records import Group
 from learner import export, reinforce_pp
 from learner.batch import PackedGroup, layout, pack
+from learner.deepspeed_engine import deepspeed_engine, gathered, join
 from learner.policy import (
-    LogpModel,
     Policy,
     adapter_weights,
     completion_logps,
@@ -45,7 +43,6 @@ from learner.policy import (
 )
 from learner.step_report import Share, StepReport, merge_shares, share_of
 
-_PEER_TIMEOUT = timedelta(minutes=10)  # a rank that waits longer for the others fails
 _TAG = "learner"  # DeepSpeed's folder below a checkpoint
 
 
@@ -59,12 +56,13 @@ class LearnerRank:
         """
         self._spec, self._model_folder, self._rank, self._world = spec, model_folder, rank, world
         self._backend = BACKENDS[spec.backend]
-        _join(self._backend.process_group, rank, world, rendezvous)
+        join(self._backend.process_group, rank, world, rendezvous)
         torch.manual_seed(spec.seed)
         self._policy: Policy = load_policy(
             model_folder, spec.learner, self._backend.device, spec.seed, getattr(torch, spec.model.dtype)
         )
-        self._engine = _engine(self._policy.module, spec)
+        self._gather = gathered(spec.learner.zero_stage)
+        self._engine = deepspeed_engine(self._policy.module, spec)
         self.version = 0
 
     def step(self, groups: Sequence[Group]) -> StepReport:
@@ -101,11 +99,11 @@ class LearnerRank:
 
     def published_weights(self) -> Iterator[tuple[str, Tensor]]:
         """(checkpoint name, whole merged tensor) in `model.dtype`, one after another. Collective under ZeRO-3."""
-        return merged_weights(self._policy, getattr(torch, self._spec.model.dtype), self._whole)
+        return merged_weights(self._policy, getattr(torch, self._spec.model.dtype), self._gather)
 
     def adapter_weights(self) -> dict[str, Tensor]:
         """The LoRA tensors under peft's names, empty for full training. Collective under ZeRO-3."""
-        return adapter_weights(self._policy, self._whole) if self._spec.learner.lora_rank else {}
+        return adapter_weights(self._policy, self._gather) if self._spec.learner.lora_rank else {}
 
     def save(self, folder: Path) -> None:
         """Write what a resume needs: trained weights, optimiser, random state, version. Collective.
@@ -143,7 +141,7 @@ class LearnerRank:
 
     def save_model(self, folder: Path) -> None:
         """Write the merged policy as a Hugging Face folder, and the adapter alone in `adapter/`. Collective."""
-        weights = export.all_weights(self._policy, self.published_weights(), self._whole)
+        weights = export.all_weights(self._policy, self.published_weights(), self._gather)
         adapter = self.adapter_weights()
         if self._rank == 0:
             export.save_merged(self._policy, weights, self._model_folder, folder)
@@ -180,7 +178,7 @@ class LearnerRank:
             penalty_N=penalty_all,
             all_reduce=self._sum,
         )
-        return advantage_all.split([group.tokens for group in packed])
+        return torch.split(advantage_all, [group.tokens for group in packed])
 
     def _train_on(
         self,
@@ -227,66 +225,10 @@ class LearnerRank:
         dist.all_gather_object(values, value)
         return values
 
-    def _whole(self, parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
-        if self._spec.learner.zero_stage < 3:
-            return nullcontext()
-        import deepspeed
-
-        whole: AbstractContextManager[Any] = deepspeed.zero.GatheredParameters(parameters)
-        return whole
-
 
 def warm_up_factor(step: int, warmup_steps: int) -> float:
     """Share of the peak learning rate at `step` (from 1): `warmup_steps` steps below the peak, then 1."""
     return min(1.0, step / (warmup_steps + 1))
-
-
-def deepspeed_config(spec: RunSpec) -> dict[str, Any]:
-    """DeepSpeed's settings for this run; the optimiser and the learning rate are ours."""
-    learner = spec.learner
-    return {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": learner.batch_groups // learner.ranks,
-        "gradient_clipping": learner.max_grad_norm,
-        "bf16": {"enabled": spec.model.dtype == "bfloat16"},
-        "zero_optimization": {"stage": learner.zero_stage, "overlap_comm": spec.backend == "cuda"},
-        "zero_force_ds_cpu_optimizer": False,  # torch's AdamW needs no compiler on the machine
-        "steps_per_print": 10**9,
-    }
-
-
-def _engine(module: nn.Module, spec: RunSpec) -> Any:
-    import deepspeed
-
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=spec.learner.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
-    exact = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    engine, *_ = deepspeed.initialize(
-        model=LogpModel(module), model_parameters=trained, optimizer=optimizer, config=deepspeed_config(spec)
-    )
-    # DeepSpeed casts buffers to bfloat16 with the weights, but rotary frequencies in 8 bits of mantissa turn late
-    # positions by whole radians; the engines keep them in float32.
-    for name, buffer in exact.items():
-        owner, _, leaf = name.rpartition(".")
-        module.get_submodule(owner).register_buffer(
-            leaf, buffer, persistent=leaf in module.get_submodule(owner).state_dict()
-        )
-    return engine
-
-
-def _join(process_group: str, rank: int, world: int, rendezvous: str) -> None:
-    """Join the process group, once a process. DeepSpeed reads its place from the environment.
-
-    Ray shows each rank its own GPU only, so every rank's device is 0.
-    """
-    if dist.is_initialized():
-        return
-    host, port = rendezvous.rsplit(":", 1)
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": "0"}
-    os.environ |= {"MASTER_ADDR": host, "MASTER_PORT": port}
-    dist.init_process_group(
-        process_group, init_method=f"tcp://{rendezvous}", rank=rank, world_size=world, timeout=_PEER_TIMEOUT
-    )
 
 
 def _random_state() -> dict[str, Tensor]:

@@ -5,8 +5,8 @@ Shapes: N completion tokens of a group.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -48,8 +48,8 @@ class Share:
     def __init__(self, version: int) -> None:
         self.version = version
         self.oldest = version
-        self.sums: Counter[str] = Counter()
-        self.components: Counter[str] = Counter()
+        self.sums: defaultdict[str, float] = defaultdict(float)
+        self.components: defaultdict[str, float] = defaultdict(float)
         self.weight_sums = torch.zeros(6, dtype=torch.float64)
         self.has_reference = False
 
@@ -77,13 +77,14 @@ def share_of(groups: Sequence[Group], packed: Sequence[PackedGroup], version: in
     """A rank's share with all that is known before training; `version` is the policy's before the step."""
     share = Share(version)
     share.oldest = min(group.oldest_version for group in packed)
-    share.sums.update(groups=len(packed), tokens=sum(group.ids_S.numel() for group in packed))
-    share.sums.update(completion_tokens=sum(group.tokens for group in packed))
+    share.sums["groups"] = len(packed)
+    share.sums["tokens"] = sum(group.ids_S.numel() for group in packed)
+    share.sums["completion_tokens"] = sum(group.tokens for group in packed)
     for group in groups:
         for rollout in group.rollouts:
             total = rollout.reward.total
-            share.sums.update(completions=1, reward=total, reward_square=total * total)  # type: ignore[arg-type]
-            share.components.update(rollout.reward.components)  # type: ignore[arg-type]
+            _add(share.sums, {"completions": 1, "reward": total, "reward_square": total * total})
+            _add(share.components, rollout.reward.components)
     return share
 
 
@@ -91,20 +92,20 @@ def merge_shares(
     shares: Sequence[Share], *, step: int, learning_rate: float, grad_norm: float, seconds: dict[str, float]
 ) -> StepReport:
     """The report of the step that all ranks' shares make up."""
-    sums: Counter[str] = Counter()
-    components: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
+    components: defaultdict[str, float] = defaultdict(float)
     for share in shares:
-        sums.update(share.sums)
-        components.update(share.components)
-    count, tokens = sums["completions"], sums["completion_tokens"]
+        _add(sums, share.sums)
+        _add(components, share.components)
+    count, tokens = int(sums["completions"]), int(sums["completion_tokens"])
     mean = sums["reward"] / count
     return StepReport(
         step=step,
         policy_version=step,
         policy_lag=shares[0].version - min(share.oldest for share in shares),
-        groups=sums["groups"],
+        groups=int(sums["groups"]),
         completions=count,
-        tokens=sums["tokens"],
+        tokens=int(sums["tokens"]),
         completion_tokens=tokens,
         loss=sums["loss"] / tokens,
         kl_to_reference=sums["kl"] / tokens if shares[0].has_reference else None,
@@ -117,3 +118,8 @@ def merge_shares(
         fresh_logp_difference=sums["fresh_difference"] / sums["fresh"] if sums["fresh"] else None,
         seconds=seconds,
     )
+
+
+def _add(sums: defaultdict[str, float], more: Mapping[str, float]) -> None:
+    for name, value in more.items():
+        sums[name] += value

@@ -189,7 +189,7 @@ class _Trainer:
         total = 0.0
         for rows in _micro(batch):
             loss = self._summed_loss(rows) / tokens
-            loss.backward()
+            torch.autograd.backward(loss)
             total += float(loss.detach())
         for weight, master in zip(self._weights, self._masters, strict=True):
             assert weight.grad is not None
@@ -200,7 +200,8 @@ class _Trainer:
         self._optimizer.step()
         self._optimizer.zero_grad()
         with torch.no_grad():
-            torch._foreach_copy_(self._weights, self._masters)
+            for weight, master in zip(self._weights, self._masters, strict=True):
+                weight.copy_(master)
         return total
 
     @torch.no_grad()

@@ -1,0 +1,77 @@
+"""DeepSpeed around the policy: process group, settings, engine. Imported lazily: it reads the environment on import."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from common.config import RunSpec
+from learner.policy import Gather, LogpModel, whole
+
+_PEER_TIMEOUT = timedelta(minutes=10)  # a rank that waits longer for the others fails
+
+
+def deepspeed_config(spec: RunSpec) -> dict[str, Any]:
+    """DeepSpeed's settings for this run; the optimiser and the learning rate are ours."""
+    learner = spec.learner
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": learner.batch_groups // learner.ranks,
+        "gradient_clipping": learner.max_grad_norm,
+        "bf16": {"enabled": spec.model.dtype == "bfloat16"},
+        "zero_optimization": {"stage": learner.zero_stage, "overlap_comm": spec.backend == "cuda"},
+        "zero_force_ds_cpu_optimizer": False,  # torch's AdamW needs no compiler on the machine
+        "steps_per_print": 10**9,
+    }
+
+
+def deepspeed_engine(module: nn.Module, spec: RunSpec) -> Any:
+    """The module under DeepSpeed, with AdamW on float32 masters of what it trains."""
+    import deepspeed
+
+    # It would compile a CPU kernel for inference at start: half a minute, and a compiler that the machine may not have.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=spec.learner.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    exact = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    engine, *_ = deepspeed.initialize(
+        model=LogpModel(module), model_parameters=trained, optimizer=optimizer, config=deepspeed_config(spec)
+    )
+    # DeepSpeed casts buffers to bfloat16 with the weights, but rotary frequencies in 8 bits of mantissa turn late
+    # positions by whole radians; the engines keep them in float32.
+    for name, buffer in exact.items():
+        owner, _, leaf = name.rpartition(".")
+        module.get_submodule(owner).register_buffer(
+            leaf, buffer, persistent=leaf in module.get_submodule(owner).state_dict()
+        )
+    return engine
+
+
+def join(process_group: str, rank: int, world: int, rendezvous: str) -> None:
+    """Join the process group, once a process. DeepSpeed reads its place from the environment.
+
+    Ray shows each rank its own GPU only, so every rank's device is 0.
+    """
+    if dist.is_initialized():
+        return
+    host, port = rendezvous.rsplit(":", 1)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": host, "MASTER_PORT": port}
+    dist.init_process_group(
+        process_group, init_method=f"tcp://{rendezvous}", rank=rank, world_size=world, timeout=_PEER_TIMEOUT
+    )
+
+
+def gathered(zero_stage: int) -> Gather:
+    """What makes parameters whole on every rank inside a `with`."""
+    if zero_stage < 3:
+        return whole
+    import deepspeed
+
+    gather: Gather = deepspeed.zero.GatheredParameters
+    return gather
