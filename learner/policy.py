@@ -196,7 +196,7 @@ def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: fl
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     def logps(hidden_KD: Tensor, target_K: Tensor) -> Tensor:
-        logits_KV = head(hidden_KD).float()
+        logits_KV: Tensor = head(hidden_KD).float()
         if softcap is not None:
             logits_KV = torch.tanh(logits_KV / softcap) * softcap
         logits_KV = logits_KV / temperature
