@@ -1,0 +1,106 @@
+"""Every rollout of a run on disk: `rollouts/step-00001.parquet`, one row a completion, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from pyarrow import parquet
+
+from common.metrics import REWARD_COMPONENTS
+from common.records import Group, Rollout
+
+_COLUMNS = (
+    ("step", pa.int32()),
+    ("task_id", pa.string()),
+    ("rollout", pa.int32()),
+    ("quadrant", pa.string()),
+    ("source", pa.string()),
+    ("vignette", pa.string()),
+    ("operators", pa.list_(pa.string())),
+    ("env", pa.string()),
+    ("context", pa.string()),
+    ("truth", pa.string()),
+    ("completion", pa.string()),
+    ("finish_reason", pa.string()),
+    ("reward", pa.float64()),
+    ("reason", pa.string()),
+    ("policy_version_oldest", pa.int32()),
+    ("policy_version_newest", pa.int32()),
+    ("policy_lag", pa.int32()),
+    ("engine", pa.string()),
+    ("doctor", pa.string()),
+    ("prompt_ids", pa.list_(pa.int32())),
+    ("token_ids", pa.list_(pa.int32())),
+    ("logps", pa.list_(pa.float32())),
+    ("versions", pa.list_(pa.int32())),
+)
+_STEP = "step-{:05d}.parquet"
+
+
+def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -> Path:
+    """Write the rollouts that step `step` trained on, into the run folder `folder`.
+
+    `version` is the learner's policy_version while it trained on them. `context` (what the policy saw) and `truth` (the
+    label) are JSON; every reward component has a column `reward_<name>`, null where a rollout lacks it.
+    """
+    rows = [_row(step, version, group, number) for group in groups for number in range(len(group.rollouts))]
+    components = dict.fromkeys([f"reward_{name}" for name in REWARD_COMPONENTS])
+    components |= dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
+    schema = pa.schema([*_COLUMNS, *((name, pa.float64()) for name in components)])
+    path = folder / "rollouts" / _STEP.format(step)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), unfinished, compression="zstd")
+    os.replace(unfinished, path)
+    return path
+
+
+def read_run(folder: Path) -> pa.Table:
+    """All rollouts of a run, in step order. Raises ValueError when it has none yet."""
+    files = sorted((folder / "rollouts").glob("step-*.parquet"))
+    if not files:
+        raise ValueError(f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step")
+    return pa.concat_tables([parquet.read_table(file) for file in files], promote_options="default")
+
+
+def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
+    rollout = group.rollouts[number]
+    task, provenance = group.labelled.task, group.labelled.task.provenance
+    return {
+        "step": step,
+        "task_id": task.task_id,
+        "rollout": number,
+        "quadrant": provenance.quadrant,
+        "source": provenance.source,
+        "vignette": provenance.vignette,
+        "operators": list(provenance.operators),
+        "env": task.env,
+        "context": msgspec.json.encode(task.context).decode(),
+        "truth": msgspec.json.encode(group.labelled.label.truth).decode(),
+        "doctor": group.doctor,
+        "prompt_ids": list(group.prompt_ids),
+        **_sampled(rollout, version),
+        **{f"reward_{name}": value for name, value in rollout.reward.components.items()},
+    }
+
+
+def _sampled(rollout: Rollout, version: int) -> dict[str, Any]:
+    completion, versions = rollout.completion, rollout.completion.versions
+    return {
+        "completion": completion.text,
+        "finish_reason": completion.finish_reason,
+        "reward": rollout.reward.total,
+        "reason": rollout.reward.reason,
+        "policy_version_oldest": min(versions),
+        "policy_version_newest": max(versions),
+        "policy_lag": version - min(versions),
+        "engine": completion.engine,
+        "token_ids": list(completion.token_ids),
+        "logps": list(completion.logps),
+        "versions": list(versions),
+    }
