@@ -27,9 +27,8 @@ class Doctor:
 
     async def run(self) -> None:
         """Play tasks until the buffer closes."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._concurrency):
-                tasks.create_task(self._work())
+        # Not a TaskGroup: its ExceptionGroup would hide the fault's own message and type from the supervisor.
+        await asyncio.gather(*(self._work() for _ in range(self._concurrency)))
 
     async def _work(self) -> None:
         while True:
@@ -60,9 +59,7 @@ class Doctor:
     def _scored(self, labelled: LabelledTask, completion: Completion) -> Rollout:
         following = self._env.step(labelled.task, (completion.text,))
         assert isinstance(following, Done), f"{labelled.task.env} wants a second turn; the Doctor plays one-turn games"
-        episode = Episode(
-            task_id=labelled.task.task_id, actions=(completion.text,), truncated=completion.truncated
-        )
+        episode = Episode(task_id=labelled.task.task_id, actions=(completion.text,), truncated=completion.truncated)
         return Rollout(completion=completion, reward=self._env.score(episode, labelled.label))
 
     async def state(self) -> tuple[bool, Counts]:

@@ -102,9 +102,7 @@ class Engine:
             **BACKENDS[self._spec.backend].engine_args,  # type: ignore[arg-type]
         )
 
-    async def generate(
-        self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float
-    ) -> Sampled:
+    async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Sample n completions of one chat prompt.
 
         Raises PromptTooLong when prompt and completion exceed the model's context.
@@ -123,9 +121,7 @@ class Engine:
         encoded = self._llm.get_tokenizer().apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
         return tuple(encoded)
 
-    async def sample(
-        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float
-    ) -> Sampled:
+    async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Sample n completions of a tokenised prompt, with the log-prob and policy_version of every token."""
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -152,9 +148,7 @@ class Engine:
     def _completion(self, output: CompletionOutput) -> Completion:
         token_ids = tuple(output.token_ids)
         assert output.logprobs is not None
-        logps = tuple(
-            position[token].logprob for position, token in zip(output.logprobs, token_ids, strict=True)
-        )
+        logps = tuple(position[token].logprob for position, token in zip(output.logprobs, token_ids, strict=True))
         return Completion(
             text=output.text,
             token_ids=token_ids,
@@ -225,8 +219,7 @@ class Engine:
         )
         output = await self._run(canary_ids, params)
         logps = tuple(
-            position[token].logprob
-            for position, token in zip(output.prompt_logprobs[1:], canary_ids[1:], strict=True)
+            position[token].logprob for position, token in zip(output.prompt_logprobs[1:], canary_ids[1:], strict=True)
         )
         return SyncReport(
             engine=self.engine_id,

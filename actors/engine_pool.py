@@ -16,10 +16,9 @@ from common.records import Message, Record, Sampled
 
 
 class PoolState(Record):
-    """A heartbeat: engines by state, sequences in hand, and the pool's counters."""
+    """A heartbeat: the engines that serve, sequences in hand, and the pool's counters."""
 
     serving: tuple[str, ...]
-    lost: tuple[str, ...]
     in_flight: int
     counts: Counts
 
@@ -31,7 +30,6 @@ class EnginePool:
         self.name = name
         self._engines: dict[str, Any] = {}
         self._load: dict[str, int] = {}
-        self._lost: list[str] = []
         self._changed = asyncio.Event()
         self._meter = Meter()
 
@@ -66,7 +64,7 @@ class EnginePool:
             except (RayActorError, RayTaskError) as error:
                 if not engine_died(error):
                     raise
-                self._drop(engine_id)
+                self._engines.pop(engine_id, None)  # missing from the next heartbeat: the supervisor replaces it
                 continue
             finally:
                 self._load[engine_id] -= n
@@ -80,23 +78,17 @@ class EnginePool:
             await self._changed.wait()
         return min(self._engines, key=lambda engine_id: self._load[engine_id])
 
-    def _drop(self, engine_id: str) -> None:
-        if self._engines.pop(engine_id, None) is not None:
-            self._lost.append(engine_id)
-
     async def state(self) -> PoolState:
-        """The heartbeat. `lost` engines are told once."""
-        lost, self._lost = tuple(self._lost), []
+        """The heartbeat."""
         return PoolState(
             serving=tuple(self._engines),
-            lost=lost,
             in_flight=sum(self._load.values()),
             counts=self._meter.counts(),
         )
 
 
 def engine_died(error: RayActorError | RayTaskError) -> bool:
-    """Whether the engine is gone: its actor, or vLLM's core process under it (ordinary under memory or CPU pressure)."""
+    """Whether the engine is gone: its actor, or vLLM's core process under it (ordinary under pressure)."""
     if isinstance(error, RayActorError):
         return True
     return type(error.cause).__name__ in {"EngineDeadError", "EngineGenerateError"}

@@ -27,9 +27,8 @@ class Scribe:
 
     async def run(self) -> None:
         """Make tasks until the buffer closes."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._concurrency):
-                tasks.create_task(self._work())
+        # Not a TaskGroup: its ExceptionGroup would hide the fault's own message and type from the supervisor.
+        await asyncio.gather(*(self._work() for _ in range(self._concurrency)))
 
     async def _work(self) -> None:
         while True:

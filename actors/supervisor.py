@@ -1,18 +1,19 @@
-"""Supervisor: keeps the rollout side equal to the spec. Starts engines and role actors, hears their heartbeats, replaces
-the dead. It knows no Ray API but the errors: `Placement` starts and ends actors, so that tests run it over fakes.
+"""Supervisor: keeps the rollout side equal to the spec. Starts engines and role actors, hears their heartbeats,
+replaces the dead. It knows no Ray API but the errors: `Placement` starts and ends actors, so tests run it over fakes.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from ray.exceptions import RayActorError, RayError
 
 from common.config import PoolSpec, RunSpec
-from common.metrics import ACTOR_RESTARTS, BUFFER, ENGINE_RESTARTS, PHASE, REJECTED, SYNCS, Board
+from common.metrics import ACTOR_RESTARTS, BUFFER, ENGINE_RESTARTS, PHASE, SYNCS, Board
 from common.weights import SyncOutcome
 
 HEARTBEAT_SECONDS = 1.0
@@ -20,6 +21,10 @@ MAX_RESTARTS = 5
 """Of one engine or role actor without a published step in between: more is not bad luck but a fault."""
 
 Join = Callable[[Any, str, Any, int], Awaitable[SyncOutcome]]
+
+
+class NotProved(RuntimeError):
+    """A newly loaded engine could not prove that it holds the policy."""
 
 
 class Placement(Protocol):
@@ -36,7 +41,10 @@ class Placement(Protocol):
 
 
 class Supervisor:
-    """One a run. `start` returns when every actor serves; `watch` runs until cancelled and raises what cannot be mended."""
+    """One a run. `start` returns when every actor serves; `watch` runs until cancelled and raises what it cannot mend.
+
+    An actor that took the place of a dead one is called `engines-0.1` (then `.2` and so on) after it.
+    """
 
     def __init__(
         self, spec: RunSpec, placement: Placement, pools: dict[str, Any], buffer: Any, join: Join, board: Board
@@ -68,13 +76,16 @@ class Supervisor:
 
     async def beat(self) -> None:
         """One round: counters in, the dead replaced."""
+        busy = dict.fromkeys(("engine", "scribe", "doctor"), False)
         for name, pool in self._pools.items():
             state = await pool.state.remote()
             self._board.merge(f"pool {name}", state.counts)
-            self._board.set(PHASE, float(state.in_flight > 0), "engine")
+            busy["engine"] |= state.in_flight > 0
             await self._replace_engines(name, set(state.serving))
         for name in list(self._runs):
-            await self._check_role(name)
+            busy[self._runs[name][0]] |= await self._check_role(name)
+        for kind, works in busy.items():
+            self._board.set(PHASE, float(works), kind)
         self._report_buffer(await self._buffer.stats.remote())
 
     def progressed(self) -> None:
@@ -90,7 +101,7 @@ class Supervisor:
         outcome = await self._join(self._pools[pool.name], engine_id, handle, 0)
         self._board.add(SYNCS.name, 1, "ok" if outcome.ok else "failed")
         if not outcome.ok:
-            raise RuntimeError(f"engine {engine_id} does not hold the policy: {outcome.failures[engine_id]}")
+            raise NotProved(f"engine {engine_id} does not hold the policy: {outcome.failures[engine_id]}")
 
     def _name(self, slot: str) -> str:
         birth = self._births.get(slot, 0)
@@ -107,25 +118,26 @@ class Supervisor:
             self._board.add(ENGINE_RESTARTS.name)
             try:
                 await self._start_engine(spec, engine_id.split(".")[0])
-            except RayError as error:
-                self.notes.append(f"engine {engine_id}: the replacement failed too: {str(error).splitlines()[-1]}")
-                self._engines[engine_id] = (spec, handle)  # still missing at the next heartbeat: tried again
+            except (RayError, NotProved) as error:  # it does not serve, so the next heartbeat tries again
+                self.notes.append(f"the replacement of engine {engine_id} failed too: {str(error).splitlines()[-1]}")
 
     def _start_role(self, kind: str, slot: str) -> None:
         name = self._name(slot)
         handle = self._placement.role(kind, name)
         self._runs[name] = (kind, handle, asyncio.ensure_future(_finished(handle)))
 
-    async def _check_role(self, name: str) -> None:
+    async def _check_role(self, name: str) -> bool:
+        """Hear a role actor, or replace it; whether it is busy."""
         kind, handle, run = self._runs[name]
         if not run.done():
-            busy, counts = await handle.state.remote()
-            self._board.set(PHASE, float(busy), kind)
-            self._board.merge(name, counts)
-            return
+            with suppress(RayActorError):  # it died just now: its run will say so
+                busy, counts = await handle.state.remote()
+                self._board.merge(name, counts)
+                return bool(busy)
+            return False
         error = run.exception()
         if error is None:
-            return  # the buffer closed
+            return False  # the buffer closed
         if not isinstance(error, RayActorError):
             raise error
         del self._runs[name]
@@ -134,6 +146,7 @@ class Supervisor:
         await give_back.remote(name)
         self._board.add(ACTOR_RESTARTS.name, 1, kind)
         self._start_role(kind, name.split(".")[0])
+        return False
 
     def _count_restart(self, note: str) -> None:
         self._restarts += 1

@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from common.backends import BACKENDS
+
 Role = Literal["scribe", "doctor"]
 
 
@@ -71,7 +73,8 @@ class ModelSpec(Section):
 class PoolSpec(Section):
     """A group of equal vLLM engines."""
 
-    name: str = "engines"
+    name: str = Field("engines", pattern=r"^[A-Za-z0-9_-]+$")
+    """Engines are called name-0, name-1 and so on."""
     serves: tuple[Role, ...] = ("scribe", "doctor")
     """The personas that this pool serves; every persona needs exactly one pool."""
     engines: int = Field(1, ge=1)
@@ -127,6 +130,14 @@ class FilterSpec(Section):
     min_tokens: int = Field(1, ge=1)
     """Shorter completions leave the batch with their group."""
 
+    @model_validator(mode="after")
+    def _keeps_something(self) -> FilterSpec:
+        if self.difficulty is not None:
+            low, high = self.difficulty
+            if not 0 <= low <= high <= 1:
+                raise ValueError(f"difficulty [{low:g}, {high:g}] keeps no group: write [low, high] within 0 and 1")
+        return self
+
 
 class LearnerSpec(Section):
     """REINFORCE++ on DeepSpeed."""
@@ -170,6 +181,8 @@ class LearnerSpec(Section):
     def _ranks_share(self) -> LearnerSpec:
         if self.batch_groups % self.ranks:
             raise ValueError(f"batch_groups {self.batch_groups} must be a multiple of ranks {self.ranks}")
+        if self.importance_clip is not None and not 0 <= self.importance_clip[0] <= self.importance_clip[1]:
+            raise ValueError("importance_clip must be [low, high] with 0 <= low <= high, for example [0.5, 5.0]")
         return self
 
 
@@ -250,6 +263,13 @@ class RunSpec(Section):
             serving = [pool.name for pool in self.pools if role in pool.serves]
             if len(serving) != 1:
                 raise ValueError(f"pools: exactly one pool must serve the {role}, found {serving or 'none'}")
+        if len({pool.name for pool in self.pools}) < len(self.pools):
+            raise ValueError("pools: two pools have the same name; give each its own")
+        works = BACKENDS[self.backend].weight_backends
+        if self.weights.backend is not None and self.weights.backend not in works:
+            raise ValueError(
+                f"weights.backend {self.weights.backend} does not work on {self.backend}: write {' or '.join(works)}"
+            )
         if self.learner.algorithm == "reinforce_pp_baseline" and self.sampling.group_size < 2:
             raise ValueError(
                 "sampling.group_size 1 has no group mean: use 2 or more, or learner.algorithm: reinforce_pp"
@@ -269,5 +289,10 @@ class RunSpec(Section):
             raise ValueError(
                 f"sampling.max_tokens {self.sampling.max_tokens} leaves no room for the prompt in "
                 f"model.context {self.model.context}: lower the one or raise the other"
+            )
+        if self.filters.min_tokens > self.sampling.max_tokens:
+            raise ValueError(
+                f"this run would wait for ever: filters.min_tokens {self.filters.min_tokens} > sampling.max_tokens "
+                f"{self.sampling.max_tokens} rejects every group; lower the one or raise the other"
             )
         return self

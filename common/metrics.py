@@ -1,7 +1,7 @@
 """Every metric of a run, declared once. Actors count in plain dicts; the supervisor serves them for Prometheus.
 
-Counters are monotonic sums over all actors that ever lived; gauges are the newest value. All series exist, at zero, from
-the first scrape. Names follow the Prometheus conventions: base units, `_total` for counters.
+Counters are monotonic sums over all actors that ever lived; gauges are the newest value. All series exist, at zero,
+from the first scrape. Names follow the Prometheus conventions: base units, `_total` for counters.
 """
 
 from __future__ import annotations

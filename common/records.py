@@ -82,8 +82,8 @@ class Rejection(Record):
 class Completion(Record):
     """One sampled completion of one prompt.
 
-    `token_ids`, `logps` and `versions` have equal length T: the engine's own log-probability of each sampled token under
-    the (temperature-scaled) distribution it was drawn from, and the policy_version that produced it.
+    `token_ids`, `logps` and `versions` have equal length T: the engine's own log-probability of each sampled token
+    under the (temperature-scaled) distribution it was drawn from, and the policy_version that produced it.
     """
 
     text: str

@@ -94,7 +94,7 @@ class SegmentWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._partial = path.with_suffix(".partial")
+        self._partial = path.with_name(f"{path.name}.partial")  # not with_suffix: a run's name may hold dots
         self._file = self._partial.open("wb")
         self._entries: list[TensorEntry] = []
 
@@ -103,9 +103,7 @@ class SegmentWriter:
         self._file.seek(offset)
         self._file.write(data)
         self._entries.append(
-            TensorEntry(
-                name=name, dtype=dtype, shape=shape, offset=offset, nbytes=data.nbytes, crc32=zlib.crc32(data)
-            )
+            TensorEntry(name=name, dtype=dtype, shape=shape, offset=offset, nbytes=data.nbytes, crc32=zlib.crc32(data))
         )
 
     def close(self) -> Manifest:

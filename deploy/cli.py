@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from common.config import RunSpec
 from common.records import Record
 
 PROGRAM = "python -m deploy.selfplay"
 BAD_INPUT = 2  # exit code
+PREFIX = "MEDSERL_"
+ACTOR_LOGS = "MEDSERL_ACTOR_LOGS"
+"""Set to 1 to see what the actors print. The one variable that is no field of the spec."""
 
 EXAMPLES = """examples:
   python -m deploy.selfplay deploy/laptop.yaml                        the CPU default on the bundled notes
@@ -38,7 +49,7 @@ class Command(Record):
 
 class _Settings(BaseSettings, RunSpec):
     model_config = SettingsConfigDict(
-        extra="forbid", env_prefix="MEDSERL_", env_nested_delimiter="__", use_attribute_docstrings=True
+        extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", use_attribute_docstrings=True
     )
 
     @classmethod
@@ -48,10 +59,21 @@ class _Settings(BaseSettings, RunSpec):
         # The spec file comes in as init arguments and is the weakest; flags are put in front by pydantic-settings.
         return sources["env_settings"], init_settings
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls(cls, content: Any) -> Any:
+        """The flag `null` of a field that holds a pair arrives as a list of nothing."""
+        if isinstance(content, dict):
+            return {name: cls._nulls(value) for name, value in content.items()}
+        return None if content == [None] else content
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        fail(f"{message} (see {PROGRAM} --help)")
+        unknown = re.search(r"unrecognized arguments: (--[\w.-]+)", message)
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        close = difflib.get_close_matches(unknown[1], flags, n=1) if unknown else []
+        fail(f"{message}{f'; did you mean {close[0]}?' if close else ''} (see {PROGRAM} --help)")
 
 
 def fail(message: str) -> NoReturn:
@@ -76,20 +98,32 @@ def parse(arguments: list[str]) -> Command:
         _Settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False
     )
     parsed = parser.parse_args(arguments)
-    spec = _resolve(parsed.spec, flags(parsed_args=parsed))
+    try:
+        spec = _resolve(parsed.spec, flags(parsed_args=parsed))
+    except SettingsError as error:
+        fail(f"flags and environment: {error}: {error.__cause__}")
     return Command(spec=spec, dry_run=parsed.dry_run, resume=parsed.resume)
 
 
 def load(path: Path) -> RunSpec:
     """The spec of a file alone. Exits like `parse`."""
-    return _validated(path, RunSpec, _read(path))
+    return _validated(f"{path}: ", RunSpec, _read(path))
 
 
 def _resolve(path: Path, flags: CliSettingsSource[Any]) -> RunSpec:
     content = _read(path)
     load(path)  # mistakes in the file are told as the file's
-    settings = _validated(path, _Settings, content, _cli_settings_source=flags)
+    _check_variables()
+    settings = _validated("flags and environment: ", _Settings, content, _cli_settings_source=flags)
     return RunSpec(**settings.model_dump())
+
+
+def _check_variables() -> None:
+    fields = {f"{PREFIX}{field.upper()}" for field in RunSpec.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name != ACTOR_LOGS and name.upper().split("__")[0] not in fields:
+            close = difflib.get_close_matches(name, fields, n=1)
+            fail(f"environment: {name}: unknown field" + (f"; did you mean {close[0]}?" if close else ""))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -98,18 +132,18 @@ def _read(path: Path) -> dict[str, Any]:
         fail(f"{path}: no such spec file; write one of {known or 'your YAML files'}")
     try:
         content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         fail(f"{path}: not YAML: {' '.join(str(error).split())}")
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         fail(f"{path}: holds no settings; write `name: my-run` and what differs from the defaults")
     return content
 
 
-def _validated(path: Path, model: type[Any], content: dict[str, Any], **extra: Any) -> Any:
+def _validated(source: str, model: type[Any], content: dict[str, Any], **extra: Any) -> Any:
     try:
         return model(**content, **extra)
     except ValidationError as error:
-        fail("; ".join(f"{path}: {_line(problem)}" for problem in error.errors()[:3]))
+        fail("; ".join(f"{source}{_line(problem)}" for problem in error.errors()[:3]))
 
 
 def _line(problem: Any) -> str:
@@ -129,7 +163,9 @@ def _fields(location: tuple[Any, ...]) -> list[str]:
         if isinstance(part, str) and part in section.model_fields:
             annotation = section.model_fields[part].annotation
             arguments = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)]
-            section = annotation if isinstance(annotation, type) and hasattr(annotation, "model_fields") else (
-                arguments[0] if arguments else section
+            section = (
+                annotation
+                if isinstance(annotation, type) and hasattr(annotation, "model_fields")
+                else (arguments[0] if arguments else section)
             )
     return sorted(section.model_fields)

@@ -86,11 +86,15 @@ class Placement:
         pool = next(self.pools[pool.name] for pool in spec.pools if kind in pool.serves)
         options = {"num_cpus": 0, "max_concurrency": MANY_CALLS}
         if kind == "scribe":
-            return ray.remote(Scribe).options(**options).remote(
-                name, self._env, self.buffer, pool, spec.rollout.concurrency
+            return (
+                ray.remote(Scribe)
+                .options(**options)
+                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency)
             )
-        return ray.remote(Doctor).options(**options).remote(
-            name, self._env, self.buffer, pool, spec.sampling, spec.rollout.concurrency
+        return (
+            ray.remote(Doctor)
+            .options(**options)
+            .remote(name, self._env, self.buffer, pool, spec.sampling, spec.rollout.concurrency)
         )
 
     def kill(self, handle: Any) -> None:
@@ -106,7 +110,9 @@ class Placement:
     def _share(self) -> float:
         """Of a GPU, for one that wants a whole one: below 1 when engines and learner must share the only card."""
         engines = sum(pool.engines * pool.tensor_parallel for pool in self._spec.pools)
-        wanted = engines * self._backend.gpus_per_engine + self._spec.learner.ranks * self._backend.gpus_per_learner_rank
+        wanted = (
+            engines * self._backend.gpus_per_engine + self._spec.learner.ranks * self._backend.gpus_per_learner_rank
+        )
         there = ray.cluster_resources().get("GPU", 0)
         if wanted > there and there != 1:
             raise ValueError(

@@ -71,14 +71,14 @@ class Preparation:
 
         warmed = warmed_model(spec, folder, examples, progress)
         outcome = report(warmed)
-        line = "skipped" if outcome is None else (
-            f"{outcome.steps} steps, held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
-            if outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None
-            else f"{outcome.steps} steps"
-        )
+        line = f"{outcome.steps} steps" if outcome else "skipped"
+        if outcome and outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None:
+            line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
         line += f" in {time.monotonic() - started:.0f} s" if trained else " (from the cache)" if outcome else ""
         canary = examples[0].prompt_ids + examples[0].completion_ids
-        return Prepared(model_folder=warmed, canary_ids=canary[:CANARY_TOKENS], warm_up=line)
+        return Prepared(
+            model_folder=warmed, canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)], warm_up=line
+        )
 
     def _examples(self, folder: Path, tasks: list[LabelledTask]) -> list[Any]:
         from transformers import AutoTokenizer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,8 @@ class RunFolder:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
         metrics = self.path / "metrics.jsonl"
         lines = metrics.read_text().splitlines() if metrics.exists() else []
-        self._rows = [row for row in map(json.loads, lines) if row["step"] <= version]
+        # A line that a crash tore is of a later step: a checkpoint follows its step's line.
+        self._rows = [row for row in map(json.loads, filter(_is_whole, lines)) if row["step"] <= version]
         metrics.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
         for file in (self.path / "rollouts").glob("step-*.parquet"):
             if int(file.stem.removeprefix("step-")) > version:
@@ -65,9 +65,9 @@ class RunFolder:
             page.write_page(self.path)
         return self._rows
 
-    def remove(self) -> None:
-        """Take back a folder in which no step was ever made."""
-        shutil.rmtree(self.path, ignore_errors=True)
+
+def _is_whole(line: str) -> bool:
+    return line.endswith("}")
 
 
 def new_name(runs: Path, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The composition root: `python -m deploy.selfplay deploy/laptop.yaml`. Builds the actors, connects them, runs the loops.
+"""The composition root: `python -m deploy.selfplay deploy/laptop.yaml`. Builds the actors, connects and runs the loops.
 
          claim             put_task              lease              put_group              take_batch
     +---- Scribe ---------------------> ReplayBuffer <---------------- Doctor     +----------- Learner loop
@@ -72,6 +72,7 @@ class Run:
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._interrupted = False
+        self._closing: asyncio.Future[Any] | None = None
 
     async def go(self) -> bool:
         """Run to the end or to an interrupt; whether all steps were made."""
@@ -108,13 +109,9 @@ class Run:
             self.folder.resume(self._start.version)
 
     async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
-        buffer = self._placement.replay_buffer(
-            self.folder.journal, self._start.version if self._start.folder else None
-        )
+        buffer = self._placement.replay_buffer(self.folder.journal, self._start.version if self._start.folder else None)
         pools = self._placement.engine_pools()
-        channel = Channel(
-            self.spec.weights, ranks, list(pools.values()), prepared.canary_ids, self._start.fresh_gap
-        )
+        channel = Channel(self.spec.weights, ranks, list(pools.values()), prepared.canary_ids, self._start.fresh_gap)
         if self._start.folder is not None:
             await asyncio.gather(*(rank.load.remote(self._start.folder) for rank in ranks))
             channel.version = self._start.version
@@ -152,7 +149,7 @@ class Run:
         self._interrupted = True
         self._screen.note("stopping after this step (Ctrl-C again: at once)")
         self._learner.stop()
-        asyncio.ensure_future(_result(self._placement.buffer.close))
+        self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
 
     def _phase(self, name: str) -> None:
         self._screen.phase(name)
@@ -233,7 +230,7 @@ def connect() -> None:
     root = str(Path.cwd())
     ray.init(
         include_dashboard=False,
-        log_to_driver=os.environ.get("MEDSERL_ACTOR_LOGS") == "1",
+        log_to_driver=os.environ.get(cli.ACTOR_LOGS) == "1",
         logging_level="ERROR",
         runtime_env={"env_vars": {"PYTHONPATH": root}},
     )

@@ -33,9 +33,7 @@ class LearnerActor(LearnerRank):
 
     def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
         super().__init__(spec, model_folder, rank, world, rendezvous)
-        self._sender = make_sender(
-            spec, f"{spec.name}-{os.getpid()}", rank, self._published, self._save_adapter_config
-        )
+        self._sender = make_sender(spec, f"{spec.name}-{os.getpid()}", rank, self._published, self._save_adapter_config)
 
     def send(self, version: int, engines: Handles) -> Sent:
         """Bring `engines` to the present weights under the name `version`."""

@@ -2,13 +2,14 @@
 
     pause every engine -> the ranks send -> resume at `version` -> prove: version, checksum, canary log-probs
 
-Each phase has a deadline; an error names engine and phase. Ranks, engines and pools are Ray actor handles, known only by
-the methods called here, so the class runs as well over fakes.
+Each phase has a deadline; an error names engine and phase. Ranks, engines and pools are Ray actor handles, known only
+by the methods called here, so the class runs as well over fakes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
@@ -57,8 +58,7 @@ class Channel:
         """Bring every serving engine to `version`; those that fail twice are quarantined and named in the outcome."""
         async with self._lock:
             self.version, self._canary = version, None
-            owners = {engine: pool for pool in self._pools for engine in await pool.engines.remote()}
-            engines = {engine: h for pool in self._pools for engine, h in (await pool.engines.remote()).items()}
+            owners, engines = await self._serving()
             outcome = await self._bring(engines)
             if outcome.failures:
                 again = await self._bring({engine: engines[engine] for engine in outcome.failures})
@@ -66,6 +66,16 @@ class Channel:
                     await owners[engine].quarantine.remote(engine)
                 outcome = _merged(outcome, again)
             return outcome
+
+    async def _serving(self) -> tuple[dict[str, Any], Handles]:
+        """Each serving engine's pool and handle, by engine id."""
+        owners: dict[str, Any] = {}
+        engines: Handles = {}
+        for pool in self._pools:
+            handles = await pool.engines.remote()
+            owners |= dict.fromkeys(handles, pool)
+            engines |= handles
+        return owners, engines
 
     async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
         """Let a newly loaded engine serve once it has proved the newest policy. Quarantine is simply not joining."""
@@ -101,8 +111,8 @@ class Channel:
         calls = {engine: handle.prove.remote(self._canary_ids) for engine, handle in left.items()}
         reports: dict[str, SyncReport] = await self._phase("prove", calls, failures)
         gaps = {engine: self._canary.gap(report.canary_logps) for engine, report in reports.items()}
-        if self.fresh_gap is None and gaps:
-            self.fresh_gap = max(gaps.values())
+        if self.fresh_gap is None:
+            self.fresh_gap = max(filter(math.isfinite, gaps.values()), default=None)
         for engine, report in reports.items():
             if fault := self._fault(report, gaps[engine]):
                 failures[engine] = fault
@@ -119,13 +129,13 @@ class Channel:
             return f"prove: holds policy_version {report.version} instead of {self.version}"
         if report.checksum != self._checksum:
             return f"prove: checksum {report.checksum or 'none'} instead of {self._checksum}"
+        if not math.isfinite(gap):  # a comparison with nan is false: it would pass for agreement
+            return "prove: canary log-probs are not all finite numbers"
         if gap > self.tolerance:
             return f"prove: canary log-probs differ by {gap:.4f} nats on average, tolerated {self.tolerance:.4f}"
         return ""
 
-    async def _phase(
-        self, name: str, calls: Mapping[str, Awaitable[Any]], failures: dict[str, str]
-    ) -> dict[str, Any]:
+    async def _phase(self, name: str, calls: Mapping[str, Awaitable[Any]], failures: dict[str, str]) -> dict[str, Any]:
         """Await one call an engine, under the deadline; what failed goes into `failures`."""
         done: dict[str, Any] = {}
 

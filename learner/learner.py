@@ -13,9 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.records import Closed
 from common.config import LearnerSpec
-from common.records import Group, Record
+from common.records import Closed, Group, Record
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel
@@ -95,7 +94,7 @@ class Learner:
     async def _train(self, groups: tuple[Group, ...]) -> StepReport:
         world = len(self._ranks)
         shares = [groups[rank::world] for rank in range(world)]
-        reports = await asyncio.gather(
+        reports: list[StepReport] = await asyncio.gather(
             *(rank.step.remote(share) for rank, share in zip(self._ranks, shares, strict=True))
         )
         return reports[0]  # the same on every rank, but for its timings

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,7 +172,7 @@ class VllmSender:
 def _source(weights: Weights) -> Any:
     from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
-    class Source(WeightSource):
+    class Source(WeightSource):  # type: ignore[misc]
         """Our merged weights as vLLM wants them; shapes are learnt from one dry pass."""
 
         def __init__(self) -> None:
@@ -187,9 +188,13 @@ def _source(weights: Weights) -> Any:
 
 
 def _each(engines: Handles, calls: list[tuple[str, tuple[Any, ...]]], timeout: float) -> dict[str, str]:
-    """Make `calls` in order on every engine at once; engines that fail take no further part."""
+    """Make `calls` in order on every engine at once; engines that fail take no further part.
+
+    `timeout` seconds are one deadline for a call on all engines, so that several that hang cost no more than one.
+    """
     failures: dict[str, str] = {}
     for method, arguments in calls:
+        deadline = time.monotonic() + timeout
         pending = {
             engine_id: getattr(handle, method).remote(*arguments)
             for engine_id, handle in engines.items()
@@ -197,7 +202,7 @@ def _each(engines: Handles, calls: list[tuple[str, tuple[Any, ...]]], timeout: f
         }
         for engine_id, reference in pending.items():
             try:
-                ray.get(reference, timeout=timeout)
+                ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
             except ray.exceptions.RayError as error:
                 failures[engine_id] = f"{method}: {last_line(error)}"
     return failures
@@ -210,7 +215,8 @@ def last_line(error: BaseException) -> str:
 
 
 def _bytes(tensor: Tensor) -> memoryview:
-    return memoryview(tensor.view(torch.uint8).reshape(-1).numpy())
+    # reshape first: a tensor without dimensions cannot be viewed as bytes
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
 
 
 def _checksum_of(tensors: dict[str, Tensor]) -> str:
