@@ -57,9 +57,10 @@ def _document(name: str, rows: list[Row], episodes: list[Episode], chosen: list[
     here = Path(__file__)
     style, script = (here.with_suffix(end).read_text(encoding="utf-8") for end in (".css", ".js"))
     left_out = len(episodes) - len(chosen)
-    shown = f"{_plural(len(chosen), 'episode')} on this page" + (
-        f"; {left_out} more left out, chosen evenly over quadrants and steps (all are in rollouts/)" if left_out else ""
-    )
+    shown = f"All {_plural(len(episodes), 'episode')} are on this page"
+    if left_out:
+        shown = f"{len(chosen)} of {len(episodes)} episodes are on this page, spread evenly over quadrants and steps; "
+        shown += f"{left_out} are left out (rollouts/ has them all)"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -109,7 +110,7 @@ def _quadrant_row(quadrant: str, episodes: list[Episode]) -> str:
         _words(quadrant),
         str(len(mine)),
         str(len(rows)),
-        f"{_mean([_standing(row) == 'good' for row in rows]):.0%}",
+        f"{_mean([row['reason'] in RIGHT for row in rows]):.0%}",
         f"{_mean([_standing(row) != 'none' for row in rows]):.0%}",
         f"{_mean([row['reward'] for row in rows]):+.2f}",
     )
@@ -133,7 +134,7 @@ def _select(name: str, values: list[str]) -> str:
 
 def _article(episode: Episode) -> str:
     first = episode[0]
-    right = sum(_standing(row) == "good" for row in episode)
+    right = sum(row["reason"] in RIGHT for row in episode)
     outcomes = " ".join(sorted({row["reason"] for row in episode}))
     return f"""<article data-quadrant="{escape(first["quadrant"])}" data-outcomes="{escape(outcomes)}">
 <div class="head"><h2>Step {first["step"]}: {_words(first["quadrant"])}</h2>
@@ -141,7 +142,7 @@ def _article(episode: Episode) -> str:
 <span class="soft small">vignette {escape(first["vignette"])}, source {escape(first["source"])},
 task {escape(first["task_id"])}</span></div>
 <div class="columns">
-<section class="note" aria-label="Note and label"><h3>Note and label</h3>{_note(first)}</section>
+<section class="note" aria-label="Note and label"><div><h3>Note and label</h3>{_note(first)}</div></section>
 <section class="rollouts" aria-label="Completions"><h3>{_plural(len(episode), "completion")}</h3>
 {"".join(map(_rollout, episode))}</section>
 </div></article>
@@ -198,10 +199,13 @@ def _reply(completion: str) -> str:
 
 
 def _standing(row: Row) -> str:
-    """`good` when the flag is right, `bad` when it is wrong, `none` when the reply holds no verdict."""
-    if row["reason"] == "truncated" or row["reason"].startswith("invalid"):
+    """`good`: right; `part`: the flag is right, the rest is not; `bad`: wrong; `none`: no verdict in the reply."""
+    reason = row["reason"]
+    if reason == "truncated" or reason.startswith("invalid"):
         return "none"
-    return "good" if row["reason"] in RIGHT else "bad"
+    if reason == "elsewhere":
+        return "part"
+    return "good" if reason in RIGHT else "bad"
 
 
 def _words(name: str) -> str:

@@ -38,7 +38,16 @@ def draw(run_folder: Path) -> Path:
         _dress(axes, title, [row["step"] for row in rows])
         panel(axes, rows)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=9, loc="best")
+            axes.legend(
+                frameon=False,
+                fontsize=8,
+                loc="lower right",
+                bbox_to_anchor=(1.01, 0.98),
+                ncols=4,
+                handlelength=1.5,
+                columnspacing=1.1,
+                handletextpad=0.5,
+            )
     figure.suptitle(f"{run_folder.resolve().name}: {len(rows)} learner steps", fontsize=13, x=0.01, ha="left")
     path = run_folder / "progress.png"
     figure.savefig(path, dpi=130)
@@ -96,24 +105,19 @@ def _reward(axes: Axes, rows: list[Row]) -> None:
 
 def _verdicts(axes: Axes, rows: list[Row]) -> None:
     axes.set_ylim(-0.03, 1.03)
-    axes.axhspan(*FLAG_BAND, color=ORANGE, alpha=0.1, linewidth=0, label="flag rate should stay here")
     _line(axes, rows, "flag_rate", "flag rate", ORANGE)
+    axes.axhspan(*FLAG_BAND, color=ORANGE, alpha=0.1, linewidth=0, label="its healthy band")
     _line(axes, rows, "valid_share", "valid replies", GREEN, linestyle="--")
     _line(axes, rows, "accuracy", "accuracy", BLUE, linestyle=":")
 
 
 def _lag(axes: Axes, rows: list[Row]) -> None:
-    points = [(row["step"], row["policy_lag"]) for row in rows if row.get("policy_lag") is not None]
-    if points:
-        steps, lags = zip(*points, strict=True)
-        axes.bar(steps, lags, width=0.7, color=BLUE)
-        axes.plot(steps, lags, "o", color=BLUE, markersize=4, clip_on=False)
-        axes.set_ylim(0, max(lags) + 1)
+    _line(axes, rows, "policy_lag", "largest of the batch, learner steps", BLUE, drawstyle="steps-mid")
+    axes.set_ylim(-0.1, max([row.get("policy_lag") or 0 for row in rows]) + 1)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel("learner steps, largest of the batch", fontsize=9, color=GREY)
 
 
 def _throughput(axes: Axes, rows: list[Row]) -> None:
-    _line(axes, rows, "rollout_tokens_per_second", "rollouts (completion tokens)", BLUE)
-    _line(axes, rows, "learner_tokens_per_second", "learner (prompt and completion tokens)", ORANGE)
+    _line(axes, rows, "rollout_tokens_per_second", "rollouts (completions)", BLUE)
+    _line(axes, rows, "learner_tokens_per_second", "learner (with prompts)", ORANGE)
     axes.set_ylim(bottom=0)

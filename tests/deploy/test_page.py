@@ -70,7 +70,7 @@ def test_a_long_run_is_cut_evenly_and_says_how_much_is_left_out(tmp_path: Path) 
     for step in range(1, 21):
         write_step(tmp_path, step, 4, [group(labelled(4 * step + k, QUADRANTS[k])) for k in range(4)])
     page = write_page(tmp_path).read_text()
-    assert page.count("<article") == 60 and "60 episodes on this page; 20 more left out" in page
+    assert page.count("<article") == 60 and "60 of 80 episodes are on this page" in page and "20 are left out" in page
     assert all(page.count(f'<article data-quadrant="{quadrant}"') == 15 for quadrant in QUADRANTS)
 
 
