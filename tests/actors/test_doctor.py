@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from actors.doctor import Doctor
+from actors.engine import PromptTooLong
+from common.config import SamplingSpec
+from common.records import Sampled
+from tests.actors.fake_buffer import FakeBuffer
+from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
+from tests.fakes import Handle, remote_error, settle
+
+SAMPLING = SamplingSpec(group_size=2, max_tokens=96, temperature=0.9)
+
+
+def make(buffer: FakeBuffer, pool: FakePool, concurrency: int = 1) -> Doctor:
+    return Doctor("doctor-0", FakeEnv(), Handle(buffer), Handle(pool), SAMPLING, concurrency)
+
+
+async def test_a_leased_task_comes_back_as_a_group_of_scored_rollouts() -> None:
+    buffer = FakeBuffer(labelled_task(1))
+    await make(buffer, FakePool((completion("four"), completion("longer")))).run()
+    (group,) = buffer.groups
+    assert (group.task_id, group.prompt_ids, group.doctor) == ("task-1", (7, 8), "doctor-0")
+    assert [rollout.reward.total for rollout in group.rollouts] == [4.0, 6.0]
+    assert group.oldest_version == 3
+
+
+async def test_a_truncated_completion_is_scored_as_truncated() -> None:
+    buffer = FakeBuffer(labelled_task(1))
+    await make(buffer, FakePool((completion("four", finish="length"), completion("four")))).run()
+    assert [rollout.reward.total for rollout in buffer.groups[0].rollouts] == [-1.5, 4.0]
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(512, 96), (32, 32)])
+async def test_the_tasks_own_limit_bounds_the_completion(limit: int, asked: int) -> None:
+    pool = FakePool((completion("a"), completion("b")))
+    await make(FakeBuffer(labelled_task(1, max_tokens=limit)), pool).run()
+    ((role, messages, n, max_tokens, temperature),) = pool.asked
+    assert (role, messages[0].content, n, max_tokens, temperature) == ("doctor", "note 1", 2, asked, 0.9)
+
+
+async def test_a_task_that_does_not_fit_is_rejected_and_the_next_one_is_played() -> None:
+    buffer = FakeBuffer(labelled_task(1), labelled_task(2))
+    pool = FakePool(remote_error(PromptTooLong("900 tokens")), (completion("a"), completion("b")))
+    await make(buffer, pool).run()
+    assert buffer.rejected == [("doctor-0", "task-1", "too_long")]
+    assert [group.task_id for group in buffer.groups] == ["task-2"]
+
+
+async def test_as_many_tasks_are_in_hand_as_the_concurrency_says() -> None:
+    class Slow(FakePool):
+        async def generate(self, *arguments: object) -> Sampled:  # type: ignore[override]
+            started.append(arguments)
+            await opened.wait()
+            return Sampled(prompt_ids=(1,), completions=(completion("a"), completion("b")))
+
+    started: list[object] = []
+    opened = asyncio.Event()
+    buffer = FakeBuffer(*(labelled_task(index) for index in range(5)))
+    doctor = make(buffer, Slow(), concurrency=3)
+    running = asyncio.ensure_future(doctor.run())
+    await settle()
+    assert len(started) == 3 and (await doctor.state())[0]
+    opened.set()
+    await running
+    assert len(buffer.groups) == 5 and not (await doctor.state())[0]
+
+
+async def test_a_fault_ends_the_run_under_its_own_name() -> None:
+    with pytest.raises(ValueError, match="score"):
+        await make(FakeBuffer(labelled_task(1)), FakePool(remote_error(ValueError("score"))), 3).run()

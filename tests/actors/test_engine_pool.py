@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from actors.engine import PromptTooLong
+from actors.engine_pool import EnginePool
+from common.records import Completion, Message, Sampled
+from tests.fakes import Handle, remote_error, settle
+
+ASK = ((Message(role="user", content="note"),), 2, 8, 1.0)
+
+
+class EngineDeadError(Exception):
+    """Named like vLLM's."""
+
+
+def sampled(engine: str, n: int) -> Sampled:
+    one = Completion(
+        text="x", token_ids=(1, 2, 3), logps=(-1.0,) * 3, versions=(0,) * 3, finish_reason="stop", engine=engine
+    )
+    return Sampled(prompt_ids=(1,), completions=(one,) * n)
+
+
+class FakeEngine:
+    def __init__(self, name: str, error: Exception | None = None) -> None:
+        self.name, self.error = name, error
+        self.asked: list[int] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def generate(self, messages: Any, n: int, max_tokens: int, temperature: float) -> Sampled:
+        self.asked.append(n)
+        await self.open.wait()
+        if self.error:
+            raise self.error
+        return sampled(self.name, n)
+
+
+async def pool_of(*engines: FakeEngine) -> tuple[EnginePool, list[Handle]]:
+    pool, handles = EnginePool("engines"), [Handle(engine) for engine in engines]
+    for engine, handle in zip(engines, handles, strict=True):
+        await pool.admit(engine.name, handle)
+    return pool, handles
+
+
+async def test_calls_go_to_the_least_loaded_engine() -> None:
+    a, b = FakeEngine("a"), FakeEngine("b")
+    pool, _ = await pool_of(a, b)
+    a.open.clear(), b.open.clear()
+    calls = [asyncio.ensure_future(pool.generate("doctor", *ASK)) for _ in range(4)]
+    await settle()
+    assert (len(a.asked), len(b.asked)) == (2, 2)
+    assert (await pool.state()).in_flight == 8
+    a.open.set(), b.open.set()
+    await asyncio.gather(*calls)
+    assert (await pool.state()).in_flight == 0
+
+
+async def test_a_call_whose_engine_dies_is_made_again_on_another() -> None:
+    a, b = FakeEngine("a"), FakeEngine("b")
+    pool, (first, _) = await pool_of(a, b)
+    a.open.clear()
+    call = asyncio.ensure_future(pool.generate("doctor", *ASK))
+    await settle()
+    first.kill()
+    assert {completion.engine for completion in (await call).completions} == {"b"}
+    assert (await pool.state()).serving == ("b",)
+
+
+async def test_an_engine_whose_vllm_core_is_dead_stops_serving() -> None:
+    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDeadError("core gone"))), FakeEngine("b"))
+    assert (await pool.generate("doctor", *ASK)).completions[0].engine == "b"
+    assert (await pool.state()).serving == ("b",)
+
+
+async def test_a_call_waits_while_no_engine_serves() -> None:
+    pool, (only,) = await pool_of(FakeEngine("a"))
+    only.kill()
+    calls = [asyncio.ensure_future(pool.generate("doctor", *ASK)) for _ in range(3)]
+    await settle()
+    assert not any(call.done() for call in calls)
+    await pool.admit("a.1", Handle(FakeEngine("a.1")))
+    assert [(await call).completions[0].engine for call in calls] == ["a.1"] * 3
+
+
+async def test_a_quarantined_engine_gets_no_new_work_but_ends_what_it_has() -> None:
+    a = FakeEngine("a")
+    pool, _ = await pool_of(a)
+    a.open.clear()
+    running = asyncio.ensure_future(pool.generate("doctor", *ASK))
+    await settle()
+    await pool.quarantine("a")
+    waiting = asyncio.ensure_future(pool.generate("doctor", *ASK))
+    await settle()
+    a.open.set()
+    assert (await running).completions[0].engine == "a"
+    await settle()
+    assert not waiting.done() and await pool.engines() == {}
+    waiting.cancel()
+
+
+async def test_a_call_on_a_quarantined_engine_that_is_then_killed_is_made_again() -> None:
+    a = FakeEngine("a")
+    pool, (handle,) = await pool_of(a)
+    a.open.clear()
+    running = asyncio.ensure_future(pool.generate("doctor", *ASK))
+    await settle()
+    await pool.quarantine("a")
+    await pool.admit("a.1", Handle(FakeEngine("a.1")))
+    handle.kill()
+    assert (await running).completions[0].engine == "a.1"
+    assert (await pool.state()).serving == ("a.1",)
+
+
+async def test_a_prompt_that_is_too_long_is_said_in_one_line() -> None:
+    pool, _ = await pool_of(FakeEngine("a", remote_error(PromptTooLong("prompt of 900 tokens"))))
+    with pytest.raises(PromptTooLong, match="prompt of 900 tokens") as caught:
+        await pool.generate("doctor", *ASK)
+    assert "\n" not in str(caught.value)
+    state = await pool.state()
+    assert state.serving == ("a",) and state.in_flight == 0
+
+
+async def test_a_fault_of_the_engine_code_is_not_taken_for_its_death() -> None:
+    pool, _ = await pool_of(FakeEngine("a", remote_error(AssertionError("a fault"))))
+    with pytest.raises(AssertionError):
+        await pool.generate("doctor", *ASK)
+    assert (await pool.state()).serving == ("a",)
+
+
+async def test_completions_and_tokens_are_counted_by_role_once_even_after_a_retry() -> None:
+    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDeadError())), FakeEngine("b"))
+    await pool.generate("doctor", *ASK)
+    await pool.generate("scribe", *ASK)
+    assert (await pool.state()).counts == {
+        ("medserl_completions_total", "doctor"): 2,
+        ("medserl_rollout_tokens_total", "doctor"): 6,
+        ("medserl_completions_total", "scribe"): 2,
+        ("medserl_rollout_tokens_total", "scribe"): 6,
+    }
