@@ -1,0 +1,20 @@
+"""Fixtures that several folders share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.config import ModelSpec
+from common.models import resolve_model
+from envs.verdict.medec import load_notes
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny model (Gemma3 text, seeded, random), its tokenizer trained on the bundled notes."""
+    cache = tmp_path_factory.mktemp("models")
+    return resolve_model(
+        ModelSpec(source="tiny", cache=cache), lambda: [" ".join(note.sentences) for note in load_notes("bundled")]
+    )
