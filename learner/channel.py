@@ -23,6 +23,9 @@ from learner.senders import last_line
 GAP_FLOOR = 0.005
 """Nats. Below it sampler and learner agree as well as two orders of float additions can."""
 
+SEND_DEADLINES = 4
+"""A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
+
 Handles = dict[str, Any]
 
 
@@ -95,13 +98,25 @@ class Channel:
         if full:
             await self._phase("pause", {e: h.pause.remote() for e, h in engines.items()}, failures)
         left = _without(engines, failures)
-        sent = await asyncio.gather(*(rank.send.remote(self.version, left) for rank in self._ranks))
+        sent = await self._send(left)
         failures |= {engine: f"transfer, {line}" for engine, line in sent[0].failures.items()}
         self._checksum = sent[0].checksum
         if full:
             left = _without(engines, failures)
             await self._phase("resume", {e: h.resume.remote(self.version) for e, h in left.items()}, failures)
         return await self._prove(engines, failures, started)
+
+    async def _send(self, engines: Handles) -> list[Any]:
+        """What each rank says of the transfer. Senders tell a slow engine's name; a rank that hangs ends the run."""
+        seconds = SEND_DEADLINES * self._spec.timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.gather(*(rank.send.remote(self.version, engines) for rank in self._ranks))
+        except TimeoutError as error:
+            raise RuntimeError(
+                f"weight sync {self.version}: transfer to {', '.join(engines) or 'no engine'}: the learner did not "
+                f"finish within {seconds:g} s"
+            ) from error
 
     async def _prove(self, engines: Handles, failures: dict[str, str], started: float) -> SyncOutcome:
         if self._canary is None:

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.engine_pool import EnginePool
+from actors.supervisor import MAX_RESTARTS, Supervisor, sweep
+from common.config import PoolSpec, RolloutSpec, RunSpec
+from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, NOTES, PHASE, SYNCS, Board
+from common.weights import SyncOutcome
+from tests.fakes import Handle, remote_error, settle
+
+
+class FakeEngine:
+    def __init__(self, segment: Path, error: Exception | None) -> None:
+        self._segment, self._error = segment, error
+
+    async def load(self, version: int) -> None:
+        assert version == 0
+        self._segment.touch()
+        if self._error:
+            raise self._error
+
+    async def shared_memory(self) -> tuple[str, ...]:
+        return (str(self._segment),)
+
+    async def shutdown(self) -> None:
+        self._segment.unlink(missing_ok=True)
+
+
+class FakeRole:
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.busy = False
+        self.notes = 0
+
+    async def run(self) -> None:
+        await self.ended
+
+    async def state(self) -> tuple[bool, dict[tuple[str, str], float]]:
+        return self.busy, {(NOTES.name, "augmented_error"): self.notes}
+
+
+class FakeBuffer:
+    def __init__(self) -> None:
+        self.returned: list[tuple[str, str]] = []
+
+    def return_leases(self, name: str) -> None:
+        self.returned.append(("leases", name))
+
+    def return_claims(self, name: str) -> None:
+        self.returned.append(("claims", name))
+
+    def stats(self) -> dict[str, Any]:
+        return {**dict.fromkeys(BUFFER_STATES, 1), "counts": {}}
+
+
+class FakePlacement:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.engines: dict[str, Handle] = {}
+        self.roles: dict[str, Handle] = {}
+        self.killed: list[Handle] = []
+        self.load_error: Callable[[str], Exception | None] = lambda engine_id: None
+
+    def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
+        self.engines[engine_id] = Handle(FakeEngine(self.folder / engine_id, self.load_error(engine_id)))
+        return self.engines[engine_id]
+
+    def role(self, kind: str, name: str) -> Handle:
+        self.roles[name] = Handle(FakeRole())
+        return self.roles[name]
+
+    def kill(self, handle: Handle) -> None:
+        handle.kill()
+        self.killed.append(handle)
+
+
+class World:
+    """A supervisor over fakes; `faults` makes the join of an engine fail."""
+
+    def __init__(self, folder: Path, engines: int = 2, doctors: int = 1) -> None:
+        spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=RolloutSpec(doctors=doctors))
+        self.placement, self.buffer, self.board = FakePlacement(folder), FakeBuffer(), Board()
+        self.pool = EnginePool("engines")
+        self.faults: dict[str, str] = {}
+        self.supervisor = Supervisor(
+            spec, self.placement, {"engines": Handle(self.pool)}, Handle(self.buffer), self.join, self.board
+        )
+
+    async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+        failures = {engine: self.faults[engine]} if engine in self.faults else {}
+        if not failures:
+            await pool.admit.remote(engine, handle)
+        return SyncOutcome(version=0, seconds=0, pause_seconds=0, canary_gap=0, failures=failures)
+
+    async def start(self) -> World:
+        await self.supervisor.start(lambda _: None)
+        await settle()
+        return self
+
+    async def serving(self) -> set[str]:
+        return set(await self.pool.engines())
+
+    async def lose(self, engine_id: str) -> None:
+        self.placement.engines[engine_id].kill()
+        await self.pool.quarantine(engine_id)
+
+    def sample(self, metric: str, **labels: str) -> float | None:
+        return self.board.registry.get_sample_value(metric, labels)
+
+
+async def test_start_brings_up_every_engine_and_role_actor_of_the_spec(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    assert await world.serving() == {"engines-0", "engines-1"}
+    assert set(world.placement.roles) == {"scribe-0", "doctor-0"}
+    assert world.board.total(SYNCS, "ok") == 2
+
+
+async def test_start_fails_in_one_line_when_an_engine_cannot_prove_the_policy(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.faults["engines-1"] = "prove: checksum none instead of abc"
+    with pytest.raises(RuntimeError, match="engines-1 does not hold the policy: prove: checksum none"):
+        await world.start()
+    assert world.board.total(SYNCS, "failed") == 1 and world.placement.roles == {}
+
+
+async def test_a_quiet_heartbeat_replaces_nothing(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    await world.supervisor.beat()
+    assert world.placement.killed == [] and len(world.placement.engines) == 2
+
+
+async def test_a_lost_engine_is_killed_swept_and_replaced_under_a_new_name(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    await world.lose("engines-0")
+    await world.supervisor.beat()
+    assert await world.serving() == {"engines-1", "engines-0.1"}
+    assert world.placement.killed == [world.placement.engines["engines-0"]]
+    assert {path.name for path in tmp_path.iterdir()} == {"engines-1", "engines-0.1"}
+    assert world.board.total(ENGINE_RESTARTS) == 1
+    assert world.supervisor.notes == ["engine engines-0 died or failed its sync; starting another"]
+    await world.lose("engines-0.1")
+    await world.supervisor.beat()
+    assert await world.serving() == {"engines-1", "engines-0.2"}
+
+
+async def test_a_quarantined_engine_is_replaced_like_a_dead_one(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    await world.pool.quarantine("engines-1")
+    await world.supervisor.beat()
+    assert world.placement.engines["engines-1"].dead.is_set()
+    assert await world.serving() == {"engines-0", "engines-1.1"}
+
+
+@pytest.mark.parametrize("how", ["load", "join"])
+async def test_a_replacement_that_fails_is_tried_again_without_multiplying(tmp_path: Path, how: str) -> None:
+    world = await World(tmp_path).start()
+    if how == "join":
+        world.faults["engines-0.1"] = "prove: checksum none instead of abc"
+    else:
+        fault = remote_error(RuntimeError("out of memory"))
+        world.placement.load_error = lambda engine_id: fault if engine_id == "engines-0.1" else None
+    await world.lose("engines-0")
+    await world.supervisor.beat()
+    assert await world.serving() == {"engines-1"}
+    assert "the replacement of engine engines-0 failed too" in world.supervisor.notes[-1]
+    await world.supervisor.beat()
+    await world.supervisor.beat()
+    assert await world.serving() == {"engines-1", "engines-0.2"}
+    assert set(world.placement.engines) == {"engines-0", "engines-1", "engines-0.1", "engines-0.2"}
+    assert world.placement.engines["engines-0.1"].dead.is_set()
+
+
+async def test_a_dead_doctor_gives_its_leases_back_and_is_replaced(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    world.placement.roles["doctor-0"].kill()
+    await settle()
+    await world.supervisor.beat()
+    assert world.buffer.returned == [("leases", "doctor-0")]
+    assert set(world.placement.roles) == {"scribe-0", "doctor-0", "doctor-0.1"}
+    assert world.board.total(ACTOR_RESTARTS, "doctor") == 1
+
+
+async def test_a_dead_scribe_gives_its_claims_back_and_is_replaced(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    world.placement.roles["scribe-0"].kill()
+    await settle()
+    await world.supervisor.beat()
+    assert world.buffer.returned == [("claims", "scribe-0")] and "scribe-0.1" in world.placement.roles
+
+
+async def test_a_role_actor_that_dies_during_its_heartbeat_is_replaced_at_the_next(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    world.placement.roles["doctor-0"].kill()  # its run has not ended yet, but state() raises
+    await world.supervisor.beat()
+    await settle()
+    await world.supervisor.beat()
+    assert world.buffer.returned == [("leases", "doctor-0")] and "doctor-0.1" in world.placement.roles
+
+
+async def test_a_role_actors_own_bug_is_raised_and_not_restarted(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    world.placement.roles["doctor-0"].actor.ended.set_exception(remote_error(KeyError("vignette")))
+    await settle()
+    with pytest.raises(KeyError, match="vignette"):
+        await world.supervisor.watch()
+    assert "doctor-0.1" not in world.placement.roles
+
+
+async def test_a_role_actor_that_returned_because_the_buffer_closed_stays_away(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    world.placement.roles["doctor-0"].actor.ended.set_result(None)
+    await settle()
+    await world.supervisor.beat()
+    assert world.buffer.returned == [] and len(world.placement.roles) == 2
+
+
+async def test_restarts_without_a_published_step_in_between_end_the_run(tmp_path: Path) -> None:
+    world = await World(tmp_path, engines=1).start()
+    for birth in range(MAX_RESTARTS):
+        await world.lose(f"engines-0.{birth}" if birth else "engines-0")
+        await world.supervisor.beat()
+    await world.lose(f"engines-0.{MAX_RESTARTS}")
+    with pytest.raises(RuntimeError, match=f"gave up after {MAX_RESTARTS} restarts"):
+        await world.supervisor.beat()
+
+
+async def test_a_published_step_forgives_earlier_restarts(tmp_path: Path) -> None:
+    world = await World(tmp_path, engines=1).start()
+    for birth in range(3 * MAX_RESTARTS):
+        await world.lose(f"engines-0.{birth}" if birth else "engines-0")
+        await world.supervisor.beat()
+        world.supervisor.progressed()
+    assert world.board.total(ENGINE_RESTARTS) == 3 * MAX_RESTARTS
+
+
+async def test_counts_survive_the_rebirth_of_their_actor(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    world.placement.roles["scribe-0"].actor.notes = 7
+    await world.supervisor.beat()
+    world.placement.roles["scribe-0"].kill()
+    await settle()
+    await world.supervisor.beat()
+    world.placement.roles["scribe-0.1"].actor.notes = 2
+    await world.supervisor.beat()
+    await world.supervisor.beat()
+    assert world.board.total(NOTES, "augmented_error") == 9
+    assert world.board.total(COMPLETIONS, "doctor") == 0
+
+
+async def test_an_actor_kind_is_busy_while_any_of_its_actors_is(tmp_path: Path) -> None:
+    world = await World(tmp_path, doctors=2).start()
+    world.placement.roles["doctor-0"].actor.busy = True  # doctor-1, heard after it, waits
+    await world.supervisor.beat()
+    assert world.sample(PHASE.name, actor="doctor") == 1 and world.sample(PHASE.name, actor="scribe") == 0
+    world.placement.roles["doctor-0"].actor.busy = False
+    await world.supervisor.beat()
+    assert world.sample(PHASE.name, actor="doctor") == 0
+
+
+async def test_the_buffers_states_are_on_the_board(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    await world.supervisor.beat()
+    assert all(world.sample("medserl_buffer_tasks", state=state) == 1 for state in BUFFER_STATES)
+
+
+async def test_stop_ends_every_actor_and_what_it_left_in_shared_memory(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    world.placement.engines["engines-0"].kill()  # cannot shut down by itself any more
+    await world.supervisor.stop()
+    placement = world.placement
+    assert all(handle.dead.is_set() for handle in (*placement.engines.values(), *placement.roles.values()))
+    assert list(tmp_path.iterdir()) == []
+    assert world.supervisor.notes == ["engine engines-0 did not end by itself"]
+
+
+def test_sweeping_what_is_gone_already_is_harmless(tmp_path: Path) -> None:
+    sweep((str(tmp_path / "psm_gone"),))

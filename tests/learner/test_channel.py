@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from actors.engine_pool import EnginePool
+from common.config import WeightsSpec
+from common.records import Record
+from common.weights import SyncReport
+from learner.channel import GAP_FLOOR, Channel
+from tests.fakes import Handle, remote_error
+
+CANARY = (1, 2, 3, 4)
+POLICY = 0.25
+"""What a policy's log-probs differ by from one version to the next."""
+
+
+class Sent(Record):
+    checksum: str
+    failures: dict[str, str]
+
+
+class FakeEngine:
+    """An engine that obeys, except where a fault is set."""
+
+    def __init__(self, name: str, log: list[str], noise: float = 0.0) -> None:
+        self.name, self.log, self.noise = name, log, noise
+        self.version, self.checksum, self.weights = 0, "", 0
+        self.hangs = self.dies = ""  # the name of a phase
+        self.deaf = False  # resumes, but its weights stay the old ones
+        self.stuck_version = self.wrong_checksum = self.transfer_fails = False
+        self.nan = False
+        self.tries = 0
+
+    async def _phase(self, name: str) -> None:
+        self.log.append(f"{name} {self.name}")
+        if self.hangs == name:
+            await asyncio.Event().wait()
+        if self.dies == name:
+            raise ActorDiedError()
+
+    async def pause(self) -> None:
+        await self._phase("pause")
+
+    async def resume(self, version: int) -> None:
+        await self._phase("resume")
+        if not self.stuck_version:
+            self.version = version
+
+    async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:
+        await self._phase("prove")
+        logp = math.nan if self.nan else -1.0 - POLICY * self.weights + self.noise
+        return SyncReport(
+            engine=self.name,
+            version=self.version,
+            checksum="00000000" if self.wrong_checksum else self.checksum,
+            canary_logps=(logp,) * (len(canary_ids) - 1),
+            pause_seconds=0.5,
+        )
+
+
+class FakeRank:
+    def __init__(self, log: list[str]) -> None:
+        self.log, self.canaries = log, 0
+        self.version = 0
+
+    def send(self, version: int, engines: dict[str, Handle]) -> Sent:
+        self.log.append(f"send {version} to {' '.join(sorted(engines))}".strip())
+        self.version = version
+        failures = {}
+        for name, handle in engines.items():
+            engine: FakeEngine = handle.actor
+            engine.tries += 1
+            if engine.transfer_fails:
+                failures[name] = "update_weights: tensor model.norm.weight arrived damaged"
+            elif not engine.deaf:
+                engine.checksum, engine.weights = f"sum-{version}", version
+            else:
+                engine.checksum = f"sum-{version}"
+        return Sent(checksum=f"sum-{version}", failures=failures)
+
+    def canary(self, token_ids: tuple[int, ...]) -> tuple[float, ...]:
+        self.canaries += 1
+        return (-1.0 - POLICY * self.version,) * (len(token_ids) - 1)
+
+
+class World:
+    def __init__(self, *, ranks: int = 1, **spec: Any) -> None:
+        self.log: list[str] = []
+        self.pool = EnginePool("engines")
+        self.pool_handle = Handle(self.pool)
+        self.ranks = [FakeRank(self.log) for _ in range(ranks)]
+        settings = WeightsSpec(**{"timeout_seconds": 0.05, **spec})
+        self.channel = Channel(settings, [Handle(rank) for rank in self.ranks], [self.pool_handle], CANARY)
+
+    async def add(self, name: str, **fault: Any) -> FakeEngine:
+        engine = FakeEngine(name, self.log, fault.pop("noise", 0.0))
+        outcome = await self.channel.join(self.pool_handle, name, Handle(engine))
+        assert outcome.ok, outcome
+        for field, value in fault.items():
+            setattr(engine, field, value)
+        return engine
+
+    async def serving(self) -> set[str]:
+        return set(await self.pool.engines())
+
+
+async def test_an_engine_just_loaded_proves_the_start_without_a_transfer_and_sets_the_tolerance() -> None:
+    world = World()
+    await world.add("a", noise=0.04)
+    assert world.log == ["prove a"]
+    assert world.channel.fresh_gap == pytest.approx(0.04)
+    assert world.channel.tolerance == pytest.approx(0.06)
+    assert await world.serving() == {"a"}
+
+
+async def test_the_tolerance_never_falls_below_its_floor() -> None:
+    world = World()
+    await world.add("a")
+    assert world.channel.tolerance == GAP_FLOOR
+
+
+async def test_a_publish_pauses_all_sends_once_resumes_and_proves() -> None:
+    world = World()
+    a, b = await world.add("a"), await world.add("b")
+    world.log.clear()
+    outcome = await world.channel.publish(1)
+    assert outcome.ok and (outcome.version, outcome.pause_seconds) == (1, 0.5)
+    assert [line.split()[0] for line in world.log] == ["pause"] * 2 + ["send"] + ["resume"] * 2 + ["prove"] * 2
+    assert (a.version, b.version) == (1, 1) and world.channel.version == 1
+
+
+async def test_every_rank_takes_part_in_send_and_canary() -> None:
+    world = World(ranks=2)
+    await world.add("a")
+    await world.channel.publish(1)
+    assert world.log.count("send 1 to a") == 2 and [rank.canaries for rank in world.ranks] == [2, 2]
+
+
+async def test_the_adapter_transport_pauses_nothing() -> None:
+    world = World(transport="adapter")
+    a = await world.add("a")
+    a.version = 1  # load_adapter, which the sender calls, names the version
+    assert (await world.channel.publish(1)).ok
+    assert world.log == ["prove a", "send 1 to a", "prove a"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"hangs": "pause"}, "pause: no answer within 0.05 s"),
+        ({"hangs": "resume"}, "resume: no answer within 0.05 s"),
+        ({"hangs": "prove"}, "prove: no answer within 0.05 s"),
+        ({"dies": "pause"}, "pause: The actor died unexpectedly"),
+        ({"dies": "resume"}, "resume: The actor died unexpectedly"),
+        ({"dies": "prove"}, "prove: The actor died unexpectedly"),
+        ({"transfer_fails": True}, "transfer, update_weights: tensor model.norm.weight arrived damaged"),
+        ({"stuck_version": True}, "prove: holds policy_version 0 instead of 1"),
+        ({"wrong_checksum": True}, "prove: checksum 00000000 instead of sum-1"),
+        ({"deaf": True}, "prove: canary log-probs differ by 0.2500 nats on average, tolerated 0.0050"),
+        ({"nan": True}, "prove: canary log-probs are not all finite numbers"),
+    ],
+)
+async def test_an_engine_that_fails_twice_is_quarantined_by_name_and_phase(fault: dict[str, Any], said: str) -> None:
+    world = World()
+    good, bad = await world.add("good"), await world.add("bad", **fault)
+    outcome = await world.channel.publish(1)
+    assert not outcome.ok and list(outcome.failures) == ["bad"]
+    assert outcome.failures["bad"].startswith(said)
+    assert await world.serving() == {"good"} and good.version == 1
+    assert bad.tries == (0 if "pause" in fault.values() else 2)
+    assert world.log.count("resume good") == 1, "a good engine is not paused again for a bad one"
+
+
+async def test_an_engine_that_recovers_at_the_second_try_goes_on_serving() -> None:
+    world = World()
+    await world.add("good")
+    bad = await world.add("bad", transfer_fails=True)
+    sync = asyncio.ensure_future(world.channel.publish(1))
+    while not bad.tries:
+        await asyncio.sleep(0)
+    bad.transfer_fails = False
+    outcome = await sync
+    assert outcome.ok and await world.serving() == {"good", "bad"}
+
+
+async def test_an_engine_whose_error_is_remote_is_told_by_its_last_line() -> None:
+    class Faulty(FakeEngine):
+        async def resume(self, version: int) -> None:
+            raise remote_error(AssertionError("workers received different weights"))
+
+    world = World()
+    await world.add("good")
+    await world.pool.admit("bad", Handle(Faulty("bad", world.log)))
+    outcome = await world.channel.publish(1)
+    assert outcome.failures == {"bad": "resume: AssertionError: workers received different weights"}
+
+
+async def test_a_rank_that_hangs_in_the_transfer_ends_the_run_by_name() -> None:
+    world = World(timeout_seconds=0.01)
+    await world.add("a")
+    world.ranks[0].send = lambda version, engines: asyncio.Event().wait()  # type: ignore[method-assign,assignment]
+    with pytest.raises(RuntimeError, match=r"weight sync 1: transfer to a: the learner did not finish within 0.04 s"):
+        await world.channel.publish(1)
+
+
+async def test_a_late_engine_serves_only_after_a_whole_sync() -> None:
+    world = World()
+    await world.add("a")
+    await world.channel.publish(1)
+    world.log.clear()
+    late = await world.add("late")
+    assert world.log == ["pause late", "send 1 to late", "resume late", "prove late"]
+    assert (late.version, late.weights) == (1, 1) and await world.serving() == {"a", "late"}
+    assert (await world.channel.publish(2)).ok and late.version == 2
+
+
+async def test_a_late_engine_that_cannot_prove_the_policy_is_not_admitted() -> None:
+    world = World()
+    await world.add("a")
+    await world.channel.publish(1)
+    late = FakeEngine("late", world.log)
+    late.deaf = True
+    outcome = await world.channel.join(world.pool_handle, "late", Handle(late))
+    assert "canary" in outcome.failures["late"] and await world.serving() == {"a"}
+
+
+async def test_a_resumed_run_syncs_its_engines_and_keeps_its_tolerance() -> None:
+    world = World()
+    world.channel.version, world.channel.fresh_gap = 4, 0.1
+    engine = await world.add("a")
+    assert world.log == ["pause a", "send 4 to a", "resume a", "prove a"] and engine.version == 4
+    assert world.channel.fresh_gap == 0.1
+
+
+async def test_the_first_engine_cannot_set_the_tolerance_with_nan() -> None:
+    world = World()
+    broken = FakeEngine("a", world.log)
+    broken.nan = True
+    outcome = await world.channel.join(world.pool_handle, "a", Handle(broken))
+    assert "not all finite" in outcome.failures["a"] and world.channel.fresh_gap is None
+    await world.add("a.1")
+    assert world.channel.fresh_gap == 0.0
+
+
+async def test_a_publish_with_no_engine_left_still_makes_the_version() -> None:
+    world = World()
+    assert (await world.channel.publish(1)).ok and world.channel.version == 1
+    late = await world.add("late")
+    assert late.version == 1
+
+
+async def test_an_engine_joins_between_two_publishes_never_within_one() -> None:
+    world = World()
+    await world.add("a")
+    publish = asyncio.ensure_future(world.channel.publish(1))
+    join = asyncio.ensure_future(world.add("late"))
+    await asyncio.gather(publish, join)
+    assert world.log.index("prove a", 1) < world.log.index("pause late")
+    assert (await join).version == 1
+
+
+async def test_several_hanging_engines_cost_one_deadline_a_phase() -> None:
+    world = World(timeout_seconds=0.2)
+    for number in range(4):
+        await world.add(f"e{number}", hangs="pause")
+    outcome = await world.channel.publish(1)
+    assert len(outcome.failures) == 4 and outcome.seconds < 0.7  # two tries of one deadline each

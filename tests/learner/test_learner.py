@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.config import LearnerSpec
+from common.records import Closed, Group, Label, LabelledTask, Limits, Provenance, Task
+from common.weights import SyncOutcome
+from learner import checkpoint
+from learner.learner import Learner, LearnerStep
+from learner.step_report import StepReport
+from tests.fakes import Handle, settle
+
+
+def group(index: int) -> Group:
+    task = Task(
+        env="fake",
+        task_id=f"task-{index}",
+        split="train",
+        context={},
+        limits=Limits(),
+        provenance=Provenance(source="s", vignette="v", quadrant="augmented_safe"),
+    )
+    labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
+    return Group(labelled=labelled, prompt_ids=(1,), rollouts=(), doctor="d")
+
+
+def report_of(step: int, groups: int) -> StepReport:
+    return StepReport(
+        step=step,
+        policy_version=step,
+        policy_lag=0,
+        groups=groups,
+        completions=0,
+        tokens=0,
+        completion_tokens=0,
+        loss=0.0,
+        kl_to_reference=None,
+        grad_norm=0.0,
+        learning_rate=0.0,
+        reward_mean=0.0,
+        reward_std=0.0,
+        reward_components={},
+        weights={},
+        fresh_logp_difference=None,
+        seconds={},
+    )
+
+
+class FakeRank:
+    def __init__(self, rank: int, log: list[str], version: int) -> None:
+        self.rank, self.log, self.version = rank, log, version
+        self.seen: list[str] = []
+
+    def step(self, groups: tuple[Group, ...]) -> StepReport:
+        self.version += 1
+        self.seen += [group.task_id for group in groups]
+        self.log.append(f"step {self.version}")
+        return report_of(self.version, len(groups))
+
+    def save(self, folder: Path) -> None:
+        self.log.append(f"save {self.version}")
+        (folder / f"rank-{self.rank}.pt").write_text(str(self.version))
+
+
+class FakeChannel:
+    def __init__(self, log: list[str], version: int) -> None:
+        self.log, self.version = log, version
+        self.fresh_gap = 0.03
+        self.failures: dict[str, str] = {}
+        self.error: Exception | None = None
+
+    async def publish(self, version: int) -> SyncOutcome:
+        await asyncio.sleep(0)
+        if self.error:
+            raise self.error
+        self.version = version
+        self.log.append(f"publish {version}")
+        return SyncOutcome(version=version, seconds=0, pause_seconds=0, canary_gap=0, failures=self.failures)
+
+
+class FakeBuffer:
+    def __init__(self, log: list[str], batches: int, batch: int) -> None:
+        self.log, self.batches, self.batch = log, batches, batch
+        self.given = 0
+
+    async def take_batch(self) -> tuple[Group, ...]:
+        if self.given == self.batches:
+            raise Closed
+        self.given += 1
+        self.log.append("take")
+        return tuple(group(self.given * self.batch + k) for k in range(self.batch))
+
+    async def release(self, version: int) -> None:
+        self.log.append(f"release {version}")
+
+
+class World:
+    def __init__(self, folder: Path, steps: int, *, batches: int = 99, ranks: int = 1, version: int = 0) -> None:
+        self.log: list[str] = []
+        self.steps: list[LearnerStep] = []
+        self.phases: list[str] = []
+        self.on_step: Callable[[], None] = lambda: None
+        self.folder = folder
+        self.channel = FakeChannel(self.log, version)
+        self.buffer = FakeBuffer(self.log, batches, batch=2)
+        self.ranks = [FakeRank(rank, self.log, version) for rank in range(ranks)]
+        channel: Any = self.channel
+        self.learner = Learner(
+            LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=9),
+            steps,
+            folder,
+            Handle(self.buffer),
+            [Handle(rank) for rank in self.ranks],
+            channel,
+            self._stepped,
+            self.phases.append,
+        )
+
+    def _stepped(self, step: LearnerStep) -> None:
+        self.log.append(f"logged {step.report.step}")
+        self.steps.append(step)
+        self.on_step()
+
+    def checkpoints(self) -> list[str]:
+        return sorted(path.parent.name for path in self.folder.glob("checkpoints/*/manifest.json"))
+
+
+async def test_a_batch_is_released_only_after_the_engines_hold_the_new_weights(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=1)
+    await world.learner.run()
+    assert world.log == ["take", "step 1", "publish 1", "release 1", "logged 1", "save 1"]
+    assert world.phases == ["waiting for a batch", "training", "publishing", "checkpointing"]
+
+
+async def test_checkpoints_are_written_at_the_cadence_and_at_the_end(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=5)
+    await world.learner.run()
+    assert world.checkpoints() == ["step-00002", "step-00004", "step-00005"]
+    assert world.learner.version == 5
+
+
+async def test_an_end_that_falls_on_the_cadence_is_saved_once(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=4)
+    await world.learner.run()
+    assert [line for line in world.log if line.startswith("save")] == ["save 2", "save 4"]
+
+
+async def test_a_checkpoint_names_its_version_and_keeps_the_tolerance(tmp_path: Path) -> None:
+    await World(tmp_path, steps=3, ranks=2).learner.run()
+    found = checkpoint.latest(tmp_path)
+    assert found is not None
+    manifest = found.manifest
+    assert (manifest.step, manifest.policy_version, manifest.ranks) == (3, 3, 2)
+    assert set(manifest.files) == {"rank-0.pt", "rank-1.pt"} and manifest.state == {"fresh_gap": 0.03}
+
+
+async def test_stop_finishes_the_step_in_hand_and_checkpoints_it(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=9)
+    world.on_step = world.learner.stop
+    await world.learner.run()
+    assert world.learner.version == 1 and world.checkpoints() == ["step-00001"]
+
+
+async def test_a_closed_buffer_ends_the_loop_with_a_checkpoint(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=9, batches=3)
+    await world.learner.run()
+    assert world.learner.version == 3 and world.checkpoints() == ["step-00002", "step-00003"]
+
+
+async def test_stop_before_the_first_step_leaves_no_checkpoint(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=9, batches=0)
+    await world.learner.run()
+    assert world.log == [] and world.checkpoints() == []
+
+
+async def test_a_resumed_loop_goes_on_after_its_version_and_saves_only_new_ones(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=5, version=4)
+    await world.learner.run()
+    assert world.log[1:4] == ["step 5", "publish 5", "release 5"] and world.checkpoints() == ["step-00005"]
+
+
+async def test_ranks_share_a_batch_without_overlap(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=1, ranks=2)
+    await world.learner.run()
+    assert [rank.seen for rank in world.ranks] == [["task-2"], ["task-3"]]
+
+
+async def test_a_quarantined_engine_does_not_stop_the_learner_and_is_told(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=2)
+    world.channel.failures = {"engines-1": "pause: no answer within 300 s"}
+    await world.learner.run()
+    assert [step.sync.failures for step in world.steps] == [world.channel.failures] * 2
+    assert len(world.steps[0].groups) == 2
+
+
+async def test_a_failed_publish_releases_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=2)
+    world.channel.error = RuntimeError("weight sync 1: transfer")
+    with pytest.raises(RuntimeError, match="weight sync 1"):
+        await world.learner.run()
+    assert world.log == ["take", "step 1"] and world.learner.version == 0 and world.checkpoints() == []
+
+
+async def test_the_seconds_of_a_step_cover_waiting_training_and_publishing(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=1)
+    await world.learner.run()
+    (step,) = world.steps
+    assert 0 <= step.wait_seconds and step.wait_seconds + step.step_seconds <= step.seconds
+
+
+async def test_stopping_while_waiting_for_a_batch_needs_only_the_buffer_to_close(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=9, batches=1)
+    closed = asyncio.Event()
+
+    async def take_batch() -> tuple[Group, ...]:
+        await closed.wait()
+        raise Closed
+
+    world.buffer.take_batch = take_batch  # type: ignore[method-assign]
+    running = asyncio.ensure_future(world.learner.run())
+    await settle()
+    world.learner.stop()
+    closed.set()
+    await running
+    assert world.learner.version == 0
