@@ -24,6 +24,7 @@ COLUMNS = (
     ("ok", "sync_ok", "{}"),
     ("step s", "seconds", "{:.0f}"),
 )
+WIDTH = 110
 SHOWN_ROWS = 12
 QUIET_SECONDS = 15.0
 """Between two lines about the same phase, where there is no terminal."""
@@ -34,7 +35,7 @@ class Screen:
 
     def __init__(self, title: str, steps: int) -> None:
         self._title, self._steps = title, steps
-        self._console = Console()
+        self._console = wide_console()
         self._rows: list[dict[str, Any]] = []
         self._phase, self._detail, self._since = "starting", "", time.monotonic()
         self._live = Live(self, console=self._console, refresh_per_second=2) if self._console.is_terminal else None
@@ -80,6 +81,12 @@ class Screen:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def wide_console() -> Console:
+    """A console; as wide as the table where no terminal says otherwise (a log file, a job's output)."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
 def cell(row: dict[str, Any], key: str, form: str) -> str:
     """One formatted value; a dash where it could not be measured."""
     value = row.get(key)
@@ -98,7 +105,7 @@ def table(title: str, rows: list[dict[str, Any]]) -> Table:
 
 def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: str) -> None:
     """What the run did and where to look."""
-    console = Console()
+    console = wide_console()
     if not rows:
         console.print(f"No step was finished. {resume}", soft_wrap=True, highlight=False)
         return

@@ -7,7 +7,7 @@ import os
 from common.backends.spec import Backend
 
 # Ray sets OMP_NUM_THREADS=1 for actors that reserve less than one core, so the number is always given.
-_THREADS = {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+_THREADS = {"OMP_NUM_THREADS": str(os.cpu_count() or 1), "OMP_WAIT_POLICY": "PASSIVE"}
 
 CPU = Backend(
     name="cpu",

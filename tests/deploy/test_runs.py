@@ -1,0 +1,148 @@
+"""Whole runs of deploy/smoke.yaml: real Ray, real vLLM, real DeepSpeed, on the tiny model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.rollout_log import read_run
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 420
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2 * DEADLINE)]
+
+
+class Job:
+    """One `python -m deploy.selfplay` process and what it prints."""
+
+    def __init__(self, home: Path, *flags: str, spec: Path = ROOT / "deploy" / "smoke.yaml") -> None:
+        self.log = home / f"log-{time.monotonic_ns()}.txt"
+        common = ["--runs", str(home / "runs"), "--model.cache", str(home / "cache"), "--metrics.port", "0"]
+        with self.log.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.selfplay", str(spec), *common, *flags],
+                cwd=ROOT,
+                env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            if found := re.search(pattern, self.text()):
+                return found
+            assert self.process.poll() is None, self.text()
+            time.sleep(0.3)
+        raise AssertionError(f"{pattern!r} never came:\n{self.text()}")
+
+    def finish(self) -> int:
+        code = self.process.wait(DEADLINE)
+        return code
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("selfplay")
+
+
+def engine_cores(job: Job) -> list[int]:
+    """Process ids of the vLLM core processes below a job."""
+    import psutil
+
+    below = psutil.Process(job.process.pid).children(recursive=True)
+    return [process.pid for process in below if "EngineCore" in "".join(process.cmdline())]
+
+
+def rows_of(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) -> None:
+    pools = [
+        {
+            "name": "engines",
+            "serves": ["scribe", "doctor"],
+            "engines": 2,
+            "max_num_seqs": 32,
+            "kv_cache_gib": 0.25,
+        }
+    ]
+    job = Job(home, "--name", "two", "--steps", "8", "--pools", json.dumps(pools))
+    port = job.wait_for(r"metrics: http://127\.0\.0\.1:(\d+)/metrics").group(1)
+    first_scrape = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    assert 'medserl_notes_total{quadrant="synthetic_decoy"} 0.0' in first_scrape
+    job.wait_for(r"step 2/8")
+    victim = engine_cores(job)[0]
+    os.kill(victim, signal.SIGKILL)
+    assert job.finish() == 0, job.text()
+    assert "starting another" in job.text()
+
+    run = home / "runs" / "two"
+    rows = rows_of(run)
+    assert [row["step"] for row in rows] == list(range(1, 9))
+    assert all(row["sync_ok"] for row in rows)
+    rollouts = read_run(run)
+    assert {"engines-0", "engines-1"} <= set(rollouts["engine"].to_pylist())
+    assert max(rollouts["policy_lag"].to_pylist()) <= 1
+    assert (run / "model" / "config.json").is_file()
+    assert (run / "episodes.html").is_file() and (run / "progress.png").is_file()
+    assert not list(Path("/dev/shm").glob("medserl-two-*"))
+
+
+def test_a_synchronous_run_that_is_interrupted_resumes_and_never_lags(home: Path) -> None:
+    job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0")
+    job.wait_for(r"step 1/5")
+    job.process.send_signal(signal.SIGINT)
+    assert job.finish() == 0, job.text()
+    run = home / "runs" / "sync"
+    made = len(rows_of(run))
+    assert 1 <= made < 5
+    assert "--resume" in job.text()
+
+    again = Job(home, "--resume", spec=run / "spec.yaml")
+    assert again.finish() == 0, again.text()
+    assert [row["step"] for row in rows_of(run)] == [1, 2, 3, 4, 5]
+    rollouts = read_run(run)
+    assert set(rollouts["policy_lag"].to_pylist()) == {0}
+    assert set(rollouts["step"].to_pylist()) == {1, 2, 3, 4, 5}
+    tasks = {(step, task) for step, task in zip(rollouts["step"].to_pylist(), rollouts["task_id"].to_pylist())}
+    assert len(tasks) == len({task for _, task in tasks}), "a task was trained twice"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"data": {"path": "/nowhere/notes.csv"}}, "/nowhere/notes.csv"),
+        ({"model": {"source": "/nowhere/model"}}, "/nowhere/model"),
+        ({"learner": {"lerning_rate": 1.0}}, "did you mean learning_rate?"),
+        ({"buffer": {"capacity": 1}}, "buffer.capacity >= learner.batch_groups"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(home: Path, change: dict[str, dict[str, object]], says: str) -> None:
+    content = yaml.safe_load((ROOT / "deploy" / "smoke.yaml").read_text())
+    for section, fields in change.items():
+        content[section] = {**content.get(section, {}), **fields}
+    spec = home / "bad.yaml"
+    spec.write_text(yaml.safe_dump({**content, "name": "bad"}))
+    job = Job(home, spec=spec)
+    assert job.finish() == 2, job.text()
+    complaints = [line for line in job.text().splitlines() if line.startswith("selfplay: ")]
+    assert len(complaints) == 1 and says in complaints[0]
+    assert "Traceback" not in job.text()
+    assert not (home / "runs" / "bad").exists()
