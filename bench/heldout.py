@@ -1,0 +1,98 @@
+"""Held-out accuracy of a policy on an environment: one sampled reply a task, as the engines sample.
+
+Shapes: B tasks of one forward, P prompt tokens (padded on the left), T new tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common.config import RunSpec
+from common.records import Episode, LabelledTask, Message, Record
+from envs.contradiction import Contradiction
+from envs.env import Written
+
+BATCH = 128
+RIGHT = {"found", "elsewhere", "clean"}  # the flag is right
+
+
+class Outcome(Record):
+    """One held-out task and how the policy fared on it."""
+
+    part: str  # seen_pair or unseen_pair
+    vignette: str  # twins share it
+    right: bool
+    reward: float
+
+
+def tasks(env: Contradiction, count: int) -> list[LabelledTask]:
+    """The first `count` held-out tasks."""
+    return asyncio.run(_propose(env, count))
+
+
+def evaluate(folder: Path, spec: RunSpec, env: Contradiction, labelled: Sequence[LabelledTask]) -> list[Outcome]:
+    """One reply a task at the run's temperature, from the Hugging Face model in `folder`; seeded by `spec.seed`."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    torch.manual_seed(spec.seed)
+    outcomes: list[Outcome] = []
+    for at in range(0, len(labelled), BATCH):
+        part = labelled[at : at + BATCH]
+        replies_BT = _reply(model, tokenizer, spec, [_prompt(tokenizer, env, task) for task in part])
+        outcomes += [_score(tokenizer, env, task, ids) for task, ids in zip(part, replies_BT.tolist(), strict=True)]
+    return outcomes
+
+
+async def _propose(env: Contradiction, count: int) -> list[LabelledTask]:
+    made = [await env.propose(env.heldout_plan(index), random.Random(0), _no_model) for index in range(count)]
+    return [task for task in made if isinstance(task, LabelledTask)]
+
+
+async def _no_model(messages: tuple[Message, ...], max_tokens: int) -> Written:
+    raise AssertionError("held-out tasks are made by rule")
+
+
+def _prompt(tokenizer: Any, env: Contradiction, labelled: LabelledTask) -> list[int]:
+    chat = [{"role": message.role, "content": message.content} for message in env.open(labelled.task).messages]
+    ids: list[int] = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+    return ids
+
+
+@torch.no_grad()
+def _reply(model: Any, tokenizer: Any, spec: RunSpec, prompts: Sequence[list[int]]) -> Tensor:
+    """New tokens [B, T], padded after the end token."""
+    longest = max(map(len, prompts))
+    ids_BP = torch.tensor([[tokenizer.pad_token_id] * (longest - len(ids)) + ids for ids in prompts])
+    real_BP = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts])
+    sampled_BS: Tensor = model.generate(
+        input_ids=ids_BP,
+        attention_mask=real_BP,
+        do_sample=True,
+        temperature=spec.sampling.temperature,
+        top_k=0,
+        top_p=1.0,
+        max_new_tokens=spec.sampling.max_tokens,
+    )
+    return sampled_BS[:, longest:]
+
+
+def _score(tokenizer: Any, env: Contradiction, labelled: LabelledTask, ids: list[int]) -> Outcome:
+    ended = tokenizer.eos_token_id in ids
+    text = tokenizer.decode(ids[: ids.index(tokenizer.eos_token_id)] if ended else ids)
+    episode = Episode(task_id=labelled.task.task_id, actions=(text,), truncated=not ended)
+    reward = env.score(episode, labelled.label)
+    return Outcome(
+        part=env.part_of(labelled.task),
+        vignette=labelled.task.provenance.vignette,
+        right=reward.reason in RIGHT,
+        reward=reward.total,
+    )

@@ -1,0 +1,268 @@
+"""Does the algorithm learn? Held-out accuracy before and after the real loop, over seeds, synchronous and asynchronous.
+
+    python -m bench.learns
+
+Every run is `python -m deploy.selfplay deploy/learns.yaml` as its own process. A seed's two modes start from the same
+warmed-up model. The exit code is 1 when the lower bound of the pooled gain in held-out accuracy is not above zero.
+It is the regression test of learning: the game is a toy and nothing medical is claimed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import matplotlib
+import msgspec
+import yaml
+from pyarrow import parquet
+from rich.console import Console
+from rich.table import Table
+
+from bench import heldout
+from bench.heldout import Outcome
+from bench.ours import wait
+from common.config import RunSpec
+from common.records import Record
+from envs.contradiction import SEEN_PAIR, UNSEEN_PAIR, make
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+
+Z = 1.959964  # two-sided 95 %
+RESAMPLES = 4000
+EDGE = 3  # first and last steps whose mean reward is shown
+COLOURS = {"synchronous": "#0b63a5", "asynchronous": "#c2570c"}
+
+
+class Learnt(Record):
+    """One run: the same held-out tasks before and after it, and its training by step."""
+
+    seed: int
+    max_lag: int
+    before: tuple[Outcome, ...]
+    after: tuple[Outcome, ...]
+    accuracy: tuple[float, ...]  # of the training rollouts, a step
+    reward: tuple[float, ...]  # mean of the training rollouts, a step
+    lag: int  # largest of any rollout
+    minutes: float
+
+    @property
+    def mode(self) -> str:
+        return "asynchronous" if self.max_lag else "synchronous"
+
+
+def run(path: Path, seed: int, max_lag: int, home: Path, count: int, timeout_s: float) -> Learnt:
+    """One run of the loop and its evaluation; what `home` already holds of it is not run again.
+
+    Raises ValueError with the end of its output when it fails.
+    """
+    name = f"seed{seed}-lag{max_lag}"
+    done = home / f"{name}.json"
+    if done.is_file():
+        return msgspec.json.decode(done.read_bytes(), type=Learnt)
+    cache = home / f"cache-{seed}"
+    given = {"name": name, "runs": home, "seed": seed, "buffer.max_lag": max_lag, "model.cache": cache}
+    command = [sys.executable, "-m", "deploy.selfplay", str(path)]
+    command += [text for flag, value in given.items() for text in (f"--{flag}", str(value))]
+    started = time.monotonic()
+    log = home / f"{name}.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        code = wait(process, timeout_s)
+    if code:
+        raise ValueError(f"{' '.join(command)} ended with {code}:\n{log.read_text()[-3000:]}")
+    minutes = (time.monotonic() - started) / 60
+    warmed = list((cache / "warm").iterdir())
+    assert len(warmed) == 1, f"a seed has one warm-up, found {warmed}"
+    result = _evaluated(home / name, warmed[0], max_lag, count, minutes)
+    done.write_bytes(msgspec.json.encode(result))
+    return result
+
+
+def _evaluated(folder: Path, warmed: Path, max_lag: int, count: int, minutes: float) -> Learnt:
+    spec = RunSpec(**yaml.safe_load((folder / "spec.yaml").read_text()))
+    env = make(spec.data, spec.seed)
+    tasks = heldout.tasks(env, count)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return Learnt(
+        seed=spec.seed,
+        max_lag=max_lag,
+        before=tuple(heldout.evaluate(warmed, spec, env, tasks)),
+        after=tuple(heldout.evaluate(folder / "model", spec, env, tasks)),
+        accuracy=tuple(row["accuracy"] for row in rows),
+        reward=tuple(row["reward_mean"] for row in rows),
+        lag=largest_lag(folder),
+        minutes=minutes,
+    )
+
+
+def largest_lag(folder: Path) -> int:
+    """The largest policy lag among all rollouts that the run trained on."""
+    files = sorted((folder / "rollouts").glob("step-*.parquet"))
+    return max(max(parquet.read_table(file, columns=["policy_lag"])["policy_lag"].to_pylist()) for file in files)
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927, score interval without continuity correction)."""
+    share = right / count
+    middle = share + Z * Z / (2 * count)
+    half = Z * (share * (1 - share) / count + Z * Z / (4 * count * count)) ** 0.5
+    return (middle - half) / (1 + Z * Z / count), (middle + half) / (1 + Z * Z / count)
+
+
+def gains(results: Iterable[Learnt], part: str | None = None) -> dict[int, list[float]]:
+    """By seed: for every held-out vignette, the mean over twins and modes of right after minus right before."""
+    differences: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        for before, after in zip(result.before, result.after, strict=True):
+            if part in (None, before.part):
+                differences[result.seed][before.vignette].append(float(after.right) - float(before.right))
+    return {seed: [statistics.fmean(v) for v in vignettes.values()] for seed, vignettes in differences.items()}
+
+
+def bootstrap(by_seed: dict[int, list[float]], resamples: int = RESAMPLES) -> tuple[float, float, float]:
+    """(mean, lower, upper): 95 % percentile interval, seeds resampled first and vignettes within each of them."""
+    rng = random.Random(0)
+    clusters = list(by_seed.values())
+    means = sorted(
+        statistics.fmean(
+            statistics.fmean(rng.choices(cluster, k=len(cluster))) for cluster in rng.choices(clusters, k=len(clusters))
+        )
+        for _ in range(resamples)
+    )
+    mean = statistics.fmean(statistics.fmean(cluster) for cluster in clusters)
+    return mean, means[int(0.025 * resamples)], means[int(0.975 * resamples) - 1]
+
+
+def accuracy(outcomes: Sequence[Outcome], part: str | None = None) -> tuple[float, float, float]:
+    """(share right, lower, upper) over one part or all."""
+    right = [outcome.right for outcome in outcomes if part in (None, outcome.part)]
+    return (sum(right) / len(right), *wilson(sum(right), len(right)))
+
+
+def show(results: Sequence[Learnt], console: Console | None = None) -> float:
+    """Print the table of runs and the pooled gains; returns the lower bound of the gain over all held-out tasks."""
+    console = console or Console(width=150)
+    table = Table("seed", "mode", title="Held-out accuracy, before -> after [95 % interval]")
+    for column in ("all", "seen pairs", "unseen pairs", "reward", "largest lag", "minutes"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for result in results:
+        shares = [_change(result, part) for part in (None, SEEN_PAIR, UNSEEN_PAIR)]
+        reward = f"{statistics.fmean(result.reward[:EDGE]):+.2f} -> {statistics.fmean(result.reward[-EDGE:]):+.2f}"
+        table.add_row(str(result.seed), result.mode, *shares, reward, str(result.lag), f"{result.minutes:.1f}")
+    console.print(table)
+    groups = [("pooled", list(results))]
+    groups += [(mode, [result for result in results if result.mode == mode]) for mode in COLOURS]
+    for name, chosen in groups:
+        if chosen:
+            parts = (("all", None), ("seen pairs", SEEN_PAIR), ("unseen pairs", UNSEEN_PAIR))
+            told = ", ".join(f"{label} {_interval(bootstrap(gains(chosen, part)))}" for label, part in parts)
+            console.print(f"gain, {name}: {told}")
+    return bootstrap(gains(results))[1]
+
+
+def _change(result: Learnt, part: str | None) -> str:
+    before, after = accuracy(result.before, part), accuracy(result.after, part)
+    return f"{before[0]:.2f} -> {after[0]:.2f} [{after[1]:.2f}, {after[2]:.2f}]"
+
+
+def _interval(numbers: tuple[float, float, float]) -> str:
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*numbers)
+
+
+def draw(results: Sequence[Learnt], path: Path) -> None:
+    """Training accuracy over steps, and held-out accuracy before and after each run with its interval."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10.5, 4.0), layout="constrained", width_ratios=(3, 2))
+    for result in results:
+        label = result.mode if result.seed == results[0].seed else None
+        steps = range(1, len(result.accuracy) + 1)
+        left.plot(steps, result.accuracy, color=COLOURS[result.mode], label=label, linewidth=1.2, alpha=0.8)
+    left.set_title("Training rollouts", loc="left", fontsize=11)
+    left.set_xlabel("learner step")
+    left.set_ylabel("share of right flags")
+    for place, result in enumerate(results):
+        for outcomes, marker in ((result.before, "o"), (result.after, "s")):
+            share, lower, upper = accuracy(outcomes)
+            right.errorbar(
+                place,
+                share,
+                [[share - lower], [upper - share]],
+                fmt=marker,
+                color=COLOURS[result.mode],
+                mfc="white" if marker == "o" else None,
+                capsize=3,
+            )
+    names = [f"seed {result.seed}\nlag {result.max_lag}" for result in results]
+    right.set_xticks(range(len(results)), names, fontsize=8)
+    right.set_title("Held-out notes, before (o) and after", loc="left", fontsize=11)
+    for axes in (left, right):
+        _dress(axes)
+    left.legend(frameon=False, loc="lower right")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def _dress(axes: Axes) -> None:
+    axes.axhline(0.5, color="#6b7280", linewidth=0.8, linestyle="--")  # always "clean", or always "error"
+    axes.set_ylim(0.3, 1.02)
+    axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def arguments() -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spec", type=Path, default=Path("deploy/learns.yaml"), help="spec of every run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="buffer.max_lag; 0 is synchronous")
+    parser.add_argument("--tasks", type=int, default=512, help="held-out tasks")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds a run")
+    parser.add_argument(
+        "--runs", type=Path, help="keep the runs here and go on with them (default: a temporary folder)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/learns.png"), help="where the plot goes")
+    return parser.parse_args()
+
+
+def measure(args: argparse.Namespace, home: Path) -> list[Learnt]:
+    """All runs, one line each as it ends. Raises ValueError when one fails."""
+    home.mkdir(parents=True, exist_ok=True)
+    results = []
+    for seed in args.seeds:
+        for lag in args.lags:
+            results.append(run(args.spec, seed, lag, home, args.tasks, args.timeout))
+            print(f"{results[-1].mode}, seed {seed}: {_change(results[-1], None)}", flush=True)
+    return results
+
+
+def main() -> int:
+    """Run, print, draw. Exit code 0: it learns; 1: not shown; 2: a run failed."""
+    args = arguments()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            results = measure(args, args.runs or Path(folder))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    lower = show(results)
+    draw(results, args.out)
+    print(f"plot: {args.out}")
+    return 0 if lower > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
