@@ -16,12 +16,13 @@ from torch import Tensor
 
 from actors.engine import Engine, environment
 from common.config import BufferSpec, LearnerSpec, ModelSpec, PoolSpec, RunSpec, WeightsSpec
-from common.records import Message, Record
+from common.records import Message, Record, Sampled
 from common.weights import Manifest, SegmentWriter
 from learner.policy import Policy, load_policy, merged_weights, sequence_logps
 
 ROOT = Path(__file__).parents[2]
-MESSAGES = (Message(role="user", content="A 34-year-old woman has had fever and a productive cough for three days. " * 4),)
+NOTE = "A 34-year-old woman has had fever and a productive cough for three days. "
+MESSAGES = (Message(role="user", content=NOTE * 4),)
 
 
 def engine_spec(transport: str = "full", lora_rank: int = 0) -> RunSpec:
@@ -138,3 +139,21 @@ def moved_policy(folder: Path, spec: RunSpec, seed: int) -> Policy:
                 noise = torch.randn(parameter.shape, generator=generator)
                 parameter.add_((noise * max(parameter.float().std().item(), 0.02)).to(parameter.dtype))
     return policy
+
+
+def mean_difference(policy: Policy, sampled: Sampled, version: int) -> float:
+    """Mean |log-prob of the engine - of the policy| over the sampled tokens that carry `version`."""
+    start = len(sampled.prompt_ids) - 1
+    differences = [
+        abs(theirs - ours)
+        for completion in sampled.completions
+        for theirs, ours, carried in zip(
+            completion.logps,
+            sequence_logps(policy.module, sampled.prompt_ids + completion.token_ids)[start:],
+            completion.versions,
+            strict=True,
+        )
+        if carried == version
+    ]
+    assert differences
+    return sum(differences) / len(differences)

@@ -17,7 +17,6 @@ from actors.engine import Engine, PromptTooLong
 from actors.engine_pool import EnginePool
 from actors.supervisor import sweep
 from common.config import LearnerSpec
-from common.records import Sampled
 from common.weights import Canary
 from learner.channel import Channel
 from learner.policy import Policy, load_policy, merged_weights, sequence_logps
@@ -27,6 +26,7 @@ from tests.actors.engine_cases import (
     Handle,
     IdleRank,
     engine_spec,
+    mean_difference,
     moved_policy,
     update,
     vllm_environment,
@@ -91,24 +91,6 @@ async def channel_to(engine: Engine, rank: Any, **replaced: Any) -> tuple[Channe
     return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], ids, fresh_gap=FRESH_GAP), pool
 
 
-def mean_difference(policy: Policy, sampled: Sampled, version: int) -> float:
-    """Mean |log-prob of the engine - of the policy| over the sampled tokens that carry `version`."""
-    start = len(sampled.prompt_ids) - 1
-    differences = [
-        abs(theirs - ours)
-        for completion in sampled.completions
-        for theirs, ours, carried in zip(
-            completion.logps,
-            sequence_logps(policy.module, sampled.prompt_ids + completion.token_ids)[start:],
-            completion.versions,
-            strict=True,
-        )
-        if carried == version
-    ]
-    assert differences
-    return sum(differences) / len(differences)
-
-
 async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_its_version(
     engine: Engine, fresh: Policy
 ) -> None:
@@ -134,7 +116,7 @@ async def test_sampled_log_probs_are_of_the_tempered_distribution(engine: Engine
 
 
 async def test_a_prompt_that_leaves_no_room_for_the_completion_is_refused(engine: Engine) -> None:
-    with pytest.raises(PromptTooLong, match="exceed model.context 768"):
+    with pytest.raises(PromptTooLong, match=r"exceed model\.context 768"):
         await engine.generate(MESSAGES, 1, 760, 1.0)
 
 

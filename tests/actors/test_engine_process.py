@@ -1,0 +1,70 @@
+"""An engine in a Ray actor, as deploy places it: updated by the learner's own sender, then killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+import torch
+from ray.exceptions import RayActorError
+
+from actors.engine import Engine, environment
+from actors.supervisor import sweep
+from common.weights import Canary
+from learner.policy import merged_weights, sequence_logps
+from learner.senders import ShmSender
+from tests.actors.engine_cases import MESSAGES, ROOT, engine_spec, moved_policy
+
+pytestmark = pytest.mark.integration
+
+SPEC = engine_spec()
+
+
+@pytest.fixture
+def handle(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    variables = {**environment(SPEC, SPEC.pools[0]), "PYTHONPATH": str(ROOT)}
+    ray.init(address="local", include_dashboard=False, num_cpus=2, log_to_driver=False)
+    kind = ray.remote(Engine).options(max_concurrency=100, num_cpus=0, runtime_env={"env_vars": variables})
+    handle = kind.remote(SPEC, SPEC.pools[0], "e0", tiny_model)
+    ray.get(handle.load.remote(0))
+    yield handle
+    ray.shutdown()
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_killed_actor_takes_its_processes_along_and_its_shared_memory_can_be_swept(
+    handle: Any, tiny_model: Path
+) -> None:
+    policy = moved_policy(tiny_model, SPEC, seed=3)
+    sender = ShmSender(f"test-{os.getpid()}", 0, lambda: merged_weights(policy, torch.bfloat16), 60)
+    ray.get(handle.pause.remote())
+    assert sender.send(1, {"e0": handle}) == {}
+    ray.get(handle.resume.remote(1))
+    sender.close()
+    ids = ray.get(handle.tokenize.remote(MESSAGES))[:96]
+    report = ray.get(handle.prove.remote(ids))
+    assert report.checksum == sender.checksum() != ""
+    assert Canary(token_ids=ids, logps=tuple(sequence_logps(policy.module, ids))).gap(report.canary_logps) < 0.005
+
+    processes, files = ray.get([handle.process_ids.remote(), handle.shared_memory.remote()])
+    assert len(processes) >= 2
+    os.kill(processes[0], signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while not all(gone(pid) for pid in processes) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert [pid for pid in processes if not gone(pid)] == []
+    with pytest.raises(RayActorError):
+        ray.get(handle.check_health.remote())
+    sweep(files)
+    assert [path for path in files if Path(path).exists()] == []

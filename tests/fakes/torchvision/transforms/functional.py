@@ -1,0 +1,3 @@
+"""Names that transformers imports; no image is ever converted."""
+
+pil_to_tensor = None
