@@ -48,9 +48,9 @@ class LogpModel(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, packed: PackedGroup, temperature: float, chunk: int) -> Tensor:
+    def forward(self, packed: PackedGroup, temperature: float, chunk: int, parts: int = 1) -> Tensor:
         """Log-probs of the completion tokens, float32 [N]."""
-        return completion_logps(self.model, packed, temperature, chunk)
+        return completion_logps(self.model, packed, temperature, chunk, parts)
 
 
 def whole(_parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
@@ -88,11 +88,12 @@ def base_model(module: nn.Module) -> Any:
     return module.get_base_model() if isinstance(module, PeftModel) else module
 
 
-def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float, chunk: int) -> Tensor:
+def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float, chunk: int, parts: int = 1) -> Tensor:
     """Log-probs of the group's completion tokens, float32 [N], under softmax(logits / temperature).
 
     One pass of the decoder over the packed row; then the head, `chunk` tokens at a time and recomputed in the backward
-    pass, so that no more than [chunk, V] logits ever exist.
+    pass, so that no more than [chunk, V] logits ever exist. The tokens are cut into `parts` or more: under ZeRO-3 every
+    call of the head gathers its weight from all ranks, so all ranks must make equally many, whatever their N.
     """
     model = base_model(module)
     decoder = model.get_decoder()
@@ -100,7 +101,9 @@ def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float,
     hidden_SD = decoder(
         input_ids=packed.ids_S[None], position_ids=packed.positions_S[None], attention_mask=mask, use_cache=False
     ).last_hidden_state[0]
-    return _head_logps(model, hidden_SD[packed.source_N], packed.target_N, temperature, chunk)
+    return _head_logps(
+        model, hidden_SD[packed.source_N], packed.target_N, temperature, max(parts, -(-packed.tokens // chunk))
+    )
 
 
 def sequence_logps(module: nn.Module, ids: Sequence[int]) -> list[float]:
@@ -109,7 +112,7 @@ def sequence_logps(module: nn.Module, ids: Sequence[int]) -> list[float]:
     ids_T = torch.tensor(ids, device=next(model.parameters()).device)
     with torch.no_grad():
         hidden_TD = model.get_decoder()(input_ids=ids_T[None], use_cache=False).last_hidden_state[0]
-        logp_T: list[float] = _head_logps(model, hidden_TD[:-1], ids_T[1:], 1.0, max(len(ids), 1)).tolist()
+        logp_T: list[float] = _head_logps(model, hidden_TD[:-1], ids_T[1:], 1.0, 1).tolist()
     return logp_T
 
 
@@ -191,7 +194,7 @@ def _freeze_outside_decoder(model: Any) -> None:
     model.get_output_embeddings().requires_grad_(True)
 
 
-def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, chunk: int) -> Tensor:
+def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, parts: int) -> Tensor:
     head = model.get_output_embeddings()
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
@@ -203,8 +206,8 @@ def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: fl
         picked_K: Tensor = logits_KV.gather(-1, target_K[:, None])[:, 0]
         return picked_K - logits_KV.logsumexp(-1)
 
-    parts = zip(torch.split(hidden_ND, chunk), torch.split(target_N, chunk), strict=True)
-    logp_parts: list[Tensor] = [checkpoint(logps, hidden, target, use_reentrant=False) for hidden, target in parts]
+    pieces = zip(torch.tensor_split(hidden_ND, parts), torch.tensor_split(target_N, parts), strict=True)
+    logp_parts: list[Tensor] = [checkpoint(logps, hidden, target, use_reentrant=False) for hidden, target in pieces]
     return torch.cat(logp_parts)
 
 

@@ -63,6 +63,10 @@ class LearnerRank:
         )
         self._gather = gathered(spec.learner.zero_stage)
         self._engine = deepspeed_engine(self._policy.module, spec)
+        # Equally many head calls on every rank: as many as the longest group that the spec allows would need.
+        most_tokens = spec.sampling.group_size * spec.sampling.max_tokens
+        parts = -(-most_tokens // spec.learner.logp_chunk)
+        self._scoring = (spec.sampling.temperature, spec.learner.logp_chunk, parts)
         self.version = 0
 
     def step(self, groups: Sequence[Group]) -> StepReport:
@@ -160,7 +164,7 @@ class LearnerRank:
             return None
         self._engine.eval()
         with torch.no_grad(), reference(self._policy) as module:
-            return completion_logps(module, group, self._spec.sampling.temperature, self._spec.learner.logp_chunk)
+            return completion_logps(module, group, *self._scoring)
 
     def _advantages(self, packed: Sequence[PackedGroup], logp_ref: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
         """Advantages [N] of each group; their moments run over all tokens of all ranks."""
@@ -192,7 +196,7 @@ class LearnerRank:
         """Add the group's gradient, times `scale`, and its statistics."""
         learner = self._spec.learner
         with clock("forward"):
-            logp_N = self._engine(group, self._spec.sampling.temperature, learner.logp_chunk)
+            logp_N = self._engine(group, *self._scoring)
             logp_old_N = logp_N.detach()
             penalty_N = None
             if logp_ref_N is not None and learner.kl_estimator != "k1":

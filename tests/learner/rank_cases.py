@@ -45,7 +45,8 @@ def make_spec(**learner: Any) -> RunSpec:
         "kl_coef": 0.1,
         **learner,
     }
-    return RunSpec.model_validate({"seed": 5, "model": {"dtype": dtype}, "learner": settings})
+    sampling = {"group_size": 3, "max_tokens": 8}
+    return RunSpec.model_validate({"seed": 5, "model": {"dtype": dtype}, "sampling": sampling, "learner": settings})
 
 
 def make_group(seed: int, version: int = 0) -> Group:
