@@ -11,7 +11,8 @@ CUDA = Backend(
     weight_backends=("nccl", "ipc"),
     gpus_per_engine=1,
     gpus_per_learner_rank=1,
-    engine_env={},
+    # CUDA IPC handles are Python objects, which vLLM passes to its core process only with this leave.
+    engine_env={"VLLM_ALLOW_INSECURE_SERIALIZATION": "1"},
     learner_env={},
     engine_args={},
 )
