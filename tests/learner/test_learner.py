@@ -210,7 +210,7 @@ async def test_the_seconds_of_a_step_cover_waiting_training_and_publishing(tmp_p
     world = World(tmp_path, steps=1)
     await world.learner.run()
     (step,) = world.steps
-    assert 0 <= step.wait_seconds and step.wait_seconds + step.step_seconds <= step.seconds
+    assert step.wait_seconds >= 0 and step.wait_seconds + step.step_seconds <= step.seconds
 
 
 async def test_stopping_while_waiting_for_a_batch_needs_only_the_buffer_to_close(tmp_path: Path) -> None:

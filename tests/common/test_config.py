@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from common.config import RunSpec
+
+SPECS = sorted((Path(__file__).parents[2] / "deploy").glob("*.yaml"))
+
+
+def refused(**content: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        RunSpec.model_validate(content)
+    (error,) = caught.value.errors()
+    return str(error["msg"])
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
+def test_every_spec_in_deploy_that_is_a_run_is_valid(path: Path) -> None:
+    content = yaml.safe_load(path.read_text())
+    if "name" not in content or "services" in content:
+        pytest.skip("not a run")
+    assert RunSpec.model_validate(content).name == path.stem
+
+
+def test_a_spec_survives_its_own_yaml() -> None:
+    spec = RunSpec()
+    assert RunSpec.model_validate(yaml.safe_load(yaml.safe_dump(spec.model_dump(mode="json")))) == spec
+
+
+def test_a_spec_never_changes_after_loading() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RunSpec().steps = 9  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"pools": [{"serves": ["scribe"]}]}, "exactly one pool must serve the doctor, found none"),
+        ({"pools": [{}, {"name": "b"}]}, "exactly one pool must serve the scribe, found ['engines', 'b']"),
+        ({"pools": [{"serves": ["scribe"]}, {"serves": ["doctor"]}]}, "two pools have the same name"),
+        ({"sampling": {"group_size": 1}}, "use 2 or more, or learner.algorithm: reinforce_pp"),
+        (
+            {"weights": {"transport": "adapter"}, "learner": {"lora_rank": 0}},
+            "needs learner.lora_rank above 0: use transport full",
+        ),
+        ({"weights": {"backend": "nccl"}}, "weights.backend nccl does not work on cpu: write shm"),
+        ({"backend": "cuda", "weights": {"backend": "shm"}}, "shm does not work on cuda: write nccl or ipc"),
+        ({"buffer": {"capacity": 3}}, "buffer.capacity >= learner.batch_groups must hold, but 3 < 4"),
+        ({"sampling": {"max_tokens": 1024}}, "leaves no room for the prompt in model.context 1024"),
+        ({"filters": {"min_tokens": 97}}, "filters.min_tokens 97 > sampling.max_tokens 96 rejects every group"),
+        ({"filters": {"difficulty": [0.8, 0.2]}}, "difficulty [0.8, 0.2] keeps no group"),
+        ({"filters": {"difficulty": [20, 80]}}, "write [low, high] within 0 and 1"),
+        ({"learner": {"batch_groups": 5, "ranks": 2}}, "batch_groups 5 must be a multiple of ranks 2"),
+        ({"learner": {"importance_clip": [5, 0.5]}}, "importance_clip must be [low, high]"),
+        ({"data": {"quadrants": {"augmented_error": 0.5}}}, "are twins: give them equal shares"),
+        ({"data": {"quadrants": {"synthetic_decoy": 0.5}}}, "are twins: give them equal shares"),
+        (
+            {
+                "data": {
+                    "quadrants": dict.fromkeys(
+                        ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_injection"), 0
+                    )
+                }
+            },
+            "at least one quadrant must have a share above 0",
+        ),
+        ({"name": "my run"}, "should match pattern"),
+        ({"pools": [{"name": "a.b"}]}, "should match pattern"),
+        ({"steps": 0}, "greater than or equal to 1"),
+        ({"learner": {"lr": 1}}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_run_that_cannot_work_is_refused_with_what_to_write(content: dict[str, Any], said: str) -> None:
+    assert said in refused(**content)
+
+
+@pytest.mark.parametrize("max_lag", [0, 1, 5])
+def test_a_refused_capacity_is_cured_by_the_value_in_the_message(max_lag: int) -> None:
+    message = refused(buffer={"capacity": 1, "max_lag": max_lag})
+    enough = int(message.rsplit(" ", 1)[1])
+    RunSpec.model_validate({"buffer": {"capacity": enough, "max_lag": max_lag}})
+
+
+def test_one_completion_a_task_is_right_for_plain_reinforce_pp() -> None:
+    RunSpec.model_validate({"sampling": {"group_size": 1}, "learner": {"algorithm": "reinforce_pp"}})

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import urllib.request
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common import metrics
+from common.metrics import ALL, COMPLETIONS, LEARNER_STEPS, NOTES, REWARD, SYNCS, Board, Meter
+
+
+def scrape(board: Board) -> dict[str, float]:
+    """The served text: series with its labels -> value."""
+    port = board.serve(0, "127.0.0.1")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_every_declared_series_is_there_at_zero_from_the_first_scrape() -> None:
+    series = scrape(Board())
+    for metric in ALL:
+        assert bool(metric.label) == bool(metric.values), metric.name
+        names = [f'{metric.name}{{{metric.label}="{value}"}}' for value in metric.values] or [metric.name]
+        assert [series[name] for name in names] == [0.0] * len(names)
+
+
+def test_counts_and_gauges_are_served_as_prometheus_text() -> None:
+    board = Board()
+    board.merge("pool", {(COMPLETIONS.name, "doctor"): 8})
+    board.add(LEARNER_STEPS.name)
+    board.set(REWARD, -0.25)
+    series = scrape(board)
+    assert series['medserl_completions_total{role="doctor"}'] == 8
+    assert series["medserl_learner_steps_total"] == 1 and series["medserl_reward_mean"] == -0.25
+
+
+def test_a_taken_port_is_an_os_error() -> None:
+    port = Board().serve(0, "127.0.0.1")
+    with pytest.raises(OSError, match="in use"):
+        Board().serve(port, "127.0.0.1")
+
+
+def test_names_follow_the_prometheus_conventions() -> None:
+    for metric in ALL:
+        assert metric.name.startswith("medserl_") and metric.help.endswith(".")
+        assert metric.name.endswith("_total") == (metric.kind == "counter")
+    assert len({metric.name for metric in ALL}) == len(ALL)
+
+
+@given(reports=st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=30))
+def test_the_sum_over_reborn_actors_never_falls_and_loses_nothing_that_was_reported(
+    reports: list[tuple[bool, int]],
+) -> None:
+    board, meter, birth, counted, last = Board(), Meter(), 0, 0, 0.0
+    for reborn, amount in reports:
+        if reborn:
+            birth, meter = birth + 1, Meter()
+        meter.add(NOTES, amount, "augmented_error")
+        counted += amount
+        board.merge(f"scribe-0.{birth}", meter.counts())
+        total = board.total(NOTES, "augmented_error")
+        assert total >= last
+        last = total
+    assert last == counted
+    assert board.registry.get_sample_value(NOTES.name, {"quadrant": "augmented_error"}) == counted
+
+
+def test_a_repeated_or_late_heartbeat_counts_once() -> None:
+    board, meter = Board(), Meter()
+    meter.add(SYNCS, 2, "ok")
+    board.merge("a", meter.counts())
+    board.merge("a", meter.counts())
+    assert board.total(SYNCS, "ok") == 2
+
+
+def test_two_actors_counts_add_up() -> None:
+    board = Board()
+    board.merge("a", {(NOTES.name, "augmented_safe"): 2})
+    board.merge("b", {(NOTES.name, "augmented_safe"): 3})
+    assert board.total(NOTES, "augmented_safe") == 5 and board.total(NOTES, "augmented_error") == 0
+
+
+def test_a_reason_that_was_not_declared_is_still_counted() -> None:
+    board = Board()
+    board.merge("buffer", {(metrics.REJECTED.name, "verifier"): 1})
+    assert board.total(metrics.REJECTED, "verifier") == 1
+
+
+def test_a_meter_refuses_gauges_and_wrong_labels() -> None:
+    for arguments in ((REWARD, 1, ""), (NOTES, 1, ""), (LEARNER_STEPS, 1, "ok")):
+        with pytest.raises(AssertionError):
+            Meter().add(*arguments)

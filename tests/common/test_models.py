@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common import models
+from common.config import ModelSpec
+from common.models import COMPLETE, checksum, resolve_model
+
+
+def folder_with_config(path: Path, weights: bytes = b"w") -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.json").write_text("{}")
+    (path / "model.safetensors").write_bytes(weights)
+    return path
+
+
+def test_importing_the_model_store_imports_no_heavy_library() -> None:
+    code = "import sys, common.models; print([m for m in ('torch', 'ray', 'vllm', 'transformers') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_local_folder_is_used_where_it_is(tmp_path: Path) -> None:
+    folder = folder_with_config(tmp_path / "model")
+    assert resolve_model(ModelSpec(source=str(folder), cache=tmp_path / "cache")) == folder
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("source", ["/no/such/folder", "./no-such-folder", "~/no-such-folder-of-anyone"])
+def test_a_path_that_does_not_exist_is_one_line(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no Hugging Face model there \(a folder with config.json\)"):
+        resolve_model(ModelSpec(source=source, cache=tmp_path))
+
+
+def test_a_folder_without_a_config_is_not_asked_of_the_hub(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no Hugging Face model there"):
+        resolve_model(ModelSpec(source=str(tmp_path), cache=tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("source", ["nobody/no-such-model", "no such id"])
+def test_an_id_that_the_hub_does_not_give_is_one_line(source: str) -> None:
+    code = (
+        "from common.config import ModelSpec; from common.models import resolve_model\n"
+        f"try: resolve_model(ModelSpec(source={source!r}))\n"
+        "except ValueError as error: print(error)"
+    )
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=offline, check=True)
+    assert ran.stdout.startswith(f"model.source {source!r}: not a local folder, and the Hugging Face hub did not give")
+    assert ran.stdout.count("\n") == 1
+
+
+def test_a_made_model_is_made_once(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        folder_with_config(folder)
+
+    for _ in range(2):
+        assert models._made(tmp_path / "cache" / "tiny", make) == tmp_path / "cache" / "tiny"
+    assert len(made) == 1
+    folder = tmp_path / "cache" / "tiny"
+    assert (folder / COMPLETE).read_text() == checksum(folder)
+
+
+def test_a_failed_making_leaves_nothing_behind(tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        folder_with_config(folder)
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        models._made(tmp_path / "tiny", make)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unfinished_folder_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "half.safetensors").write_bytes(b"x")
+    folder = models._made(tmp_path / "tiny", lambda path: folder_with_config(path) and None)
+    assert not (folder / "half.safetensors").exists() and (folder / COMPLETE).is_file()
+
+
+def test_the_copy_of_a_faster_process_is_kept(tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        folder_with_config(folder, b"slow")
+        (folder_with_config(tmp_path / "tiny", b"fast") / COMPLETE).write_text("sum")
+
+    folder = models._made(tmp_path / "tiny", make)
+    assert (folder / "model.safetensors").read_bytes() == b"fast" and list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_checksum_follows_weights_and_config(tmp_path: Path) -> None:
+    a, b = folder_with_config(tmp_path / "a"), folder_with_config(tmp_path / "b")
+    (b / "README.md").write_text("said of it")
+    assert checksum(a) == checksum(b)
+    (b / "config.json").write_text('{"layers": 2}')
+    assert checksum(a) != checksum(b)
+    assert checksum(a) != checksum(folder_with_config(tmp_path / "c", b"v"))
+
+
+@pytest.mark.parametrize("package", ["no-such-package-here", "pyyaml", "", "../escape", "a.b"])
+def test_a_package_without_a_gguf_file_is_one_line(package: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"model.source pypi:{package}: no installed package of that name") as caught:
+        resolve_model(ModelSpec(source=f"pypi:{package}", cache=tmp_path / "cache"))
+    assert "\n" not in str(caught.value) and not list(tmp_path.rglob("*.txt"))
