@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy import cli
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text("name: mine\nsteps: 3\nlearner: {learning_rate: 0.5, batch_groups: 2}\n")
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a refused command line."""
+    with pytest.raises(SystemExit) as caught:
+        cli.parse(list(arguments))
+    assert caught.value.code == cli.BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.startswith("selfplay: ") and error.count("\n") == 1
+    return error.removeprefix("selfplay: ").rstrip()
+
+
+def test_the_file_is_the_spec_and_defaults_fill_it(spec_file: Path) -> None:
+    command = cli.parse([str(spec_file)])
+    assert (command.spec.name, command.spec.steps, command.spec.sampling.group_size) == ("mine", 3, 8)
+    assert not command.dry_run and not command.resume
+
+
+def test_the_environment_beats_the_file_and_flags_beat_both(spec_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSERL_LEARNER__LEARNING_RATE", "0.25")
+    monkeypatch.setenv("MEDSERL_STEPS", "5")
+    learner = cli.parse([str(spec_file)]).spec.learner
+    assert (learner.learning_rate, learner.batch_groups) == (0.25, 2)
+    spec = cli.parse([str(spec_file), "--steps", "7", "--learner.clip", "0.1"]).spec
+    assert (spec.steps, spec.learner.clip, spec.learner.learning_rate) == (7, 0.1, 0.25)
+
+
+def test_switches_are_read(spec_file: Path) -> None:
+    command = cli.parse([str(spec_file), "--dry-run", "--resume"])
+    assert command.dry_run and command.resume
+
+
+@pytest.mark.parametrize("field", ["filters.novelty", "learner.importance_clip"])
+def test_null_turns_a_field_off(spec_file: Path, field: str) -> None:
+    section, name = field.split(".")
+    assert getattr(getattr(cli.parse([str(spec_file), f"--{field}", "null"]).spec, section), name) is None
+
+
+def test_pairs_and_pools_are_given_as_json(spec_file: Path) -> None:
+    flags = ["--filters.difficulty", "[0.1, 0.9]", "--pools", '[{"name": "a", "engines": 2}]']
+    spec = cli.parse([str(spec_file), *flags]).spec
+    assert spec.filters.difficulty == (0.1, 0.9)
+    assert [(pool.name, pool.engines) for pool in spec.pools] == [("a", 2)]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("stepps: 3", "stepps: unknown field; did you mean steps?"),
+        ("learner: {lerning_rate: 1}", "learner.lerning_rate: unknown field; did you mean learning_rate?"),
+        ("pools: [{engine: 2}]", "pools.0.engine: unknown field; did you mean engines?"),
+        ("metrics: {zzz: 1}", "metrics.zzz: unknown field; write host, port"),
+        ("steps: many", "steps: Input should be a valid integer, unable to parse string as an integer, not 'many'"),
+        ("steps: 0", "steps: Input should be greater than or equal to 1, not 0"),
+        ("sampling: {group_size: 1}", "sampling.group_size 1 has no group mean: use 2 or more, or learner.algorithm"),
+        ("steps: [", "not YAML: "),
+        ("", "holds no settings; write `name: my-run` and what differs from the defaults"),
+        ("- 1", "holds no settings"),
+        ("1: 2", "holds no settings"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_as_the_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, line: str
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(content)
+    assert said(capsys, str(path)).startswith(f"{path}: {line}")
+
+
+def test_a_binary_file_is_not_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x81")
+    assert "not YAML" in said(capsys, str(path))
+
+
+def test_a_missing_file_names_those_that_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = said(capsys, str(tmp_path / "none.yaml"))
+    assert "no such spec file; write one of" in line and "deploy/laptop.yaml" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--steps", "abc"], "flags and environment: steps: Input should be a valid integer"),
+        (["--steps", "0"], "flags and environment: steps: Input should be greater than or equal to 1, not '0'"),
+        (["--buffer.capacity", "1"], "flags and environment: this run would wait for ever: buffer.capacity >="),
+        (
+            ["--learner.lerning_rate", "1"],
+            "unrecognized arguments: --learner.lerning_rate 1; did you mean --learner.lea",
+        ),
+        (["--step", "4"], "unrecognized arguments: --step 4; did you mean --steps?"),
+        (["--learner", '{"ranks": bad'], "flags and environment: error parsing value for field"),
+        (["more"], "unrecognized arguments: more (see python -m deploy.selfplay --help)"),
+    ],
+)
+def test_a_mistake_in_a_flag_is_told_as_the_flags(
+    spec_file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], line: str
+) -> None:
+    assert said(capsys, str(spec_file), *flags).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("MEDSERL_STEP", "4", "environment: MEDSERL_STEP: unknown field; did you mean MEDSERL_STEPS?"),
+        (
+            "MEDSERL_LEARNER__LERNING_RATE",
+            "4",
+            "flags and environment: learner.lerning_rate: unknown field; did you mean learning_rate?",
+        ),
+        ("MEDSERL_LEARNER", "{bad", "flags and environment: error parsing value for field"),
+        ("MEDSERL_STEPS", "many", "flags and environment: steps: Input should be a valid integer"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_told_as_the_environments(
+    spec_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    line: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert said(capsys, str(spec_file)).startswith(line)
+
+
+def test_the_one_variable_that_is_no_field_is_let_through(spec_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cli.ACTOR_LOGS, "1")
+    assert cli.parse([str(spec_file)]).spec.steps == 3
+
+
+def test_no_arguments_at_all_asks_for_the_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys).startswith("the following arguments are required: spec")
+
+
+def test_help_shows_examples_and_the_fields_own_texts(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.parse(["--help"])
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert "--resume" in text and "--learner.learning_rate" in text and "Peak AdamW learning rate." in text
+    assert "MEDSERL_LEARNER__LEARNING_RATE=3e-5" in text

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
+from envs.verdict import reward as verdict_reward
+from evals.batch import FLAGGED, RIGHT, batch_statistics
+
+ERROR, CLEAN = "augmented_error", "augmented_safe"
+ON_ERROR = ("found", "elsewhere", "missed", "invalid_no_verdict", "truncated")
+ON_CLEAN = ("clean", "false_alarm", "invalid_no_verdict", "truncated")
+
+
+def group(quadrant: str, *reasons: str, vignette: str = "v") -> Group:
+    task = Task(
+        env="verdict",
+        task_id=f"{vignette}-{quadrant}",
+        split="train",
+        context={},
+        limits=Limits(),
+        provenance=Provenance(source="s", vignette=vignette, quadrant=quadrant),
+    )
+    completion = Completion(text="", token_ids=(1,), logps=(0.0,), versions=(0,), finish_reason="stop", engine="e")
+    rollouts = tuple(
+        Rollout(completion=completion, reward=Reward(components={}, total=0.0, reason=reason)) for reason in reasons
+    )
+    labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
+    return Group(labelled=labelled, prompt_ids=(1,), rollouts=rollouts, doctor="d")
+
+
+def test_the_reasons_counted_here_are_those_of_the_reward() -> None:
+    with open(verdict_reward.__file__) as file:
+        source = file.read()
+    for reason in FLAGGED | RIGHT | {"missed", "truncated"}:
+        assert f'"{reason}"' in source or f"{reason} " in source, reason
+
+
+def test_shares_are_counted_over_completions() -> None:
+    figures = batch_statistics(
+        [group(ERROR, "found", "missed", "elsewhere", "truncated"), group(CLEAN, "clean", "false_alarm")]
+    )
+    assert figures["valid_share"] == pytest.approx(5 / 6)
+    assert figures["flag_rate"] == pytest.approx(3 / 5)
+    assert figures["accuracy"] == pytest.approx(3 / 6)
+    assert figures["youden_j"] == pytest.approx(2 / 4 + 1 / 2 - 1)
+    assert figures["pair_accuracy"] == pytest.approx(2 / 4 * 1 / 2)
+
+
+def test_always_saying_clean_has_no_youden_and_no_pair() -> None:
+    figures = batch_statistics([group(ERROR, "missed", "missed"), group(CLEAN, "clean", "clean")])
+    assert (figures["accuracy"], figures["flag_rate"]) == (0.5, 0.0)
+    assert (figures["youden_j"], figures["pair_accuracy"]) == (0.0, 0.0)
+
+
+def test_what_cannot_be_counted_is_none() -> None:
+    figures = batch_statistics([group(ERROR, "truncated", "invalid_no_verdict")])
+    assert figures["flag_rate"] is None and figures["youden_j"] is None and figures["pair_accuracy"] is None
+    assert figures["valid_share"] == 0.0 and figures["accuracy"] == 0.0
+
+
+def test_pairs_are_made_within_a_vignette_only() -> None:
+    figures = batch_statistics([group(ERROR, "found", vignette="a"), group(CLEAN, "clean", vignette="b")])
+    assert figures["pair_accuracy"] is None and figures["youden_j"] == 1.0
+
+
+@given(error=st.lists(st.sampled_from(ON_ERROR), min_size=1), clean=st.lists(st.sampled_from(ON_CLEAN), min_size=1))
+def test_every_figure_stays_in_its_range(error: list[str], clean: list[str]) -> None:
+    figures = batch_statistics([group(ERROR, *error), group(CLEAN, *clean)])
+    youden, pair = figures["youden_j"], figures["pair_accuracy"]
+    assert youden is not None and -1 <= youden <= 1 and pair is not None
+    assert all(0 <= figures[name] <= 1 for name in ("valid_share", "accuracy"))  # type: ignore[operator]
+    assert youden <= pair + 1e-9, "(1 - sensitivity) * (1 - specificity) is never negative"
