@@ -110,8 +110,9 @@ def _evaluated(folder: Path, warmed: Path, max_lag: int, count: int, minutes: fl
 
 def largest_lag(folder: Path) -> int:
     """The largest policy lag among all rollouts that the run trained on."""
-    files = sorted((folder / "rollouts").glob("step-*.parquet"))
-    return max(max(parquet.read_table(file, columns=["policy_lag"])["policy_lag"].to_pylist()) for file in files)
+    tables = (parquet.read_table(file, columns=["policy_lag"]) for file in (folder / "rollouts").glob("step-*.parquet"))
+    lags: list[int] = [lag for table in tables for lag in table["policy_lag"].to_pylist()]
+    return max(lags)
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
