@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ from tests.actors.engine_cases import (
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 SPEC = engine_spec()
-FRESH_GAP = 0.005
-"""Nats. The tiny model's canary disagrees by less right after loading; the channel tolerates 1.5 times this."""
+AGREES = 0.01
+"""Nats. Mean difference below which engine and learner hold the same weights: .004 measured, bf16 noise."""
 
 
 class RepairableEngine(Engine):
@@ -67,7 +67,7 @@ def fresh(tiny_model: Path) -> Policy:
 
 
 @pytest.fixture
-def segment() -> AsyncIterator[Path]:
+def segment() -> Iterator[Path]:
     path = Path(f"/dev/shm/medserl-test-{os.getpid()}")
     yield path
     path.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ async def channel_to(engine: Engine, rank: Any, **replaced: Any) -> tuple[Channe
     pool = EnginePool("engines")
     await pool.admit("e0", Handle(engine, **replaced))
     ids = await canary_ids(engine)
-    return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], ids, fresh_gap=FRESH_GAP), pool
+    return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], ids, fresh_gap=AGREES), pool
 
 
 async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_its_version(
@@ -101,8 +101,8 @@ async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_
         assert len(completion.logps) == len(completion.token_ids) == len(completion.versions) <= 48
         assert set(completion.versions) == {0}
     assert len({completion.token_ids for completion in sampled.completions}) == 4
-    assert mean_difference(fresh, sampled, 0) < 0.01
-    assert await gap(engine, fresh) < FRESH_GAP
+    assert mean_difference(fresh, sampled, 0) < AGREES
+    assert await gap(engine, fresh) < AGREES
 
 
 async def test_sampled_log_probs_are_of_the_tempered_distribution(engine: Engine, fresh: Policy) -> None:
@@ -124,23 +124,23 @@ async def test_tokens_in_flight_carry_both_versions_and_the_canary_holds_the_new
     engine: Engine, fresh: Policy, tiny_model: Path, segment: Path
 ) -> None:
     moved = moved_policy(tiny_model, SPEC, seed=1)
-    assert await gap(engine, moved) > 10 * FRESH_GAP
+    assert await gap(engine, moved) > 10 * AGREES
     channel, pool = await channel_to(engine, FullRank(moved, segment))
     running = asyncio.create_task(engine.generate(MESSAGES, 4, 500, 1.0))
     await asyncio.sleep(0.5)
     outcome = await channel.publish(1)
     sampled = await running
-    assert outcome.ok and outcome.version == 1 and outcome.canary_gap < FRESH_GAP
+    assert outcome.ok and outcome.version == 1 and outcome.canary_gap < AGREES
     assert 0 < outcome.pause_seconds <= outcome.seconds
     assert set(await pool.engines()) == {"e0"}
     for completion in sampled.completions:
         assert list(completion.versions) == sorted(completion.versions)
     assert {version for completion in sampled.completions for version in completion.versions} == {0, 1}
-    assert mean_difference(fresh, sampled, 0) < 0.01
-    assert await gap(engine, moved) < FRESH_GAP < await gap(engine, fresh)
+    assert mean_difference(fresh, sampled, 0) < AGREES
+    assert await gap(engine, moved) < AGREES < await gap(engine, fresh)
     later = await engine.generate(MESSAGES, 2, 32, 1.0)
     assert {version for completion in later.completions for version in completion.versions} == {1}
-    assert mean_difference(moved, later, 1) < 0.01
+    assert mean_difference(moved, later, 1) < AGREES
 
 
 async def test_a_skipped_sync_is_caught_by_the_checksum(engine: Engine, tiny_model: Path) -> None:
@@ -168,7 +168,7 @@ async def test_a_skipped_sync_with_forged_version_and_checksum_is_caught_by_the_
     channel, pool = await channel_to(engine, IdleRank(moved_policy(tiny_model, SPEC, seed=2), held))
     outcome = await channel.publish(4)
     assert "prove: canary log-probs differ" in outcome.failures["e0"]
-    assert outcome.canary_gap > 10 * FRESH_GAP
+    assert outcome.canary_gap > 10 * AGREES
     assert not await pool.engines()
 
 
@@ -188,10 +188,9 @@ async def test_a_tied_head_goes_stale_without_the_repair_and_the_canary_sees_it(
         await engine.repair_tied_heads(repaired)
         await update(engine, write_segment(segment, tensors), 5)
         gaps[repaired] = await gap(engine, policy)
-    print(sent, gaps)
-    assert gaps[True] < FRESH_GAP
+    assert gaps[True] < AGREES
     if sent == "tied head left out":
-        assert gaps[False] > 10 * FRESH_GAP
+        assert gaps[False] > 10 * AGREES
 
 
 async def test_a_damaged_segment_fails_with_the_tensor_and_the_next_try_heals_the_engine(
@@ -202,7 +201,7 @@ async def test_a_damaged_segment_fails_with_the_tensor_and_the_next_try_heals_th
     channel, pool = await channel_to(engine, rank)
     outcome = await channel.publish(6)
     assert outcome.ok, outcome.failures
-    assert rank.damaged_tensor and await gap(engine, policy) < FRESH_GAP
+    assert rank.damaged_tensor and await gap(engine, policy) < AGREES
     assert set(await pool.engines()) == {"e0"}
 
 
