@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
-from envs.verdict import reward as verdict_reward
+from envs.verdict.reward import CASES
 from evals.batch import FLAGGED, RIGHT, batch_statistics
 
 ERROR, CLEAN = "augmented_error", "augmented_safe"
@@ -30,11 +30,10 @@ def group(quadrant: str, *reasons: str, vignette: str = "v") -> Group:
     return Group(labelled=labelled, prompt_ids=(1,), rollouts=rollouts, doctor="d")
 
 
-def test_the_reasons_counted_here_are_those_of_the_reward() -> None:
-    with open(verdict_reward.__file__) as file:
-        source = file.read()
-    for reason in FLAGGED | RIGHT | {"missed", "truncated"}:
-        assert f'"{reason}"' in source or f"{reason} " in source, reason
+def test_every_reason_of_the_reward_is_counted_as_what_it_is() -> None:
+    assert set(CASES) >= FLAGGED | RIGHT
+    valid = {case for case in CASES if batch_statistics([group(ERROR, case)])["valid_share"] == 1}
+    assert valid == {"missed", "clean", "false_alarm", "found", "elsewhere"}
 
 
 def test_shares_are_counted_over_completions() -> None:

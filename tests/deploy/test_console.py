@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.console import COLUMNS, Screen, cell, summarise, table
+from deploy.run_folder import metrics_row
+from tests.deploy.test_run_folder import step
+
+
+def test_a_cell_formats_what_was_measured_and_dashes_what_was_not() -> None:
+    row = {"share": 0.25, "none": None, "yes": True, "no": False}
+    assert [cell(row, key, "{:.0%}") for key in ("share", "none", "gone", "yes", "no")] == [
+        "25%",
+        "-",
+        "-",
+        "yes",
+        "NO",
+    ]
+
+
+def test_every_column_is_in_a_steps_row() -> None:
+    row = metrics_row(step(1))
+    assert {key for _, key, _ in COLUMNS} <= row.keys()
+    assert table("run", [row]).row_count == 1
+
+
+def test_without_a_terminal_each_step_and_each_new_phase_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with Screen("self-play [mine]", 8) as screen:
+        for _ in range(3):
+            screen.phase("training", "1/2 [x]")
+        screen.phase("publishing")
+        screen.row(metrics_row(step(1)))
+        screen.note("engine engines-0 quarantined: prove: [nan]")
+    lines = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines[:2] == ["training 1/2 [x]", "publishing"]
+    assert lines[2].startswith("step 1/8  reward -0.90") and "ok yes" in lines[2]
+    assert lines[3] == "engine engines-0 quarantined: prove: [nan]"
+
+
+def test_the_summary_counts_and_says_where_to_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summarise(tmp_path, [metrics_row(step(number)) for number in (1, 2)], True, "go on with: x")
+    text = capsys.readouterr().out
+    assert "2 steps, 4 completions (0.50/s), 120 tokens sampled (15/s), 2 of 2 syncs ok, largest lag 1" in text
+    assert f"{tmp_path / 'model'}" in text and "go on with" not in text
+
+
+def test_an_unfinished_run_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summarise(tmp_path, [metrics_row(step(1))], False, "go on with: x")
+    assert "go on with: x" in capsys.readouterr().out
+    summarise(tmp_path, [], False, "go on with: x")
+    assert capsys.readouterr().out == "No step was finished. go on with: x\n"

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common import metrics
+from common.config import BufferSpec, LearnerSpec, MetricsSpec, RunSpec
+from common.metrics import Board
+from deploy import selfplay
+from deploy.run_folder import metrics_row
+from learner import checkpoint
+from tests.deploy.test_run_folder import step
+
+
+def checkpointed(runs: Path, version: int) -> Path:
+    folder = checkpoint.begin(runs / "mine", version)
+    (folder / "rank-0.pt").write_bytes(b"x")
+    checkpoint.commit(folder, step=version, policy_version=version, ranks=1, state={"fresh_gap": 0.03})
+    return folder
+
+
+def spec(runs: Path, steps: int = 8) -> RunSpec:
+    return RunSpec(name="mine", runs=runs, steps=steps)
+
+
+def test_a_fresh_start_takes_a_free_name_and_writes_it_into_the_spec(tmp_path: Path) -> None:
+    folder, start = selfplay.starting_point(spec(tmp_path), resume=False)
+    assert (folder.path, folder.spec.name, start) == (tmp_path / "mine", "mine", selfplay.Start())
+    (tmp_path / "mine").mkdir()
+    folder, _ = selfplay.starting_point(spec(tmp_path), resume=False)
+    assert (folder.path, folder.spec.name) == (tmp_path / "mine-2", "mine-2")
+
+
+def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: Path) -> None:
+    checkpointed(tmp_path, 2)
+    newest = checkpointed(tmp_path, 4)
+    folder, start = selfplay.starting_point(spec(tmp_path), resume=True)
+    assert folder.path == tmp_path / "mine"
+    assert (start.version, start.folder, start.fresh_gap) == (4, newest, 0.03)
+
+
+def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no checkpoint to resume from: start without --resume"):
+        selfplay.starting_point(spec(tmp_path), resume=True)
+
+
+def test_a_finished_run_asks_for_more_steps(tmp_path: Path) -> None:
+    checkpointed(tmp_path, 8)
+    with pytest.raises(ValueError, match="resume with a larger --steps"):
+        selfplay.starting_point(spec(tmp_path, steps=8), resume=True)
+    assert selfplay.starting_point(spec(tmp_path, steps=9), resume=True)[1].version == 8
+
+
+def test_a_dry_run_prints_the_plan_and_starts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selfplay, "play", lambda *_: pytest.fail("started"))
+    flags = ["--dry-run", "--runs", str(tmp_path / "runs"), "--steps", "3"]
+    assert selfplay.main(["deploy/smoke.yaml", *flags]) == 0
+    text = capsys.readouterr().out
+    assert "steps: 3" in text and f"# run folder      {tmp_path / 'runs' / 'smoke'}" in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for flags in (["--env", "chess"], ["--data.path", "none.csv"], ["--resume"]):
+        with pytest.raises(SystemExit) as caught:
+            selfplay.main(["deploy/smoke.yaml", "--dry-run", "--runs", str(tmp_path), *flags])
+        error = capsys.readouterr().err
+        assert caught.value.code == 2 and error.startswith("selfplay: ") and error.count("\n") == 1
+
+
+def test_the_plan_states_the_staleness_bound(tmp_path: Path) -> None:
+    run = RunSpec(buffer=BufferSpec(max_lag=2), learner=LearnerSpec(batch_groups=3))
+    assert "at most 9 groups between lease and training: lag <= 2" in selfplay.plan(run, tmp_path)
+
+
+def test_a_taken_metrics_port_says_what_to_do() -> None:
+    port = Board().serve(0, "127.0.0.1")
+    with pytest.raises(ValueError, match="choose another, or 0 for any free one"):
+        selfplay.serve(Board(), RunSpec(metrics=MetricsSpec(port=port)))
+
+
+def test_a_step_is_on_the_board() -> None:
+    board = Board()
+    for number in (1, 2):
+        selfplay.count(board, step(number), metrics_row(step(number)))
+    assert board.total(metrics.LEARNER_STEPS) == 2 and board.total(metrics.LEARNER_TOKENS) == 200
+    assert board.total(metrics.SYNCS, "ok") == 2
+    assert board.registry.get_sample_value("medserl_policy_version") == 2
+    assert board.registry.get_sample_value("medserl_sync_ok") == 1
+    assert board.registry.get_sample_value("medserl_reward_component_mean", {"component": "outcome"}) == -1
