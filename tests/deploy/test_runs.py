@@ -121,7 +121,9 @@ def test_a_synchronous_run_that_is_interrupted_resumes_and_never_lags(home: Path
     rollouts = read_run(run)
     assert set(rollouts["policy_lag"].to_pylist()) == {0}
     assert set(rollouts["step"].to_pylist()) == {1, 2, 3, 4, 5}
-    tasks = {(step, task) for step, task in zip(rollouts["step"].to_pylist(), rollouts["task_id"].to_pylist())}
+    tasks = {
+        (step, task) for step, task in zip(rollouts["step"].to_pylist(), rollouts["task_id"].to_pylist(), strict=True)
+    }
     assert len(tasks) == len({task for _, task in tasks}), "a task was trained twice"
 
 
