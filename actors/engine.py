@@ -133,7 +133,7 @@ class Engine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         output = await self._run(prompt_ids, params)
-        completions = tuple(self._completion(one) for one in output.outputs)
+        completions = tuple(self._completion(one, output.lora_request) for one in output.outputs)
         return Sampled(prompt_ids=prompt_ids, completions=completions)
 
     async def _run(self, prompt_ids: tuple[int, ...], params: Any) -> Any:
@@ -145,7 +145,7 @@ class Engine:
         assert final is not None and final.finished
         return final
 
-    def _completion(self, output: CompletionOutput) -> Completion:
+    def _completion(self, output: CompletionOutput, adapter: LoRARequest | None) -> Completion:
         token_ids = tuple(output.token_ids)
         assert output.logprobs is not None
         logps = tuple(position[token].logprob for position, token in zip(output.logprobs, token_ids, strict=True))
@@ -153,14 +153,15 @@ class Engine:
             text=output.text,
             token_ids=token_ids,
             logps=logps,
-            versions=self._versions(output),
+            versions=self._versions(output, adapter),
             finish_reason=output.finish_reason or "length",
             engine=self.engine_id,
         )
 
-    def _versions(self, output: CompletionOutput) -> tuple[int, ...]:
+    def _versions(self, output: CompletionOutput, adapter: LoRARequest | None) -> tuple[int, ...]:
         if self._spec.weights.transport == "adapter":
-            name = output.lora_request.lora_name if output.lora_request else "v0"
+            # Of the whole request: vLLM 0.32 leaves the completion's own `lora_request` empty.
+            name = adapter.lora_name if adapter else "v0"
             return (int(name.removeprefix("v")),) * len(output.token_ids)
         spans = output.weight_versions or []
         versions = tuple(int(span.version) for span in spans for _ in range(span.end - span.start))
