@@ -47,7 +47,14 @@ class Supervisor:
     """
 
     def __init__(
-        self, spec: RunSpec, placement: Placement, pools: dict[str, Any], buffer: Any, join: Join, board: Board
+        self,
+        spec: RunSpec,
+        placement: Placement,
+        pools: dict[str, Any],
+        buffer: Any,
+        join: Join,
+        board: Board,
+        on_note: Callable[[str], None],
     ) -> None:
         self._spec, self._placement, self._pools, self._buffer = spec, placement, pools, buffer
         self._join, self._board = join, board
@@ -56,7 +63,7 @@ class Supervisor:
         self._runs: dict[str, tuple[str, Any, asyncio.Future[None]]] = {}
         self._births: dict[str, int] = {}
         self._restarts = 0
-        self.notes: list[str] = []
+        self._note = on_note
 
     async def start(self, on_phase: Callable[[str], None]) -> None:
         """Load every engine, let each prove the policy, then start the role actors."""
@@ -119,7 +126,7 @@ class Supervisor:
             try:
                 await self._start_engine(spec, engine_id.split(".")[0])
             except (RayError, NotProved) as error:  # it does not serve, so the next heartbeat tries again
-                self.notes.append(f"the replacement of engine {engine_id} failed too: {str(error).splitlines()[-1]}")
+                self._note(f"the replacement of engine {engine_id} failed too: {str(error).splitlines()[-1]}")
 
     def _start_role(self, kind: str, slot: str) -> None:
         name = self._name(slot)
@@ -150,7 +157,7 @@ class Supervisor:
 
     def _count_restart(self, note: str) -> None:
         self._restarts += 1
-        self.notes.append(note)
+        self._note(note)
         if self._restarts > MAX_RESTARTS:
             raise RuntimeError(f"{note}: gave up after {MAX_RESTARTS} restarts without a published step in between")
 
@@ -168,7 +175,7 @@ class Supervisor:
             try:
                 await asyncio.wait_for(_call(handle.shutdown), 20)
             except (RayError, TimeoutError):
-                self.notes.append(f"engine {engine_id} did not end by itself")
+                self._note(f"engine {engine_id} did not end by itself")
             self._placement.kill(handle)
             sweep(self._shared_memory.get(engine_id, ()))
 

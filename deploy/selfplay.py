@@ -50,6 +50,7 @@ from envs.env import Environment
 from learner import checkpoint
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
+from learner.senders import sweep_run
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
 
@@ -118,7 +119,7 @@ class Run:
         self._learner = Learner(
             self.spec.learner, self.spec.steps, self.folder.path, buffer, ranks, channel, self._stepped, self._phase
         )
-        self._supervisor = Supervisor(self.spec, self._placement, pools, buffer, channel.join, self._board)
+        self._supervisor = Supervisor(self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note)
         await self._supervisor.start(self._phase)
         learning = asyncio.ensure_future(self._learner.run())
         watching = asyncio.ensure_future(self._supervisor.watch())
@@ -137,11 +138,10 @@ class Run:
         self._phase("stopping")
         if self._supervisor is not None:
             await self._supervisor.stop()
-            for note in self._supervisor.notes:
-                self._screen.note(note)
         await asyncio.gather(*(_result(rank.close) for rank in ranks), return_exceptions=True)
         for rank in ranks:
             self._placement.kill(rank)
+        sweep_run(self.spec.name)
 
     def _interrupt(self) -> None:
         if self._interrupted or self._learner is None:

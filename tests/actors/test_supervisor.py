@@ -88,8 +88,15 @@ class World:
         self.placement, self.buffer, self.board = FakePlacement(folder), FakeBuffer(), Board()
         self.pool = EnginePool("engines")
         self.faults: dict[str, str] = {}
+        self.notes: list[str] = []
         self.supervisor = Supervisor(
-            spec, self.placement, {"engines": Handle(self.pool)}, Handle(self.buffer), self.join, self.board
+            spec,
+            self.placement,
+            {"engines": Handle(self.pool)},
+            Handle(self.buffer),
+            self.join,
+            self.board,
+            self.notes.append,
         )
 
     async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
@@ -143,7 +150,7 @@ async def test_a_lost_engine_is_killed_swept_and_replaced_under_a_new_name(tmp_p
     assert world.placement.killed == [world.placement.engines["engines-0"]]
     assert {path.name for path in tmp_path.iterdir()} == {"engines-1", "engines-0.1"}
     assert world.board.total(ENGINE_RESTARTS) == 1
-    assert world.supervisor.notes == ["engine engines-0 died or failed its sync; starting another"]
+    assert world.notes == ["engine engines-0 died or failed its sync; starting another"]
     await world.lose("engines-0.1")
     await world.supervisor.beat()
     assert await world.serving() == {"engines-1", "engines-0.2"}
@@ -168,7 +175,7 @@ async def test_a_replacement_that_fails_is_tried_again_without_multiplying(tmp_p
     await world.lose("engines-0")
     await world.supervisor.beat()
     assert await world.serving() == {"engines-1"}
-    assert "the replacement of engine engines-0 failed too" in world.supervisor.notes[-1]
+    assert "the replacement of engine engines-0 failed too" in world.notes[-1]
     await world.supervisor.beat()
     await world.supervisor.beat()
     assert await world.serving() == {"engines-1", "engines-0.2"}
@@ -276,7 +283,7 @@ async def test_stop_ends_every_actor_and_what_it_left_in_shared_memory(tmp_path:
     placement = world.placement
     assert all(handle.dead.is_set() for handle in (*placement.engines.values(), *placement.roles.values()))
     assert list(tmp_path.iterdir()) == []
-    assert world.supervisor.notes == ["engine engines-0 did not end by itself"]
+    assert world.notes == ["engine engines-0 did not end by itself"]
 
 
 def test_sweeping_what_is_gone_already_is_harmless(tmp_path: Path) -> None:
