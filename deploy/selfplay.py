@@ -226,14 +226,20 @@ def plan(spec: RunSpec, folder: Path) -> str:
 
 
 def connect() -> None:
-    """Join the running Ray cluster (`ray start`, or the job's), or start one in this process."""
-    root = str(Path.cwd())
-    ray.init(
-        include_dashboard=False,
-        log_to_driver=os.environ.get(cli.ACTOR_LOGS) == "1",
-        logging_level="ERROR",
-        runtime_env={"env_vars": {"PYTHONPATH": root}},
-    )
+    """Join the running Ray cluster (`ray start`, or the job's), or start one in this process.
+
+    Raises ValueError when the cluster that was named does not answer.
+    """
+    try:
+        ray.init(
+            include_dashboard=False,
+            log_to_driver=os.environ.get(cli.ACTOR_LOGS) == "1",
+            logging_level="ERROR",
+            runtime_env={"env_vars": {"PYTHONPATH": str(Path.cwd())}},
+        )
+    except ConnectionError as error:
+        address = os.environ.get("RAY_ADDRESS", "the running cluster")
+        raise ValueError(f"Ray at {address} does not answer: start it, or unset RAY_ADDRESS to run without") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
