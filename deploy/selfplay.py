@@ -119,7 +119,9 @@ class Run:
         self._learner = Learner(
             self.spec.learner, self.spec.steps, self.folder.path, buffer, ranks, channel, self._stepped, self._phase
         )
-        self._supervisor = Supervisor(self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note)
+        self._supervisor = Supervisor(
+            self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note
+        )
         await self._supervisor.start(self._phase)
         learning = asyncio.ensure_future(self._learner.run())
         watching = asyncio.ensure_future(self._supervisor.watch())

@@ -37,10 +37,7 @@ def all_weights(policy: Policy, published: Iterable[tuple[str, Tensor]], gather:
 def save_merged(policy: Policy, weights: Mapping[str, Tensor], model_folder: Path, folder: Path) -> None:
     """Write a folder that `from_pretrained` and vLLM load: config, weights, and the small files of `model_folder`."""
     model = base_model(policy.module)
-    kept = dict(weights)
-    if model.config.tie_word_embeddings:
-        kept.pop("lm_head.weight", None)
-    model.save_pretrained(folder, state_dict=kept)
+    model.save_pretrained(folder, state_dict=dict(weights))
     copy_small_files(model_folder, folder)
 
 

@@ -127,15 +127,6 @@ def reference(policy: Policy) -> Iterator[nn.Module]:
         yield policy.module
 
 
-def publish_names(config: Any) -> tuple[str, ...]:
-    """Extra names under which the input embedding is sent: the output head's, when the two are tied.
-
-    vLLM's CPU layers keep a packed copy of their weights, and a reload that brings no `lm_head.weight` leaves the
-    head's copy at the old version. The loader of vLLM 0.32 takes or skips the extra tensor for every architecture.
-    """
-    return ("lm_head.weight",) if config.tie_word_embeddings else ()
-
-
 def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -> Iterator[tuple[str, Tensor]]:
     """(checkpoint name, tensor of `dtype`) of the language model, for vLLM's `load_weights` or `save_pretrained`.
 
@@ -154,12 +145,9 @@ def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -
             continue
         for name, parameter in module.named_parameters(recurse=False):
             if parameter is embedding and module_name == "lm_head":
-                continue  # tied: sent below, by `publish_names`
+                continue  # tied: the engines' own layers share the embedding (actors/engine_worker.py)
             with gather([parameter]):
                 yield f"{module_name}.{name}", parameter.detach().to(dtype)
-    for name in publish_names(model.config):
-        with gather([embedding]):
-            yield name, embedding.detach().to(dtype)
 
 
 def adapter_weights(policy: Policy, gather: Gather = whole) -> dict[str, Tensor]:

@@ -73,9 +73,9 @@ async def test_the_canary_proves_the_adapter_that_new_sequences_use(engine: Engi
     report = await engine.prove(ids)
     assert (report.version, report.checksum, report.pause_seconds) == (2, "second", 0.0)
     gaps = {
-        seed: Canary(
-            token_ids=ids, logps=tuple(sequence_logps(adapted_policy(tiny_model, seed).module, ids))
-        ).gap(report.canary_logps)
+        seed: Canary(token_ids=ids, logps=tuple(sequence_logps(adapted_policy(tiny_model, seed).module, ids))).gap(
+            report.canary_logps
+        )
         for seed in (1, 2)
     }
     assert gaps[2] < 0.01 < 0.1 < gaps[1]
