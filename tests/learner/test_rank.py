@@ -212,15 +212,15 @@ def test_the_saved_model_is_the_published_policy(model: Path, rendezvous: str, t
     learner.step(GROUPS)
     learner.save_model(tmp_path)
     published, saved = weights_of(learner), AutoModelForCausalLM.from_pretrained(tmp_path).state_dict()
-    assert set(published) == set(saved)
-    assert all(torch.equal(published[name], tensor) for name, tensor in saved.items())
+    assert set(saved) - set(published) <= {"lm_head.weight"}  # tied to the embedding
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in published.items())
     assert (tmp_path / "tokenizer.json").read_text() == "{}"
     assert (tmp_path / "adapter" / "adapter_config.json").is_file()
     from peft import PeftModel
 
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     merged = PeftModel.from_pretrained(base, tmp_path / "adapter").merge_and_unload().state_dict()
-    assert all(torch.allclose(published[name], merged[name], atol=1e-6) for name in saved)
+    assert all(torch.allclose(published[name], merged[name], atol=1e-6) for name in published)
 
 
 @pytest.mark.integration
