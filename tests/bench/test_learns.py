@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.heldout import Outcome, tasks
-from bench.learns import Learnt, accuracy, bootstrap, draw, gains, largest_lag, show, wilson
+from bench.learns import Learnt, accuracy, bootstrap, both_right, draw, gains, largest_lag, show, wilson
 from common.config import DataSpec
 from deploy.cli import load
 from envs.contradiction import SEEN_PAIR, UNSEEN_PAIR, make
@@ -76,7 +76,7 @@ def test_seeds_that_all_gain_keep_the_interval_above_zero() -> None:
 def test_the_table_names_every_run_and_returns_the_pooled_lower_bound() -> None:
     text = io.StringIO()
     results = [learnt(seed, lag, 36) for seed in range(3) for lag in (0, 1)]
-    assert show(results, Console(file=text, width=150)) == bootstrap(gains(results))[1]
+    assert show(results, Console(file=text, width=160)) == bootstrap(gains(results))[1]
     printed = text.getvalue()
     assert printed.count("0.50 -> 0.90 [0.77, 0.96]") == 6
     assert printed.count("-0.20 -> +0.70") == 0 and printed.count("+0.20 -> +0.20") == 6  # means of three steps
@@ -86,6 +86,12 @@ def test_the_table_names_every_run_and_returns_the_pooled_lower_bound() -> None:
 def test_accuracy_of_a_part_counts_that_part_only() -> None:
     assert accuracy(outcomes(2), SEEN_PAIR)[0] == 0.1
     assert accuracy(outcomes(2), UNSEEN_PAIR)[0] == 0.0
+
+
+def test_a_constant_reply_has_no_vignette_with_both_twins_right() -> None:
+    constant = [Outcome(part=SEEN_PAIR, vignette=str(i // 2), right=i % 2 == 1, reward=0.1) for i in range(8)]
+    assert (accuracy(constant)[0], both_right(constant)) == (0.5, 0.0)
+    assert both_right(outcomes(20)) == 0.5
 
 
 def test_the_plot_is_drawn(tmp_path: Path) -> None:
