@@ -20,6 +20,9 @@ HEARTBEAT_SECONDS = 1.0
 MAX_RESTARTS = 5
 """Of one engine or role actor without a published step in between: more is not bad luck but a fault."""
 
+END_SECONDS = 90.0
+"""For an engine to end by itself. One that still loads hears it only then, and leaves shared memory behind if killed."""
+
 Join = Callable[[Any, str, Any, int], Awaitable[SyncOutcome]]
 
 
@@ -173,7 +176,7 @@ class Supervisor:
             self._placement.kill(handle)
         for engine_id, (_spec, handle) in self._engines.items():
             try:
-                await asyncio.wait_for(_call(handle.shutdown), 20)
+                await asyncio.wait_for(_call(handle.shutdown), END_SECONDS)
             except (RayError, TimeoutError):
                 self._note(f"engine {engine_id} did not end by itself")
             self._placement.kill(handle)

@@ -175,11 +175,11 @@ def _without(engines: Handles, failures: dict[str, str]) -> Handles:
 
 
 def _merged(first: SyncOutcome, again: SyncOutcome) -> SyncOutcome:
-    """Two tries as one outcome: the second's failures, both durations."""
+    """Two tries as one outcome: the second's failures, both durations, the worst engine's canary."""
     return SyncOutcome(
         version=again.version,
         seconds=first.seconds + again.seconds,
         pause_seconds=first.pause_seconds + again.pause_seconds,
-        canary_gap=again.canary_gap,
+        canary_gap=max(first.canary_gap, again.canary_gap),
         failures=again.failures,
     )

@@ -96,7 +96,9 @@ def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) ->
     run = home / "runs" / "two"
     rows = rows_of(run)
     assert [row["step"] for row in rows] == list(range(1, 9))
-    assert all(row["sync_ok"] for row in rows)
+    failed = [row["step"] for row in rows if not row["sync_ok"]]
+    assert len(failed) <= 1, "only the sync in which the engine died may fail"
+    assert rows[-1]["sync_ok"]
     rollouts = read_run(run)
     assert {"engines-0", "engines-1"} <= set(rollouts["engine"].to_pylist())
     assert max(rollouts["policy_lag"].to_pylist()) <= 1
