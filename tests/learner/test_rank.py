@@ -92,7 +92,8 @@ def test_a_full_training_step_equals_plain_torch_on_separate_rows(model: Path, r
         report = learner.step(GROUPS)
         norm = plain_torch_step(plain, spec, GROUPS, start, optimizer)
         assert report.grad_norm == pytest.approx(norm, rel=1e-4)
-    ours, theirs = weights_of(learner), plain.state_dict()
+    ours, theirs = weights_of(learner), dict(plain.named_parameters())
+    assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():
         # Adam divides by the gradient's own size, so an element with next to no gradient moves by rounding noise.
         assert (ours[name] - tensor).abs().max() < 0.02 * 1e-2, name
