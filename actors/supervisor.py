@@ -21,7 +21,7 @@ MAX_RESTARTS = 5
 """Of one engine or role actor without a published step in between: more is not bad luck but a fault."""
 
 END_SECONDS = 90.0
-"""For an engine to end by itself. One that still loads hears it only then, and leaves shared memory behind if killed."""
+"""For an engine to end by itself. One that still loads hears it only then; killed, it leaves shared memory behind."""
 
 Join = Callable[[Any, str, Any, int], Awaitable[SyncOutcome]]
 
