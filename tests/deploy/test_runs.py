@@ -83,7 +83,7 @@ def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) ->
             "kv_cache_gib": 0.25,
         }
     ]
-    job = Job(home, "--name", "two", "--steps", "8", "--pools", json.dumps(pools))
+    job = Job(home, "--name", "two", "--steps", "8", "--buffer.max_lag", "2", "--pools", json.dumps(pools))
     port = job.wait_for(r"metrics: http://127\.0\.0\.1:(\d+)/metrics").group(1)
     first_scrape = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
     assert 'medserl_notes_total{quadrant="synthetic_decoy"} 0.0' in first_scrape
@@ -101,7 +101,7 @@ def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) ->
     assert rows[-1]["sync_ok"]
     rollouts = read_run(run)
     assert {"engines-0", "engines-1"} <= set(rollouts["engine"].to_pylist())
-    assert max(rollouts["policy_lag"].to_pylist()) <= 1
+    assert max(rollouts["policy_lag"].to_pylist()) <= 2
     assert (run / "model" / "config.json").is_file()
     assert (run / "episodes.html").is_file() and (run / "progress.png").is_file()
     assert not list(Path("/dev/shm").glob("medserl-two-*"))
