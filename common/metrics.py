@@ -59,6 +59,7 @@ POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner
 SYNC_SECONDS = _gauge("weight_sync_seconds", "Duration of the last weight sync.")
 SYNC_OK = _gauge("sync_ok", "1 when every engine proved that it holds the newest policy.")
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")
+FRESH = _gauge("fresh_logp_difference", "Mean |log-prob difference| of engines and learner on fresh rollouts.")
 WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", "statistic", WEIGHT_STATISTICS)
 PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", "actor", ACTOR_KINDS)
 STEP_SECONDS = _gauge("learner_step_seconds", "Duration of the last optimiser step.")

@@ -37,6 +37,16 @@ class Manifest(Record):
     checksum: str
 
 
+class Probe(Record):
+    """What engines are asked after a sync: to score `canary_ids`, and to sample fresh completions of `prompt_ids`."""
+
+    canary_ids: tuple[int, ...]
+    prompt_ids: tuple[int, ...]
+    completions: int
+    max_tokens: int
+    temperature: float
+
+
 class Canary(Record):
     """A fixed token sequence and the learner's log-probs of its tokens 1..T-1 under the policy just published."""
 

@@ -10,6 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from deploy import agreement
+
 COLUMNS = (
     ("step", "step", "{:d}"),
     ("reward", "reward_mean", "{:+.2f}"),
@@ -21,6 +23,7 @@ COLUMNS = (
     ("train tok/s", "learner_tokens_per_second", "{:.0f}"),
     ("sync s", "sync_seconds", "{:.2f}"),
     ("canary", "canary_gap", "{:.3f}"),
+    ("fresh", "fresh_logp_difference", "{:.4f}"),
     ("ok", "sync_ok", "{}"),
     ("step s", "seconds", "{:.0f}"),
 )
@@ -121,6 +124,7 @@ def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: 
         soft_wrap=True,
         highlight=False,
     )
+    console.print(agreement.summary(rows), soft_wrap=True, highlight=False)
     for what, name in (("episodes", "episodes.html"), ("plot", "progress.png"), ("rollouts", "rollouts/")):
         console.print(f"  {what:9} {folder / name}", soft_wrap=True, highlight=False)
     where = f"  model     {folder / 'model'}" if finished else f"  {resume}"

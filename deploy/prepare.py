@@ -13,16 +13,18 @@ from common.backends import BACKENDS
 from common.config import RunSpec
 from common.models import resolve_model
 from common.records import LabelledTask, Message, Record
+from common.weights import Probe
 from envs.env import Environment, Written
 
 CANARY_TOKENS = 256
+FRESH_COMPLETIONS, FRESH_TOKENS = 8, 24
 
 
 class Prepared(Record):
     """Where self-play begins."""
 
     model_folder: Path
-    canary_ids: tuple[int, ...]
+    probe: Probe
     warm_up: str  # one line for people
 
 
@@ -75,10 +77,7 @@ class Preparation:
         if outcome and outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None:
             line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
         line += f" in {time.monotonic() - started:.0f} s" if trained else " (from the cache)" if outcome else ""
-        canary = examples[0].prompt_ids + examples[0].completion_ids
-        return Prepared(
-            model_folder=warmed, canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)], warm_up=line
-        )
+        return Prepared(model_folder=warmed, probe=_probe(spec, examples[0]), warm_up=line)
 
     def _examples(self, folder: Path, tasks: list[LabelledTask]) -> list[Any]:
         from transformers import AutoTokenizer
@@ -111,6 +110,18 @@ class Preparation:
         texts = {self._env.demonstration(labelled, rng) for labelled in tasks}
         texts |= {m.content for labelled in tasks for m in self._env.open(labelled.task).messages}
         return sorted(texts)
+
+
+def _probe(spec: RunSpec, example: Any) -> Probe:
+    """The first demonstration as canary, cut to what is cheap to score; its prompt for the fresh rollouts."""
+    canary = example.prompt_ids + example.completion_ids
+    return Probe(
+        canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)],
+        prompt_ids=example.prompt_ids,
+        completions=FRESH_COMPLETIONS,
+        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(example.completion_ids)),
+        temperature=spec.sampling.temperature,
+    )
 
 
 async def demonstrated(env: Environment, count: int) -> list[LabelledTask]:

@@ -58,6 +58,11 @@ class RunFolder:
         self._rows.append(row)
         return row
 
+    @property
+    def rows(self) -> list[Row]:
+        """Every logged step, oldest first."""
+        return self._rows
+
     def finish(self) -> list[Row]:
         """Draw the plot and write the page; returns all rows."""
         if self._rows:
@@ -103,7 +108,7 @@ def metrics_row(step: LearnerStep) -> Row:
         "grad_norm": report.grad_norm,
         "learning_rate": report.learning_rate,
         **report.weights,
-        "fresh_logp_difference": report.fresh_logp_difference,
+        "fresh_logp_difference": step.fresh_logp_difference,
         "sync_ok": sync.ok,
         "sync_seconds": sync.seconds,
         "sync_pause_seconds": sync.pause_seconds,

@@ -40,7 +40,7 @@ from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
 from common.records import Record
-from deploy import cli
+from deploy import agreement, cli
 from deploy.console import Screen, summarise
 from deploy.placement import Placement
 from deploy.prepare import Prepared
@@ -60,7 +60,7 @@ class Start(Record):
 
     version: int = 0
     folder: Path | None = None
-    fresh_gap: float | None = None
+    loaded_gap: float | None = None
 
 
 class Run:
@@ -112,7 +112,7 @@ class Run:
     async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
         buffer = self._placement.replay_buffer(self.folder.journal, self._start.version if self._start.folder else None)
         pools = self._placement.engine_pools()
-        channel = Channel(self.spec.weights, ranks, list(pools.values()), prepared.canary_ids, self._start.fresh_gap)
+        channel = Channel(self.spec.weights, ranks, list(pools.values()), prepared.probe, self._start.loaded_gap)
         if self._start.folder is not None:
             await asyncio.gather(*(rank.load.remote(self._start.folder) for rank in ranks))
             channel.version = self._start.version
@@ -163,6 +163,8 @@ class Run:
         self._supervisor.progressed()
         row = self.folder.log(step)
         self._screen.row(row)
+        if warning := agreement.warning(self.folder.rows, self.spec.weights.canary_factor):
+            self._screen.note(warning)
         for engine, failure in step.sync.failures.items():
             self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
@@ -185,6 +187,8 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
     board.set(metrics.SYNC_SECONDS, sync.seconds)
     board.set(metrics.SYNC_OK, float(sync.ok))
     board.set(metrics.CANARY, sync.canary_gap)
+    if step.fresh_logp_difference is not None:
+        board.set(metrics.FRESH, step.fresh_logp_difference)
     board.set(metrics.STEP_SECONDS, step.step_seconds)
 
 
@@ -207,7 +211,7 @@ def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
     start = Start(
         version=found.manifest.policy_version,
         folder=found.folder,
-        fresh_gap=found.manifest.state.get("fresh_gap"),
+        loaded_gap=found.manifest.state.get("loaded_gap"),
     )
     return RunFolder(spec, path), start
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.records import Group
+from common.records import Completion, Group
 
 Mask = Tensor | dict[str, Tensor]
 """What the decoder takes as `attention_mask`: one additive [1, 1, S, S], or one for each layer type."""
@@ -70,17 +70,25 @@ class TokenLayout:
 
 def pack(group: Group) -> PackedGroup:
     """Pack a group on the CPU. Raises ValueError when the prompt or a completion holds no token."""
-    if not group.prompt_ids:
-        raise ValueError(f"task {group.task_id}: the prompt has no tokens")
     completions = [rollout.completion for rollout in group.rollouts]
+    rewards = [rollout.reward.total for rollout in group.rollouts]
+    return pack_completions(group.prompt_ids, completions, rewards, f"task {group.task_id}")
+
+
+def pack_completions(
+    prompt_ids: Sequence[int], completions: Sequence[Completion], rewards: Sequence[float], name: str
+) -> PackedGroup:
+    """Pack completions of one prompt on the CPU; ValueErrors begin with `name`."""
+    if not prompt_ids:
+        raise ValueError(f"{name}: the prompt has no tokens")
     for i, completion in enumerate(completions):
         lengths = {len(completion.token_ids), len(completion.logps), len(completion.versions)}
         if len(lengths) != 1 or 0 in lengths:
             raise ValueError(
-                f"task {group.task_id}, completion {i}: token_ids, logps and versions need one equal length "
+                f"{name}, completion {i}: token_ids, logps and versions need one equal length "
                 f"above 0, got {len(completion.token_ids)}, {len(completion.logps)}, {len(completion.versions)}"
             )
-    prompt = len(group.prompt_ids)
+    prompt = len(prompt_ids)
     length_n = torch.tensor([len(c.token_ids) for c in completions])
     completion_N = torch.repeat_interleave(torch.arange(len(completions)), length_n)
     first_n = length_n.cumsum(0) - length_n
@@ -88,7 +96,7 @@ def pack(group: Group) -> PackedGroup:
     target_N = torch.tensor([token for c in completions for token in c.token_ids])
     before_N = prompt - 1 + torch.arange(target_N.numel())
     return PackedGroup(
-        ids_S=torch.cat([torch.tensor(group.prompt_ids), target_N]),
+        ids_S=torch.cat([torch.tensor(prompt_ids), target_N]),
         positions_S=torch.cat([torch.arange(prompt), prompt + offset_N]),
         segment_S=torch.cat([torch.zeros(prompt, dtype=torch.int64), completion_N + 1]),
         source_N=torch.where(offset_N == 0, prompt - 1, before_N),
@@ -97,7 +105,7 @@ def pack(group: Group) -> PackedGroup:
         completion_N=completion_N,
         last_N=offset_N == length_n[completion_N] - 1,
         version_N=torch.tensor([version for c in completions for version in c.versions]),
-        rewards_n=torch.tensor([rollout.reward.total for rollout in group.rollouts], dtype=torch.float32),
+        rewards_n=torch.tensor(rewards, dtype=torch.float32),
     )
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from ray.exceptions import RayError
 
 from common.config import WeightsSpec
-from common.weights import Canary, SyncOutcome, SyncReport
+from common.records import Sampled
+from common.weights import Canary, Probe, SyncOutcome, SyncReport
 from learner.senders import last_line
 
 GAP_FLOOR = 0.005
@@ -32,8 +33,8 @@ Handles = dict[str, Any]
 class Channel:
     """The weight channel. `join` for an engine that was just loaded, `publish` after each learner step.
 
-    `fresh_gap` is the canary's disagreement right after loading, from which the tolerance follows; a resumed run brings
-    its own along.
+    `loaded_gap` is the canary's disagreement right after loading, from which the tolerance follows; a resumed run
+    brings its own along.
     """
 
     def __init__(
@@ -41,11 +42,11 @@ class Channel:
         spec: WeightsSpec,
         ranks: Sequence[Any],
         pools: Sequence[Any],
-        canary_ids: tuple[int, ...],
-        fresh_gap: float | None = None,
+        probe: Probe,
+        loaded_gap: float | None = None,
     ) -> None:
-        self._spec, self._ranks, self._pools, self._canary_ids = spec, ranks, pools, canary_ids
-        self.fresh_gap = fresh_gap
+        self._spec, self._ranks, self._pools, self._probe = spec, ranks, pools, probe
+        self.loaded_gap = loaded_gap
         self.version = 0
         self._checksum = ""
         self._canary: Canary | None = None
@@ -54,8 +55,8 @@ class Channel:
     @property
     def tolerance(self) -> float:
         """Largest mean |log-prob difference| of the canary at which an engine still serves, nats."""
-        assert self.fresh_gap is not None
-        return max(self._spec.canary_factor * self.fresh_gap, GAP_FLOOR)
+        assert self.loaded_gap is not None
+        return max(self._spec.canary_factor * self.loaded_gap, GAP_FLOOR)
 
     async def publish(self, version: int) -> SyncOutcome:
         """Bring every serving engine to `version`; those that fail twice are quarantined and named in the outcome."""
@@ -91,6 +92,16 @@ class Channel:
                 await pool.admit.remote(engine, handle)
             return outcome
 
+    async def fresh_rollouts(self) -> Sampled | None:
+        """A few completions from every serving engine under the newest version; None when no engine answered."""
+        _, engines = await self._serving()
+        probe = self._probe
+        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature)
+        calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
+        answers: dict[str, Sampled] = await self._phase("sample", calls, {})
+        completions = tuple(one for sampled in answers.values() for one in sampled.completions)
+        return Sampled(prompt_ids=probe.prompt_ids, completions=completions) if completions else None
+
     async def _bring(self, engines: Handles) -> SyncOutcome:
         started = time.monotonic()
         failures: dict[str, str] = {}
@@ -120,14 +131,14 @@ class Channel:
 
     async def _prove(self, engines: Handles, failures: dict[str, str], started: float) -> SyncOutcome:
         if self._canary is None:
-            logps = await asyncio.gather(*(rank.canary.remote(self._canary_ids) for rank in self._ranks))
-            self._canary = Canary(token_ids=self._canary_ids, logps=logps[0])
+            logps = await asyncio.gather(*(rank.canary.remote(self._probe.canary_ids) for rank in self._ranks))
+            self._canary = Canary(token_ids=self._probe.canary_ids, logps=logps[0])
         left = _without(engines, failures)
-        calls = {engine: handle.prove.remote(self._canary_ids) for engine, handle in left.items()}
+        calls = {engine: handle.prove.remote(self._probe.canary_ids) for engine, handle in left.items()}
         reports: dict[str, SyncReport] = await self._phase("prove", calls, failures)
         gaps = {engine: self._canary.gap(report.canary_logps) for engine, report in reports.items()}
-        if self.fresh_gap is None:
-            self.fresh_gap = max(filter(math.isfinite, gaps.values()), default=None)
+        if self.loaded_gap is None:
+            self.loaded_gap = max(filter(math.isfinite, gaps.values()), default=None)
         for engine, report in reports.items():
             if fault := self._fault(report, gaps[engine]):
                 failures[engine] = fault

@@ -3,6 +3,8 @@
     take_batch (waits for batch_groups groups) -> step -> channel.publish(version) -> release -> on_step -> checkpoint?
 
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
+While the next batch is awaited the engines sample a few fresh rollouts under the version just published, and before
+the step changes the weights the learner scores them: so every step knows how well sampler and learner agree.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from common.config import LearnerSpec
-from common.records import Closed, Group, Record
+from common.records import Closed, Group, Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel
@@ -27,6 +29,7 @@ class LearnerStep(Record):
     report: StepReport
     sync: SyncOutcome
     groups: tuple[Group, ...]
+    fresh_logp_difference: float | None  # mean |engine - learner| on the version before it, nats; None: no engine
     wait_seconds: float  # for the batch
     step_seconds: float  # of the optimiser step on the slowest rank
     seconds: float  # of the whole turn of the loop
@@ -63,6 +66,7 @@ class Learner:
 
     async def run(self) -> None:
         """The loop. Leaves a checkpoint of the last version behind."""
+        fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
         while self.version < self._steps and not self._stopping:
             started = time.monotonic()
             self._on_phase("waiting for a batch")
@@ -72,16 +76,19 @@ class Learner:
                 break
             waited = time.monotonic() - started
             self._on_phase("training")
+            difference = await self._difference(await fresh)
             report = await self._train(groups)
             trained = time.monotonic() - started - waited
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
+            fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
             await self._buffer.release.remote(self.version)
             self._on_step(
                 LearnerStep(
                     report=report,
                     sync=outcome,
                     groups=groups,
+                    fresh_logp_difference=difference,
                     wait_seconds=waited,
                     step_seconds=trained,
                     seconds=time.monotonic() - started,
@@ -89,7 +96,14 @@ class Learner:
             )
             if self.version % self._spec.checkpoint_every == 0:
                 await self.checkpoint()
+        fresh.cancel()
         await self.checkpoint()
+
+    async def _difference(self, fresh: Sampled | None) -> float | None:
+        if fresh is None:
+            return None
+        differences: list[float] = await asyncio.gather(*(rank.logp_difference.remote(fresh) for rank in self._ranks))
+        return differences[0]  # every rank holds the same weights
 
     async def _train(self, groups: tuple[Group, ...]) -> StepReport:
         world = len(self._ranks)
@@ -111,7 +125,7 @@ class Learner:
             step=self.version,
             policy_version=self.version,
             ranks=len(self._ranks),
-            state={"fresh_gap": self._channel.fresh_gap},
+            state={"loaded_gap": self._channel.loaded_gap},
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
         self._saved = self.version

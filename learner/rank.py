@@ -28,9 +28,9 @@ from torch import Tensor, nn
 
 from common.backends import BACKENDS
 from common.config import RunSpec
-from common.records import Group
+from common.records import Group, Sampled
 from learner import export, reinforce_pp
-from learner.batch import PackedGroup, layout, pack
+from learner.batch import PackedGroup, layout, pack, pack_completions
 from learner.deepspeed_engine import deepspeed_engine, gathered, join
 from learner.policy import (
     Policy,
@@ -100,6 +100,17 @@ class LearnerRank:
         """Log-probs of `ids[1:]`, each given the tokens before it, nats, at temperature 1. Collective under ZeRO-3."""
         self._engine.eval()
         return tuple(sequence_logps(self._policy.module, ids))
+
+    def logp_difference(self, sampled: Sampled) -> float:
+        """Mean |learner - engine| over the tokens of completions that this very version sampled, nats. Collective."""
+        self._engine.eval()
+        rewards = [0.0] * len(sampled.completions)
+        packed = pack_completions(sampled.prompt_ids, sampled.completions, rewards, "fresh rollouts")
+        packed = packed.to(self._backend.device)
+        assert bool((packed.version_N == self.version).all()), (self.version, set(packed.version_N.tolist()))
+        with torch.no_grad():
+            logp_N = completion_logps(self._policy.module, packed, *self._scoring)
+        return float((logp_N - packed.logp_engine_N).abs().mean())
 
     def published_weights(self) -> Iterator[tuple[str, Tensor]]:
         """(checkpoint name, whole merged tensor) in `model.dtype`, one after another. Collective under ZeRO-3."""

@@ -38,7 +38,6 @@ class StepReport(Record):
     reward_std: float
     reward_components: dict[str, float]
     weights: dict[str, float]
-    fresh_logp_difference: float | None  # mean |engine - learner| on tokens of the newest version; None without any
     seconds: dict[str, float]
 
 
@@ -63,11 +62,7 @@ class Share:
     ) -> None:
         """Count a group that was trained on; `loss` is its sum over tokens."""
         self.weight_sums += weight_sums(logp_N, group.logp_engine_N, bounds).cpu()
-        fresh_N = group.version_N == self.version
-        difference_N = (logp_N - group.logp_engine_N).abs()
         self.sums["loss"] += loss
-        self.sums["fresh"] += int(fresh_N.sum())
-        self.sums["fresh_difference"] += float(difference_N[fresh_N].double().sum())
         if logp_ref_N is not None:
             self.has_reference = True
             self.sums["kl"] += float(kl_estimate(group.logp_engine_N, logp_ref_N, "k1").double().sum())
@@ -115,7 +110,6 @@ def merge_shares(
         reward_std=max(0.0, sums["reward_square"] / count - mean * mean) ** 0.5,
         reward_components={name: total / count for name, total in sorted(components.items())},
         weights=weight_statistics(torch.stack([share.weight_sums for share in shares]).sum(0)),
-        fresh_logp_difference=sums["fresh_difference"] / sums["fresh"] if sums["fresh"] else None,
         seconds=seconds,
     )
 

@@ -17,7 +17,7 @@ from actors.engine import Engine, PromptTooLong
 from actors.engine_pool import EnginePool
 from actors.supervisor import sweep
 from common.config import LearnerSpec
-from common.weights import Canary
+from common.weights import Canary, Probe
 from learner.channel import Channel
 from learner.policy import Policy, load_policy, merged_weights, sequence_logps
 from tests.actors.engine_cases import (
@@ -88,7 +88,8 @@ async def channel_to(engine: Engine, rank: Any, **replaced: Any) -> tuple[Channe
     pool = EnginePool("engines")
     await pool.admit("e0", Handle(engine, **replaced))
     ids = await canary_ids(engine)
-    return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], ids, fresh_gap=AGREES), pool
+    probe = Probe(canary_ids=ids, prompt_ids=ids, completions=2, max_tokens=8, temperature=1.0)
+    return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], probe, loaded_gap=AGREES), pool
 
 
 async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_its_version(

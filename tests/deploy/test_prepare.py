@@ -87,7 +87,9 @@ def test_preparation_warms_up_and_tells_how_far_it_is(monkeypatch: pytest.Monkey
     progress = world.preparation.progress()
     assert (progress.phase, progress.done, progress.total, progress.loss) == ("warming up", 3, 3, 0.75)
     assert len(world.examples) == 8 and world.examples[0].completion_ids == (2,) * len("reply") + (99,)
-    assert prepared.canary_ids == (1,) * 10 + (2,) * 5 + (99,)
+    assert prepared.probe.canary_ids == (1,) * 10 + (2,) * 5 + (99,)
+    assert prepared.probe.prompt_ids == (1,) * 10
+    assert prepared.probe.max_tokens == len("reply") + 1, "what is sampled fits where the demonstration did"
 
 
 def test_a_cached_and_a_skipped_warm_up_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_the_canary_leaves_room_for_the_token_that_an_engine_must_sample(
     world.preparation._spec = RunSpec.model_construct(
         **{**dict(world.preparation._spec), "model": ModelSpec(context=context)}
     )
-    assert len(world.preparation.run().canary_ids) == canary
+    assert len(world.preparation.run().probe.canary_ids) == canary
 
 
 def test_a_context_into_which_no_example_fits_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

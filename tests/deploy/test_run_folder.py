@@ -31,12 +31,19 @@ def step(number: int) -> LearnerStep:
         reward_std=0.0,
         reward_components={"outcome": -1.0, "structure": 0.1},
         weights={"share_clamped": 0.0},
-        fresh_logp_difference=0.01,
         seconds={"step": 2.0},
     )
     sync = SyncOutcome(version=number, seconds=0.5, pause_seconds=0.1, canary_gap=0.02, failures={})
     groups = (group(labelled(number), rollout(versions=(0,)), rollout(versions=(0,))),)
-    return LearnerStep(report=report, sync=sync, groups=groups, wait_seconds=1.0, step_seconds=2.0, seconds=4.0)
+    return LearnerStep(
+        report=report,
+        sync=sync,
+        groups=groups,
+        fresh_logp_difference=0.01,
+        wait_seconds=1.0,
+        step_seconds=2.0,
+        seconds=4.0,
+    )
 
 
 def made(tmp_path: Path, steps: int) -> RunFolder:

@@ -16,7 +16,7 @@ from tests.deploy.test_run_folder import step
 def checkpointed(runs: Path, version: int) -> Path:
     folder = checkpoint.begin(runs / "mine", version)
     (folder / "rank-0.pt").write_bytes(b"x")
-    checkpoint.commit(folder, step=version, policy_version=version, ranks=1, state={"fresh_gap": 0.03})
+    checkpoint.commit(folder, step=version, policy_version=version, ranks=1, state={"loaded_gap": 0.03})
     return folder
 
 
@@ -37,7 +37,7 @@ def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: P
     newest = checkpointed(tmp_path, 4)
     folder, start = selfplay.starting_point(spec(tmp_path), resume=True)
     assert folder.path == tmp_path / "mine"
-    assert (start.version, start.folder, start.fresh_gap) == (4, newest, 0.03)
+    assert (start.version, start.folder, start.loaded_gap) == (4, newest, 0.03)
 
 
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:

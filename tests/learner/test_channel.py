@@ -9,12 +9,13 @@ from ray.exceptions import ActorDiedError
 
 from actors.engine_pool import EnginePool
 from common.config import WeightsSpec
-from common.records import Record
-from common.weights import SyncReport
+from common.records import Completion, Record, Sampled
+from common.weights import Probe, SyncReport
 from learner.channel import GAP_FLOOR, Channel
 from tests.fakes import Handle, remote_error
 
 CANARY = (1, 2, 3, 4)
+PROBE = Probe(canary_ids=CANARY, prompt_ids=(1, 2), completions=2, max_tokens=3, temperature=1.0)
 POLICY = 0.25
 """What a policy's log-probs differ by from one version to the next."""
 
@@ -62,6 +63,18 @@ class FakeEngine:
             pause_seconds=0.5,
         )
 
+    async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+        await self._phase("sample")
+        completion = Completion(
+            text="",
+            token_ids=(7,) * max_tokens,
+            logps=(-temperature,) * max_tokens,
+            versions=(self.version,) * max_tokens,
+            finish_reason="length",
+            engine=self.name,
+        )
+        return Sampled(prompt_ids=prompt_ids, completions=(completion,) * n)
+
 
 class FakeRank:
     def __init__(self, log: list[str]) -> None:
@@ -95,7 +108,7 @@ class World:
         self.pool_handle = Handle(self.pool)
         self.ranks = [FakeRank(self.log) for _ in range(ranks)]
         settings = WeightsSpec(**{"timeout_seconds": 0.05, **spec})
-        self.channel = Channel(settings, [Handle(rank) for rank in self.ranks], [self.pool_handle], CANARY)
+        self.channel = Channel(settings, [Handle(rank) for rank in self.ranks], [self.pool_handle], PROBE)
 
     async def add(self, name: str, **fault: Any) -> FakeEngine:
         engine = FakeEngine(name, self.log, fault.pop("noise", 0.0))
@@ -113,9 +126,22 @@ async def test_an_engine_just_loaded_proves_the_start_without_a_transfer_and_set
     world = World()
     await world.add("a", noise=0.04)
     assert world.log == ["prove a"]
-    assert world.channel.fresh_gap == pytest.approx(0.04)
+    assert world.channel.loaded_gap == pytest.approx(0.04)
     assert world.channel.tolerance == pytest.approx(0.06)
     assert await world.serving() == {"a"}
+
+
+async def test_fresh_rollouts_come_from_every_engine_that_serves_and_answers() -> None:
+    world = World()
+    assert await world.channel.fresh_rollouts() is None
+    await world.add("a")
+    await world.add("b", hangs="sample")
+    await world.add("c", dies="sample")
+    await world.add("d")
+    sampled = await world.channel.fresh_rollouts()
+    assert sampled is not None and sampled.prompt_ids == PROBE.prompt_ids
+    assert [one.engine for one in sampled.completions] == ["a", "a", "d", "d"]
+    assert {len(one.token_ids) for one in sampled.completions} == {PROBE.max_tokens}
 
 
 async def test_the_tolerance_never_falls_below_its_floor() -> None:
@@ -231,10 +257,10 @@ async def test_a_late_engine_that_cannot_prove_the_policy_is_not_admitted() -> N
 
 async def test_a_resumed_run_syncs_its_engines_and_keeps_its_tolerance() -> None:
     world = World()
-    world.channel.version, world.channel.fresh_gap = 4, 0.1
+    world.channel.version, world.channel.loaded_gap = 4, 0.1
     engine = await world.add("a")
     assert world.log == ["pause a", "send 4 to a", "resume a", "prove a"] and engine.version == 4
-    assert world.channel.fresh_gap == 0.1
+    assert world.channel.loaded_gap == 0.1
 
 
 async def test_the_first_engine_cannot_set_the_tolerance_with_nan() -> None:
@@ -242,9 +268,9 @@ async def test_the_first_engine_cannot_set_the_tolerance_with_nan() -> None:
     broken = FakeEngine("a", world.log)
     broken.nan = True
     outcome = await world.channel.join(world.pool_handle, "a", Handle(broken))
-    assert "not all finite" in outcome.failures["a"] and world.channel.fresh_gap is None
+    assert "not all finite" in outcome.failures["a"] and world.channel.loaded_gap is None
     await world.add("a.1")
-    assert world.channel.fresh_gap == 0.0
+    assert world.channel.loaded_gap == 0.0
 
 
 async def test_a_publish_with_no_engine_left_still_makes_the_version() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.config import LearnerSpec
-from common.records import Closed, Group, Label, LabelledTask, Limits, Provenance, Task
+from common.records import Closed, Group, Label, LabelledTask, Limits, Provenance, Sampled, Task
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Learner, LearnerStep
@@ -46,9 +46,12 @@ def report_of(step: int, groups: int) -> StepReport:
         reward_std=0.0,
         reward_components={},
         weights={},
-        fresh_logp_difference=None,
         seconds={},
     )
+
+
+def fresh_of(version: int) -> Sampled:
+    return Sampled(prompt_ids=(version,), completions=())
 
 
 class FakeRank:
@@ -62,6 +65,10 @@ class FakeRank:
         self.log.append(f"step {self.version}")
         return report_of(self.version, len(groups))
 
+    def logp_difference(self, sampled: Sampled) -> float:
+        assert sampled == fresh_of(self.version), "scored under another version than the one that sampled it"
+        return 0.01 * (self.version + 1)
+
     def save(self, folder: Path) -> None:
         self.log.append(f"save {self.version}")
         (folder / f"rank-{self.rank}.pt").write_text(str(self.version))
@@ -70,9 +77,14 @@ class FakeRank:
 class FakeChannel:
     def __init__(self, log: list[str], version: int) -> None:
         self.log, self.version = log, version
-        self.fresh_gap = 0.03
+        self.loaded_gap = 0.03
         self.failures: dict[str, str] = {}
         self.error: Exception | None = None
+        self.deaf = False  # no engine answers
+
+    async def fresh_rollouts(self) -> Sampled | None:
+        await asyncio.sleep(0)
+        return None if self.deaf else fresh_of(self.version)
 
     async def publish(self, version: int) -> SyncOutcome:
         await asyncio.sleep(0)
@@ -137,6 +149,21 @@ async def test_a_batch_is_released_only_after_the_engines_hold_the_new_weights(t
     assert world.phases == ["waiting for a batch", "training", "publishing", "checkpointing"]
 
 
+async def test_every_step_tells_how_well_engines_and_learner_agreed_on_the_version_before_it(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=3, ranks=2)
+    await world.learner.run()
+    assert [step.fresh_logp_difference for step in world.steps] == [0.01, 0.02, 0.03]
+
+
+async def test_where_no_engine_samples_fresh_rollouts_the_agreement_is_unknown_and_training_goes_on(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, steps=2)
+    world.channel.deaf = True
+    await world.learner.run()
+    assert [step.fresh_logp_difference for step in world.steps] == [None, None]
+
+
 async def test_checkpoints_are_written_at_the_cadence_and_at_the_end(tmp_path: Path) -> None:
     world = World(tmp_path, steps=5)
     await world.learner.run()
@@ -156,7 +183,7 @@ async def test_a_checkpoint_names_its_version_and_keeps_the_tolerance(tmp_path: 
     assert found is not None
     manifest = found.manifest
     assert (manifest.step, manifest.policy_version, manifest.ranks) == (3, 3, 2)
-    assert set(manifest.files) == {"rank-0.pt", "rank-1.pt"} and manifest.state == {"fresh_gap": 0.03}
+    assert set(manifest.files) == {"rank-0.pt", "rank-1.pt"} and manifest.state == {"loaded_gap": 0.03}
 
 
 async def test_stop_finishes_the_step_in_hand_and_checkpoints_it(tmp_path: Path) -> None:
