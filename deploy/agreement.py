@@ -1,0 +1,41 @@
+"""Do engines and learner still agree? Their log-prob difference on fresh rollouts, against its value after loading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from learner.channel import GAP_FLOOR
+
+Rows = Sequence[dict[str, Any]]
+"""Lines of metrics.jsonl, the first steps first."""
+
+
+def warning(rows: Rows, factor: float) -> str:
+    """What to tell a person after the newest step; "" while it is within `factor` of the first measured one."""
+    measured = _measured(rows)
+    if not measured or rows[-1]["fresh_logp_difference"] is None:
+        return ""
+    tolerated = max(factor * measured[0], GAP_FLOOR)
+    if measured[-1] <= tolerated:
+        return ""
+    return (
+        f"fresh rollouts: engines and learner differ by {measured[-1]:.4f} nats a token, tolerated {tolerated:.4f} "
+        f"({measured[0]:.4f} right after loading): importance weights correct for it; if it stays, look at model.dtype"
+    )
+
+
+def summary(rows: Rows) -> str:
+    """One line over the whole run."""
+    measured = _measured(rows)
+    if not measured:
+        return "fresh rollouts: no engine could be asked"
+    return (
+        f"fresh rollouts: engines and learner differ by {measured[0]:.4f} nats a token after loading, "
+        f"at most {max(measured):.4f} later, in {len(measured)} of {len(rows)} steps measured"
+    )
+
+
+def _measured(rows: Rows) -> list[float]:
+    values = (row["fresh_logp_difference"] for row in rows)
+    return [value for value in values if value is not None]

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from deploy import agreement
+
+
+def rows(*values: float | None) -> list[dict[str, float | None]]:
+    return [{"fresh_logp_difference": value} for value in values]
+
+
+def test_a_difference_beyond_the_factor_is_told_and_one_within_it_is_not() -> None:
+    assert agreement.warning(rows(0.02, 0.03), factor=1.5) == ""
+    assert "differ by 0.0310 nats a token, tolerated 0.0300 (0.0200 right after loading)" in agreement.warning(
+        rows(0.02, 0.01, 0.031), factor=1.5
+    )
+
+
+def test_differences_below_the_floor_never_count() -> None:
+    assert agreement.warning(rows(0.0001, 0.004), factor=1.5) == ""
+
+
+def test_an_unmeasured_step_is_not_judged_by_an_older_one() -> None:
+    assert agreement.warning(rows(0.01, 0.09, None), factor=1.5) == ""
+    assert agreement.warning(rows(None), factor=1.5) == ""
+
+
+def test_the_summary_says_first_worst_and_how_often_it_was_measured() -> None:
+    told = agreement.summary(rows(0.01, None, 0.014, 0.012))
+    assert "0.0100 nats a token after loading, at most 0.0140 later, in 3 of 4 steps" in told
+    assert agreement.summary(rows(None)) == "fresh rollouts: no engine could be asked"
