@@ -1,7 +1,7 @@
 """Rollout groups as packed tensors: the shared prompt once, then every completion of it, in one row.
 
 Packing trains the prompt once a group instead of n times. It changes no log-prob: a completion sees the prompt and
-itself only (`attention_mask`), and its positions restart right after the prompt.
+itself only (`learner/attention.py`), and its positions restart right after the prompt.
 
 Shapes: S packed positions (prompt and all completions), N completion tokens, n completions of a group, C completions of
 a whole batch.
@@ -11,15 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from common.records import Completion, Group
-
-Mask = Tensor | dict[str, Tensor]
-"""What the decoder takes as `attention_mask`: one additive [1, 1, S, S], or one for each layer type."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,6 @@ class PackedGroup:
 
     ids_S: Tensor  # int64
     positions_S: Tensor  # int64; each completion continues at the prompt's length
-    segment_S: Tensor  # int64; 0 is the prompt, i + 1 is completion i
     source_N: Tensor  # int64; where in S the hidden state stands that predicts the token
     target_N: Tensor  # int64; token ids
     logp_engine_N: Tensor  # float32; natural log, under the temperature-scaled distribution that was sampled
@@ -98,7 +93,6 @@ def pack_completions(
     return PackedGroup(
         ids_S=torch.cat([torch.tensor(prompt_ids), target_N]),
         positions_S=torch.cat([torch.arange(prompt), prompt + offset_N]),
-        segment_S=torch.cat([torch.zeros(prompt, dtype=torch.int64), completion_N + 1]),
         source_N=torch.where(offset_N == 0, prompt - 1, before_N),
         target_N=target_N,
         logp_engine_N=torch.tensor([logp for c in completions for logp in c.logps], dtype=torch.float32),
@@ -121,30 +115,3 @@ def layout(groups: Sequence[PackedGroup]) -> TokenLayout:
         rewards_C=torch.cat([g.rewards_n for g in groups]),
         logp_engine_N=torch.cat([g.logp_engine_N for g in groups]),
     )
-
-
-def attention_mask(packed: PackedGroup, config: Any, dtype: torch.dtype) -> Mask:
-    """Additive mask: 0 where a query (row) may look, the dtype's lowest finite number elsewhere. On `packed`'s device.
-
-    A token sees the prompt's and its own completion's tokens up to itself. A config without sliding layers (Llama)
-    gives one [1, 1, S, S]. One whose `layer_types` name sliding layers (Gemma 3) gives a dict by layer type, since a
-    single 4D mask would silently switch its window off; the window is a distance of positions, not of packed indices.
-    Floats because eager attention adds the mask: a bool one is silently wrong.
-    """
-    text = config.get_text_config()
-    index_S = torch.arange(packed.ids_S.numel(), device=packed.ids_S.device)
-    causal_SS = index_S[None, :] <= index_S[:, None]
-    shared_SS = (packed.segment_S[None, :] == 0) | (packed.segment_S[None, :] == packed.segment_S[:, None])
-    visible_SS = causal_SS & shared_SS
-    if "sliding_attention" not in (getattr(text, "layer_types", None) or ()):
-        return _additive(visible_SS, dtype)
-    distance_SS = packed.positions_S[:, None] - packed.positions_S[None, :]
-    return {
-        "full_attention": _additive(visible_SS, dtype),
-        "sliding_attention": _additive(visible_SS & (distance_SS < text.sliding_window), dtype),
-    }
-
-
-def _additive(visible_SS: Tensor, dtype: torch.dtype) -> Tensor:
-    hidden = torch.tensor(torch.finfo(dtype).min, dtype=dtype, device=visible_SS.device)
-    return torch.where(visible_SS, torch.zeros_like(hidden), hidden)[None, None]

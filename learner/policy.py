@@ -22,10 +22,15 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM
 
 from common.config import LearnerSpec
-from learner.batch import PackedGroup, attention_mask
+from learner import attention
+from learner.batch import PackedGroup
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager[Any]]
 """Makes partitioned parameters whole inside a `with`; under ZeRO-3 `deepspeed.zero.GatheredParameters`."""
+
+
+_NO_MASK = torch.zeros(1, 1, 1, 1)
+"""A 4D mask is handed to the layers as it is, which saves making one that packed attention never looks at."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def load_policy(
     ValueError when the folder holds no model that transformers can load for causal language modelling.
     """
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=attention.NAME)
     except OSError as error:
         raise ValueError(f"model folder {folder}: {str(error).splitlines()[0]}") from error
     model = model.to(device)
@@ -97,9 +102,14 @@ def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float,
     """
     model = base_model(module)
     decoder = model.get_decoder()
-    mask = attention_mask(packed, model.config, next(decoder.parameters()).dtype)
+    # Any other attention would ignore the packing and let completions see each other.
+    assert decoder.config._attn_implementation == attention.NAME, decoder.config._attn_implementation
     hidden_SD = decoder(
-        input_ids=packed.ids_S[None], position_ids=packed.positions_S[None], attention_mask=mask, use_cache=False
+        input_ids=packed.ids_S[None],
+        position_ids=packed.positions_S[None],
+        attention_mask=_NO_MASK,
+        packing=attention.packing_of(packed, model.config),
+        use_cache=False,
     ).last_hidden_state[0]
     return _head_logps(
         model, hidden_SD[packed.source_N], packed.target_N, temperature, max(parts, -(-packed.tokens // chunk))
@@ -190,7 +200,8 @@ def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: fl
         logits_KV: Tensor = head(hidden_KD).float()
         if softcap is not None:
             logits_KV = torch.tanh(logits_KV / softcap) * softcap
-        logits_KV = logits_KV / temperature
+        if temperature != 1.0:  # a division that changes nothing takes as long as a quarter of the head
+            logits_KV = logits_KV / temperature
         picked_K: Tensor = logits_KV.gather(-1, target_K[:, None])[:, 0]
         return picked_K - logits_KV.logsumexp(-1)
 

@@ -1,9 +1,6 @@
-"""Packing: the row, the masks, the refusals."""
+"""Packing: the row and the refusals."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -21,7 +18,7 @@ from common.records import (
     Rollout,
     Task,
 )
-from learner.batch import attention_mask, layout, pack
+from learner.batch import layout, pack
 
 
 def group(prompt: list[int], completions: list[list[int]], rewards: list[float] | None = None) -> Group:
@@ -52,18 +49,10 @@ def group(prompt: list[int], completions: list[list[int]], rewards: list[float] 
     return Group(labelled=labelled, prompt_ids=tuple(prompt), rollouts=rollouts, doctor="d")
 
 
-class Config(SimpleNamespace):
-    """As much of a Hugging Face config as the mask reads."""
-
-    def get_text_config(self) -> Any:
-        return self
-
-
 def test_a_group_of_two_is_packed_as_written_by_hand() -> None:
     packed = pack(group([5, 6, 7], [[10, 11], [20]], rewards=[1.0, -1.5]))
     assert packed.ids_S.tolist() == [5, 6, 7, 10, 11, 20]
     assert packed.positions_S.tolist() == [0, 1, 2, 3, 4, 3]
-    assert packed.segment_S.tolist() == [0, 0, 0, 1, 1, 2]
     assert packed.source_N.tolist() == [2, 3, 2]
     assert packed.target_N.tolist() == [10, 11, 20]
     assert packed.completion_N.tolist() == [0, 0, 1]
@@ -88,32 +77,6 @@ def test_every_target_follows_its_source_in_its_own_sequence(prompt: list[int], 
             range(len(prompt) - 1, len(prompt) + len(ids) - 1)
         )
     assert int(packed.last_N.sum()) == len(completions)
-
-
-@given(prompt=tokens, completions=st.lists(tokens, min_size=1, max_size=4), window=st.integers(1, 6))
-def test_the_mask_shows_prompt_and_own_completion_up_to_the_token_itself(
-    prompt: list[int], completions: list[list[int]], window: int
-) -> None:
-    packed = pack(group(prompt, completions))
-    config = Config(layer_types=["sliding_attention", "full_attention"], sliding_window=window)
-    mask = attention_mask(packed, config, torch.float32)
-    assert isinstance(mask, dict)
-    segment, position = packed.segment_S.tolist(), packed.positions_S.tolist()
-    for q in range(len(segment)):
-        for k in range(len(segment)):
-            seen = k <= q and segment[k] in (0, segment[q])
-            near = position[q] - position[k] < window
-            assert (mask["full_attention"][0, 0, q, k].item() == 0) is seen
-            assert (mask["sliding_attention"][0, 0, q, k].item() == 0) is (seen and near)
-
-
-def test_a_config_without_sliding_layers_takes_one_float_mask() -> None:
-    packed = pack(group([1, 2], [[3], [4]]))
-    for config in (Config(), Config(layer_types=["full_attention"], sliding_window=None)):
-        mask = attention_mask(packed, config, torch.bfloat16)
-        assert isinstance(mask, torch.Tensor)
-        assert mask.dtype == torch.bfloat16 and mask.shape == (1, 1, 4, 4)
-        assert mask.isfinite().all()
 
 
 def test_a_layout_numbers_completions_over_all_groups() -> None:

@@ -30,6 +30,7 @@ from common.records import (
     Rollout,
     Task,
 )
+from learner import attention
 from learner.batch import PackedGroup, pack
 from learner.policy import (
     LogpModel,
@@ -218,7 +219,9 @@ def test_merged_weights_load_into_a_plain_model_of_the_same_log_probs(family: st
     policy = load(FAMILIES[family], tmp_path)
     before = completion_logps(policy.module, packed_group(), 1.0, 8)
     weights = {name: tensor.clone() for name, tensor in merged_weights(policy, torch.float32)}
-    plain = type(base_model(policy.module)).from_pretrained(tmp_path, dtype=torch.float32)
+    plain = type(base_model(policy.module)).from_pretrained(
+        tmp_path, dtype=torch.float32, attn_implementation=attention.NAME
+    )
     missing, unexpected = plain.load_state_dict(weights, strict=False)
     assert not unexpected
     assert all("vision_tower" in name or "projector" in name or name == "lm_head.weight" for name in missing)
