@@ -35,6 +35,10 @@ class LearnerActor(LearnerRank):
         super().__init__(spec, model_folder, rank, world, rendezvous)
         self._sender = make_sender(spec, f"{spec.name}-{os.getpid()}", rank, self._published, self._save_adapter_config)
 
+    def stage(self, version: int) -> None:
+        """Get the present weights ready to be sent as `version`, while the engines still sample."""
+        self._sender.stage(version)
+
     def send(self, version: int, engines: Handles) -> Sent:
         """Bring `engines` to the present weights under the name `version`."""
         failures = self._sender.send(version, engines)

@@ -1,6 +1,6 @@
 """Channel: brings engines to a policy_version, has each prove it, and keeps those out that cannot.
 
-    pause every engine -> the ranks send -> resume at `version` -> prove: version, checksum, canary log-probs
+    the ranks stage -> pause every engine -> the ranks send -> resume at `version` -> prove: version, checksum, canary
 
 Each phase has a deadline; an error names engine and phase. Ranks, engines and pools are Ray actor handles, known only
 by the methods called here, so the class runs as well over fakes.
@@ -105,11 +105,12 @@ class Channel:
     async def _bring(self, engines: Handles) -> SyncOutcome:
         started = time.monotonic()
         failures: dict[str, str] = {}
+        await self._of_ranks("stage", engines, self.version)
         full = self._spec.transport == "full"
         if full:
             await self._phase("pause", {e: h.pause.remote() for e, h in engines.items()}, failures)
         left = _without(engines, failures)
-        sent = await self._send(left)
+        sent = await self._of_ranks("send", left, self.version, left)
         failures |= {engine: f"transfer, {line}" for engine, line in sent[0].failures.items()}
         self._checksum = sent[0].checksum
         if full:
@@ -117,15 +118,15 @@ class Channel:
             await self._phase("resume", {e: h.resume.remote(self.version) for e, h in left.items()}, failures)
         return await self._prove(engines, failures, started)
 
-    async def _send(self, engines: Handles) -> list[Any]:
-        """What each rank says of the transfer. Senders tell a slow engine's name; a rank that hangs ends the run."""
+    async def _of_ranks(self, phase: str, engines: Handles, *arguments: Any) -> list[Any]:
+        """What each rank answers. Senders tell a slow engine's name; a rank that hangs ends the run."""
         seconds = SEND_DEADLINES * self._spec.timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.gather(*(rank.send.remote(self.version, engines) for rank in self._ranks))
+                return await asyncio.gather(*(getattr(rank, phase).remote(*arguments) for rank in self._ranks))
         except TimeoutError as error:
             raise RuntimeError(
-                f"weight sync {self.version}: transfer to {', '.join(engines) or 'no engine'}: the learner did not "
+                f"weight sync {self.version}: {phase} to {', '.join(engines) or 'no engine'}: the learner did not "
                 f"finish within {seconds:g} s"
             ) from error
 

@@ -30,7 +30,10 @@ Handles = dict[str, Any]  # engine id -> Ray actor handle
 
 
 class Sender(Protocol):
-    """Sends one policy_version."""
+    """Sends one policy_version. `stage` gets ready whatever needs no engine, so that they pause for the rest only."""
+
+    def stage(self, version: int) -> None:
+        """Collective; nothing happens when `version` is staged already."""
 
     def send(self, version: int, engines: Handles) -> dict[str, str]:
         """Bring `engines` to the current weights; the error line of each that could not follow, by engine id."""
@@ -59,21 +62,31 @@ class ShmSender:
     def __init__(self, name: str, rank: int, weights: Weights, timeout: float) -> None:
         self._path = SHARED_MEMORY / f"medserl-{name}-weights"
         self._rank, self._weights, self._timeout = rank, weights, timeout
+        self._staged: int | None = None
         self._checksum = ""
+        self._info: dict[str, Any] = {}
 
-    def send(self, version: int, engines: Handles) -> dict[str, str]:
+    def stage(self, version: int) -> None:
+        if self._staged == version:
+            return
+        self._staged = version
         if self._rank != 0:
             for _ in self._weights():
                 pass
-            return {}
+            return
         writer = SegmentWriter(self._path)
         for name, tensor in self._weights():
             data = tensor.detach().cpu().contiguous()
             writer.add(name, str(data.dtype).removeprefix("torch."), tuple(data.shape), _bytes(data))
         manifest = writer.close()
         self._checksum = manifest.checksum
-        info = {"path": manifest.path, "tensors": [msgspec.to_builtins(entry) for entry in manifest.tensors]}
-        calls = [("start_weight_update", ()), ("update_weights", (info,)), ("finish_weight_update", ())]
+        self._info = {"path": manifest.path, "tensors": [msgspec.to_builtins(entry) for entry in manifest.tensors]}
+
+    def send(self, version: int, engines: Handles) -> dict[str, str]:
+        self.stage(version)
+        if self._rank != 0:
+            return {}
+        calls = [("start_weight_update", ()), ("update_weights", (self._info,)), ("finish_weight_update", ())]
         return _each(engines, calls, self._timeout)
 
     def checksum(self) -> str:
@@ -94,23 +107,36 @@ class AdapterSender:
     ) -> None:
         self._root = SHARED_MEMORY / f"medserl-{name}-adapters"
         self._rank, self._weights, self._timeout = rank, weights, timeout
+        self._staged: int | None = None
         self._checksum = ""
         self._save_config = save_config
 
-    def send(self, version: int, engines: Handles) -> dict[str, str]:
+    def stage(self, version: int) -> None:
         from safetensors.torch import save_file
 
+        if self._staged == version:
+            return
+        self._staged = version
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._weights()}
         if self._rank != 0:
-            return {}
-        folder = self._root / f"v{version}"
+            return
+        folder = self._folder(version)
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / "adapter_model.safetensors")
         self._save_config(folder)
         self._checksum = _checksum_of(tensors)
-        failures = _each(engines, [("load_adapter", (version, str(folder), self._checksum))], self._timeout)
-        shutil.rmtree(self._root / f"v{version - self.KEPT}", ignore_errors=True)
+
+    def send(self, version: int, engines: Handles) -> dict[str, str]:
+        self.stage(version)
+        if self._rank != 0:
+            return {}
+        request = (version, str(self._folder(version)), self._checksum)
+        failures = _each(engines, [("load_adapter", request)], self._timeout)
+        shutil.rmtree(self._folder(version - self.KEPT), ignore_errors=True)
         return failures
+
+    def _folder(self, version: int) -> Path:
+        return self._root / f"v{version}"
 
     def checksum(self) -> str:
         return self._checksum
@@ -130,6 +156,9 @@ class VllmSender:
         self._backend, self._rank, self._weights = backend, rank, weights
         self._engine: Any = None
         self._engine_ids: frozenset[str] = frozenset()
+
+    def stage(self, version: int) -> None:
+        return
 
     def send(self, version: int, engines: Handles) -> dict[str, str]:
         if self._engine_ids != frozenset(engines):

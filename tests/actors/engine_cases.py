@@ -68,6 +68,9 @@ class FullRank:
         self._policy, self._segment, self._damaged_sends = policy, segment, damaged_sends
         self.damaged_tensor = ""
 
+    async def stage(self, version: int) -> None:
+        return
+
     async def send(self, version: int, engines: dict[str, Handle]) -> Sent:
         manifest = write_segment(self._segment, dict(merged_weights(self._policy, torch.bfloat16)))
         if self._damaged_sends:
@@ -77,7 +80,7 @@ class FullRank:
         for name, engine in engines.items():
             try:
                 await transfer(engine, manifest)
-            except Exception as error:  # stands in for Ray, which carries any error to the sender
+            except RuntimeError as error:  # vLLM's, around what its worker raised
                 failures[name] = str(error)
         return Sent(checksum=manifest.checksum, failures=failures)
 

@@ -286,5 +286,8 @@ async def test_stop_ends_every_actor_and_what_it_left_in_shared_memory(tmp_path:
     assert world.notes == ["engine engines-0 did not end by itself"]
 
 
-def test_sweeping_what_is_gone_already_is_harmless(tmp_path: Path) -> None:
-    sweep((str(tmp_path / "psm_gone"),))
+def test_sweeping_passes_over_what_is_gone_already(tmp_path: Path) -> None:
+    left = tmp_path / "psm_left"
+    left.touch()
+    sweep((str(tmp_path / "psm_gone"), str(left)))
+    assert not left.exists()

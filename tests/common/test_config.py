@@ -83,8 +83,9 @@ def test_a_run_that_cannot_work_is_refused_with_what_to_write(content: dict[str,
 def test_a_refused_capacity_is_cured_by_the_value_in_the_message(max_lag: int) -> None:
     message = refused(buffer={"capacity": 1, "max_lag": max_lag})
     enough = int(message.rsplit(" ", 1)[1])
-    RunSpec.model_validate({"buffer": {"capacity": enough, "max_lag": max_lag}})
+    assert RunSpec.model_validate({"buffer": {"capacity": enough, "max_lag": max_lag}}).buffer.capacity == enough
 
 
 def test_one_completion_a_task_is_right_for_plain_reinforce_pp() -> None:
-    RunSpec.model_validate({"sampling": {"group_size": 1}, "learner": {"algorithm": "reinforce_pp"}})
+    spec = RunSpec.model_validate({"sampling": {"group_size": 1}, "learner": {"algorithm": "reinforce_pp"}})
+    assert spec.sampling.group_size == 1

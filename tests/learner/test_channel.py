@@ -81,6 +81,9 @@ class FakeRank:
         self.log, self.canaries = log, 0
         self.version = 0
 
+    def stage(self, version: int) -> None:
+        self.log.append(f"stage {version}")
+
     def send(self, version: int, engines: dict[str, Handle]) -> Sent:
         self.log.append(f"send {version} to {' '.join(sorted(engines))}".strip())
         self.version = version
@@ -150,13 +153,14 @@ async def test_the_tolerance_never_falls_below_its_floor() -> None:
     assert world.channel.tolerance == GAP_FLOOR
 
 
-async def test_a_publish_pauses_all_sends_once_resumes_and_proves() -> None:
+async def test_a_publish_stages_then_pauses_all_sends_once_resumes_and_proves() -> None:
     world = World()
     a, b = await world.add("a"), await world.add("b")
     world.log.clear()
     outcome = await world.channel.publish(1)
     assert outcome.ok and (outcome.version, outcome.pause_seconds) == (1, 0.5)
-    assert [line.split()[0] for line in world.log] == ["pause"] * 2 + ["send"] + ["resume"] * 2 + ["prove"] * 2
+    phases = ["stage", *["pause"] * 2, "send", *["resume"] * 2, *["prove"] * 2]
+    assert [line.split()[0] for line in world.log] == phases
     assert (a.version, b.version) == (1, 1) and world.channel.version == 1
 
 
@@ -172,7 +176,7 @@ async def test_the_adapter_transport_pauses_nothing() -> None:
     a = await world.add("a")
     a.version = 1  # load_adapter, which the sender calls, names the version
     assert (await world.channel.publish(1)).ok
-    assert world.log == ["prove a", "send 1 to a", "prove a"]
+    assert world.log == ["prove a", "stage 1", "send 1 to a", "prove a"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,7 @@ async def test_a_rank_that_hangs_in_the_transfer_ends_the_run_by_name() -> None:
     world = World(timeout_seconds=0.01)
     await world.add("a")
     world.ranks[0].send = lambda version, engines: asyncio.Event().wait()  # type: ignore[method-assign,assignment]
-    with pytest.raises(RuntimeError, match=r"weight sync 1: transfer to a: the learner did not finish within 0.04 s"):
+    with pytest.raises(RuntimeError, match=r"weight sync 1: send to a: the learner did not finish within 0.04 s"):
         await world.channel.publish(1)
 
 
@@ -240,7 +244,7 @@ async def test_a_late_engine_serves_only_after_a_whole_sync() -> None:
     await world.channel.publish(1)
     world.log.clear()
     late = await world.add("late")
-    assert world.log == ["pause late", "send 1 to late", "resume late", "prove late"]
+    assert world.log == ["stage 1", "pause late", "send 1 to late", "resume late", "prove late"]
     assert (late.version, late.weights) == (1, 1) and await world.serving() == {"a", "late"}
     assert (await world.channel.publish(2)).ok and late.version == 2
 
@@ -259,7 +263,7 @@ async def test_a_resumed_run_syncs_its_engines_and_keeps_its_tolerance() -> None
     world = World()
     world.channel.version, world.channel.loaded_gap = 4, 0.1
     engine = await world.add("a")
-    assert world.log == ["pause a", "send 4 to a", "resume a", "prove a"] and engine.version == 4
+    assert world.log == ["stage 4", "pause a", "send 4 to a", "resume a", "prove a"] and engine.version == 4
     assert world.channel.loaded_gap == 0.1
 
 
