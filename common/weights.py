@@ -77,11 +77,13 @@ class SyncOutcome(Record):
     seconds: float
     pause_seconds: float
     canary_gap: float
+    proved: tuple[str, ...]
     failures: dict[str, str]
 
     @property
     def ok(self) -> bool:
-        return not self.failures
+        """Whether every engine proved the policy, and there was one."""
+        return bool(self.proved) and not self.failures
 
 
 class WeightChannel(Protocol):

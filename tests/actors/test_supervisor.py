@@ -103,7 +103,7 @@ class World:
         failures = {engine: self.faults[engine]} if engine in self.faults else {}
         if not failures:
             await pool.admit.remote(engine, handle)
-        return SyncOutcome(version=0, seconds=0, pause_seconds=0, canary_gap=0, failures=failures)
+        return SyncOutcome(version=0, seconds=0, pause_seconds=0, canary_gap=0, proved=("e",), failures=failures)
 
     async def start(self) -> World:
         await self.supervisor.start(lambda _: None)

@@ -79,7 +79,9 @@ def test_the_gap_is_the_mean_absolute_difference() -> None:
 
 
 def test_an_outcome_is_ok_when_no_engine_failed() -> None:
-    outcome = SyncOutcome(version=1, seconds=0, pause_seconds=0, canary_gap=0, failures={})
+    outcome = SyncOutcome(version=1, seconds=0, pause_seconds=0, canary_gap=0, proved=("a",), failures={})
     assert outcome.ok
-    failed = SyncOutcome(version=1, seconds=0, pause_seconds=0, canary_gap=0, failures={"a": "pause: no answer"})
+    failed = SyncOutcome(
+        version=1, seconds=0, pause_seconds=0, canary_gap=0, proved=("b",), failures={"a": "pause: no answer"}
+    )
     assert not failed.ok

@@ -33,7 +33,7 @@ def step(number: int) -> LearnerStep:
         weights={"share_clamped": 0.0},
         seconds={"step": 2.0},
     )
-    sync = SyncOutcome(version=number, seconds=0.5, pause_seconds=0.1, canary_gap=0.02, failures={})
+    sync = SyncOutcome(version=number, seconds=0.5, pause_seconds=0.1, canary_gap=0.02, proved=("e",), failures={})
     groups = (group(labelled(number), rollout(versions=(0,)), rollout(versions=(0,))),)
     return LearnerStep(
         report=report,

@@ -153,6 +153,14 @@ async def test_the_tolerance_never_falls_below_its_floor() -> None:
     assert world.channel.tolerance == GAP_FLOOR
 
 
+async def test_the_first_engine_cannot_excuse_any_disagreement() -> None:
+    world = World()
+    engine = FakeEngine("a", world.log, noise=0.35)
+    outcome = await world.channel.join(world.pool_handle, "a", Handle(engine))
+    assert "differ by 0.3500 nats on average, tolerated 0.2000" in outcome.failures["a"]
+    assert await world.serving() == set()
+
+
 async def test_a_publish_stages_then_pauses_all_sends_once_resumes_and_proves() -> None:
     world = World()
     a, b = await world.add("a"), await world.add("b")
@@ -279,7 +287,8 @@ async def test_the_first_engine_cannot_set_the_tolerance_with_nan() -> None:
 
 async def test_a_publish_with_no_engine_left_still_makes_the_version() -> None:
     world = World()
-    assert (await world.channel.publish(1)).ok and world.channel.version == 1
+    outcome = await world.channel.publish(1)
+    assert world.channel.version == 1 and not outcome.ok and not outcome.failures, "no engine proved it"
     late = await world.add("late")
     assert late.version == 1
 

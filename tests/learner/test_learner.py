@@ -92,7 +92,9 @@ class FakeChannel:
             raise self.error
         self.version = version
         self.log.append(f"publish {version}")
-        return SyncOutcome(version=version, seconds=0, pause_seconds=0, canary_gap=0, failures=self.failures)
+        return SyncOutcome(
+            version=version, seconds=0, pause_seconds=0, canary_gap=0, proved=("e",), failures=self.failures
+        )
 
 
 class FakeBuffer:
