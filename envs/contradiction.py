@@ -6,6 +6,7 @@
                                 Correction: Given nothing.</verdict>
 
 It has the verdict game's grammar and reward, and exists to show that the algorithm learns: nothing medical is claimed.
+Four classes: with eight, the tiny model takes about twice as many steps to find that classes must be compared.
 Only the combination of the two drugs tells the label. Slots come in twins (2k the error, 2k+1 the clean one) that share
 the allergy and the wording; in every epoch of the plan each drug is the allergy, and the drug given, equally often in
 both. Kept out of training: a share `DataSpec.heldout` of the wordings, and a third of the (allergy, drug) pairs,
@@ -30,10 +31,6 @@ CLASSES = {
     "macrolide": ("erythromycin", "azithromycin", "clarithromycin"),
     "quinolone": ("ciprofloxacin", "levofloxacin", "ofloxacin"),
     "tetracycline": ("doxycycline", "minocycline", "tigecycline"),
-    "nsaid": ("ibuprofen", "naproxen", "ketorolac"),
-    "opioid": ("morphine", "codeine", "oxycodone"),
-    "benzodiazepine": ("lorazepam", "diazepam", "midazolam"),
-    "heparin": ("enoxaparin", "dalteparin", "tinzaparin"),
 }
 CLASS_OF = {drug: name for name, drugs in CLASSES.items() for drug in drugs}
 SIZE = 3  # drugs a class

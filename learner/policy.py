@@ -111,7 +111,7 @@ def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float,
         packing=attention.packing_of(packed, model.config),
         use_cache=False,
     ).last_hidden_state[0]
-    return _head_logps(
+    return head_logps(
         model, hidden_SD[packed.source_N], packed.target_N, temperature, max(parts, -(-packed.tokens // chunk))
     )
 
@@ -122,7 +122,7 @@ def sequence_logps(module: nn.Module, ids: Sequence[int]) -> list[float]:
     ids_T = torch.tensor(ids, device=next(model.parameters()).device)
     with torch.no_grad():
         hidden_TD = model.get_decoder()(input_ids=ids_T[None], use_cache=False).last_hidden_state[0]
-        logp_T: list[float] = _head_logps(model, hidden_TD[:-1], ids_T[1:], 1.0, 1).tolist()
+        logp_T: list[float] = head_logps(model, hidden_TD[:-1], ids_T[1:], 1.0, 1).tolist()
     return logp_T
 
 
@@ -192,7 +192,9 @@ def _freeze_outside_decoder(model: Any) -> None:
     model.get_output_embeddings().requires_grad_(True)
 
 
-def _head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, parts: int) -> Tensor:
+def head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, parts: int) -> Tensor:
+    """Log-probs [N] of the targets from the hidden states that predict them, in `parts` pieces, each recomputed in the
+    backward pass so that no more than [N / parts, V] logits exist at once."""
     head = model.get_output_embeddings()
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 

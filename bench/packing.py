@@ -1,0 +1,105 @@
+"""What packing saves: forward and backward of one group, the prompt once in a packed row against n rows that repeat it.
+
+    python -m bench.packing
+
+Same model, LoRA, log-probs of the same completion tokens, no gradient checkpointing in either; the two ways take turns,
+and the table shows the median of each and of their ratios.
+
+Shapes: n completions, P prompt tokens, T completion tokens each, D hidden size, N = n * T.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from common.config import LearnerSpec, ModelSpec
+from common.models import resolve_model
+from common.records import Completion
+from learner.batch import PackedGroup, pack_completions
+from learner.policy import completion_logps, head_logps, load_policy
+
+CHUNK = LearnerSpec().logp_chunk
+
+
+def group(vocabulary: int, prompt: int, completions: int, tokens: int) -> PackedGroup:
+    """A group of random tokens."""
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(count: int) -> tuple[int, ...]:
+        return tuple(torch.randint(vocabulary, (count,), generator=generator).tolist())
+
+    made = [
+        Completion(
+            text="",
+            token_ids=drawn(tokens),
+            logps=(0.0,) * tokens,
+            versions=(0,) * tokens,
+            finish_reason="length",
+            engine="",
+        )
+        for _ in range(completions)
+    ]
+    return pack_completions(drawn(prompt), made, [0.0] * completions, "bench")
+
+
+def repeated_logps(module: nn.Module, packed: PackedGroup) -> Tensor:
+    """The same log-probs [N] from n ordinary rows, as OpenRLHF and TRL compute them."""
+    model = module.get_base_model()  # type: ignore[operator]
+    n = packed.completions
+    prompt = packed.ids_S[: packed.ids_S.numel() - packed.tokens]
+    target_nT = packed.target_N.view(n, -1)
+    ids_nS = torch.cat([prompt.expand(n, -1), target_nT], 1)
+    hidden_nSD = model.get_decoder()(input_ids=ids_nS, use_cache=False).last_hidden_state
+    hidden_ND = hidden_nSD[:, prompt.numel() - 1 : -1].flatten(0, 1)
+    return head_logps(model, hidden_ND, packed.target_N, 1.0, -(-packed.tokens // CHUNK))
+
+
+def seconds(logps: Callable[[], Tensor]) -> float:
+    """Wall time of a forward and a backward."""
+    started = time.perf_counter()
+    torch.autograd.backward(logps().sum())
+    return time.perf_counter() - started
+
+
+def measure(module: nn.Module, packed: PackedGroup, repeats: int) -> tuple[list[float], list[float]]:
+    """(packed, repeated) seconds, taken in turns after one round that does not count."""
+    ours, theirs = [], []
+    for _ in range(repeats + 1):
+        ours.append(seconds(lambda: completion_logps(module, packed, 1.0, CHUNK)))
+        theirs.append(seconds(lambda: repeated_logps(module, packed)))
+    return ours[1:], theirs[1:]
+
+
+def main() -> None:
+    """Parse the flags, measure, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
+    parser.add_argument("--prompt", type=int, default=350, help="prompt tokens")
+    parser.add_argument("--completions", type=int, default=8, help="completions of a group")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[32, 64, 96], help="tokens of each completion")
+    parser.add_argument("--repeats", type=int, default=5, help="measured rounds")
+    args = parser.parse_args()
+    policy = load_policy(
+        resolve_model(ModelSpec(source=args.model)), LearnerSpec(gradient_checkpointing=False), "cpu", seed=0
+    )
+    table = Table("tokens each", title=f"One group of {args.completions}, prompt of {args.prompt} tokens, bfloat16")
+    for column in ("packed s", "repeated s", "ratio"):
+        table.add_column(column, justify="right")
+    for tokens in args.tokens:
+        packed = group(policy.config.get_text_config().vocab_size, args.prompt, args.completions, tokens)
+        ours, theirs = measure(policy.module, packed, args.repeats)
+        ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+        table.add_row(str(tokens), f"{statistics.median(ours):.2f}", f"{statistics.median(theirs):.2f}", f"{ratio:.2f}")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
