@@ -69,8 +69,10 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
     def receive_weights(self, update_info: ShmUpdateInfo) -> None:
         """Raises ValueError naming the tensor whose bytes are not those that were sent."""
         entries = [TensorEntry(**{**t, "shape": tuple(t["shape"])}) for t in update_info.tensors]
-        with open(update_info.path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
-            self.model.load_weights([(entry.name, _read(view, entry)) for entry in entries])
+        with open(update_info.path, "rb") as file:
+            # Private, so that torch gets the writable memory it asks for without a copy; nothing writes to it.
+            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        self.model.load_weights([(entry.name, _read(view, entry)) for entry in entries])
         self.received = checksum(entries)
 
     def shutdown(self) -> None:
@@ -78,7 +80,7 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
 
 
 def _read(view: mmap.mmap, entry: TensorEntry) -> torch.Tensor:
-    data = bytearray(view[entry.offset : entry.offset + entry.nbytes])
+    data = memoryview(view)[entry.offset : entry.offset + entry.nbytes]
     if zlib.crc32(data) != entry.crc32:
         raise ValueError(f"weight sync: tensor {entry.name} arrived damaged (crc32 differs from the manifest)")
     return torch.frombuffer(data, dtype=getattr(torch, entry.dtype)).view(entry.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,9 +79,8 @@ class FullRank:
             self.damaged_tensor = _damage(manifest)
         failures = {}
         for name, engine in engines.items():
-            try:
-                await transfer(engine, manifest)
-            except RuntimeError as error:  # vLLM's, around what its worker raised
+            (error,) = await asyncio.gather(transfer(engine, manifest), return_exceptions=True)
+            if error is not None:  # vLLM raises a bare Exception; Ray would carry it to the sender
                 failures[name] = str(error)
         return Sent(checksum=manifest.checksum, failures=failures)
 
