@@ -241,7 +241,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="buffer.max_lag; 0 is synchronous")
     parser.add_argument("--tasks", type=int, default=512, help="held-out tasks")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds a run")
+    parser.add_argument("--timeout", type=float, default=1200, help="seconds a run")
     parser.add_argument(
         "--runs", type=Path, help="keep the runs here and go on with them (default: a temporary folder)"
     )

@@ -13,15 +13,32 @@ from typing import Any
 from bench.memory import PeakMemory
 from bench.result import Result
 from bench.workload import Workload
+from common.records import Record
 
 DISCARDED = 2
 """First learner steps of a run that do not count: the engine and the buffer are still filling."""
 
 
-def flags(work: Workload, data: str, max_lag: int, runs: Path, name: str) -> list[str]:
-    """The flags that give our loop the workload's model, batch and lengths. `max_lag` 0 is the synchronous loop."""
+class Variant(Record):
+    """How our loop runs. Without `scribe` notes are made by rule, as the references' prompts are ready-made."""
+
+    max_lag: int  # 0 is the synchronous loop
+    scribe: bool
+
+    @property
+    def label(self) -> str:
+        mode = f"asynchronous (lag {self.max_lag})" if self.max_lag else "synchronous"
+        return f"MedSeRL, {mode}{', Scribe writing' if self.scribe else ''}"
+
+    @property
+    def name(self) -> str:
+        return f"bench-lag{self.max_lag}{'-scribe' if self.scribe else ''}"
+
+
+def flags(work: Workload, data: str, variant: Variant, runs: Path) -> list[str]:
+    """The flags that give our loop the workload's model, batch and lengths."""
     given = {
-        "name": name,
+        "name": variant.name,
         "runs": runs,
         "steps": work.steps + DISCARDED,
         "seed": work.seed,
@@ -36,18 +53,18 @@ def flags(work: Workload, data: str, max_lag: int, runs: Path, name: str) -> lis
         "learner.learning_rate": work.learning_rate,
         "learner.kl_coef": work.kl_coef,
         "learner.checkpoint_every": work.steps + DISCARDED,  # the references write none either
-        "buffer.max_lag": max_lag,
+        "buffer.max_lag": variant.max_lag,
+        **({} if variant.scribe else {"data.proposer_tries": 0}),
         "warm_up.steps": 0,  # an untrained policy fills every completion, so the lengths are the references'
         "metrics.port": 0,
     }
     return [text for flag, value in given.items() for text in (f"--{flag}", str(value))]
 
 
-def run(work: Workload, spec: str, data: str, max_lag: int, timeout_s: float) -> Result:
+def run(work: Workload, spec: str, data: str, variant: Variant, timeout_s: float) -> Result:
     """One run of our loop. Raises ValueError with the end of its output when it fails."""
-    name = "bench-sync" if max_lag == 0 else "bench-async"
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "deploy.selfplay", spec, *flags(work, data, max_lag, Path(folder), name)]
+        command = [sys.executable, "-m", "deploy.selfplay", spec, *flags(work, data, variant, Path(folder))]
         with (Path(folder) / "log.txt").open("w+") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
             with PeakMemory(process.pid) as memory:
@@ -55,9 +72,8 @@ def run(work: Workload, spec: str, data: str, max_lag: int, timeout_s: float) ->
             log.seek(0)
             if code:
                 raise ValueError(f"{' '.join(command)} ended with {code}:\n{log.read()[-3000:]}")
-        rows = [json.loads(line) for line in (Path(folder) / name / "metrics.jsonl").read_text().splitlines()]
-    label = "MedSeRL, synchronous" if max_lag == 0 else f"MedSeRL, asynchronous (lag {max_lag})"
-    return summarise(label, rows, work, memory.gib)
+        rows = [json.loads(line) for line in (Path(folder) / variant.name / "metrics.jsonl").read_text().splitlines()]
+    return summarise(variant.label, rows, work, memory.gib)
 
 
 def wait(process: subprocess.Popen[bytes], timeout_s: float) -> int:
@@ -92,6 +108,6 @@ def summarise(name: str, rows: list[dict[str, Any]], work: Workload, peak_gib: f
         tokens=tokens,
         prompt_tokens=prompts / groups,
         generate_s=0.0,
-        train_s=0.0,
+        train_s=sum(row["step_seconds"] for row in measured) / len(measured),
         peak_memory_gib=peak_gib,
     )

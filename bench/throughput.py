@@ -3,6 +3,8 @@
     python -m bench.throughput
 
 Our loop runs first; the references then sample completions of the mean length that ours had, so that lengths agree.
+Ours runs three times: the whole game with the Scribe's own generation, and twice with notes made by rule, which is the
+same work as the references do.
 """
 
 from __future__ import annotations
@@ -12,16 +14,26 @@ import sys
 import msgspec
 
 from bench import ours, references
+from bench.ours import Variant
 from bench.result import Result, show
 from bench.workload import Workload
+
+
+def variants(max_lag: int) -> tuple[Variant, ...]:
+    """The whole game, then both modes on ready-made notes."""
+    return (
+        Variant(max_lag=max_lag, scribe=True),
+        Variant(max_lag=max_lag, scribe=False),
+        Variant(max_lag=0, scribe=False),
+    )
 
 
 def measure(work: Workload, spec: str, data: str, max_lag: int, our_steps: int, timeout_s: float) -> list[Result]:
     """All systems, ours first; each result is printed as a JSON line when it is there."""
     own = msgspec.structs.replace(work, steps=our_steps)
     results = []
-    for lag in (max_lag, 0):
-        results.append(ours.run(own, spec, data, lag, timeout_s))
+    for variant in variants(max_lag):
+        results.append(ours.run(own, spec, data, variant, timeout_s))
         print(results[-1].line(), flush=True)
     length = round(sum(r.tokens for r in results) / sum(r.completions for r in results))
     work = msgspec.structs.replace(work, tokens=length)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.ours import flags, summarise
+from bench.ours import Variant, flags, summarise
 from bench.result import Result, parse, show
 from bench.workload import Workload
 from common.records import Message
@@ -27,7 +27,14 @@ def result(name: str = "TRL GRPOTrainer", seconds: float = 100.0) -> Result:
 
 
 def row(step: int, seconds: float = 10.0) -> dict[str, float]:
-    return {"step": step, "seconds": seconds, "completions": 8, "rollout_tokens": 800, "learner_tokens": 1400}
+    return {
+        "step": step,
+        "seconds": seconds,
+        "completions": 8,
+        "rollout_tokens": 800,
+        "learner_tokens": 1400,
+        "step_seconds": 6,
+    }
 
 
 def test_a_result_survives_its_own_line_among_other_output() -> None:
@@ -62,6 +69,9 @@ def test_steps_take_their_own_prompts() -> None:
 
 
 def test_our_loop_gets_the_batch_and_the_lengths_of_the_workload(tmp_path: Path) -> None:
-    spec = parse_command(["deploy/laptop.yaml", *flags(WORK, "bundled", 0, tmp_path, "x")]).spec
+    spec = parse_command(
+        ["deploy/laptop.yaml", *flags(WORK, "bundled", Variant(max_lag=0, scribe=False), tmp_path)]
+    ).spec
     assert (spec.learner.batch_groups, spec.sampling.group_size, spec.sampling.max_tokens) == (2, 4, 96)
     assert (spec.buffer.max_lag, spec.warm_up.steps, spec.steps, spec.runs) == (0, 0, 4, tmp_path)
+    assert (spec.name, spec.data.proposer_tries) == ("bench-lag0", 0)
