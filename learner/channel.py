@@ -135,11 +135,11 @@ class Channel:
             ) from error
 
     async def _prove(self, engines: Handles, failures: dict[str, str], started: float) -> SyncOutcome:
-        if self._canary is None:
-            logps = await asyncio.gather(*(rank.canary.remote(self._probe.canary_ids) for rank in self._ranks))
-            self._canary = Canary(token_ids=self._probe.canary_ids, logps=logps[0])
         left = _without(engines, failures)
         calls = {engine: handle.prove.remote(self._probe.canary_ids) for engine, handle in left.items()}
+        if self._canary is None:  # while the engines score theirs
+            logps = await asyncio.gather(*(rank.canary.remote(self._probe.canary_ids) for rank in self._ranks))
+            self._canary = Canary(token_ids=self._probe.canary_ids, logps=logps[0])
         reports: dict[str, SyncReport] = await self._phase("prove", calls, failures)
         gaps = {engine: self._canary.gap(report.canary_logps) for engine, report in reports.items()}
         if self.loaded_gap is None:

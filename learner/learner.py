@@ -3,15 +3,15 @@
     take_batch (waits for batch_groups groups) -> step -> channel.publish(version) -> release -> on_step -> checkpoint?
 
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
-While the next batch is awaited the engines sample a few fresh rollouts under the version just published, and before
-the step changes the weights the learner scores them: so every step knows how well sampler and learner agree.
+After each publish the engines sample a few fresh rollouts, and the learner scores them just before its next step
+changes the weights: so every step knows how well sampler and learner agree, and neither waits for the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,7 @@ class Learner:
                 break
             waited = time.monotonic() - started
             self._on_phase("training")
-            difference = await self._difference(await fresh)
-            report = await self._train(groups)
+            report, difference = await self._train(groups, fresh)
             trained = time.monotonic() - started - waited
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
@@ -105,13 +104,15 @@ class Learner:
         differences: list[float] = await asyncio.gather(*(rank.logp_difference.remote(fresh) for rank in self._ranks))
         return differences[0]  # every rank holds the same weights
 
-    async def _train(self, groups: tuple[Group, ...]) -> StepReport:
+    async def _train(
+        self, groups: tuple[Group, ...], fresh: Awaitable[tuple[Sampled, ...]]
+    ) -> tuple[StepReport, float | None]:
         world = len(self._ranks)
         shares = [groups[rank::world] for rank in range(world)]
-        reports: list[StepReport] = await asyncio.gather(
-            *(rank.step.remote(share) for rank, share in zip(self._ranks, shares, strict=True))
-        )
-        return reports[0]  # the same on every rank, but for its timings
+        await asyncio.gather(*(rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)))
+        difference = await self._difference(await fresh)
+        reports: list[StepReport] = await asyncio.gather(*(rank.apply.remote() for rank in self._ranks))
+        return reports[0], difference  # the same on every rank, but for its timings
 
     async def checkpoint(self) -> None:
         """Write a checkpoint of the present version, unless there is one."""

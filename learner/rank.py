@@ -67,10 +67,16 @@ class LearnerRank:
         most_tokens = spec.sampling.group_size * spec.sampling.max_tokens
         parts = -(-most_tokens // spec.learner.logp_chunk)
         self._scoring = (spec.sampling.temperature, spec.learner.logp_chunk, parts)
+        self._accumulated: tuple[Share, _Clock] | None = None
         self.version = 0
 
     def step(self, groups: Sequence[Group]) -> StepReport:
-        """Train on this rank's groups, as many on every rank; the report covers all ranks. Collective."""
+        """`accumulate`, then `apply`. Collective."""
+        self.accumulate(groups)
+        return self.apply()
+
+    def accumulate(self, groups: Sequence[Group]) -> None:
+        """Add up the gradient of this rank's groups, as many on every rank; the weights stay. Collective."""
         assert groups, "a step needs at least one group a rank"
         assert len(set(self._gather_objects(len(groups)))) == 1, "every rank needs the same number of groups"
         clock = _Clock()
@@ -84,9 +90,15 @@ class LearnerRank:
         for index, group in enumerate(packed):
             self._engine.set_gradient_accumulation_boundary(index == len(packed) - 1)
             self._train_on(group, advantages[index], logp_ref[index], self._world / tokens, share, clock)
+        self._accumulated = share, clock
+
+    def apply(self) -> StepReport:
+        """Step along the accumulated gradient; the report covers all ranks. Collective."""
+        assert self._accumulated is not None, "accumulate first"
+        (share, clock), self._accumulated = self._accumulated, None
         rate = self._spec.learner.learning_rate * warm_up_factor(self.version + 1, self._spec.learner.warmup_steps)
         with clock("optimizer"):
-            grad_norm = self._apply(rate)
+            grad_norm = self._take_step(rate)
         self.version += 1
         return merge_shares(
             self._gather_objects(share),
@@ -224,7 +236,7 @@ class LearnerRank:
             self._engine.backward(loss.total * scale, scale_wrt_gas=False)
         share.add(group, logp_old_N, logp_ref_N, float(loss.total.detach()), learner.importance_clip)
 
-    def _apply(self, rate: float) -> float:
+    def _take_step(self, rate: float) -> float:
         """Clip and step; the gradient's norm before clipping."""
         for group in self._engine.optimizer.param_groups:
             group["lr"] = rate

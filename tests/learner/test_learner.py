@@ -58,12 +58,16 @@ class FakeRank:
     def __init__(self, rank: int, log: list[str], version: int) -> None:
         self.rank, self.log, self.version = rank, log, version
         self.seen: list[str] = []
+        self.groups: tuple[Group, ...] = ()
 
-    def step(self, groups: tuple[Group, ...]) -> StepReport:
+    def accumulate(self, groups: tuple[Group, ...]) -> None:
+        self.groups = groups
+
+    def apply(self) -> StepReport:
         self.version += 1
-        self.seen += [group.task_id for group in groups]
+        self.seen += [group.task_id for group in self.groups]
         self.log.append(f"step {self.version}")
-        return report_of(self.version, len(groups))
+        return report_of(self.version, len(self.groups))
 
     def logp_difference(self, samples: tuple[Sampled, ...]) -> float:
         assert samples == (fresh_of(self.version),), "scored under another version than the one that sampled it"
