@@ -254,6 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder, start = starting_point(command.spec, command.resume)
         env = registry.make(command.spec.env, command.spec.data, command.spec.seed)
+        print(f"data: {getattr(env, 'notice', command.spec.env)}")
         if command.dry_run:
             print(plan(folder.spec, folder.path))
             return 0

@@ -167,7 +167,7 @@ def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
         yield f"task {task.task_id}: its label is of {label.task_id}"
     for key in set(_keys(task.context)) & set(_keys(label.truth)):
         yield f"task context holds the label's field {key!r}"
-    blank = msgspec.structs.replace(task.provenance, source="", vignette="", quadrant="", operators=())
+    blank = msgspec.structs.replace(task.provenance, source="", vignette="", quadrant="", operators=(), tier="")
     if env.open(msgspec.structs.replace(task, task_id="", split="", provenance=blank)) != env.open(task):
         yield "open: the prompt depends on the task's id, split or provenance, which the label shaped"
     if case.reply in "\n".join(message.content for message in env.open(task).messages):
