@@ -243,9 +243,7 @@ def test_bad_pairs_may_be_skipped(tmp_path: Path) -> None:
 
 def test_a_file_of_bad_rows_only_is_refused_even_when_they_may_be_skipped(write: Write) -> None:
     path = write({**BAD, "Error Flag": "7"})
-    with pytest.raises(
-        ValueError, match=r"no notes in it.* all 1 rows are bad, the first: .*row 2, field"
-    ):
+    with pytest.raises(ValueError, match=r"no notes in it.* all 1 rows are bad, the first: .*row 2, field"):
         load(path, skip_bad_rows=True)
 
 
