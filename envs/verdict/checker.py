@@ -13,15 +13,22 @@ from functools import cache
 
 import msgspec
 
+from common.config import DataSpec
 from common.records import LabelledTask, Record
 from envs.verdict.edits import Edit
 from envs.verdict.medec import Note, split_of
+from envs.verdict.sources import gather
 from envs.verdict.tables import table
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the number of edits that change the meaning
+
+
+def make(data: DataSpec) -> Checker:
+    """The checker of tasks made from `data`. Raises ValueError, one line, when the notes cannot be read."""
+    return Checker(gather(data).notes, data.heldout)
 
 
 class _Human(Record):
