@@ -38,11 +38,11 @@ class Manifest(Record):
 
 
 class Probe(Record):
-    """What engines are asked after a sync: to score `canary_ids`, and to sample fresh completions of `prompt_ids`."""
+    """What engines are asked after a sync: to score `canary_ids`, and to sample fresh completions of each prompt."""
 
     canary_ids: tuple[int, ...]
-    prompt_ids: tuple[int, ...]
-    completions: int
+    prompts: tuple[tuple[int, ...], ...]
+    completions: int  # of each
     max_tokens: int
     temperature: float
 

@@ -96,15 +96,18 @@ class Channel:
                 await pool.admit.remote(engine, handle)
             return outcome
 
-    async def fresh_rollouts(self) -> Sampled | None:
-        """A few completions from every serving engine under the newest version; None when no engine answered."""
+    async def fresh_rollouts(self) -> tuple[Sampled, ...]:
+        """A few completions from every serving engine under the newest version; none when no engine answers."""
         _, engines = await self._serving()
         probe = self._probe
-        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature)
-        calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
+        request = (probe.completions, probe.max_tokens, probe.temperature)
+        calls = {
+            f"{engine}, prompt {number}": handle.sample.remote(prompt, *request)
+            for engine, handle in engines.items()
+            for number, prompt in enumerate(probe.prompts)
+        }
         answers: dict[str, Sampled] = await self._phase("sample", calls, {})
-        completions = tuple(one for sampled in answers.values() for one in sampled.completions)
-        return Sampled(prompt_ids=probe.prompt_ids, completions=completions) if completions else None
+        return tuple(answers.values())
 
     async def _bring(self, engines: Handles) -> SyncOutcome:
         started = time.monotonic()

@@ -88,7 +88,7 @@ async def channel_to(engine: Engine, rank: Any, **replaced: Any) -> tuple[Channe
     pool = EnginePool("engines")
     await pool.admit("e0", Handle(engine, **replaced))
     ids = await canary_ids(engine)
-    probe = Probe(canary_ids=ids, prompt_ids=ids, completions=2, max_tokens=8, temperature=1.0)
+    probe = Probe(canary_ids=ids, prompts=(ids,), completions=2, max_tokens=8, temperature=1.0)
     return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], probe, loaded_gap=AGREES), pool
 
 

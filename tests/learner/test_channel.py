@@ -15,7 +15,7 @@ from learner.channel import GAP_FLOOR, Channel
 from tests.fakes import Handle, remote_error
 
 CANARY = (1, 2, 3, 4)
-PROBE = Probe(canary_ids=CANARY, prompt_ids=(1, 2), completions=2, max_tokens=3, temperature=1.0)
+PROBE = Probe(canary_ids=CANARY, prompts=((1, 2), (5,)), completions=2, max_tokens=3, temperature=1.0)
 POLICY = 0.25
 """What a policy's log-probs differ by from one version to the next."""
 
@@ -136,15 +136,16 @@ async def test_an_engine_just_loaded_proves_the_start_without_a_transfer_and_set
 
 async def test_fresh_rollouts_come_from_every_engine_that_serves_and_answers() -> None:
     world = World()
-    assert await world.channel.fresh_rollouts() is None
+    assert await world.channel.fresh_rollouts() == ()
     await world.add("a")
     await world.add("b", hangs="sample")
     await world.add("c", dies="sample")
     await world.add("d")
-    sampled = await world.channel.fresh_rollouts()
-    assert sampled is not None and sampled.prompt_ids == PROBE.prompt_ids
-    assert [one.engine for one in sampled.completions] == ["a", "a", "d", "d"]
-    assert {len(one.token_ids) for one in sampled.completions} == {PROBE.max_tokens}
+    samples = await world.channel.fresh_rollouts()
+    asked = [(sampled.completions[0].engine, sampled.prompt_ids) for sampled in samples]
+    assert asked == [(engine, prompt) for engine in "ad" for prompt in PROBE.prompts]
+    assert all(len(sampled.completions) == PROBE.completions for sampled in samples)
+    assert {len(one.token_ids) for sampled in samples for one in sampled.completions} == {PROBE.max_tokens}
 
 
 async def test_the_tolerance_never_falls_below_its_floor() -> None:
