@@ -25,7 +25,7 @@ from common.config import DataSpec, QuadrantMix
 from common.records import LabelledTask, Record, Rejection
 from envs.baselines import SILENT
 from envs.leak_probe import asymmetry, leaks
-from envs.verdict import edits
+from envs.verdict import edits, gate
 from envs.verdict.checker import Checker
 from envs.verdict.environment import VerdictEnvironment, edits_of, make
 from envs.verdict.medec import Note, clean_version, load_notes
@@ -33,6 +33,7 @@ from envs.verdict.overlap import TASK_LIMIT, Reference
 
 TASKS = 2000
 RATE = 200.0  # tasks a second of one core's time
+GATED = 1000  # sentences that the gate is timed on
 LEAK = 0.60  # AUC
 CHANCE = 0.01  # an operator's rates may differ by label as much as chance gives this often
 TYPES = 0.10  # total variation between the types of injected errors and of the notes' own errors
@@ -84,6 +85,7 @@ def figures(env: VerdictEnvironment, made: Made, data: DataSpec) -> list[Figure]
         Figure(name="notes", value=str(env.sources)),
         Figure(name="tasks/s", value=f"{rate:.0f}", bound=f">= {RATE:.0f}", ok=rate >= RATE),
         Figure(name="tasks/s by the clock", value=f"{count / made.wall_s:.0f}"),
+        Figure(name="gate, sentences/s", value=f"{_gate_rate(env):.0f}"),
         *_mix(made, data.quadrants, count),
         *_fallbacks(made),
         *_errors(env, made),
@@ -91,6 +93,15 @@ def figures(env: VerdictEnvironment, made: Made, data: DataSpec) -> list[Figure]
         *_probes(env, made),
         *([_overlap(made, data.evaluation)] if data.evaluation else []),
     ]
+
+
+def _gate_rate(env: VerdictEnvironment) -> float:
+    """Rewordings that the gate judges a second of one core's time."""
+    sentences = [sentence for note in env.sources.notes for sentence in note.sentences][:GATED]
+    cpu = time.process_time()
+    for sentence in sentences:
+        gate.check(sentence, f"On review, {sentence[:1].lower()}{sentence[1:]}")
+    return len(sentences) / (time.process_time() - cpu)
 
 
 def _mix(made: Made, mix: QuadrantMix, count: int) -> list[Figure]:

@@ -1,7 +1,8 @@
 """An independent checker of labels: from the source notes and the edit log alone, is the label of a task true?
 
 It shares the loader, the tables and the split with the generator, and none of its rules: the log is undone here, every
-edit is classed by what it changes and not by what it is called, and each injected error is proved again.
+edit but a model's rewording is classed by what it changes and not by what it is called, and each injected error is
+proved again.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ class Checker:
         states = _states(task.context["sentences"], log)
         if states is None or states[0] != source:
             return "undoing the log does not give the source byte for byte"
-        meant = [
-            edit
-            for edit, before, after in zip(log, states, states[1:], strict=False)
-            if not cosmetic(before[edit.sentence], after[edit.sentence])
+        steps = [
+            (edit, one[edit.sentence], two[edit.sentence])
+            for edit, one, two in zip(log, states, states[1:], strict=False)
         ]
+        meant = [edit for edit, one, two in steps if not (cosmetic(one, two) or _reworded(edit, one, two))]
         if (meant and error is not None) or len(meant) > 1:
             return f"{len(meant)} edits change the meaning of the note {task.provenance.source}"
         derived = self._injected(states, meant[0], labelled) if meant else _written(error)
@@ -136,6 +137,20 @@ def cosmetic(before: str, after: str) -> bool:
         return True
     pairs = [(a, b) for a, b in zip(before.split(), after.split(), strict=False) if a != b]
     return len(before.split()) == len(after.split()) and len(pairs) == 1 and _letters_swapped(*pairs[0])
+
+
+def _reworded(edit: Edit, before: str, after: str) -> bool:
+    """Is this a model's wording of a whole sentence? It cannot be proved the same: numbers and negations must agree.
+
+    This leans on the operator's name, so a rewording of the decision sentence itself is for `_compare` to find.
+    """
+    if edit.operator != "reword:model" or (edit.old, edit.new) != (before, after):
+        return False
+    one, two = ([word for word in _TOKEN.findall(_normal(text))] for text in (before, after))
+    return all(
+        Counter(filter(kept, one)) == Counter(filter(kept, two))
+        for kept in (str.isdigit, lambda word: word in ("no", "not", "without", "denies", "never"))
+    )
 
 
 def _letters_swapped(one: str, two: str) -> bool:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config import DataSpec
-from common.records import Label, LabelledTask
+from common.records import Label, LabelledTask, Message
 from envs.baselines import SILENT
+from envs.env import Written
 from envs.verdict import edits
 from envs.verdict.checker import Checker, cosmetic, proofs
 from envs.verdict.environment import make
@@ -91,6 +92,28 @@ def test_an_edit_that_changes_the_meaning_is_no_noise_whatever_it_is_called() ->
     log = [*task.label.truth["edits"], msgspec.to_builtins(edit)]
     lie = with_truth(with_sentence(task, at, edits.apply(sentences, edit)[at]), edits=log)
     assert "nothing proves that 'fever' -> 'sepsis'" in str(CHECKER.disagreement(lie))
+
+
+async def _on_review(messages: tuple[Message, ...], max_tokens: int) -> Written:
+    return Written(
+        text="On review, " + messages[-1].content.rsplit("Sentence: ", 1)[-1], truncated=False, policy_version=1
+    )
+
+
+async def test_a_rewording_by_the_model_is_accepted_where_numbers_and_negations_stay() -> None:
+    slots = [slot for slot in map(ENV.plan, range(40)) if slot.quadrant.startswith("augmented")]
+    tasks = [await ENV.propose(slot, random.Random(slot.seed), _on_review) for slot in slots]
+    written = [task for task in tasks if isinstance(task, LabelledTask) and task.task.provenance.model_written]
+    assert len(written) > 10 and {CHECKER.disagreement(task) for task in written} == {None}
+    lies = 0
+    for task in written:
+        log = [dict(edit) for edit in task.label.truth["edits"]]
+        if log[-1]["operator"] == "reword:model":
+            log[-1]["new"] += " It is 77."
+            lie = with_truth(with_sentence(task, log[-1]["sentence"], log[-1]["new"]), edits=log)
+            assert CHECKER.disagreement(lie) is not None
+            lies += 1
+    assert lies > 0
 
 
 NOTE = (
