@@ -38,11 +38,14 @@ class Manifest(Record):
 
 
 class Probe(Record):
-    """What engines are asked after a sync: to score `canary_ids`, and to sample fresh completions of each prompt."""
+    """What engines are asked after a sync: to score `canary_ids`, and to sample fresh completions of a prompt.
+
+    These are drawn with the same seed each time, so that what changes from version to version is the policy.
+    """
 
     canary_ids: tuple[int, ...]
-    prompts: tuple[tuple[int, ...], ...]
-    completions: int  # of each
+    prompt_ids: tuple[int, ...]
+    completions: int
     max_tokens: int
     temperature: float
 

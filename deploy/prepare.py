@@ -18,9 +18,7 @@ from common.weights import Probe
 from envs.env import Environment, Written
 
 CANARY_TOKENS = 256
-FRESH_PROMPTS, FRESH_COMPLETIONS, FRESH_TOKENS = 2, 16, 24
-"""Together 768 tokens: the mean of their differences then has a standard error of about 5 %, and two short prompts are
-cheap to score."""
+FRESH_COMPLETIONS, FRESH_TOKENS = 16, 16
 
 
 class Prepared(Record):
@@ -116,15 +114,14 @@ class Preparation:
 
 
 def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
-    """The first demonstration as canary, cut to what is cheap to score; the shortest prompts for the fresh rollouts."""
+    """The first demonstration as canary, cut to what is cheap to score; the shortest prompt for the fresh rollouts."""
     canary = examples[0].prompt_ids + examples[0].completion_ids
-    one_a_note = {example.group: example for example in examples}.values()
-    asked = sorted(one_a_note, key=lambda example: len(example.prompt_ids))[:FRESH_PROMPTS]
+    shortest = min(examples, key=lambda example: len(example.prompt_ids))
     return Probe(
         canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)],
-        prompts=tuple(example.prompt_ids for example in asked),
+        prompt_ids=shortest.prompt_ids,
         completions=FRESH_COMPLETIONS,
-        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, *(len(example.completion_ids) for example in asked)),
+        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(shortest.completion_ids)),
         temperature=spec.sampling.temperature,
     )
 

@@ -28,6 +28,8 @@ GAP_CEILING = 0.2
 """Nats. Beyond it an engine holds another model, even the first one loaded: bfloat16 explains .04 to .08, a head that
 was not reloaded costs .3 and more."""
 
+FRESH_SEED = 0
+
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
 
@@ -97,17 +99,12 @@ class Channel:
             return outcome
 
     async def fresh_rollouts(self) -> tuple[Sampled, ...]:
-        """A few completions from every serving engine under the newest version; none when no engine answers."""
+        """A few completions from each serving engine under the newest version; none when no engine answers."""
         _, engines = await self._serving()
         probe = self._probe
-        request = (probe.completions, probe.max_tokens, probe.temperature)
-        calls = {
-            f"{engine}, prompt {number}": handle.sample.remote(prompt, *request)
-            for engine, handle in engines.items()
-            for number, prompt in enumerate(probe.prompts)
-        }
-        answers: dict[str, Sampled] = await self._phase("sample", calls, {})
-        return tuple(answers.values())
+        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature, FRESH_SEED)
+        calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
+        return tuple((await self._phase("sample", calls, {})).values())
 
     async def _bring(self, engines: Handles) -> SyncOutcome:
         started = time.monotonic()

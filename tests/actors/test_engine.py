@@ -88,7 +88,7 @@ async def channel_to(engine: Engine, rank: Any, **replaced: Any) -> tuple[Channe
     pool = EnginePool("engines")
     await pool.admit("e0", Handle(engine, **replaced))
     ids = await canary_ids(engine)
-    probe = Probe(canary_ids=ids, prompts=(ids,), completions=2, max_tokens=8, temperature=1.0)
+    probe = Probe(canary_ids=ids, prompt_ids=ids, completions=2, max_tokens=8, temperature=1.0)
     return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], probe, loaded_gap=AGREES), pool
 
 
@@ -104,6 +104,13 @@ async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_
     assert len({completion.token_ids for completion in sampled.completions}) == 4
     assert mean_difference(fresh, sampled, 0) < AGREES
     assert await gap(engine, fresh) < AGREES
+
+
+async def test_a_seed_gives_the_same_completions_again(engine: Engine) -> None:
+    ids = await engine.tokenize(MESSAGES)
+    first, again = [await engine.sample(ids, 3, 16, 1.0, seed=7) for _ in range(2)]
+    assert [one.token_ids for one in first.completions] == [one.token_ids for one in again.completions]
+    assert len({one.token_ids for one in first.completions}) == 3
 
 
 async def test_sampled_log_probs_are_of_the_tempered_distribution(engine: Engine, fresh: Policy) -> None:

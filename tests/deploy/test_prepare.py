@@ -88,7 +88,7 @@ def test_preparation_warms_up_and_tells_how_far_it_is(monkeypatch: pytest.Monkey
     assert (progress.phase, progress.done, progress.total, progress.loss) == ("warming up", 3, 3, 0.75)
     assert len(world.examples) == 8 and world.examples[0].completion_ids == (2,) * len("reply") + (99,)
     assert prepared.probe.canary_ids == (1,) * 10 + (2,) * 5 + (99,)
-    assert prepared.probe.prompts == ((1,) * 10,) * 2
+    assert prepared.probe.prompt_ids == (1,) * 10
     assert prepared.probe.max_tokens == len("reply") + 1, "what is sampled fits where the demonstration did"
 
 
