@@ -7,8 +7,8 @@ import random
 
 from actors.engine import PromptTooLong
 from actors.role import Role
-from common.metrics import NOTES, REJECTED
-from common.records import LabelledTask, Message
+from common.metrics import NOTES, REJECTED, REWORDINGS
+from common.records import LabelledTask, Message, Provenance
 from envs.env import Written
 
 TEMPERATURE = 0.7
@@ -28,6 +28,8 @@ class Scribe(Role[int]):
         if isinstance(proposal, LabelledTask):
             await self._buffer.put_task.remote(index, proposal)
             self._meter.add(NOTES, label=slot.quadrant)
+            for outcome in rewordings(proposal.task.provenance):
+                self._meter.add(REWORDINGS, label=outcome)
         else:
             await self._buffer.reject_claim.remote(index, proposal.reason)
 
@@ -39,3 +41,9 @@ class Scribe(Role[int]):
             return Written(text="", truncated=True, policy_version=0)
         (one,) = sampled.completions
         return Written(text=one.text, truncated=one.truncated, policy_version=min(one.versions))
+
+
+def rewordings(provenance: Provenance) -> list[str]:
+    """The outcomes in the operators `reword:OUTCOME`: `model`, `rule`, `unchanged`, or a refused try `gate:REASON`."""
+    outcomes = [name.removeprefix("reword:") for name in provenance.operators if name.startswith("reword:")]
+    return ["rule" if outcome.startswith("rule:") else outcome for outcome in outcomes]

@@ -49,6 +49,10 @@ class DataSpec(Section):
     """Share of each kind of task."""
     heldout: float = Field(0.2, ge=0, lt=1)
     """Share of vignettes kept out of training."""
+    evaluation: Path | None = None
+    """Notes kept for evaluation (MEDEC CSV or pairs .jsonl): near-copies are left out of `path`."""
+    skip_bad_rows: bool = False
+    """Leave out rows of `path` that cannot be read, and count them; otherwise the first one ends the run."""
     max_words: int = Field(300, ge=20)
     """Longer notes are left out."""
     proposer_tries: int = Field(2, ge=0)

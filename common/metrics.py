@@ -46,6 +46,12 @@ COMPLETIONS = _counter("completions_total", "Completions sampled.", "role", ROLE
 LEARNER_TOKENS = _counter("learner_tokens_total", "Tokens (prompt and completion) the learner trained on.")
 LEARNER_STEPS = _counter("learner_steps_total", "Optimiser steps.")
 NOTES = _counter("notes_total", "Labelled notes made, by quadrant.", "quadrant", QUADRANTS)
+REWORDINGS = _counter(
+    "rewordings_total",
+    "Sentences reworded, by outcome: by the model or a rule, left unchanged, or one try refused (gate:REASON).",
+    "outcome",
+    ("model", "rule", "unchanged"),
+)
 REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", "reason", REJECTIONS)
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
 ACTOR_RESTARTS = _counter("actor_restarts_total", "Role actors replaced after a death.", "actor", ACTOR_KINDS)

@@ -43,6 +43,7 @@ class Provenance(Record):
     operators: tuple[str, ...] = ()  # names of the edits that were applied, in order
     model_written: bool = False  # True when a Scribe completion survived into the note
     policy_version: int = 0  # of the Scribe that wrote it
+    tier: str = ""  # of the rule behind an injected error: A, B, C, or human; empty when none was injected
 
 
 class Task(Record):

@@ -254,9 +254,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder, start = starting_point(command.spec, command.resume)
         env = registry.make(command.spec.env, command.spec.data, command.spec.seed)
+        notice = getattr(env, "notice", f"env {env.env_id} writes its own notes")
         if command.dry_run:
-            print(plan(folder.spec, folder.path))
+            print(f"{plan(folder.spec, folder.path)}# data            {notice}")
             return 0
+        print(f"data: {notice}")
         board = Board()
         serve(board, command.spec)
         if folder.spec.name != command.spec.name:

@@ -2,7 +2,8 @@
 
 Checked: the plan and the generator are deterministic and fill every kind; no label travels with a task; the oracle
 scores the maximum; null, echo, spam and constant policies stay below a ceiling; scores are pure and can be replayed
-from the log; small classifiers cannot tell the labels from the wording.
+from the log; small classifiers cannot tell the labels from the wording. The command also asks the environment's
+independent checker about every label, and other processes whether they make the same tasks.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from common.config import DataSpec
 from common.records import Episode, Label, LabelledTask, Record, Rejection, Reward, Task
 from envs import registry
 from envs.baselines import NONSENSE, SILENT, Act, play, policies
-from envs.env import Environment, Slot
+from envs.env import Checker, Environment, Slot
+from envs.fingerprint import elsewhere, fingerprint
 from envs.leak_probe import leaks
 
-COUNT = 400  # slots of the plan; the error of an AUC is then about 0.03
+COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
+HASH_SEEDS = (1, 2)
 CEILING = 0.1  # mean total, every class weighing the same, that a policy which reads nothing may reach
 LEAK = 0.60  # AUC
-LEAK_OF = {"contradiction": 0.80}  # its label is that two drugs are of one class, and such drugs share endings
+# Not asked of the contradiction game: drugs of one class share their ending, so whoever counts endings plays the game.
+LEAK_OF = {"contradiction": 1.0}
 CONSTANTS = 8  # constant replies tried, a class
 HOSTILE = 24  # slots proposed with each hostile model
 
@@ -76,8 +80,10 @@ class _Case(Record):
         return self.reward.reason
 
 
-async def check(env: Environment, count: int = COUNT, ceiling: float = CEILING) -> Report:
-    """Run the contract on the first `count` slots of the plan.
+async def check(
+    env: Environment, count: int = COUNT, ceiling: float = CEILING, checker: Checker | None = None
+) -> Report:
+    """Run the contract on the first `count` slots of the plan; `checker` is asked about every label.
 
     Breaches are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
     """
@@ -94,6 +100,7 @@ async def check(env: Environment, count: int = COUNT, ceiling: float = CEILING) 
         *_task_problems(env, [case.labelled.task for case in cases]),
         *(problem for case in cases for problem in (*_blindness_problems(env, case), *_score_problems(env, case))),
         *_oracle_problems(env, cases),
+        *_label_problems([case.labelled for case in cases], checker),
         *(f"a {name} policy earns {mean:.2f}, above {ceiling}" for name, mean in _above(earned, ceiling + 1e-9)),
         *(f"the {name} probe reads the label: AUC {area:.2f}, above {leak}" for name, area in _above(found, leak)),
     ]
@@ -160,6 +167,13 @@ def _task_problems(env: Environment, tasks: Sequence[Task]) -> Iterator[str]:
     yield from (f"vignette {name} is in splits {sorted(found)}" for name, found in splits.items() if len(found) > 1)
 
 
+def _label_problems(tasks: Sequence[LabelledTask], checker: Checker | None) -> Iterator[str]:
+    for task in tasks if checker else ():
+        why = checker.disagreement(task) if checker else None
+        if why:
+            yield f"label of task {task.task.task_id}: the independent checker disagrees: {why}"
+
+
 def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
     """The policy's side of the task holds no field of the label, and the prompt reads none of the private fields."""
     task, label = case.labelled.task, case.labelled.label
@@ -167,7 +181,7 @@ def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
         yield f"task {task.task_id}: its label is of {label.task_id}"
     for key in set(_keys(task.context)) & set(_keys(label.truth)):
         yield f"task context holds the label's field {key!r}"
-    blank = msgspec.structs.replace(task.provenance, source="", vignette="", quadrant="", operators=())
+    blank = msgspec.structs.replace(task.provenance, source="", vignette="", quadrant="", operators=(), tier="")
     if env.open(msgspec.structs.replace(task, task_id="", split="", provenance=blank)) != env.open(task):
         yield "open: the prompt depends on the task's id, split or provenance, which the label shaped"
     if case.reply in "\n".join(message.content for message in env.open(task).messages):
@@ -240,6 +254,19 @@ def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     return {name: max(area[name] for area in areas) for name in areas[0]}
 
 
+def _whole_report(env_id: str, data: DataSpec, count: int) -> Report:
+    """`check` with the environment's own checker, and what other processes make."""
+    env = registry.make(env_id, data, seed=0)
+    report = asyncio.run(check(env, count, checker=registry.checker(env_id, data)))
+    here = asyncio.run(fingerprint(env, count))
+    others = [
+        f"propose: a process with PYTHONHASHSEED={hash_seed} makes other tasks"
+        for hash_seed in HASH_SEEDS
+        if elsewhere(env_id, data, count, hash_seed) != here
+    ]
+    return msgspec.structs.replace(report, problems=(*report.problems, *others))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check environments by id, all by default; 0 when each keeps the contract, 1 when not, 2 for a wrong call."""
     parser = argparse.ArgumentParser(
@@ -249,11 +276,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", default="bundled", help="`bundled`, a MEDEC CSV or a pairs .jsonl")
     parser.add_argument("--count", type=int, default=COUNT, help="slots of the plan to try")
     options = parser.parse_args(arguments)
+    data = DataSpec(path=options.data)
     try:
-        envs = [
-            registry.make(name, DataSpec(path=options.data), seed=0) for name in options.env_ids or registry.MODULES
-        ]
-        reports = [asyncio.run(check(env, options.count)) for env in envs]
+        reports = [_whole_report(name, data, options.count) for name in options.env_ids or registry.MODULES]
     except ValueError as wrong:
         print(wrong, file=sys.stderr)
         return 2

@@ -68,3 +68,11 @@ class Environment(Protocol):
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
         """A correct action in the game's format, for warm-up. The oracle's reply: it scores the maximum."""
+
+
+@runtime_checkable
+class Checker(Protocol):
+    """Judges labels by code of its own, apart from the generator's."""
+
+    def disagreement(self, labelled: LabelledTask) -> str | None:
+        """Why the label is false, or None when it is true."""

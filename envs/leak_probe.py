@@ -53,6 +53,30 @@ def leaks(texts: Sequence[str], positive: Sequence[bool], vignettes: Sequence[st
     }
 
 
+def asymmetry(operators: Sequence[Sequence[str]], positive: Sequence[bool]) -> tuple[str, float]:
+    """The operator whose share of tasks differs most between the labels, and how likely chance alone does as much.
+
+    `operators` names what was done to each task. The p-value is that of a two-proportion z-test, two-sided, times the
+    number of operators (Bonferroni). ("none", 1.0) when there are no operators, or only one label.
+    """
+    used: dict[bool, Counter[str]] = {flag: Counter() for flag in (True, False)}
+    for names, is_positive in zip(operators, positive, strict=True):
+        used[is_positive].update(set(names))
+    sizes = Counter(positive)
+    names = sorted(used[True] | used[False])
+    if not names or len(sizes) < 2:
+        return "none", 1.0
+    worst, score = max(((name, _z(used, sizes, name)) for name in names), key=itemgetter(1))
+    return worst, min(1.0, math.erfc(score / math.sqrt(2)) * len(names))
+
+
+def _z(used: dict[bool, Counter[str]], sizes: Counter[bool], name: str) -> float:
+    """|z| of the difference of two shares, with the pooled variance."""
+    pooled = (used[True][name] + used[False][name]) / sizes.total()
+    error = math.sqrt(pooled * (1 - pooled) * (1 / sizes[True] + 1 / sizes[False]))
+    return abs(used[True][name] / sizes[True] - used[False][name] / sizes[False]) / error if error else 0.0
+
+
 def _shared_start(first: str, last: str) -> int:
     pairs = enumerate(zip(first, last, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))

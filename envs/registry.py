@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 
 from common.config import DataSpec
-from envs.env import Environment
+from envs.env import Checker, Environment
 
+CHECKERS = {"verdict": "envs.verdict.checker", "contradiction": "envs.contradiction_checker"}
 MODULES = {"verdict": "envs.verdict.environment", "contradiction": "envs.contradiction"}
 
 
@@ -17,3 +18,10 @@ def make(env_id: str, data: DataSpec, seed: int) -> Environment:
     environment = importlib.import_module(MODULES[env_id]).make(data, seed)
     assert isinstance(environment, Environment), env_id
     return environment
+
+
+def checker(env_id: str, data: DataSpec) -> Checker:
+    """The independent checker of the tasks that `env_id` makes from `data`. Raises ValueError like `make`."""
+    made = importlib.import_module(CHECKERS[env_id]).make(data)
+    assert isinstance(made, Checker), env_id
+    return made

@@ -46,7 +46,7 @@ def invert(sentences: Sequence[str], edits: Sequence[Edit]) -> tuple[str, ...]:
 def noise(sentences: Sequence[str], free: Sequence[int], rng: random.Random) -> tuple[tuple[str, ...], list[Edit]]:
     """One to three cosmetic edits on the sentences numbered in `free`; fewer where those drawn find no place."""
     out, log = tuple(sentences), list[Edit]()
-    for name in rng.choices(sorted(OPERATORS), k=rng.randint(1, MOST_EDITS)):
+    for name in rng.sample(sorted(OPERATORS), rng.randint(1, MOST_EDITS)):  # twice the same could undo itself
         places = [Edit(operator=f"noise:{name}", sentence=i, start=start, old=old, new=new)
                   for i in free for start, old, new in OPERATORS[name](out[i])]  # fmt: skip
         if places:

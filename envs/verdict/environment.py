@@ -17,6 +17,7 @@ from envs.verdict import edits, gate, grammar, medec, prompts, reward
 from envs.verdict.edits import Edit
 from envs.verdict.phrases import mine
 from envs.verdict.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes
+from envs.verdict.sources import gather
 
 ENV_ID = "verdict"
 
@@ -35,14 +36,17 @@ def make(data: DataSpec, seed: int) -> VerdictEnvironment:
 
 
 class VerdictEnvironment:
-    """One-turn game over MEDEC notes; see `envs.env.Environment`. Injections are mined from the training split only."""
+    """One-turn game over MEDEC notes; see `envs.env.Environment`. Injections are mined from the training split only.
+
+    `sources` holds the notes, with counts of those left out by reason.
+    """
 
     env_id = ENV_ID
 
     def __init__(self, data: DataSpec, seed: int) -> None:
         self._data, self._seed = data, seed
-        short = [n for n in medec.load_notes(data.path) if len(n.text.split()) <= data.max_words]
-        self._vignettes = vignettes(short)
+        self.sources = gather(data)
+        self._vignettes = vignettes(self.sources.notes)
         train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
         if not train:
             raise ValueError(
@@ -53,6 +57,11 @@ class VerdictEnvironment:
         self._plan = Plan(train, self._book, data.quadrants, f"{seed}:train")
         heldout = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
         self._heldout = Plan(heldout, self._book, data.quadrants, f"{seed}:heldout") if heldout else None
+
+    @property
+    def notice(self) -> str:
+        """One line on the notes at hand and those left out."""
+        return str(self.sources)
 
     def plan(self, index: int) -> Slot:
         """The index-th slot over the training vignettes; 2k and 2k+1 are twins."""
@@ -151,6 +160,7 @@ class VerdictEnvironment:
             operators=(*(edit.operator for edit in done.edits), *kept),
             model_written=bool(versions),
             policy_version=min(versions, default=0),
+            tier=done.tier,
         )
         task = Task(
             env=ENV_ID,

@@ -10,19 +10,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
 
 import msgspec
 
 from common.records import Record
+from envs.verdict.rows import ERROR_TYPES as ERROR_TYPES
+from envs.verdict.rows import BadRow, Row, short
 from envs.verdict.text import one_line, repair, split_sentences
 from envs.verdict.vignettes import name_vignettes
 
-ERROR_TYPES = ("diagnosis", "management", "treatment", "pharmacotherapy", "causalOrganism")
 COLUMNS = (
     "Text ID",
     "Sentences",
@@ -35,7 +34,6 @@ COLUMNS = (
 PAIR_FIELDS = ("note_id", "incorrect_note", "error_type", "error_sentence", "corrected_sentence")
 OVERLAPPING = frozenset(f"ms-train-{n}" for n in (999, 768, 1819, 757, 1980))  # near-copies of evaluation notes
 _NEXT_ID = re.compile(r"(\d+)(?:[ \t]+(.*))?$", re.DOTALL)
-_TYPE_BY_LOWER = {name.lower(): name for name in ERROR_TYPES}
 
 
 class Note(Record):
@@ -68,18 +66,33 @@ def bundled_path() -> Path:
     return Path(__file__).parent / "notes" / "twins.csv"
 
 
+class Loaded(Record):
+    """What a file held: its notes in file order, and one line for each row that was left out."""
+
+    notes: tuple[Note, ...]
+    skipped: tuple[str, ...] = ()
+
+
 def load_notes(path: str | Path) -> list[Note]:
     """Read `bundled`, an official MEDEC CSV or a pairs .jsonl, in file order.
 
     Raises ValueError, one line that says file, row, field and what to write instead.
     """
+    return list(load(path).notes)
+
+
+def load(path: str | Path, skip_bad_rows: bool = False) -> Loaded:
+    """As `load_notes`; with `skip_bad_rows` a row that cannot be read is left out and told in `skipped`."""
     file = bundled_path() if str(path) == "bundled" else Path(path)
     text = _read(file)
-    notes = list(_from_pairs(file, text) if file.suffix == ".jsonl" else _from_csv(file, text))
+    skipped: list[str] | None = [] if skip_bad_rows else None
+    notes = list(_from_pairs(file, text, skipped) if file.suffix == ".jsonl" else _from_csv(file, text, skipped))
     if not notes:
-        raise ValueError(f"{file}: no notes in it; write the official MEDEC columns and at least one row")
+        bad = f"; all {len(skipped)} rows are bad, the first: {skipped[0]}" if skipped else ""
+        raise ValueError(f"{file}: no notes in it; write the official MEDEC columns and at least one row{bad}")
     names = name_vignettes([note.text for note in notes], [note.vignette for note in notes])
-    return [msgspec.structs.replace(note, vignette=name) for note, name in zip(notes, names, strict=True)]
+    named = (msgspec.structs.replace(note, vignette=name) for note, name in zip(notes, names, strict=True))
+    return Loaded(notes=tuple(named), skipped=tuple(skipped or ()))
 
 
 def split_of(vignette: str, heldout: float) -> str:
@@ -104,76 +117,49 @@ def clean_version(note: Note) -> Note:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        # bytes that are not UTF-8 become surrogates, which `Row.check_encoding` finds with their row and column
+        return file.read_bytes().decode("utf-8-sig", "surrogateescape")
     except FileNotFoundError:
         raise ValueError(f"{file}: no such file; write 'bundled' or the path of a MEDEC CSV or pairs .jsonl") from None
     except IsADirectoryError:
         raise ValueError(f"{file}: is a folder; write the path of the CSV or .jsonl inside it") from None
     except PermissionError:
         raise ValueError(f"{file}: may not be read; give read permission on it") from None
-    except UnicodeDecodeError as broken:
-        line = broken.object[: broken.start].count(b"\n") + 1
-        raise ValueError(f"{file}:line {line}: not UTF-8; write the file again in UTF-8") from None
 
 
-class _Row:
-    """One row of a file: its fields, and where to point when one of them is wrong."""
-
-    def __init__(self, file: Path, number: int, cells: Mapping[str, Any]) -> None:
-        self.file, self.number, self.cells = file, number, cells
-
-    def refuse(self, field: str, wrong: str, write: str) -> NoReturn:
-        raise ValueError(f"{self.file}:row {self.number}, field '{field}': {wrong}; write {write}")
-
-    def text(self, field: str) -> str:
-        """The field, which must be text and not blank, whitespace at its ends removed."""
-        value = self.cells.get(field)
-        if not isinstance(value, str) or not value.strip():
-            self.refuse(field, f"is missing or not text: {_short(value)}", "the text")
-        return value.strip()
-
-    def integer(self, field: str) -> int:
-        value = (self.cells.get(field) or "").strip()
-        if not re.fullmatch(r"-?\d{1,9}(\.0+)?", value, re.ASCII):
-            self.refuse(field, f"{_short(value)} is not an integer", "a number such as 5")
-        return int(value.split(".")[0])
-
-    def error_type(self, field: str) -> str:
-        value = self.text(field)
-        if value.lower() not in _TYPE_BY_LOWER:
-            self.refuse(field, f"unknown type {_short(value)}", "one of " + ", ".join(ERROR_TYPES))
-        return _TYPE_BY_LOWER[value.lower()]
-
-    def correction(self, field: str, error: str) -> str:
-        value = self.text(field)
-        if one_line(repair(value)) == error:
-            self.refuse(field, "is equal to the error sentence", "the sentence without its error")
-        return value
+def _kept(
+    row: Row, read: Callable[[Row, set[str]], list[Note]], seen: set[str], skipped: list[str] | None
+) -> list[Note]:
+    """The notes of a row; none of a bad one when rows may be skipped."""
+    try:
+        return read(row, seen)
+    except BadRow as bad:
+        if skipped is None:
+            raise
+        skipped.append(str(bad))
+        return []
 
 
-def _from_csv(file: Path, text: str) -> Iterator[Note]:
+def _from_csv(file: Path, text: str, skipped: list[str] | None) -> Iterator[Note]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     seen: set[str] = set()
     try:
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{file}:row 1, field '{missing[0]}': no such column; write the official MEDEC header")
+        Row(file, 1, dict.fromkeys(reader.fieldnames or (), "")).check_columns(COLUMNS)
         for number, cells in enumerate(reader, 2):
-            row = _Row(file, number, cells)
-            if None in cells or None in cells.values():
-                row.refuse(COLUMNS[0], "the row has more or fewer cells than the header", "one cell a column")
-            if not any(cell.strip() for cell in cells.values()):
-                continue  # padding
-            yield _official_note(row, seen)
+            yield from _kept(Row(file, number, cells), _official_notes, seen, skipped)
     except csv.Error as broken:
         raise ValueError(f"{file}:line {reader.line_num}: not CSV ({broken}); write quotes in a cell twice") from None
 
 
-def _official_note(row: _Row, seen: set[str]) -> Note:
-    note_id = row.text("Text ID")
-    if note_id in seen:
-        row.refuse("Text ID", f"{_short(note_id)} stands in an earlier row too", "an id of its own")
-    seen.add(note_id)
+def _official_notes(row: Row, seen: set[str]) -> list[Note]:
+    row.check_cells()
+    row.check_encoding()
+    padding = not any(cell.strip() for cell in row.cells.values())
+    return [] if padding else [_official_note(row, seen)]
+
+
+def _official_note(row: Row, seen: set[str]) -> Note:
+    note_id = row.new_id("Text ID", seen)
     flag = row.integer("Error Flag")
     if flag not in (0, 1):
         row.refuse("Error Flag", f"{flag} is not a flag", "0 (clean) or 1 (error)")
@@ -189,7 +175,7 @@ def _official_note(row: _Row, seen: set[str]) -> Note:
     return _clean(note_id, note_id, sentences, raw)
 
 
-def _official_error(row: _Row, note_id: str, sentences: tuple[str, ...], raw: tuple[str, ...]) -> Note:
+def _official_error(row: Row, note_id: str, sentences: tuple[str, ...], raw: tuple[str, ...]) -> Note:
     at = row.integer("Error Sentence ID")
     if not 0 <= at < len(sentences):
         row.refuse("Error Sentence ID", f"{at} is not a sentence", f"0 to {len(sentences) - 1}")
@@ -208,7 +194,7 @@ def _official_error(row: _Row, note_id: str, sentences: tuple[str, ...], raw: tu
     )
 
 
-def _numbered_sentences(row: _Row) -> list[str]:
+def _numbered_sentences(row: Row) -> list[str]:
     """The raw sentences of `<id> <text>` lines; a line without the next expected id continues the one before."""
     sentences: list[str] = []
     for line in row.text("Sentences").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
@@ -218,27 +204,28 @@ def _numbered_sentences(row: _Row) -> list[str]:
         elif sentences:
             sentences[-1] += "\n" + line
         else:
-            row.refuse("Sentences", f"begins with {_short(line)}", "'0 ' before the first sentence")
+            row.refuse("Sentences", f"begins with {short(line)}", "'0 ' before the first sentence")
     return sentences
 
 
-def _from_pairs(file: Path, text: str) -> Iterator[Note]:
+def _from_pairs(file: Path, text: str, skipped: list[str] | None) -> Iterator[Note]:
+    seen: set[str] = set()
     for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            cells = json.loads(line)
-        except json.JSONDecodeError as broken:
-            raise ValueError(f"{file}:row {number}: not JSON ({broken.msg}); write one object a line") from None
-        if not isinstance(cells, dict):
-            raise ValueError(f'{file}:row {number}: not a JSON object; write {{"note_id": ...}}')
-        row = _Row(file, number, cells)
-        if row.text("note_id") not in OVERLAPPING:
-            error = _pair_error(row)
-            yield from (error, clean_version(error))
+        if line.strip():
+            yield from _kept(Row(file, number, {"line": line}), _pair_notes, seen, skipped)
 
 
-def _pair_error(row: _Row) -> Note:
+def _pair_notes(row: Row, seen: set[str]) -> list[Note]:
+    """An error note and its corrected twin; none of a pair that overlaps the evaluation files."""
+    row = row.json_object("line")
+    row.check_encoding()
+    if row.new_id("note_id", seen) in OVERLAPPING:
+        return []
+    error = _pair_error(row)
+    return [error, clean_version(error)]
+
+
+def _pair_error(row: Row) -> Note:
     raw_error = one_line(row.text("error_sentence"))
     note = one_line(row.text("incorrect_note"))
     if note.count(raw_error) != 1:
@@ -269,8 +256,3 @@ def _clean(note_id: str, vignette: str, sentences: tuple[str, ...], raw: tuple[s
         error_sentence=None,
         corrected_sentence=None,
     )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

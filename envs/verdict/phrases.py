@@ -1,7 +1,8 @@
 """Errors to inject: tier A is wrong by the note itself, tier B is what a human once wrote wrong in another note.
 
 Both change one span of one decision sentence. Tier A rules: a drug of a class to which the note states an allergy, an
-organism other than the one that a culture grew, the other side of the body, a dose above the label's largest.
+organism other than the one that a culture grew, the other side of the body, a dose above the label's largest, and in
+a sentence on a therapy at hand, the look-alike of its drug.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _GIVEN = re.compile(
 )
 _SIDE = re.compile(r"\b(left|right)(?=[ -]([a-z]{3,}))", re.I)
 _DOSE = re.compile(r"\b([a-z]+) (?:at )?(\d+(?:\.\d+)?)(?= ?mg\b(?!/))", re.I)
-_ARTICLE = re.compile(r"(?:an?|the) ", re.I)
+_AT_HAND = re.compile(
+    r"\b(?:continu\w+|discontinu\w+|stopp\w+|held|withheld|increas\w+|decreas\w+|reduc\w+|switched from)\b", re.I
+)
+_ARTICLE = re.compile(r"^(?:an?|the) ", re.I)
 _VOWEL = re.compile(r"(?:[aeiou](?!ni|se|ro)|(?:MRI|ECG|EEG|EMG|NS|SS|X-ray|x-ray)\b)")
 _PROCEDURE = re.compile(r"\b(?:surgery|repair|biopsy|scheduled|performed|placed|ordered|underwent|recommended)\b", re.I)
 
@@ -110,7 +114,7 @@ def decisions(sentences: Sequence[str]) -> list[int]:
 
 def provable(sentences: Sequence[str]) -> list[Injection]:
     """Every tier A injection that the note allows."""
-    return [*_allergies(sentences), *_cultures(sentences), *_sides(sentences), *_doses(sentences)]
+    return [rule for rules in (_allergies, _cultures, _sides, _doses, _look_alikes) for rule in rules(sentences)]
 
 
 def pick(injections: Sequence[Injection], rng: random.Random) -> Injection | None:
@@ -218,6 +222,22 @@ def _doses(sentences: Sequence[str]) -> Iterable[Injection]:
             for dose in [float(match[2]) * factor for factor in (10, 100)] if ceiling else ():
                 if ceiling and ceiling < dose <= 20 * ceiling:
                     edit = _swap(sentences[number], number, match.start(2), match[2], f"{dose:g}", "inject:A:dose")
+                    yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
+
+
+def _look_alikes(sentences: Sequence[str]) -> Iterable[Injection]:
+    """A drug that the note named before is continued, changed or stopped: so cannot be one that it never names."""
+    others: dict[str, set[str]] = defaultdict(set)
+    for one, two in table("drugs")["look_alikes"]:
+        others[one].add(two)
+        others[two].add(one)
+    note = " ".join(sentences).lower()
+    for number in decisions(sentences):
+        before = frozenset(WORD.findall(" ".join(sentences[:number]).lower()))
+        for match in WORD.finditer(sentences[number]) if _AT_HAND.search(sentences[number]) else ():
+            for new in sorted(others.get(match[0].lower(), ())) if match[0].lower() in before else ():
+                if not _holds(note, new):
+                    edit = _swap(sentences[number], number, match.start(), match[0], new, "inject:A:look_alike")
                     yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
 
 

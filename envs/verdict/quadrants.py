@@ -27,7 +27,8 @@ SHORTEST_REWORDED = 6  # words; shorter sentences are fragments of the file's se
 class Draft(Record):
     """A note of known truth. `free` sentences may still change on the surface; all others are locked byte for byte.
 
-    The last four fields are None on a clean draft. `edits` lead from the source note to `sentences`.
+    The four facts of the error are None on a clean draft. `edits` lead from the source note to `sentences`. `tier` is
+    that of the injected error, `human` when a person wrote it into this very note, and empty on a clean draft.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Draft(Record):
     sentence: int | None = None
     error_text: str | None = None
     corrected_text: str | None = None
+    tier: str = ""
 
 
 class Vignette(Record):
@@ -148,6 +150,7 @@ def _human(error: Note, free: tuple[int, ...]) -> Draft:
         sentence=at,
         error_text=error.sentences[at],
         corrected_text=error.corrected_sentence,
+        tier="human",
     )
 
 
@@ -180,6 +183,7 @@ def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
         sentence=at,
         error_text=changed[at],
         corrected_text=base.sentences[at],
+        tier=injection.tier,
     )
 
 

@@ -13,7 +13,7 @@ WORD = re.compile(r"[A-Za-z0-9]+(?:[-'’][A-Za-z0-9]+)*")
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """One JSON table, for example `drugs`. Its `source` says where it comes from."""
+    """One JSON table, for example `drugs`. Its `source` says of each group where it comes from."""
     path = Path(__file__).parent / "knowledge" / f"{name}.json"
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
@@ -21,8 +21,8 @@ def table(name: str) -> dict[str, Any]:
 
 @cache
 def words(name: str, key: str) -> frozenset[str]:
-    """A list of `table(name)`, or a mapping's keys, as a set."""
-    return frozenset(table(name)[key])
+    """A list of `table(name)`, or a mapping's keys, as a set; `built.json` (see `knowledge.build`) adds to some."""
+    return frozenset(table(name)[key]) | frozenset(table("built").get(f"{name}.{key}", ()))
 
 
 def stem(word: str) -> str:

@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import combinations
 
-WORDS = 4  # words of a gram
+from envs.verdict.overlap import Gram, grams
+
 CONTAINMENT = 0.5  # twins share nearly all their grams, unrelated notes a few stock phrases
 COMMON = 0.03  # a gram in more than this share of the notes is a stock phrase
 COMMON_AT_LEAST = 50  # ... but never one in fewer notes than this
@@ -22,7 +23,7 @@ def name_vignettes(texts: Sequence[str], twins: Sequence[str]) -> list[str]:
     """
     words = [re.findall(r"[a-z0-9]+", text.lower()) for text in texts]
     parent = list(range(len(texts)))
-    for pair in [*_same(twins), *_same([" ".join(w) for w in words]), *_overlapping([_grams(w) for w in words])]:
+    for pair in [*_same(twins), *_same([" ".join(w) for w in words]), *_overlapping([grams(text) for text in texts])]:
         low, high = sorted(_root(parent, i) for i in pair)
         parent[high] = low
     names: dict[int, str] = {}
@@ -33,23 +34,19 @@ def name_vignettes(texts: Sequence[str], twins: Sequence[str]) -> list[str]:
     return [names[_root(parent, index)] for index in range(len(texts))]
 
 
-def _grams(words: Sequence[str]) -> set[tuple[str, ...]]:
-    return {tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)}
-
-
 def _same(keys: Sequence[str]) -> list[tuple[int, int]]:
     """Pairs that chain together all indices of equal key."""
     first: dict[str, int] = {}
     return [(first.setdefault(key, index), index) for index, key in enumerate(keys)]
 
 
-def _overlapping(grams: Sequence[set[tuple[str, ...]]]) -> list[tuple[int, int]]:
+def _overlapping(rows: Sequence[set[Gram]]) -> list[tuple[int, int]]:
     """Pairs of texts above the containment threshold, through an inverted index without the stock phrases."""
-    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for index, own in enumerate(grams):
+    holders: dict[Gram, list[int]] = defaultdict(list)
+    for index, own in enumerate(rows):
         for gram in own:
             holders[gram].append(index)
-    limit = max(COMMON_AT_LEAST, int(COMMON * len(grams)))
+    limit = max(COMMON_AT_LEAST, int(COMMON * len(rows)))
     sizes: Counter[int] = Counter()
     shared: Counter[tuple[int, int]] = Counter()
     for indices in holders.values():

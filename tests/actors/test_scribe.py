@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import random
+
+import msgspec
 import pytest
 
 from actors.engine import PromptTooLong
-from actors.scribe import Scribe
+from actors.scribe import Scribe, rewordings
+from common.records import LabelledTask
+from envs.env import Complete, Slot
 from tests.actors.fake_buffer import FakeBuffer
-from tests.actors.fake_env import FakeEnv, FakePool, completion
+from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
 from tests.fakes import Handle, remote_error
 
 
@@ -20,6 +25,27 @@ async def test_a_claimed_slot_becomes_a_task_and_is_counted_by_quadrant() -> Non
     scribe = await play(buffer, FakePool((completion("a"),), (completion("b"),)))
     assert {index: labelled.task.task_id for index, labelled in buffer.tasks.items()} == {4: "task-4", 5: "task-5"}
     assert await scribe.state() == (False, {("medserl_notes_total", "augmented_safe"): 2})
+
+
+async def test_rewordings_and_refused_tries_are_counted_by_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    operators = ("inject:B", "reword:model", "reword:rule:age", "noise:typo", "reword:gate:number", "reword:unchanged")
+    labelled = labelled_task(0)
+    provenance = msgspec.structs.replace(labelled.task.provenance, operators=operators)
+    assert rewordings(provenance) == ["model", "rule", "gate:number", "unchanged"]
+
+    class Rewording(FakeEnv):
+        async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask:
+            return msgspec.structs.replace(labelled, task=msgspec.structs.replace(labelled.task, provenance=provenance))
+
+    scribe = Scribe("scribe-0", Rewording(), Handle(FakeBuffer(0)), Handle(FakePool()), 1)
+    await scribe.run()
+    _busy, counts = await scribe.state()
+    assert {label: n for (name, label), n in counts.items() if name == "medserl_rewordings_total"} == {
+        "model": 1,
+        "rule": 1,
+        "gate:number": 1,
+        "unchanged": 1,
+    }
 
 
 async def test_the_proposer_asks_for_one_completion_in_the_scribe_role() -> None:

@@ -9,6 +9,7 @@ from common.config import BufferSpec, LearnerSpec, MetricsSpec, RunSpec
 from common.metrics import Board
 from deploy import selfplay
 from deploy.run_folder import metrics_row
+from envs.verdict.medec import bundled_path
 from learner import checkpoint
 from tests.deploy.test_run_folder import step
 
@@ -60,7 +61,19 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     assert selfplay.main(["deploy/smoke.yaml", *flags]) == 0
     text = capsys.readouterr().out
     assert "steps: 3" in text and f"# run folder      {tmp_path / 'runs' / 'smoke'}" in text
+    assert "\n# data            120 notes of 60 vignettes\n" in text
     assert not (tmp_path / "runs").exists()
+
+
+def test_rows_that_were_skipped_are_told_with_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = bundled_path().read_text(encoding="utf-8")
+    (tmp_path / "notes.csv").write_text(notes.replace(",diagnosis,", ",guess,", 1), encoding="utf-8")
+    flags = ["--dry-run", "--runs", str(tmp_path / "runs"), "--data.path", str(tmp_path / "notes.csv")]
+    with pytest.raises(SystemExit):
+        selfplay.main(["deploy/smoke.yaml", *flags])
+    assert "field 'Error Type': unknown type 'guess'" in capsys.readouterr().err
+    assert selfplay.main(["deploy/smoke.yaml", *flags, "--data.skip_bad_rows", "true"]) == 0
+    assert "119 notes of 60 vignettes; left out: 1 bad_row; the first bad row: " in capsys.readouterr().out
 
 
 def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

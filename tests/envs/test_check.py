@@ -11,6 +11,7 @@ from common.records import Episode, Label, LabelledTask, Limits, Message, Proven
 from envs import registry
 from envs.check import Report, check, main
 from envs.env import Complete, Done, Environment, Slot, Turn
+from envs.fingerprint import elsewhere, fingerprint
 from envs.leak_probe import auc, leaks
 
 ALPHABET = "abcdefghijklmnop"
@@ -60,7 +61,7 @@ class Riddle:
 
 
 async def test_an_environment_that_keeps_the_contract_has_no_problems() -> None:
-    report = await check(Riddle())
+    report = await check(Riddle(), count=400)
     assert report.ok, str(report)
     assert report.kinds == {"right": 200, "wrong": 200}
     assert report.oracle == 1.0
@@ -187,8 +188,29 @@ async def test_an_environment_that_makes_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("env_id", registry.MODULES)
 async def test_every_registered_environment_keeps_the_contract(env_id: str) -> None:
-    report = await check(registry.make(env_id, DataSpec(), seed=0))
+    report = await check(registry.make(env_id, DataSpec(), seed=0), checker=registry.checker(env_id, DataSpec()))
     assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("env_id", registry.MODULES)
+async def test_other_processes_make_the_same_tasks(env_id: str) -> None:
+    here = await fingerprint(registry.make(env_id, DataSpec(), seed=0), 40)
+    assert {elsewhere(env_id, DataSpec(), 40, hash_seed) for hash_seed in (1, 2)} == {here}
+    assert elsewhere(env_id, DataSpec(), 41, 1) != here
+
+
+def test_a_process_that_fails_is_no_agreement() -> None:
+    with pytest.raises(RuntimeError, match=r"envs\.fingerprint chess"):
+        elsewhere("chess", DataSpec(), 1, 0)
+
+
+async def test_a_label_that_the_independent_checker_refuses_is_named() -> None:
+    class Contrary:
+        def disagreement(self, labelled: LabelledTask) -> str | None:
+            return "it is the other one" if labelled.label.truth["answer"] == "right" else None
+
+    report = await check(Riddle(), count=40, checker=Contrary())
+    assert len(report.problems) == 20 and "the independent checker disagrees: it is" in report.problems[0]
 
 
 def test_a_report_is_readable_and_lists_its_problems() -> None:
@@ -198,6 +220,11 @@ def test_a_report_is_readable_and_lists_its_problems() -> None:
     lines = str(report).splitlines()
     assert lines[:3] == ["x: 1 problems, oracle 1.10", "  tasks: a 2", "  rejected: none"]
     assert lines[-1] == "  PROBLEM oh no"
+
+
+def test_the_command_checks_an_environment_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["contradiction", "--count", "40"]) == 0
+    assert "contradiction: 0 problems" in capsys.readouterr().out
 
 
 def test_the_command_refuses_wrong_input_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

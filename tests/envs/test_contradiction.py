@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from common.config import DataSpec
 from common.records import Episode, LabelledTask, Message
 from envs.contradiction import CLASS_OF, CLASSES, Contradiction, make, vocabulary
+from envs.contradiction_checker import Checker
 from envs.env import Done, Environment, Slot, Written
 from envs.verdict.grammar import Verdict, parse
 from envs.verdict.reward import MAXIMUM
@@ -186,3 +187,11 @@ def _drugs(task: LabelledTask) -> tuple[str, str]:
 
 def _wording(task: LabelledTask) -> tuple[str, ...]:
     return tuple(" ".join(line.split()[:-1]) or line for line in task.task.context["sentences"])
+
+
+def test_the_independent_checker_agrees_and_finds_a_swapped_label() -> None:
+    checker = Checker()
+    assert [checker.disagreement(task) for task in (*TRAIN, *HELDOUT)] == [None] * (len(TRAIN) + len(HELDOUT))
+    for error, clean in zip(TRAIN[::2], TRAIN[1::2], strict=True):
+        for one, other in ((error, clean), (clean, error)):
+            assert "the note says" in str(checker.disagreement(msgspec.structs.replace(one, label=other.label)))

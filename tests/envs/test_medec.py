@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.verdict.medec import ERROR_TYPES, Note, clean_version, load_notes, split_of
+from envs.verdict.medec import ERROR_TYPES, Note, clean_version, load, load_notes, split_of
 from envs.verdict.text import one_line, repair, split_sentences
 from envs.verdict.vignettes import name_vignettes
 
@@ -153,7 +153,8 @@ def test_a_malformed_row_is_refused_in_one_line_with_row_and_field(
         (",".join(HEADER).encode() + b"\n", "no notes in it"),
         (",".join(HEADER).encode() + b"\na,b\n", "more or fewer cells"),
         (",".join(HEADER).encode() + b'\n"a"b,c\n', "not CSV"),
-        (b"Text ID\n\xff\xfe", "line 2: not UTF-8"),
+        (b"Text ID,\xff\n", r"row 1, field '\?': byte 0xff is not UTF-8"),
+        (",".join(HEADER).encode() + b"\na,b,\xe9t\xe9,,,,,,\n", "row 2, field 'Sentences': byte 0xe9 is not UTF-8"),
     ],
 )
 def test_a_file_that_is_not_medec_is_refused_in_one_line(tmp_path: Path, content: bytes, says: str) -> None:
@@ -198,12 +199,13 @@ def test_pairs_that_overlap_the_evaluation_files_are_left_out(tmp_path: Path) ->
         ({**PAIR, "corrected_sentence": None}, "row 2, field 'corrected_sentence': is missing"),
         ({**PAIR, "corrected_sentence": "He gets a cast."}, "row 2, field 'corrected_sentence': is equal"),
         ({**PAIR, "note_id": 7}, "row 2, field 'note_id'"),
+        ({**PAIR, "note_id": "p-1"}, "row 2, field 'note_id': 'p-1' stands in an earlier row too"),
         (["a"], "row 2: not a JSON object"),
     ],
 )
 def test_a_malformed_pair_is_refused_in_one_line(tmp_path: Path, row: object, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        load_notes(write_pairs(tmp_path, PAIR, row))
+        load_notes(write_pairs(tmp_path, {**PAIR, "note_id": "p-1"}, row))
 
 
 def test_a_line_that_is_not_json_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -211,6 +213,38 @@ def test_a_line_that_is_not_json_is_refused_in_one_line(tmp_path: Path) -> None:
     path.write_text("{oops\n")
     with pytest.raises(ValueError, match="row 1: not JSON"):
         load_notes(path)
+
+
+def test_a_pair_that_is_not_utf_8_is_refused_with_its_row_and_field(tmp_path: Path) -> None:
+    path = write_pairs(tmp_path, PAIR, {**PAIR, "note_id": "p-1"})
+    path.write_bytes(path.read_bytes()[::-1].replace(b".stser", b".st\xe9r", 1)[::-1])
+    with pytest.raises(ValueError, match=r"row 2, field 'corrected_sentence': byte 0xe9 is not UTF-8; write "):
+        load_notes(path)
+
+
+def test_bad_rows_may_be_skipped_and_are_told_one_by_one(write: Write) -> None:
+    other = {**GOOD, "Text ID": "z", "Sentences": "0 Quite another story about the lungs of a child who wheezes."}
+    path = write(BAD, {**BAD, "Text ID": "c", "Error Type": "dose"}, GOOD, {**GOOD, "Error Flag": "7"}, other)
+    path.write_bytes(path.read_bytes().replace(b"wheezes", b"whe\xe9zes"))
+    loaded = load(path, skip_bad_rows=True)
+    assert [note.note_id for note in loaded.notes] == ["b", "g"]
+    assert [line.removeprefix(f"{path}:").split(":")[0] for line in loaded.skipped] == [
+        "row 3, field 'Error Type'",
+        "row 5, field 'Text ID'",
+        "row 6, field 'Sentences'",
+    ]
+
+
+def test_bad_pairs_may_be_skipped(tmp_path: Path) -> None:
+    path = write_pairs(tmp_path, {**PAIR, "error_type": "dose"}, ["a"], {**PAIR, "note_id": "p-1"})
+    loaded = load(path, skip_bad_rows=True)
+    assert len(loaded.notes) == 2 and len(loaded.skipped) == 2
+
+
+def test_a_file_of_bad_rows_only_is_refused_even_when_they_may_be_skipped(write: Write) -> None:
+    path = write({**BAD, "Error Flag": "7"})
+    with pytest.raises(ValueError, match=r"no notes in it.* all 1 rows are bad, the first: .*row 2, field"):
+        load(path, skip_bad_rows=True)
 
 
 @given(st.text(alphabet="abc é°μ–“”≥αß½×", max_size=40))

@@ -102,6 +102,20 @@ def test_a_dose_above_the_ceiling_of_the_label_is_provably_wrong() -> None:
     }
 
 
+def test_a_drug_of_the_note_gives_way_to_its_look_alike_where_a_therapy_at_hand_is_spoken_of() -> None:
+    note = ["She takes metformin.", "Metformin therapy is stopped."]
+    assert only(provable(note), note) == {"Metronidazole therapy is stopped."}
+    assert provable(["She takes nothing.", note[1]]) == []
+    assert provable([*note, "Metronidazole was given too."]) == []
+    assert provable([note[0], "Metformin therapy is begun."]) == []
+
+
+def test_a_mined_phrase_loses_its_first_article_and_no_letter_inside() -> None:
+    book = mine([error_note("It is caused by the Giardia lamblia germ.", "It is caused by Campylobacter jejuni.")])
+    note = ["Infection with Campylobacter jejuni is suspected."]
+    assert only(book.injections(note), note) == {"Infection with Giardia lamblia germ is suspected."}
+
+
 def test_every_error_type_has_a_weight() -> None:
     assert set(phrases.TYPE_WEIGHTS) == set(ERROR_TYPES)
     assert pick([], random.Random(0)) is None

@@ -1,0 +1,245 @@
+"""Are generated tasks sound, and made fast enough? By code alone, without a model, on one core.
+
+    python -m bench.scribe --data medec_ms_train_pairs.jsonl --against MEDEC-validation.csv --page scribe.html
+
+Makes tasks of the verdict game, prints their figures beside the bounds of docs/design.md, and writes a page with
+examples. Exit code 1 when a bound is broken, 2 for a wrong call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.scribe_page import document
+from common.config import DataSpec, QuadrantMix
+from common.records import LabelledTask, Record, Rejection
+from envs.baselines import SILENT
+from envs.leak_probe import asymmetry, leaks
+from envs.verdict import edits, gate
+from envs.verdict.checker import Checker
+from envs.verdict.environment import VerdictEnvironment, edits_of, make
+from envs.verdict.medec import Note, clean_version, load_notes
+from envs.verdict.overlap import TASK_LIMIT, Reference
+
+TASKS = 2000
+RATE = 200.0  # tasks a second of one core's time
+GATED = 1000  # sentences that the gate is timed on
+LEAK = 0.60  # AUC
+CHANCE = 0.01  # an operator's rates may differ by label as much as chance gives this often
+TYPES = 0.10  # total variation between the types of injected errors and of the notes' own errors
+SOFT = ("noise:", "reword:")  # operators that must not know the label
+
+
+class Made(Record):
+    """The outcome of the first slots of the plan, with the seconds that it took."""
+
+    tasks: tuple[LabelledTask, ...]
+    rejections: tuple[Rejection, ...]
+    cpu_s: float
+    wall_s: float
+
+
+class Figure(Record):
+    """One line of the table. `ok` is None where nothing is bounded."""
+
+    name: str
+    value: str
+    bound: str = ""
+    ok: bool | None = None
+
+
+def generate(env: VerdictEnvironment, count: int) -> Made:
+    """Tasks of the first `count` slots, by code only."""
+    outcomes = list[LabelledTask | Rejection]()
+
+    async def run() -> None:
+        for index in range(count):
+            slot = env.plan(index)
+            outcomes.append(await env.propose(slot, random.Random(slot.seed), SILENT))
+
+    cpu, wall = time.process_time(), time.perf_counter()
+    asyncio.run(run())
+    return Made(
+        tasks=tuple(item for item in outcomes if isinstance(item, LabelledTask)),
+        rejections=tuple(item for item in outcomes if isinstance(item, Rejection)),
+        cpu_s=time.process_time() - cpu,
+        wall_s=time.perf_counter() - wall,
+    )
+
+
+def figures(env: VerdictEnvironment, made: Made, data: DataSpec) -> list[Figure]:
+    """Everything that the table and the page say."""
+    count = len(made.tasks) + len(made.rejections)
+    rate = count / made.cpu_s
+    return [
+        Figure(name="notes", value=str(env.sources)),
+        Figure(name="tasks/s", value=f"{rate:.0f}", bound=f">= {RATE:.0f}", ok=rate >= RATE),
+        Figure(name="tasks/s by the clock", value=f"{count / made.wall_s:.0f}"),
+        Figure(name="gate, sentences/s", value=f"{_gate_rate(env):.0f}"),
+        *_mix(made, data.quadrants, count),
+        *_fallbacks(made),
+        *_errors(env, made),
+        *_truths(env, made, data.heldout),
+        *_probes(env, made),
+        *([_overlap(made, data.evaluation)] if data.evaluation else []),
+    ]
+
+
+def _gate_rate(env: VerdictEnvironment) -> float:
+    """Rewordings that the gate judges a second of one core's time."""
+    sentences = [sentence for note in env.sources.notes for sentence in note.sentences][:GATED]
+    cpu = time.process_time()
+    for sentence in sentences:
+        gate.check(sentence, f"On review, {sentence[:1].lower()}{sentence[1:]}")
+    return len(sentences) / (time.process_time() - cpu)
+
+
+def _mix(made: Made, mix: QuadrantMix, count: int) -> list[Figure]:
+    drawn = Counter(task.task.provenance.quadrant for task in made.tasks)
+    total = sum(mix.model_dump().values())
+    wanted = {name: count * share / total for name, share in mix.model_dump().items()}
+    return [
+        Figure(name=f"quadrant {name}", value=str(drawn[name]), bound=f"{n:g}", ok=drawn[name] == n)
+        for name, n in wanted.items()
+    ]
+
+
+def _fallbacks(made: Made) -> list[Figure]:
+    refused = Counter(item.reason for item in made.rejections)
+    steps = Counter(
+        ":".join(operator.split(":")[:2]) if operator.startswith("reword:rule") else operator
+        for task in made.tasks
+        for operator in task.task.provenance.operators
+        if operator.startswith("reword:")
+    )
+    return [
+        Figure(name="rejected", value=_counts(refused) or "none"),
+        Figure(name="rewordings without a model", value=_counts(steps) or "none"),
+    ]
+
+
+def _errors(env: VerdictEnvironment, made: Made) -> list[Figure]:
+    injected = [task for task in made.tasks if task.task.provenance.quadrant == "synthetic_injection"]
+    tiers = Counter(task.task.provenance.tier for task in injected)
+    rules = Counter(o for t in injected for o in t.task.provenance.operators if o.startswith("inject:A"))
+    types = Counter(str(task.label.truth["error_type"]) for task in injected)
+    own = Counter(str(note.error_type) for note in env.sources.notes if note.is_error)
+    distance = sum(abs(_share(types, name) - _share(own, name)) for name in types | own) / 2
+    return [
+        Figure(name="injection tiers", value=_shares(tiers)),
+        Figure(name="rules of tier A", value=_counts(rules) or "none"),
+        Figure(name="types of the notes' own errors", value=_shares(own)),
+        Figure(name="types of injected errors", value=_shares(types)),
+        Figure(name="distance of the two", value=f"{distance:.3f}", bound=f"<= {TYPES}", ok=distance <= TYPES),
+    ]
+
+
+def _truths(env: VerdictEnvironment, made: Made, heldout: float) -> list[Figure]:
+    sources = _sources(env.sources.notes)
+    inverts = {task.task.task_id for task in made.tasks if _inverts(task, sources)}
+    decoys = [task.task.task_id for task in made.tasks if task.task.provenance.quadrant == "synthetic_decoy"]
+    exact = sum(task_id in inverts for task_id in decoys)
+    checker = Checker(env.sources.notes, heldout)
+    wrong = [reason for task in made.tasks for reason in [checker.disagreement(task)] if reason]
+    first = f", the first: {wrong[0]}" if wrong else ""
+    return [
+        Figure(name="decoys that invert", value=str(exact), bound=f"all {len(decoys)}", ok=exact == len(decoys)),
+        _all("tasks that invert", len(inverts), len(made.tasks)),
+        Figure(name="checker disagrees", value=f"{len(wrong)}{first}", bound="0", ok=not wrong),
+    ]
+
+
+def _probes(env: VerdictEnvironment, made: Made) -> list[Figure]:
+    texts = ["\n".join(message.content for message in env.open(task.task).messages) for task in made.tasks]
+    positive = [task.label.truth["error_type"] is not None for task in made.tasks]
+    areas = leaks(texts, positive, [task.task.provenance.vignette for task in made.tasks])
+    soft = [[o for o in task.task.provenance.operators if o.startswith(SOFT)] for task in made.tasks]
+    name, chance = asymmetry(soft, positive)
+    return [
+        *(
+            Figure(name=f"leak, {name}", value=f"{area:.3f}", bound=f"<= {LEAK}", ok=area <= LEAK)
+            for name, area in areas.items()
+        ),
+        Figure(name=f"symmetry, {name}", value=f"p {chance:.2f}", bound=f"p >= {CHANCE}", ok=chance >= CHANCE),
+    ]
+
+
+def _overlap(made: Made, against: Path) -> Figure:
+    kept_away = Reference(note.text for note in load_notes(against))
+    highest = max(kept_away.containment(" ".join(task.task.context["sentences"])) for task in made.tasks)
+    return Figure(name="4-grams shared", value=f"{highest:.3f}", bound=f"<= {TASK_LIMIT}", ok=highest <= TASK_LIMIT)
+
+
+def _all(name: str, count: int, total: int) -> Figure:
+    return Figure(name=name, value=str(count), bound=f"all {total}", ok=count == total)
+
+
+def _sources(notes: Sequence[Note]) -> dict[str, Note]:
+    """Every note that a task may come from, by id: those of the file and the corrected versions."""
+    return {n.note_id: n for note in notes for n in ((note, clean_version(note)) if note.is_error else (note,))}
+
+
+def _inverts(task: LabelledTask, sources: dict[str, Note]) -> bool:
+    undone = edits.invert(task.task.context["sentences"], edits_of(task.label))
+    return "\n".join(undone).encode() == "\n".join(sources[task.task.provenance.source].sentences).encode()
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+def _share(counts: Counter[str], name: str) -> float:
+    return counts[name] / max(1, counts.total())
+
+
+def _shares(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count} ({_share(counts, name):.0%})" for name, count in counts.most_common()) or "none"
+
+
+def show(lines: Sequence[Figure]) -> None:
+    """Print the table."""
+    table = Table("figure", title="Tasks made by code alone")
+    table.add_column("measured", overflow="fold")
+    table.add_column("bound", no_wrap=True)
+    table.add_column("ok", no_wrap=True)
+    for line in lines:
+        table.add_row(line.name, line.value, line.bound, {None: "", True: "yes", False: "NO"}[line.ok])
+    Console(width=140, markup=False).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scribe", description="Measure the tasks that code makes.")
+    parser.add_argument("--data", default="bundled", help="`bundled`, a MEDEC CSV or a pairs .jsonl")
+    parser.add_argument("--against", type=Path, help="evaluation notes that no task may be near to")
+    parser.add_argument("--tasks", type=int, default=TASKS, help="slots of the plan")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--page", type=Path, help="where to write the page")
+    options = parser.parse_args(arguments)
+    data = DataSpec(path=options.data, proposer_tries=0, evaluation=options.against)
+    try:
+        env = make(data, options.seed)
+        made = generate(env, options.tasks)
+        lines = figures(env, made, data)
+    except ValueError as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    show(lines)
+    if options.page:
+        options.page.write_text(document(lines, made.tasks, _sources(env.sources.notes)), encoding="utf-8")
+        print(f"page: {options.page}")
+    return 1 if any(line.ok is False for line in lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""An independent checker of labels: from the source notes and the edit log alone, is the label of a task true?
+
+It shares the loader, the tables and the split with the generator, and none of its rules: the log is undone here, every
+edit but a model's rewording is classed by what it changes and not by what it is called, and each injected error is
+proved again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+import msgspec
+
+from common.config import DataSpec
+from common.records import LabelledTask, Record
+from envs.verdict.edits import Edit
+from envs.verdict.medec import Note, split_of
+from envs.verdict.sources import gather
+from envs.verdict.tables import table
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_ARTICLE = re.compile(r"^(?:an?|the) ")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the number of edits that change the meaning
+
+
+def make(data: DataSpec) -> Checker:
+    """The checker of tasks made from `data`. Raises ValueError, one line, when the notes cannot be read."""
+    return Checker(gather(data).notes, data.heldout)
+
+
+class _Human(Record):
+    """An error that a person wrote: the sentences in lower case, and the words in which they differ."""
+
+    error_type: str
+    wrong: str
+    right: str
+    added: Counter[str]
+    removed: Counter[str]
+
+
+class Checker:
+    """Holds the notes; `disagreement` is called with each task."""
+
+    def __init__(self, notes: Iterable[Note], heldout: float) -> None:
+        held = list(notes)
+        self._clean = {note.note_id: note for note in held if not note.is_error}
+        self._error = {note.note_id: note for note in held if note.is_error}
+        self._humans = [_human(note) for note in self._error.values() if split_of(note.vignette, heldout) == "train"]
+
+    def disagreement(self, labelled: LabelledTask) -> str | None:
+        """Why the label is not what the source and the log say, or None when it is."""
+        task, truth = labelled.task, labelled.label.truth
+        found = self._source(task.provenance.source)
+        if found is None:
+            return f"the source {task.provenance.source} is no note of the file"
+        source, error = found
+        log = msgspec.convert(truth["edits"], tuple[Edit, ...])
+        states = _states(task.context["sentences"], log)
+        if states is None or states[0] != source:
+            return "undoing the log does not give the source byte for byte"
+        steps = [
+            (edit, one[edit.sentence], two[edit.sentence])
+            for edit, one, two in zip(log, states, states[1:], strict=False)
+        ]
+        meant = [edit for edit, one, two in steps if not (cosmetic(one, two) or _reworded(edit, one, two))]
+        if (meant and error is not None) or len(meant) > 1:
+            return f"{len(meant)} edits change the meaning of the note {task.provenance.source}"
+        derived = self._injected(states, meant[0], labelled) if meant else _written(error)
+        return derived if isinstance(derived, str) else _compare(labelled, derived, len(meant))
+
+    def _source(self, name: str) -> tuple[list[str], Note | None] | None:
+        """The sentences of a source by its name, and the note whose error they hold."""
+        if name in self._clean:
+            return list(self._clean[name].sentences), None
+        if name in self._error:
+            return list(self._error[name].sentences), self._error[name]
+        note = self._error.get(name.removesuffix("-corrected"))
+        if note is None or note.error_sentence is None or note.corrected_sentence is None:
+            return None
+        sentences = list(note.sentences)
+        sentences[note.error_sentence] = note.corrected_sentence
+        return sentences, None
+
+    def _injected(self, states: Sequence[list[str]], swap: Edit, labelled: LabelledTask) -> dict[str, object] | str:
+        """The facts of an injected error, or why it is not proved to be one."""
+        task = labelled.task
+        tier, claimed = task.provenance.tier, str(labelled.label.truth["error_type"])
+        if tier == "A":
+            proved = claimed in proofs(states[0], swap.sentence, swap.old, swap.new)
+        else:
+            own = task.provenance.source.removesuffix("-corrected")
+            among = [_human(self._error[own])] if tier == "human" and own in self._error else self._humans
+            proved = any(_wrote(human, swap, claimed) for human in among)
+        if not proved:
+            return f"nothing proves that {swap.old!r} -> {swap.new!r} is an error of type {claimed} (tier {tier!r})"
+        return {
+            "error_type": claimed,
+            "sentence": swap.sentence,
+            "error_text": task.context["sentences"][swap.sentence],
+            "corrected_text": states[0][swap.sentence],
+        }
+
+
+def proofs(source: Sequence[str], at: int, old: str, new: str) -> set[str]:
+    """The error types that the clean note itself proves when `new` stands for `old` in sentence `at`."""
+    drugs, was, now = table("drugs"), _name(old), _name(new)
+    others = [s.lower() for i, s in enumerate(source) if i != at]
+    before = " ".join(source[:at]).lower()
+    found = set[str]()
+    for kind, members in drugs["classes"].items():
+        names = [*members, *(name for name, of in drugs["class_names"].items() if of == kind)]
+        stated = any("allerg" in s and any(name in s for name in names) for s in others)
+        if now in members and was not in members and stated:
+            found.add("pharmacotherapy")
+    if any("culture" in s and was in s for s in others) and not any(now in s for s in others):
+        found.add("causalOrganism")
+    sides = {was.split()[0], now.split()[0]}
+    if sides == {"left", "right"} and was.split()[0] in before and now.split()[0] not in " ".join(others):
+        found |= {"management", "diagnosis"}
+    pairs = [set(pair) for pair in drugs["look_alikes"]]
+    if {was, now} in pairs and was in before and not any(now in s for s in source):
+        found.add("pharmacotherapy")
+    if _NUMBER.fullmatch(new) and _NUMBER.fullmatch(old):
+        ceilings = [most for name, most in drugs["ceilings_mg_per_day"].items() if name in source[at].lower()]
+        if ceilings and float(new) > max(ceilings) >= float(old):
+            found.add("pharmacotherapy")
+    return found
+
+
+def cosmetic(before: str, after: str) -> bool:
+    """Do two versions of a sentence say the same by the tables, or differ by one pair of swapped inner letters?"""
+    if _normal(before) == _normal(after):
+        return True
+    pairs = [(a, b) for a, b in zip(before.split(), after.split(), strict=False) if a != b]
+    return len(before.split()) == len(after.split()) and len(pairs) == 1 and _letters_swapped(*pairs[0])
+
+
+def _reworded(edit: Edit, before: str, after: str) -> bool:
+    """Is this a model's wording of a whole sentence? It cannot be proved the same: numbers and negations must agree.
+
+    This leans on the operator's name, so a rewording of the decision sentence itself is for `_compare` to find.
+    """
+    if edit.operator != "reword:model" or (edit.old, edit.new) != (before, after):
+        return False
+    one, two = ([word for word in _TOKEN.findall(_normal(text))] for text in (before, after))
+    return all(
+        Counter(filter(kept, one)) == Counter(filter(kept, two))
+        for kept in (str.isdigit, lambda word: word in ("no", "not", "without", "denies", "never"))
+    )
+
+
+def _letters_swapped(one: str, two: str) -> bool:
+    places = [i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b]
+    return (
+        len(one) == len(two)
+        and len(places) == 2
+        and places[1] == places[0] + 1
+        and (one[places[0]], one[places[1]]) == (two[places[1]], two[places[0]])
+        and (places[0] > 0 and places[1] < len(one) - 1)
+    )
+
+
+def _states(final: Sequence[str], log: Sequence[Edit]) -> list[list[str]] | None:
+    """The note before the first edit, after it, ... and at last; None when an edit of the log is not in the note."""
+    states = [list(final)]
+    for edit in reversed(log):
+        before = list(states[0])
+        text, end = before[edit.sentence], edit.start + len(edit.new)
+        if text[edit.start : end] != edit.new:
+            return None
+        before[edit.sentence] = text[: edit.start] + edit.old + text[end:]
+        states.insert(0, before)
+    return states
+
+
+def _written(error: Note | None) -> dict[str, object]:
+    """The facts of a note that no edit changed in meaning."""
+    if error is None or error.error_sentence is None:
+        return dict.fromkeys(("error_type", "sentence", "error_text", "corrected_text"))
+    return {
+        "error_type": error.error_type,
+        "sentence": error.error_sentence,
+        "error_text": error.sentences[error.error_sentence],
+        "corrected_text": error.corrected_sentence,
+    }
+
+
+def _compare(labelled: LabelledTask, derived: Mapping[str, object], meant: int) -> str | None:
+    truth, task = labelled.label.truth, labelled.task
+    sentences, quadrant = task.context["sentences"], task.provenance.quadrant
+    for field, value in {**derived, "sentence_count": len(sentences)}.items():
+        if truth[field] != value:
+            return f"label's {field} is {truth[field]!r}, the source and the log say {value!r}"
+    at = derived["sentence"]
+    if isinstance(at, int) and sentences[at] != derived["error_text"]:
+        return f"sentence {at} is not the error of the label"
+    quadrants = ("augmented_safe", "synthetic_decoy") if at is None else (ERROR_QUADRANTS[meant],)
+    if quadrant not in quadrants or (at is None) != (task.provenance.tier == ""):
+        return f"quadrant {quadrant} and tier {task.provenance.tier!r} do not fit a note that is {quadrants[0]}"
+    return None
+
+
+def _human(note: Note) -> _Human:
+    assert note.error_type is not None and note.error_sentence is not None and note.corrected_sentence is not None
+    wrong, right = note.sentences[note.error_sentence].lower(), note.corrected_sentence.lower()
+    one, two = Counter(_TOKEN.findall(wrong)), Counter(_TOKEN.findall(right))
+    return _Human(error_type=note.error_type, wrong=wrong, right=right, added=one - two, removed=two - one)
+
+
+def _wrote(human: _Human, swap: Edit, error_type: str) -> bool:
+    """Did this person write `new` where `old` was right? All words in which their sentences differ lie in the spans."""
+    was, now = _name(swap.old), _name(swap.new)
+    if human.error_type != error_type or now not in human.wrong or was not in human.right:
+        return False
+    inside = Counter(_TOKEN.findall(swap.new.lower())), Counter(_TOKEN.findall(swap.old.lower()))
+    return all(_plain(said) <= span for said, span in zip((human.added, human.removed), inside, strict=True))
+
+
+def _plain(words: Counter[str]) -> Counter[str]:
+    """Without articles and punctuation, which a swap adapts to its place."""
+    return Counter({word: n for word, n in words.items() if word not in ("a", "an", "the") and word.isalnum()})
+
+
+def _name(text: str) -> str:
+    return _ARTICLE.sub("", text.lower())
+
+
+@cache
+def _normal(sentence: str) -> str:
+    """`sentence` with every cosmetic choice of the tables made the same way."""
+    text = re.sub(r"(\d)(?:[- ]year[- ]old| y/o|-yr-old|yo)(?!\w)", r"\1yo", sentence.lower())
+    return _choices().sub(lambda match: _choice_of()[match[0]], text)
+
+
+@cache
+def _choice_of() -> dict[str, str]:
+    """Each wording that an edit may change, with the one that stands for all of its kind."""
+    language, same = table("language"), dict[str, str]()
+    for mapping in (language["abbreviations"], language["unit_forms"], language["number_words"]):
+        same |= {word.lower(): choice.lower() for word, choice in mapping.items()}
+    same |= {brand.lower(): generic for brand, generic in table("drugs")["brands"].items()}
+    same |= {month: short for short, month in language["months"].items()}
+    for one, two in language["narrative"].items():
+        one, two = one.lower(), two.lower()
+        choice = same.get(two, same.get(one, one))
+        same |= {one: choice, two: choice}
+    return same
+
+
+@cache
+def _choices() -> re.Pattern[str]:
+    body = "|".join(re.escape(word) for word in sorted(_choice_of(), key=len, reverse=True))
+    return re.compile(rf"(?<![\w-])(?:{body})(?![\w-])")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench import scribe
+from bench.scribe import figures, generate, main
+from bench.scribe_page import document, marked
+from common.config import DataSpec, QuadrantMix
+from envs.verdict.environment import make
+from envs.verdict.medec import bundled_path
+
+DATA = DataSpec(proposer_tries=0)
+ENV = make(DATA, 0)
+MADE = generate(ENV, 400)
+
+
+def broken(made: scribe.Made, data: DataSpec = DATA) -> list[str]:
+    return [line.name for line in figures(ENV, made, data) if line.ok is False]
+
+
+def test_the_bundled_notes_break_no_bound_and_the_page_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    assert main(["--tasks", "400", "--page", str(page)]) == 0
+    printed = capsys.readouterr().out
+    assert "quadrant augmented_error" in printed and "NO" not in printed
+    html = page.read_text()
+    assert html.count("<article>") == 12 and "<ins>" in html and "<del>" in html and "<script" not in html
+
+
+def test_another_mix_than_asked_for_is_a_broken_bound() -> None:
+    mix = QuadrantMix(augmented_error=0.4, augmented_safe=0.4, synthetic_decoy=0.1, synthetic_injection=0.1)
+    assert set(broken(MADE, DATA.model_copy(update={"quadrants": mix}))) == {f"quadrant {n}" for n in mix.model_dump()}
+
+
+def test_tasks_that_are_made_too_slowly_break_the_bound() -> None:
+    assert broken(msgspec.structs.replace(MADE, cpu_s=10.0)) == ["tasks/s"]
+
+
+def test_a_false_label_and_a_log_that_does_not_invert_break_the_bound() -> None:
+    tasks = [
+        msgspec.structs.replace(
+            task, label=msgspec.structs.replace(task.label, truth={**task.label.truth, "edits": []})
+        )
+        for task in MADE.tasks
+    ]
+    found = broken(msgspec.structs.replace(MADE, tasks=tuple(tasks)))
+    assert {"decoys that invert", "tasks that invert", "checker disagrees"} <= set(found)
+
+
+def test_tasks_near_to_the_evaluation_notes_break_the_bound() -> None:
+    assert broken(MADE, DATA.model_copy(update={"evaluation": bundled_path()})) == ["4-grams shared"]
+
+
+def test_wrong_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", "absent.csv"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_edits_are_marked_word_by_word_and_text_is_escaped() -> None:
+    assert marked("He has <b> gout.", "He has <b> & flu.") == ("He has &lt;b&gt; <del>gout.</del><ins>&amp; flu.</ins>")
+
+
+def test_a_page_shows_the_bound_that_is_broken() -> None:
+    line = scribe.Figure(name="a<b", value="1", bound="2", ok=False)
+    assert re.search(r'a&lt;b</th><td>1</td><td>2</td><td><span class="broken">no</span>', document([line], [], {}))
