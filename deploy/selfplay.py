@@ -201,7 +201,8 @@ def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
     runs = spec.runs.expanduser().resolve()
     if not resume:
         name = new_name(runs, spec.name)
-        return RunFolder(spec.model_copy(update={"name": name}), runs / name), Start()
+        fixed = {"name": name, "reward": spec.scoring}  # in numbers: a resume with more steps must not change it
+        return RunFolder(spec.model_copy(update=fixed), runs / name), Start()
     path = runs / spec.name
     found = checkpoint.latest(path) if path.is_dir() else None
     if found is None:
@@ -253,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = cli.parse(sys.argv[1:] if arguments is None else arguments)
     try:
         folder, start = starting_point(command.spec, command.resume)
-        env = registry.make(command.spec.env, command.spec.data, command.spec.seed)
+        env = registry.make(command.spec.env, command.spec.data, command.spec.seed, folder.spec.scoring)
         if command.dry_run:
             print(plan(folder.spec, folder.path))
             return 0
