@@ -40,7 +40,7 @@ from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
 from common.records import Record
-from deploy import agreement, cli
+from deploy import agreement, cli, flag_alarm
 from deploy.console import Screen, summarise
 from deploy.placement import Placement
 from deploy.prepare import Prepared
@@ -163,8 +163,11 @@ class Run:
         self._supervisor.progressed()
         row = self.folder.log(step)
         self._screen.row(row)
-        if warning := agreement.warning(self.folder.rows, self.spec.weights.canary_factor):
-            self._screen.note(warning)
+        rows = self.folder.rows
+        for warning in (agreement.warning(rows, self.spec.weights.canary_factor), flag_alarm.warning(rows)):
+            if warning:
+                self._screen.note(warning)
+        self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))
         for engine, failure in step.sync.failures.items():
             self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
