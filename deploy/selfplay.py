@@ -47,6 +47,7 @@ from deploy.prepare import Prepared
 from deploy.run_folder import RunFolder, new_name
 from envs import registry
 from envs.env import Environment
+from evals.batch import rolling_score
 from learner import checkpoint
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
@@ -117,7 +118,15 @@ class Run:
             await asyncio.gather(*(rank.load.remote(self._start.folder) for rank in ranks))
             channel.version = self._start.version
         self._learner = Learner(
-            self.spec.learner, self.spec.steps, self.folder.path, buffer, ranks, channel, self._stepped, self._phase
+            self.spec.learner,
+            self.spec.steps,
+            self.folder.path,
+            buffer,
+            ranks,
+            channel,
+            self._stepped,
+            self._phase,
+            lambda: rolling_score(self.folder.rows),
         )
         self._supervisor = Supervisor(
             self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note
