@@ -61,6 +61,9 @@ class ReplayBuffer:
         self._spec, self._batch_groups, self._filters, self._clock = spec, batch_groups, filters, clock
         self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
         self._ledger = Ledger(journal, trained_steps, batch_groups)
+        if self._novelty is not None:
+            for held in self._ledger.held.values():
+                self._novelty.remember(held.labelled.task)
         self._waiting: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()  # how often an actor name was given up for dead
         self._closed = False
