@@ -3,17 +3,20 @@ from __future__ import annotations
 import random
 import re
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.config import DataSpec
 from envs.baselines import SILENT
 from envs.leak_probe import auc, leaks
-from envs.verdict.demonstrations import QUOTED, changed_words, write
+from envs.verdict.demonstrations import QUOTED, WRONG, changed_words, write
 from envs.verdict.environment import make
 from envs.verdict.grammar import Verdict, parse
 from envs.verdict.medec import ERROR_TYPES
 from envs.verdict.reward import MAXIMUM, Truth, score
-from tests.envs.strategies import episode
+from tests.envs.strategies import episode, lines
 
 NOTE = ("A man has a cough.", "His culture grows <i>E. coli</i>.", "He is given intravenous ceftriaxone at home.")
 ERROR = Truth(
@@ -55,7 +58,7 @@ def test_on_an_error_it_says_what_is_wrong_why_and_what_should_stand_there() -> 
     for seed in range(40):
         text = write(ERROR, NOTE, random.Random(seed))
         thought = text.split("</thinking>")[0]
-        assert '"intravenous ceftriaxone"' in thought and '"oral azithromycin"' in thought and "entence 2" in thought
+        assert 'intravenous ceftriaxone"' in thought and 'oral azithromycin"' in thought and "entence 2" in thought
         assert re.search("drug|patient|choice", thought), "the reason is that of its type"
 
 
@@ -74,8 +77,8 @@ def test_on_a_clean_note_it_names_a_statement_and_says_that_it_agrees() -> None:
         ("Give heparin and rest.", "Give heparin.", "heparin and rest", "heparin"),
         ("Stop aspirin.", "Aspirin.", "Stop aspirin", "Aspirin"),
         ("Urgent surgery follows.", "Surgery follows.", "Urgent surgery", "Surgery"),
-        ("Never give it.", "give it.", "Never give", "give"),
-        ("A b c d e f g h.", "S t u v w x y z.", "A b c d e f", "S t u v w x"),
+        ("Never give it.", "give it.", "Never", "give"),
+        ("A b c d e f g h.", "S t u v w x y z.", "A b c d e", "S t u v w"),
     ],
 )
 def test_the_changed_words_show_both_sides_of_the_edit(error: str, corrected: str, old: str, new: str) -> None:
@@ -112,8 +115,13 @@ async def test_thoughts_are_composed_of_hundreds_of_skeletons() -> None:
 
 def test_every_type_of_error_has_its_reasons() -> None:
     for kind in ERROR_TYPES:
-        truth = Truth(
-            error_type=kind, sentence=2, error_text=NOTE[2], corrected_text="He rests at home.", sentence_count=3
-        )
-        reasons = {re.sub(r'.*?ceftriaxone at"?', "", write(truth, NOTE, random.Random(seed))) for seed in range(20)}
-        assert len(reasons) >= 3
+        truth = msgspec.structs.replace(ERROR, error_type=kind)
+        texts = [write(truth, NOTE, random.Random(seed)) for seed in range(40)]
+        assert all(any(reason in text for text in texts) for reason in WRONG[kind])
+        assert all(any(reason in text for reason in WRONG[kind]) for text in texts)
+
+
+@given(lines, lines, st.integers(1, 4))
+def test_both_quotations_are_from_the_texts_and_of_a_bounded_length(error: str, corrected: str, least: int) -> None:
+    for quote, text in zip(changed_words(error, corrected, least), (error, corrected), strict=True):
+        assert quote in text and min(least, len(text.split())) <= len(quote.split()) <= QUOTED
