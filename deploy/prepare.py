@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from common.weights import Probe
 from envs.env import Environment, Written
 
 CANARY_TOKENS = 256
-FRESH_COMPLETIONS, FRESH_TOKENS = 8, 24
+FRESH_COMPLETIONS, FRESH_TOKENS = 16, 16
 
 
 class Prepared(Record):
@@ -77,7 +78,7 @@ class Preparation:
         if outcome and outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None:
             line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
         line += f" in {time.monotonic() - started:.0f} s" if trained else " (from the cache)" if outcome else ""
-        return Prepared(model_folder=warmed, probe=_probe(spec, examples[0]), warm_up=line)
+        return Prepared(model_folder=warmed, probe=_probe(spec, examples), warm_up=line)
 
     def _examples(self, folder: Path, tasks: list[LabelledTask]) -> list[Any]:
         from transformers import AutoTokenizer
@@ -112,14 +113,15 @@ class Preparation:
         return sorted(texts)
 
 
-def _probe(spec: RunSpec, example: Any) -> Probe:
-    """The first demonstration as canary, cut to what is cheap to score; its prompt for the fresh rollouts."""
-    canary = example.prompt_ids + example.completion_ids
+def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
+    """The first demonstration as canary, cut to what is cheap to score; the shortest prompt for the fresh rollouts."""
+    canary = examples[0].prompt_ids + examples[0].completion_ids
+    shortest = min(examples, key=lambda example: len(example.prompt_ids))
     return Probe(
         canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)],
-        prompt_ids=example.prompt_ids,
+        prompt_ids=shortest.prompt_ids,
         completions=FRESH_COMPLETIONS,
-        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(example.completion_ids)),
+        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(shortest.completion_ids)),
         temperature=spec.sampling.temperature,
     )
 

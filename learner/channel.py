@@ -28,6 +28,8 @@ GAP_CEILING = 0.2
 """Nats. Beyond it an engine holds another model, even the first one loaded: bfloat16 explains .04 to .08, a head that
 was not reloaded costs .3 and more."""
 
+FRESH_SEED = 0
+
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
 
@@ -96,15 +98,13 @@ class Channel:
                 await pool.admit.remote(engine, handle)
             return outcome
 
-    async def fresh_rollouts(self) -> Sampled | None:
-        """A few completions from every serving engine under the newest version; None when no engine answered."""
+    async def fresh_rollouts(self) -> tuple[Sampled, ...]:
+        """A few completions from each serving engine under the newest version; none when no engine answers."""
         _, engines = await self._serving()
         probe = self._probe
-        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature)
+        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature, FRESH_SEED)
         calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
-        answers: dict[str, Sampled] = await self._phase("sample", calls, {})
-        completions = tuple(one for sampled in answers.values() for one in sampled.completions)
-        return Sampled(prompt_ids=probe.prompt_ids, completions=completions) if completions else None
+        return tuple((await self._phase("sample", calls, {})).values())
 
     async def _bring(self, engines: Handles) -> SyncOutcome:
         started = time.monotonic()

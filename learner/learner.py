@@ -103,8 +103,8 @@ class Learner:
         fresh.cancel()
         await self.checkpoint()
 
-    async def _difference(self, fresh: Sampled | None) -> float | None:
-        if fresh is None:
+    async def _difference(self, fresh: tuple[Sampled, ...]) -> float | None:
+        if not fresh:
             return None
         differences: list[float] = await asyncio.gather(*(rank.logp_difference.remote(fresh) for rank in self._ranks))
         return differences[0]  # every rank holds the same weights

@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM
 from common.config import LearnerSpec
 from learner import attention
 from learner.batch import PackedGroup
+from learner.rounding import to_bfloat16
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager[Any]]
 """Makes partitioned parameters whole inside a `with`; under ZeRO-3 `deepspeed.zero.GatheredParameters`."""
@@ -140,7 +141,8 @@ def reference(policy: Policy) -> Iterator[nn.Module]:
 def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -> Iterator[tuple[str, Tensor]]:
     """(checkpoint name, tensor of `dtype`) of the language model, for vLLM's `load_weights` or `save_pretrained`.
 
-    LoRA is added in float32 and rounded once; the live module stays as it is. A frozen vision tower is left out. A
+    LoRA is added in float32 and rounded once, to bfloat16 stochastically (learner/rounding.py); the live module stays
+    as it is. A frozen vision tower is left out. A
     tensor may share the live weight's memory, and under ZeRO-3 (`gather`) is whole on every rank only until the next
     one is asked for: copy it at once, and iterate on all ranks.
     """
@@ -218,7 +220,8 @@ def _merged(name: str, layer: Any, dtype: torch.dtype, gather: Gather) -> Iterat
     up, down = layer.lora_B[adapter].weight, layer.lora_A[adapter].weight
     with gather([base.weight, up, down]), torch.no_grad():
         delta = (up.float() @ down.float()) * layer.scaling[adapter]
-        yield f"{name}.weight", (base.weight.float() + delta).to(dtype)
+        merged = base.weight.float() + delta
+        yield f"{name}.weight", to_bfloat16(merged) if dtype == torch.bfloat16 else merged.to(dtype)
     if base.bias is not None:
         with gather([base.bias]):
             yield f"{name}.bias", base.bias.detach().to(dtype)

@@ -101,16 +101,10 @@ class LearnerRank:
         self._engine.eval()
         return tuple(sequence_logps(self._policy.module, ids))
 
-    def logp_difference(self, sampled: Sampled) -> float:
+    def logp_difference(self, samples: Sequence[Sampled]) -> float:
         """Mean |learner - engine| over the tokens of completions that this very version sampled, nats. Collective."""
         self._engine.eval()
-        rewards = [0.0] * len(sampled.completions)
-        packed = pack_completions(sampled.prompt_ids, sampled.completions, rewards, "fresh rollouts")
-        packed = packed.to(self._backend.device)
-        assert bool((packed.version_N == self.version).all()), (self.version, set(packed.version_N.tolist()))
-        with torch.no_grad():
-            logp_N = completion_logps(self._policy.module, packed, *self._scoring)
-        return float((logp_N - packed.logp_engine_N).abs().mean())
+        return float(torch.cat([self._differences(sampled) for sampled in samples]).mean())
 
     def published_weights(self) -> Iterator[tuple[str, Tensor]]:
         """(checkpoint name, whole merged tensor) in `model.dtype`, one after another. Collective under ZeRO-3."""
@@ -168,6 +162,16 @@ class LearnerRank:
         """Leave the process group. Nothing can be called afterwards."""
         self._engine.destroy()
         dist.destroy_process_group()
+
+    def _differences(self, sampled: Sampled) -> Tensor:
+        """|learner - engine| of each token [N]."""
+        rewards = [0.0] * len(sampled.completions)
+        packed = pack_completions(sampled.prompt_ids, sampled.completions, rewards, "fresh rollouts")
+        packed = packed.to(self._backend.device)
+        assert bool((packed.version_N == self.version).all()), (self.version, set(packed.version_N.tolist()))
+        with torch.no_grad():
+            logp_N = completion_logps(self._policy.module, packed, *self._scoring)
+        return (logp_N - packed.logp_engine_N).abs()
 
     def _reference_logps(self, group: PackedGroup) -> Tensor | None:
         """Log-probs [N] of the model before self-play, None when the KL is off."""

@@ -63,7 +63,9 @@ class FakeEngine:
             pause_seconds=0.5,
         )
 
-    async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+    async def sample(
+        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float, seed: int
+    ) -> Sampled:
         await self._phase("sample")
         completion = Completion(
             text="",
@@ -136,15 +138,15 @@ async def test_an_engine_just_loaded_proves_the_start_without_a_transfer_and_set
 
 async def test_fresh_rollouts_come_from_every_engine_that_serves_and_answers() -> None:
     world = World()
-    assert await world.channel.fresh_rollouts() is None
+    assert await world.channel.fresh_rollouts() == ()
     await world.add("a")
     await world.add("b", hangs="sample")
     await world.add("c", dies="sample")
     await world.add("d")
-    sampled = await world.channel.fresh_rollouts()
-    assert sampled is not None and sampled.prompt_ids == PROBE.prompt_ids
-    assert [one.engine for one in sampled.completions] == ["a", "a", "d", "d"]
-    assert {len(one.token_ids) for one in sampled.completions} == {PROBE.max_tokens}
+    samples = await world.channel.fresh_rollouts()
+    assert [sampled.completions[0].engine for sampled in samples] == ["a", "d"]
+    assert {(sampled.prompt_ids, len(sampled.completions)) for sampled in samples} == {((1, 2), 2)}
+    assert {len(one.token_ids) for sampled in samples for one in sampled.completions} == {PROBE.max_tokens}
 
 
 async def test_the_tolerance_never_falls_below_its_floor() -> None:

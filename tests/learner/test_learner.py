@@ -65,8 +65,8 @@ class FakeRank:
         self.log.append(f"step {self.version}")
         return report_of(self.version, len(groups))
 
-    def logp_difference(self, sampled: Sampled) -> float:
-        assert sampled == fresh_of(self.version), "scored under another version than the one that sampled it"
+    def logp_difference(self, samples: tuple[Sampled, ...]) -> float:
+        assert samples == (fresh_of(self.version),), "scored under another version than the one that sampled it"
         return 0.01 * (self.version + 1)
 
     def save(self, folder: Path) -> None:
@@ -82,9 +82,9 @@ class FakeChannel:
         self.error: Exception | None = None
         self.deaf = False  # no engine answers
 
-    async def fresh_rollouts(self) -> Sampled | None:
+    async def fresh_rollouts(self) -> tuple[Sampled, ...]:
         await asyncio.sleep(0)
-        return None if self.deaf else fresh_of(self.version)
+        return () if self.deaf else (fresh_of(self.version),)
 
     async def publish(self, version: int) -> SyncOutcome:
         await asyncio.sleep(0)

@@ -181,7 +181,7 @@ def test_engine_and_learner_agree_when_the_engine_is_the_policy(model: Path, ren
 
     fresh = honest(GROUPS[0])
     sampled = Sampled(prompt_ids=fresh.prompt_ids, completions=tuple(r.completion for r in fresh.rollouts))
-    assert learner.logp_difference(sampled) == pytest.approx(0, abs=1e-5)
+    assert learner.logp_difference([sampled]) == pytest.approx(0, abs=1e-5)
     report = learner.step([honest(group) for group in GROUPS])
     assert report.weights["effective_sample_size"] == pytest.approx(1, abs=1e-5)
     assert report.kl_to_reference is None

@@ -1,0 +1,50 @@
+"""What Scribe and Doctor share: take work from the buffer, as much at once as allowed, until the buffer closes."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+from common.metrics import Counts, Meter
+from common.records import Closed
+from envs.env import Environment
+
+Work = TypeVar("Work")
+
+
+class Role(ABC, Generic[Work]):
+    """A persona at work; `concurrency` pieces of work are in hand at once. Buffer and pool are Ray actor handles."""
+
+    def __init__(self, name: str, env: Environment, buffer: Any, pool: Any, concurrency: int) -> None:
+        self.name = name
+        self._env, self._buffer, self._pool, self._concurrency = env, buffer, pool, concurrency
+        self._meter = Meter()
+        self._busy = 0
+
+    @abstractmethod
+    async def _take(self) -> Work:
+        """The next piece of work. Raises Closed when there will be no more."""
+
+    @abstractmethod
+    async def _finish(self, work: Work) -> None:
+        """Do it, and give the result to the buffer."""
+
+    async def run(self) -> None:
+        """Work until the buffer closes."""
+        # Not a TaskGroup: its ExceptionGroup would hide the fault's own message and type from the supervisor.
+        await asyncio.gather(*(self._loop() for _ in range(self._concurrency)))
+
+    async def _loop(self) -> None:
+        while True:
+            try:
+                work = await self._take()
+            except Closed:
+                return
+            self._busy += 1
+            await self._finish(work)
+            self._busy -= 1
+
+    async def state(self) -> tuple[bool, Counts]:
+        """The heartbeat: whether it is working, and its counters."""
+        return self._busy > 0, self._meter.counts()
