@@ -37,12 +37,14 @@ class Doctor(Role[LabelledTask]):
         except PromptTooLong:
             await self._buffer.reject_lease.remote(self.name, task.task_id, "too_long")
             return
-        rollouts = tuple(self._scored(labelled, completion) for completion in sampled.completions)
+        # One penalty for the whole group: its rollouts are compared with each other.
+        version = sampled.newest_version
+        rollouts = tuple(self._scored(labelled, completion, version) for completion in sampled.completions)
         group = Group(labelled=labelled, prompt_ids=sampled.prompt_ids, rollouts=rollouts, doctor=self.name)
         await self._buffer.put_group.remote(group)
 
-    def _scored(self, labelled: LabelledTask, completion: Completion) -> Rollout:
+    def _scored(self, labelled: LabelledTask, completion: Completion, version: int) -> Rollout:
         following = self._env.step(labelled.task, (completion.text,))
         assert isinstance(following, Done), f"{labelled.task.env} wants a second turn; the Doctor plays one-turn games"
         episode = Episode(task_id=labelled.task.task_id, actions=(completion.text,), truncated=completion.truncated)
-        return Rollout(completion=completion, reward=self._env.score(episode, labelled.label))
+        return Rollout(completion=completion, reward=self._env.score(episode, labelled.label, version))

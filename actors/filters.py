@@ -1,4 +1,10 @@
-"""Online filters of SeRL (arXiv 2505.20347): difficulty, novelty and length, before advantages are normalised."""
+"""Online filters of SeRL (arXiv 2505.20347): difficulty, novelty and length.
+
+The replay buffer asks them when a task or a group comes in, so that the learner never sees what they refuse: filter
+first, normalise after. Every refusal is counted by reason in `medserl_rejections_total`. Length is bounded on three
+sides: notes by `data.max_words` before anything is made of them, prompts that do not fit by the Doctor (`too_long`),
+and completions here (`too_short`); a completion that is too long is cut off and scores as truncated.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +34,15 @@ class Novelty:
 
     def accepts(self, task: Task) -> bool:
         """Whether the task is new; an accepted task is remembered."""
-        text = msgspec.json.encode(task.context).decode()
-        words = Counter(DefaultTokenizer(use_stemmer=False).tokenize(text))
+        text, words = _read(task)
         if any(self._overlaps(task, text, words, *other) for other in self._recent):
             return False
         self._recent.append((task, text, words))
         return True
+
+    def remember(self, task: Task) -> None:
+        """Compare later tasks with this one: a resumed run holds tasks that an earlier process accepted."""
+        self._recent.append((task, *_read(task)))
 
     def _overlaps(
         self, task: Task, text: str, words: Counter[str], other: Task, other_text: str, other_words: Counter[str]
@@ -46,6 +55,11 @@ class Novelty:
         if 2 * shared <= self._limit * total:
             return False
         return bool(self._scorer.score(other_text, text)["rougeL"].fmeasure > self._limit)
+
+
+def _read(task: Task) -> tuple[str, Counter[str]]:
+    text = msgspec.json.encode(task.context).decode()
+    return text, Counter(DefaultTokenizer(use_stemmer=False).tokenize(text))
 
 
 def group_rejection(spec: FilterSpec, group: Group) -> str | None:

@@ -178,6 +178,14 @@ class Ledger:
         deadlines += [self.held[index].deadline for index in self.indices("leased")]
         return min(deadlines, default=None)
 
+    def twins(self) -> dict[int, int]:
+        """Of held tasks, index -> index of the twin: 2k and 2k+1, where they are of one vignette."""
+        return {index: index ^ 1 for index in self.held if self._vignette(index) == self._vignette(index ^ 1)}
+
+    def _vignette(self, index: int) -> str | None:
+        held = self.held.get(index)
+        return held.labelled.task.provenance.vignette if held is not None else None
+
     def indices(self, state: str) -> list[int]:
         return [index for index, held in self.held.items() if held.state == state]
 

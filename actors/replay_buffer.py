@@ -17,9 +17,10 @@ At k = 0 it says that at most B tasks are due now. It holds at all times:
 - `lease` admits while leased + rolled + batched + trained + 1 <= (L + V + 1) B. As trained = V B, at most (L+1) B tasks
   are outstanding or batched. The new task has version V and counts only where k >= L, which that covers. While a batch
   is in training at most L B are outstanding, which covers the same tasks (k = L-1) at V + 1.
-- `take_batch` takes the B oldest rolled tasks by lease version, and only when those left satisfy (H) at V + 1: at most
-  k B of them have a lease version <= V - L + k. Waiting for those due now (k = 0) is not enough: with L = 2 and B = 1,
-  two fast late-comers could overtake two slow tasks, which would then both be due in one batch of one.
+- `take_batch` takes B rolled tasks, and only when those left satisfy (H) at V + 1: at most k B of them have a lease
+  version <= V - L + k. Waiting for those due now (k = 0) is not enough: with L = 2 and B = 1, two fast late-comers
+  could overtake two slow tasks, which would then both be due in one batch of one. If any B rolled tasks pass, the B
+  oldest do, for they leave the fewest old ones behind; of all that pass, twins are taken together (actors.pairing).
 - Deaths, expiries and rejections only take tasks away from the outstanding ones; a new lease has the newer version.
 The wait ends: a leased task comes back rolled, rejected or ready, and with none leased the B oldest pass, by (H).
 """
@@ -29,13 +30,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from actors.filters import Novelty, group_rejection
 from actors.ledger import Ledger
+from actors.pairing import choose
 from common.config import BufferSpec, FilterSpec
 from common.records import Closed, Group, LabelledTask
 
@@ -59,6 +61,9 @@ class ReplayBuffer:
         self._spec, self._batch_groups, self._filters, self._clock = spec, batch_groups, filters, clock
         self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
         self._ledger = Ledger(journal, trained_steps, batch_groups)
+        if self._novelty is not None:
+            for held in self._ledger.held.values():
+                self._novelty.remember(held.labelled.task)
         self._waiting: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()  # how often an actor name was given up for dead
         self._closed = False
@@ -160,7 +165,7 @@ class ReplayBuffer:
     # ---- the learner
 
     async def take_batch(self) -> tuple[Group, ...]:
-        """Exactly batch_groups groups, oldest first, all within max_lag. Waits for them; raises Closed."""
+        """Exactly batch_groups groups, all within max_lag, twins together if possible. Waits; raises Closed."""
         assert not self._ledger.count("batched"), "release the last batch before taking the next"
         await self._until("learner", lambda: self._next_batch() is not None)
         batch = self._next_batch()
@@ -183,11 +188,15 @@ class ReplayBuffer:
         outstanding = sorted(
             (held[i].version, i) for i in self._ledger.indices("leased") + self._ledger.indices("rolled")
         )
-        batch = [index for _, index in outstanding if held[index].state == "rolled"][:size]
-        left = [version for version, index in outstanding if index not in batch]
         due = self._ledger.version - max_lag
-        in_time = all(sum(version <= due + k for version in left) <= k * size for k in range(max_lag))
-        return batch if in_time and len(batch) == size else None
+
+        def in_time(batch: Sequence[int]) -> bool:
+            taken = set(batch)
+            left = [version for version, index in outstanding if index not in taken]
+            return all(sum(version <= due + k for version in left) <= k * size for k in range(max_lag))
+
+        rolled = [index for _, index in outstanding if held[index].state == "rolled"]
+        return choose(rolled, self._ledger.twins(), size, in_time)
 
     def _reject_stale(self) -> None:
         """The bound once more, at sampling: only a fault of this class could let a stale group come so far."""

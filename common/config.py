@@ -61,6 +61,15 @@ class DataSpec(Section):
     """Sentences the Scribe rewords in one note."""
 
 
+class RewardSpec(Section):
+    """What a verdict earns; the table is in `envs/verdict/reward.py`."""
+
+    outcome: Literal["graded", "type"] = "graded"
+    """What a flag on an error note earns: `graded` by type, sentence and correction; `type` 1 or -1, for comparison."""
+    anneal_steps: int | None = Field(None, ge=0)
+    """Policy versions over which the false-alarm penalty goes from -1.0 to -1.5; 0: none; null: half of `steps`."""
+
+
 class ModelSpec(Section):
     """The policy."""
 
@@ -179,7 +188,7 @@ class LearnerSpec(Section):
     checkpoint_every: int = Field(4, ge=1)
     """Steps between checkpoints; the last step always makes one."""
     keep_checkpoints: int = Field(2, ge=1)
-    """Older ones are deleted."""
+    """The newest ones are kept, and the best beside them (by Youden's J, then pair accuracy); others are deleted."""
 
     @model_validator(mode="after")
     def _ranks_share(self) -> LearnerSpec:
@@ -240,6 +249,8 @@ class RunSpec(Section):
     """Where runs are kept."""
     data: DataSpec = DataSpec()
     """Where notes come from."""
+    reward: RewardSpec = RewardSpec()
+    """What a verdict earns."""
     model: ModelSpec = ModelSpec()
     """The policy."""
     pools: tuple[PoolSpec, ...] = (PoolSpec(),)
@@ -281,6 +292,12 @@ class RunSpec(Section):
         if self.weights.transport == "adapter" and self.learner.lora_rank == 0:
             raise ValueError("weights.transport adapter needs learner.lora_rank above 0: use transport full")
         return self._cannot_deadlock()
+
+    @property
+    def scoring(self) -> RewardSpec:
+        """`reward` with its schedule in numbers."""
+        steps = self.steps // 2 if self.reward.anneal_steps is None else self.reward.anneal_steps
+        return self.reward.model_copy(update={"anneal_steps": steps})
 
     def _cannot_deadlock(self) -> RunSpec:
         if self.buffer.capacity < self.learner.batch_groups:

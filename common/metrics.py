@@ -59,6 +59,7 @@ SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", "outcome", (
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
 REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", "component", REWARD_COMPONENTS)
 FLAG_RATE = _gauge("flag_rate", "Share of the last batch's valid verdicts that say Error.")
+FLAG_ALARM = _gauge("flag_rate_alarm", "1 while the flag rate has been outside .25 to .75 for 3 steps or more.")
 BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", "state", BUFFER_STATES)
 POLICY_VERSION = _gauge("policy_version", "Learner steps published.")
 POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner steps.")

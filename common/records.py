@@ -105,6 +105,11 @@ class Sampled(Record):
     prompt_ids: tuple[int, ...]
     completions: tuple[Completion, ...]
 
+    @property
+    def newest_version(self) -> int:
+        """0 when no completion has a token."""
+        return max((max(c.versions, default=0) for c in self.completions), default=0)
+
 
 class Reward(Record):
     """A scored episode. `total` is the sum of `components`; `reason` names the case of the reward table."""
@@ -144,3 +149,8 @@ class Group(Record):
     @property
     def oldest_version(self) -> int:
         return min(min(r.completion.versions) for r in self.rollouts)
+
+    @property
+    def newest_version(self) -> int:
+        """The policy_version at which the Doctor scored the group."""
+        return max(max(r.completion.versions) for r in self.rollouts)

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from deploy import agreement
+from learner import checkpoint
 
 COLUMNS = (
     ("step", "step", "{:d}"),
@@ -127,5 +128,12 @@ def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: 
     console.print(agreement.summary(rows), soft_wrap=True, highlight=False)
     for what, name in (("episodes", "episodes.html"), ("plot", "progress.png"), ("rollouts", "rollouts/")):
         console.print(f"  {what:9} {folder / name}", soft_wrap=True, highlight=False)
+    if found := checkpoint.best(folder):
+        youden, pairs = found.manifest.score or (0.0, 0.0)
+        console.print(
+            f"  best      {found.folder} (Youden's J {youden:+.2f}, pair accuracy {pairs:.0%} in the last batches)",
+            soft_wrap=True,
+            highlight=False,
+        )
     where = f"  model     {folder / 'model'}" if finished else f"  {resume}"
     console.print(where, soft_wrap=True, highlight=False)

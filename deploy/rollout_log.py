@@ -33,6 +33,7 @@ _COLUMNS = (
     ("policy_version_oldest", pa.int32()),
     ("policy_version_newest", pa.int32()),
     ("policy_lag", pa.int32()),
+    ("scored_version", pa.int32()),
     ("engine", pa.string()),
     ("doctor", pa.string()),
     ("prompt_ids", pa.list_(pa.int32())),
@@ -47,7 +48,8 @@ def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -
     """Write the rollouts that step `step` trained on, into the run folder `folder`.
 
     `version` is the learner's policy_version while it trained on them. `context` (what the policy saw) and `truth` (the
-    label) are JSON; every reward component has a column `reward_<name>`, null where a rollout lacks it.
+    label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. Every reward component has a
+    column `reward_<name>`, null where a rollout lacks it.
     """
     rows = [_row(step, version, group, number) for group in groups for number in range(len(group.rollouts))]
     components = dict.fromkeys([f"reward_{name}" for name in REWARD_COMPONENTS])
@@ -85,6 +87,7 @@ def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
         "context": msgspec.json.encode(task.context).decode(),
         "truth": msgspec.json.encode(group.labelled.label.truth).decode(),
         "doctor": group.doctor,
+        "scored_version": group.newest_version,
         "prompt_ids": list(group.prompt_ids),
         **_sampled(rollout, version),
         **{f"reward_{name}": value for name, value in rollout.reward.components.items()},

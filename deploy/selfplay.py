@@ -40,13 +40,14 @@ from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
 from common.records import Record
-from deploy import agreement, cli
+from deploy import agreement, cli, flag_alarm
 from deploy.console import Screen, summarise
 from deploy.placement import Placement
 from deploy.prepare import Prepared
 from deploy.run_folder import RunFolder, new_name
 from envs import registry
 from envs.env import Environment
+from evals.batch import rolling_score
 from learner import checkpoint
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
@@ -117,7 +118,15 @@ class Run:
             await asyncio.gather(*(rank.load.remote(self._start.folder) for rank in ranks))
             channel.version = self._start.version
         self._learner = Learner(
-            self.spec.learner, self.spec.steps, self.folder.path, buffer, ranks, channel, self._stepped, self._phase
+            self.spec.learner,
+            self.spec.steps,
+            self.folder.path,
+            buffer,
+            ranks,
+            channel,
+            self._stepped,
+            self._phase,
+            lambda: rolling_score(self.folder.rows),
         )
         self._supervisor = Supervisor(
             self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note
@@ -163,8 +172,11 @@ class Run:
         self._supervisor.progressed()
         row = self.folder.log(step)
         self._screen.row(row)
-        if warning := agreement.warning(self.folder.rows, self.spec.weights.canary_factor):
-            self._screen.note(warning)
+        rows = self.folder.rows
+        for warning in (agreement.warning(rows, self.spec.weights.canary_factor), flag_alarm.warning(rows)):
+            if warning:
+                self._screen.note(warning)
+        self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))
         for engine, failure in step.sync.failures.items():
             self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
@@ -201,7 +213,8 @@ def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
     runs = spec.runs.expanduser().resolve()
     if not resume:
         name = new_name(runs, spec.name)
-        return RunFolder(spec.model_copy(update={"name": name}), runs / name), Start()
+        fixed = {"name": name, "reward": spec.scoring}  # in numbers: a resume with more steps must not change it
+        return RunFolder(spec.model_copy(update=fixed), runs / name), Start()
     path = runs / spec.name
     found = checkpoint.latest(path) if path.is_dir() else None
     if found is None:
@@ -253,12 +266,11 @@ def main(arguments: list[str] | None = None) -> int:
     command = cli.parse(sys.argv[1:] if arguments is None else arguments)
     try:
         folder, start = starting_point(command.spec, command.resume)
-        env = registry.make(command.spec.env, command.spec.data, command.spec.seed)
-        notice = getattr(env, "notice", f"env {env.env_id} writes its own notes")
+        env = registry.make(command.spec.env, command.spec.data, command.spec.seed, folder.spec.scoring)
         if command.dry_run:
-            print(f"{plan(folder.spec, folder.path)}# data            {notice}")
+            print(f"{plan(folder.spec, folder.path)}# data            {env.notice}")
             return 0
-        print(f"data: {notice}")
+        print(f"data: {env.notice}")
         board = Board()
         serve(board, command.spec)
         if folder.spec.name != command.spec.name:

@@ -19,7 +19,7 @@ import random
 from collections.abc import Sequence
 from itertools import combinations, permutations, product
 
-from common.config import DataSpec
+from common.config import DataSpec, RewardSpec
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
 from envs.env import Complete, Done, Slot, Turn
 from envs.verdict import reward
@@ -44,11 +44,11 @@ Frame = tuple[str, ...]
 """The lines of a note in order, with `{allergy}` and `{given}` in two of them."""
 
 
-def make(data: DataSpec, seed: int) -> Contradiction:
+def make(data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> Contradiction:
     """The game with its plan drawn from `seed`. Raises ValueError when `data` names notes: it writes its own."""
     if data.path != "bundled":
         raise ValueError(f"data.path {data.path}: env {ENV_ID} writes its own notes; leave data.path at 'bundled'")
-    return Contradiction(seed, data.heldout)
+    return Contradiction(seed, data.heldout, scoring or RewardSpec())
 
 
 def vocabulary() -> tuple[str, ...]:
@@ -62,11 +62,16 @@ class Contradiction:
 
     env_id = ENV_ID
 
-    def __init__(self, seed: int, heldout: float) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, heldout: float, scoring: RewardSpec) -> None:
+        self._seed, self._scoring = seed, scoring
         frames = _frames()
         kept_out = min(max(1, round(heldout * len(frames))), len(frames) - 1)
         self._train, self._heldout = frames[kept_out:], frames[:kept_out]
+
+    @property
+    def notice(self) -> str:
+        """The notes are written by rule."""
+        return f"{ENV_ID} writes its own notes"
 
     def plan(self, index: int) -> Slot:
         """The index-th training slot: an error at even indices, its clean twin at the odd index after it."""
@@ -94,13 +99,13 @@ class Contradiction:
         assert len(actions) == 1, f"{task.task_id}: a verdict is exactly one action"
         return Done(truncated=False)
 
-    def score(self, episode: Episode, label: Label) -> Reward:
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """The verdict game's reward table. Raises ValueError when episode and label are of different tasks."""
         if episode.task_id != label.task_id:
             raise ValueError(
                 f"episode of task {episode.task_id} met the label of {label.task_id}; score it with its own"
             )
-        return reward.score(episode, _truth(label))
+        return reward.score_as(self._scoring, version, episode, _truth(label))
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
         """The oracle's reply: names both classes, then the verdict. It scores the maximum."""

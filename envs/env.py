@@ -51,8 +51,15 @@ class Environment(Protocol):
 
     env_id: str
 
+    @property
+    def notice(self) -> str:
+        """One line for the plan and the start of a run: what it plays on, and what of it was left out."""
+
     def plan(self, index: int) -> Slot:
-        """The index-th slot of an endless, seeded plan; equal indices give equal slots."""
+        """The index-th slot of an endless, seeded plan; equal indices give equal slots.
+
+        Where a game has twins (one vignette, opposite labels), they are slots 2k and 2k+1.
+        """
 
     async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
         """Turn a source into a labelled task. `complete` is the Scribe's engine; its failures are rejections."""
@@ -63,8 +70,11 @@ class Environment(Protocol):
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
         """What follows the last of `actions`."""
 
-    def score(self, episode: Episode, label: Label) -> Reward:
-        """Score a finished episode. Raises ValueError when episode and label are of different tasks."""
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+        """Score a finished episode. Raises ValueError when episode and label are of different tasks.
+
+        A reward that changes over a run does so by `version`, the policy_version at scoring; None is the run's end.
+        """
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
         """A correct action in the game's format, for warm-up. The oracle's reply: it scores the maximum."""

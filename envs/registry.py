@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 
-from common.config import DataSpec
+from common.config import DataSpec, RewardSpec
 from envs.env import Checker, Environment
 
 CHECKERS = {"verdict": "envs.verdict.checker", "contradiction": "envs.contradiction_checker"}
 MODULES = {"verdict": "envs.verdict.environment", "contradiction": "envs.contradiction"}
 
 
-def make(env_id: str, data: DataSpec, seed: int) -> Environment:
-    """The environment `env_id` on `data`. Raises ValueError on an unknown id, or when the data cannot be used."""
+def make(env_id: str, data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> Environment:
+    """The environment `env_id` on `data`, scored as `scoring` says, by default without annealing.
+
+    Raises ValueError on an unknown id, or when the data cannot be used.
+    """
     if env_id not in MODULES:
         raise ValueError(f"env: unknown environment {env_id!r}; write one of {', '.join(sorted(MODULES))}")
-    environment = importlib.import_module(MODULES[env_id]).make(data, seed)
+    environment = importlib.import_module(MODULES[env_id]).make(data, seed, scoring or RewardSpec())
     assert isinstance(environment, Environment), env_id
     return environment
 

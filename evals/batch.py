@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from common.records import Group
 
 FLAGGED = {"found", "elsewhere", "false_alarm"}
 RIGHT = {"found", "elsewhere", "clean"}
+WINDOW = 8
+"""Batches that a checkpoint is judged by: one batch of a few groups says little."""
 ON_ERROR_NOTES = {"augmented_error", "synthetic_injection"}
 
 
@@ -38,6 +41,19 @@ def batch_statistics(groups: Iterable[Group]) -> dict[str, float | None]:
         "youden_j": youden,
         "pair_accuracy": _pair_accuracy(right_by_note.values()),
     }
+
+
+def rolling_score(rows: Sequence[Mapping[str, Any]], window: int = WINDOW) -> tuple[float, float] | None:
+    """(Youden's J, pair accuracy), each the mean over those of the newest `window` batches in which it was counted.
+
+    `rows` hold what `batch_statistics` returned, the first step first. Checkpoints are compared by it, never by reward:
+    a policy that flags nothing or everything has J = 0 however much it earns. Without a pair its accuracy counts 0.
+    None when no batch had notes of both labels.
+    """
+    newest = rows[-window:]
+    youden = _mean([row["youden_j"] for row in newest if row["youden_j"] is not None])
+    pairs = _mean([row["pair_accuracy"] for row in newest if row["pair_accuracy"] is not None])
+    return None if youden is None else (youden, pairs or 0.0)
 
 
 def _is_valid(reason: str) -> bool:

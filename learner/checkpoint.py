@@ -3,7 +3,7 @@
     folder = begin(run_folder, step)    # fresh and empty; a torn attempt at the same step is swept away
     ... every rank writes its part below `folder` ...
     commit(folder, ...)                 # writes the manifest last, so a crash before it leaves no checkpoint
-    prune(run_folder, keep)
+    prune(run_folder, keep)             # the newest `keep`, and the best by score, stay
 
 The manifest lists every file with its size: a checkpoint whose files were lost or cut short is refused, not loaded.
 """
@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ _FORMAT = 1
 _STEP_NAME = re.compile(r"step-\d{5,}")
 
 
+Score = tuple[float, float]
+"""How well the policy judges, never how much reward it earns: (Youden's J, pair accuracy), compared in this order."""
+
+
 class Manifest(Record):
     """What a complete checkpoint says about itself. `files` maps each relative path to its size in bytes."""
 
@@ -35,6 +40,7 @@ class Manifest(Record):
     ranks: int  # learner processes that wrote their shards; a resume needs as many
     files: dict[str, int]
     state: dict[str, Any]  # what the run's other parts keep, JSON-serialisable
+    score: Score | None = None  # None where nothing could be counted
 
 
 class Checkpoint(Record):
@@ -54,13 +60,25 @@ def begin(run_folder: Path, step: int) -> Path:
 
 
 def commit(
-    folder: Path, *, step: int, policy_version: int, ranks: int, state: Mapping[str, Any] | None = None
+    folder: Path,
+    *,
+    step: int,
+    policy_version: int,
+    ranks: int,
+    state: Mapping[str, Any] | None = None,
+    score: Score | None = None,
 ) -> Checkpoint:
     """Make `folder` a checkpoint: list what was written there, then write the manifest in one rename."""
     files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(_files(folder))}
     assert files, f"commit of an empty checkpoint {folder}"
     manifest = Manifest(
-        format=_FORMAT, step=step, policy_version=policy_version, ranks=ranks, files=files, state=dict(state or {})
+        format=_FORMAT,
+        step=step,
+        policy_version=policy_version,
+        ranks=ranks,
+        files=files,
+        state=dict(state or {}),
+        score=score,
     )
     temporary = folder / f".{MANIFEST}"
     with temporary.open("wb") as out:
@@ -75,6 +93,17 @@ def latest(run_folder: Path) -> Checkpoint | None:
     """The newest complete checkpoint, None before the first. Raises ValueError when the newest is damaged."""
     complete = _complete(run_folder)
     return read(complete[-1]) if complete else None
+
+
+def best(run_folder: Path) -> Checkpoint | None:
+    """The complete checkpoint of the highest score, the newer of equals; None when none has one. `read` checks it."""
+    scored = []
+    for folder in _complete(run_folder):
+        with suppress(msgspec.DecodeError):  # a damaged one is nobody's best; `read` says what is wrong with it
+            manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+            if manifest.score is not None:
+                scored.append((manifest.score, manifest.step, Checkpoint(folder=folder, manifest=manifest)))
+    return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
 
 def read(folder: Path) -> Checkpoint:
@@ -97,10 +126,13 @@ def read(folder: Path) -> Checkpoint:
 
 
 def prune(run_folder: Path, keep: int) -> list[Path]:
-    """Delete all complete checkpoints but the newest `keep`, and torn ones older than the newest; returns them."""
+    """Delete complete checkpoints but the newest `keep` and the best, and torn ones older than the newest.
+
+    Returns what was deleted, oldest first.
+    """
     assert keep >= 1
-    complete = _complete(run_folder)
-    kept = set(complete[-keep:])
+    complete, top = _complete(run_folder), best(run_folder)
+    kept = {*complete[-keep:], *([top.folder] if top else [])}
     newest = _step(complete[-1]) if complete else -1
     doomed = [folder for folder in _steps(run_folder) if folder not in kept and _step(folder) < newest]
     for folder in doomed:

@@ -36,7 +36,10 @@ class LearnerStep(Record):
 
 
 class Learner:
-    """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps."""
+    """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps.
+
+    `score` is asked at every checkpoint how well the present policy judges, after `on_step` of its last step.
+    """
 
     def __init__(
         self,
@@ -48,10 +51,11 @@ class Learner:
         channel: Channel,
         on_step: Callable[[LearnerStep], None],
         on_phase: Callable[[str], None],
+        score: Callable[[], checkpoint.Score | None] = lambda: None,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
-        self._on_step, self._on_phase = on_step, on_phase
+        self._on_step, self._on_phase, self._score = on_step, on_phase, score
         self._stopping = False
         self._saved = channel.version
 
@@ -127,6 +131,7 @@ class Learner:
             policy_version=self.version,
             ranks=len(self._ranks),
             state={"loaded_gap": self._channel.loaded_gap},
+            score=self._score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
         self._saved = self.version

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from common.config import DataSpec
+from common.config import DataSpec, RewardSpec
 from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
 from envs.env import Complete, Done, Slot, Turn
-from envs.verdict import edits, gate, grammar, medec, prompts, reward
+from envs.verdict import demonstrations, edits, gate, medec, prompts, reward
 from envs.verdict.edits import Edit
 from envs.verdict.phrases import mine
 from envs.verdict.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes
@@ -30,9 +30,9 @@ class _Reworded(Record):
     policy_version: int | None = None
 
 
-def make(data: DataSpec, seed: int) -> VerdictEnvironment:
+def make(data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> VerdictEnvironment:
     """The environment on `data`. Raises ValueError, one line, when the notes cannot be read or give no plan."""
-    return VerdictEnvironment(data, seed)
+    return VerdictEnvironment(data, seed, scoring or RewardSpec())
 
 
 class VerdictEnvironment:
@@ -43,8 +43,8 @@ class VerdictEnvironment:
 
     env_id = ENV_ID
 
-    def __init__(self, data: DataSpec, seed: int) -> None:
-        self._data, self._seed = data, seed
+    def __init__(self, data: DataSpec, seed: int, scoring: RewardSpec) -> None:
+        self._data, self._seed, self._scoring = data, seed, scoring
         self.sources = gather(data)
         self._vignettes = vignettes(self.sources.notes)
         train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
@@ -95,30 +95,15 @@ class VerdictEnvironment:
         """One action ends the game."""
         return Done(truncated=False) if actions else self.open(task)
 
-    def score(self, episode: Episode, label: Label) -> Reward:
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """The reward table's value. Raises ValueError when episode and label are of different tasks."""
         if episode.task_id != label.task_id:
             raise ValueError(f"episode of task {episode.task_id} cannot be scored with the label of {label.task_id}")
-        return reward.score(episode, truth_of(label))
+        return reward.score_as(self._scoring, version, episode, truth_of(label))
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        """A right reply with a short thought; the correction is the true one."""
-        truth, sentences = truth_of(labelled.label), labelled.task.context["sentences"]
-        if truth.sentence is None:
-            at = rng.randrange(len(sentences))
-            thought = rng.choice(_CLEAN_THOUGHTS).format(at=at, words=_opening(sentences[at]))
-            return grammar.render(grammar.Verdict(error=False, thinking=thought))
-        words = _opening(sentences[truth.sentence])
-        thought = rng.choice(_ERROR_THOUGHTS).format(at=truth.sentence, words=words)
-        return grammar.render(
-            grammar.Verdict(
-                error=True,
-                thinking=thought,
-                error_type=truth.error_type,
-                sentence=truth.sentence,
-                correction=truth.corrected_text,
-            )
-        )
+        """A right reply: what was checked, what was found, the verdict; the correction is the true one."""
+        return demonstrations.write(truth_of(labelled.label), labelled.task.context["sentences"], rng)
 
     def _split(self, vignette: str) -> str:
         return medec.split_of(vignette, self._data.heldout)
@@ -197,21 +182,3 @@ def _truth(done: Draft) -> dict[str, object]:
         corrected_text=done.corrected_text,
     )
     return {**msgspec.structs.asdict(truth), "edits": msgspec.to_builtins(list(done.edits))}
-
-
-def _opening(sentence: str) -> str:
-    return " ".join(sentence.replace("<", "").replace(">", "").split()[:5]).rstrip(".,;:")
-
-
-_ERROR_THOUGHTS = (
-    'Sentence {at} ("{words}") does not fit the findings in the rest of the note.',
-    "The history and the findings point elsewhere, so sentence {at}, which begins {words}, must be wrong.",
-    "Reading each line against the others, sentence {at} stands out: {words} is not supported by the note.",
-    'I checked the findings, the diagnosis and the plan; what does not follow is sentence {at}, "{words}".',
-)
-_CLEAN_THOUGHTS = (
-    'The findings, the diagnosis and the plan agree; even sentence {at} ("{words}") fits the rest.',
-    "Reading each line against the others, nothing stands out; sentence {at}, which begins {words}, is supported.",
-    "I looked for a claim that does not follow and found none; sentence {at} fits the history.",
-    "The history, examination and decisions are consistent, so there is no clinical error in this note.",
-)

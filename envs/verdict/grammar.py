@@ -1,6 +1,6 @@
 """The Doctor's reply: a strict, linear-time parser and its inverse.
 
-    <thinking> at least five words </thinking>
+    <thinking> at least five words, three of them different </thinking>
     <verdict>No Clinical Error</verdict>    or    <verdict>Error: TYPE
                                                   Sentence: INT
                                                   Correction: one line</verdict>
@@ -17,7 +17,7 @@ from common.records import Record
 from envs.verdict.medec import ERROR_TYPES
 
 CLEAN = "No Clinical Error"
-THINKING_WORDS = 5
+THINKING_WORDS, DIFFERENT_WORDS = 5, 3  # "word word word word word" is no thought
 REASONS = ("tags", "outside", "thinking", "form", "type", "sentence", "correction")
 _TAG = re.compile(r"</?(?:thinking|verdict)", re.IGNORECASE)
 _TAGS = ["<thinking", "</thinking", "<verdict", "</verdict"]
@@ -54,7 +54,8 @@ def parse(completion: str, sentence_count: int | None = None) -> Verdict | Inval
         return Invalid(reason="tags")
     if head or between.strip(_SPACE) or tail:
         return Invalid(reason="outside")
-    if sum(any(map(str.isalnum, word)) for word in thinking.split()) < THINKING_WORDS:
+    words = [word.lower() for word in thinking.split() if any(map(str.isalnum, word))]
+    if len(words) < THINKING_WORDS or len(set(words)) < DIFFERENT_WORDS:
         return Invalid(reason="thinking")
     if body.strip(_SPACE) == CLEAN:
         return Verdict(error=False, thinking=thinking.strip())
@@ -71,6 +72,11 @@ def render(verdict: Verdict) -> str:
     if parsed != verdict:
         raise ValueError(f"no reply says {verdict!r}: reading it back gives {parsed!r}")
     return reply
+
+
+def untagged(text: str) -> str:
+    """`text` with the bracket of whatever would be read as a tag replaced, so that a reply may quote it."""
+    return _TAG.sub(lambda tag: "(" + tag[0][1:], text)
 
 
 def _error(body: str, thinking: str, sentence_count: int | None) -> Verdict | Invalid:

@@ -7,9 +7,14 @@
 | clean note, clean verdict        | +1.0                                           | +0.1      | clean                |
 | clean note, error verdict        | false_alarm (-1.5)                             | +0.1      | false_alarm          |
 | error note, error verdict        | 0.4 + 0.2 type + 0.3 sentence + 0.1 correction | +0.1      | found, elsewhere     |
+| the same under `outcome: type`   | 1.0 with the right type, -1.0 with another     | +0.1      | found, elsewhere     |
 
 So on a balanced batch a constant reply earns at most 0.1 on average, by "No Clinical Error", and flagging pays only
-where P(error) > (1.0 - false_alarm) / (g + 2.0 - false_alarm), with g the outcome of a flag on an error note.
+where P(error) > (1.0 - false_alarm) / (g + 2.0 - false_alarm), with g the outcome of a flag on an error note. In the
+first versions of a run the false alarm costs less (`false_alarm_at`), and g > 0.8 already pays at P(error) = 0.5; a
+constant reply gets there only where nearly all errors have one type and stand in one sentence.
+
+`found` says that the sentence is right too, `elsewhere` that it is not, under both schemes.
 """
 
 from __future__ import annotations
@@ -17,14 +22,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from difflib import SequenceMatcher
+from typing import Literal
 
+from common.config import RewardSpec
 from common.records import Episode, Record, Reward
 from envs.verdict.grammar import REASONS, Invalid, Verdict, parse
 from envs.verdict.medec import ERROR_TYPES
 from envs.verdict.text import one_line
 
 INVALID, MISSED, CLEAN, FALSE_ALARM = -1.5, -1.0, 1.0, -1.5
+FALSE_ALARM_AT_START = -1.0
 FLAG, TYPE, SENTENCE, CORRECTION = 0.4, 0.2, 0.3, 0.1
+RIGHT_TYPE, WRONG_TYPE = 1.0, -1.0  # `outcome: type`
 STRUCTURE = 0.1
 MAXIMUM = 1.1  # of both labels
 CASES = ("truncated", *(f"invalid_{why}" for why in REASONS), "missed", "clean", "false_alarm", "found", "elsewhere")
@@ -49,7 +58,20 @@ class Truth(Record):
             raise ValueError(f"truth has unknown type {self.error_type!r}; write one of {', '.join(ERROR_TYPES)}")
 
 
-def score(episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM) -> Reward:
+def score_as(scoring: RewardSpec, version: int | None, episode: Episode, truth: Truth) -> Reward:
+    """`score` as a run's spec says, at policy_version `version`."""
+    return score(episode, truth, false_alarm_at(version, scoring.anneal_steps or 0), scoring.outcome)
+
+
+def false_alarm_at(version: int | None, anneal_steps: int) -> float:
+    """The penalty in force: -1.0 at version 0, then in a line to -1.5 at `anneal_steps`; without either, -1.5."""
+    left = 0.0 if version is None or not anneal_steps else max(0.0, 1 - version / anneal_steps)
+    return FALSE_ALARM + (FALSE_ALARM_AT_START - FALSE_ALARM) * left
+
+
+def score(
+    episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM, outcome: Literal["graded", "type"] = "graded"
+) -> Reward:
     """Score the one action of `episode`. `false_alarm` lies in [-1.5, 0], so that an invalid reply stays the worst.
 
     Raises ValueError when the episode does not hold exactly one action.
@@ -67,7 +89,7 @@ def score(episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM) -> R
         return _reward(false_alarm, STRUCTURE, "false_alarm") if verdict.error else _reward(CLEAN, STRUCTURE, "clean")
     if not verdict.error:
         return _reward(MISSED, STRUCTURE, "missed")
-    return _flagged(verdict, truth)
+    return _flagged(verdict, truth) if outcome == "graded" else _typed(verdict, truth)
 
 
 def correction_credit(error: str, corrected: str, proposed: str) -> float:
@@ -92,6 +114,11 @@ def _flagged(verdict: Verdict, truth: Truth) -> Reward:
         return _reward(outcome, STRUCTURE, "elsewhere")
     credit = correction_credit(truth.error_text, truth.corrected_text, verdict.correction)
     return _reward(outcome + SENTENCE + CORRECTION * credit, STRUCTURE, "found")
+
+
+def _typed(verdict: Verdict, truth: Truth) -> Reward:
+    earned = RIGHT_TYPE if verdict.error_type == truth.error_type else WRONG_TYPE
+    return _reward(earned, STRUCTURE, "found" if verdict.sentence == truth.sentence else "elsewhere")
 
 
 def _edits(old: str, new: str) -> Counter[tuple[str, str]]:

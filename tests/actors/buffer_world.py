@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,15 @@ def make(tmp_path: Path, max_lag: int = 1, batch: int = 2, capacity: int = 12, *
     return ReplayBuffer(spec, batch, filters, tmp_path / "journal.jsonl", **more)
 
 
-async def fill(buffer: ReplayBuffer, count: int) -> None:
+def twin(index: int) -> LabelledTask:
+    """As `labelled`, with the note before or after it as twin: 2k and 2k+1."""
+    return labelled(index, vignette=f"v{index // 2}", quadrant=("augmented_safe", "augmented_error")[index % 2])
+
+
+async def fill(buffer: ReplayBuffer, count: int, make_task: Callable[[int], LabelledTask] = labelled) -> None:
     for _ in range(count):
         index = await buffer.claim("s")
-        assert await buffer.put_task(index, labelled(index))
+        assert await buffer.put_task(index, make_task(index))
 
 
 async def roll(buffer: ReplayBuffer, count: int) -> None:

@@ -51,7 +51,7 @@ class FakeEnv:
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
         return Done(truncated=False)
 
-    def score(self, episode: Episode, label: Label) -> Reward:
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         assert episode.task_id == label.task_id
         total = -1.5 if episode.truncated else float(len(episode.actions[0]))
         return Reward(components={"outcome": total}, total=total, reason="length")

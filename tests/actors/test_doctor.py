@@ -7,7 +7,7 @@ import pytest
 from actors.doctor import Doctor
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
-from common.records import Sampled
+from common.records import Episode, Label, Reward, Sampled
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
 from tests.fakes import Handle, remote_error, settle
@@ -72,3 +72,23 @@ async def test_as_many_tasks_are_in_hand_as_the_concurrency_says() -> None:
 async def test_a_fault_ends_the_run_under_its_own_name() -> None:
     with pytest.raises(ValueError, match="score"):
         await make(FakeBuffer(labelled_task(1)), FakePool(remote_error(ValueError("score"))), 3).run()
+
+
+async def test_a_whole_group_is_scored_at_its_newest_policy_version() -> None:
+    asked: list[int | None] = []
+
+    class Annealed(FakeEnv):
+        def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+            asked.append(version)
+            return super().score(episode, label, version)
+
+    buffer = FakeBuffer(labelled_task(1))
+    pool = FakePool((completion("a", versions=(3, 3)), completion("b", versions=(3, 5))))
+    await Doctor("doctor-0", Annealed(), Handle(buffer), Handle(pool), SAMPLING, 1).run()
+    assert asked == [5, 5] and buffer.groups[0].newest_version == 5
+
+
+async def test_completions_without_a_token_are_scored_and_left_to_the_filters() -> None:
+    buffer = FakeBuffer(labelled_task(1))
+    await make(buffer, FakePool((completion("", versions=()), completion("", versions=())))).run()
+    assert [rollout.reward.total for rollout in buffer.groups[0].rollouts] == [0.0, 0.0]

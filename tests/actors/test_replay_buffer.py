@@ -7,7 +7,7 @@ import pytest
 
 from actors.replay_buffer import Closed, ReplayBuffer
 from common.config import BufferSpec, FilterSpec
-from tests.actors.buffer_world import LEASE_SECONDS, Clock, fill, group, labelled, make, names, roll, waits
+from tests.actors.buffer_world import LEASE_SECONDS, Clock, fill, group, labelled, make, names, roll, twin, waits
 
 
 async def test_a_task_passes_through_every_state_once(tmp_path: Path) -> None:
@@ -83,6 +83,33 @@ async def test_two_slow_tasks_are_not_overtaken_into_one_batch_of_one(tmp_path: 
     await buffer.release(2)
     await buffer.put_group(group(slow[0], "slow"))
     assert names(await buffer.take_batch()) == ["task-0"]
+
+
+async def test_twins_are_batched_together_where_the_bound_leaves_a_choice(tmp_path: Path) -> None:
+    buffer = make(tmp_path, max_lag=1, batch=2)
+    await fill(buffer, 4, twin)
+    leased = [await buffer.lease("d") for _ in range(4)]
+    for index in (0, 2, 3):
+        await buffer.put_group(group(leased[index]))
+    assert names(await buffer.take_batch()) == ["task-2", "task-3"]
+    await buffer.release(1)
+    taking = await waits(buffer.take_batch())
+    await buffer.put_group(group(leased[1]))
+    assert names(await taking) == ["task-0", "task-1"]
+
+
+async def test_a_twin_that_is_due_is_not_held_back_for_its_sibling(tmp_path: Path) -> None:
+    buffer = make(tmp_path, max_lag=1, batch=2)
+    await fill(buffer, 8, twin)
+    slow = await buffer.lease("slow")
+    await roll(buffer, 1)
+    await buffer.put_group(group(await buffer.lease("d")))
+    await buffer.take_batch()
+    await buffer.release(1)
+    await buffer.put_group(group(slow, "slow"))
+    await roll(buffer, 2)
+    assert "task-0" in names(await buffer.take_batch()), "its lease is of version 0, so that it is due in this batch"
+    buffer.check()
 
 
 async def test_an_expired_lease_is_ready_again_and_its_late_group_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.replay_buffer import Closed
 from common.config import FilterSpec
 from common.records import Group, LabelledTask
-from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, labelled, make
+from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, make, twin
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -140,7 +140,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.put(index)
 
     def put(self, index: int) -> None:
-        if self.now(self.buffer.put_task(index, labelled(index))):
+        if self.now(self.buffer.put_task(index, twin(index))):
             assert index not in self.births, "an index makes at most one task"
             self.births.add(index)
 
@@ -249,7 +249,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.lease("d1")
             while self.claimed:
                 _, index = self.claimed.pop()
-                self.now(self.buffer.put_task(index, labelled(index)))
+                self.now(self.buffer.put_task(index, twin(index)))
             while self.leased:
                 doctor, task, since = self.leased.pop()
                 self.now(self.buffer.put_group(group(task, doctor, (since,), (1.0, -1.0))))

@@ -89,3 +89,11 @@ def test_a_refused_capacity_is_cured_by_the_value_in_the_message(max_lag: int) -
 def test_one_completion_a_task_is_right_for_plain_reinforce_pp() -> None:
     spec = RunSpec.model_validate({"sampling": {"group_size": 1}, "learner": {"algorithm": "reinforce_pp"}})
     assert spec.sampling.group_size == 1
+
+
+@pytest.mark.parametrize(("written", "steps"), [(None, 4), (0, 0), (7, 7)])
+def test_the_penalty_is_annealed_over_half_the_steps_unless_the_spec_says_otherwise(
+    written: int | None, steps: int
+) -> None:
+    spec = RunSpec.model_validate({"steps": 9, "reward": {"anneal_steps": written}})
+    assert spec.scoring.anneal_steps == steps and spec.scoring.outcome == "graded"

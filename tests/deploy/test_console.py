@@ -6,6 +6,7 @@ import pytest
 
 from deploy.console import COLUMNS, Screen, cell, summarise, table
 from deploy.run_folder import metrics_row
+from learner import checkpoint
 from tests.deploy.test_run_folder import step
 
 
@@ -44,6 +45,14 @@ def test_the_summary_counts_and_says_where_to_look(tmp_path: Path, capsys: pytes
     text = capsys.readouterr().out
     assert "2 steps, 4 completions (0.50/s), 120 tokens sampled (15/s), 2 of 2 syncs ok, largest lag 1" in text
     assert f"{tmp_path / 'model'}" in text and "go on with" not in text
+
+
+def test_the_summary_names_the_best_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = checkpoint.begin(tmp_path, 4)
+    (folder / "rank-0.pt").write_bytes(b"x")
+    checkpoint.commit(folder, step=4, policy_version=4, ranks=1, score=(0.25, 0.5))
+    summarise(tmp_path, [metrics_row(step(1))], True, "go on with: x")
+    assert f"{folder} (Youden's J +0.25, pair accuracy 50% in the last batches)" in capsys.readouterr().out
 
 
 def test_an_unfinished_run_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

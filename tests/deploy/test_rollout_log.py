@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from common.config import DataSpec, RewardSpec
+from common.records import Episode, Label
 from deploy.rollout_log import read_run, write_step
-from tests.deploy.rollouts import SENTENCES, group, labelled, rollout
+from envs import registry
+from tests.deploy.rollouts import REPLY, SENTENCES, group, labelled, rollout
 
 
 def test_every_completion_is_a_row_with_note_label_reward_versions_and_logps(tmp_path: Path) -> None:
@@ -43,3 +47,27 @@ def test_an_unfinished_file_is_not_read(tmp_path: Path) -> None:
 def test_a_folder_without_rollouts_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="give the folder of a run"):
         read_run(tmp_path)
+
+
+def test_every_reward_can_be_computed_again_from_its_row(tmp_path: Path) -> None:
+    scoring = RewardSpec(anneal_steps=8)
+    env = registry.make("verdict", DataSpec(), 0, scoring)
+    alarm = REPLY.replace("No Clinical Error", "Error: treatment\nSentence: 1\nCorrection: Rest.")
+    task = labelled(quadrant="synthetic_decoy")
+    replies = (REPLY, alarm, "hm")
+    rewards = [
+        env.score(Episode(task_id="task-0", actions=(text,), truncated=False), task.label, 4) for text in replies
+    ]
+    rollouts = [
+        msgspec.structs.replace(rollout(text, versions=versions), reward=reward)
+        for text, reward, versions in zip(replies, rewards, ((3,), (3, 4), (3,)), strict=True)
+    ]
+    write_step(tmp_path, 1, 5, [group(task, *rollouts)])
+    for row, reward in zip(read_run(tmp_path).to_pylist(), rewards, strict=True):
+        label = Label(task_id=row["task_id"], truth=json.loads(row["truth"]))
+        episode = Episode(
+            task_id=row["task_id"], actions=(row["completion"],), truncated=row["finish_reason"] != "stop"
+        )
+        again = env.score(episode, label, row["scored_version"])
+        assert (again, again.total, again.reason) == (reward, row["reward"], row["reason"])
+    assert rewards[1].total == pytest.approx(-1.15), "half way between -0.9 and -1.4"

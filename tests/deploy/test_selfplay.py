@@ -33,6 +33,12 @@ def test_a_fresh_start_takes_a_free_name_and_writes_it_into_the_spec(tmp_path: P
     assert (folder.path, folder.spec.name) == (tmp_path / "mine-2", "mine-2")
 
 
+def test_a_fresh_start_fixes_the_schedule_of_the_penalty_so_that_a_longer_resume_keeps_it(tmp_path: Path) -> None:
+    folder, _ = selfplay.starting_point(spec(tmp_path), resume=False)
+    longer = folder.spec.model_copy(update={"steps": 100})
+    assert longer.scoring.anneal_steps == folder.spec.reward.anneal_steps == 4
+
+
 def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: Path) -> None:
     checkpointed(tmp_path, 2)
     newest = checkpointed(tmp_path, 4)

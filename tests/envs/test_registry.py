@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import random
 import sys
 
 import pytest
 
-from common.config import DataSpec
+from common.config import DataSpec, RewardSpec
+from common.records import Episode, LabelledTask
 from envs import registry
+from envs.baselines import SILENT
 from envs.env import Environment
 
 
@@ -23,3 +26,22 @@ def test_making_one_environment_loads_no_other(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delitem(sys.modules, "envs.contradiction", raising=False)
     registry.make("verdict", DataSpec(), 0)
     assert "envs.contradiction" not in sys.modules
+
+
+@pytest.mark.parametrize("env_id", registry.MODULES)
+async def test_every_environment_scores_as_the_spec_says_and_anneals_by_policy_version(env_id: str) -> None:
+    env = registry.make(env_id, DataSpec(), 0, RewardSpec(outcome="type", anneal_steps=10))
+    tasks = [await env.propose(env.plan(index), random.Random(0), SILENT) for index in (0, 1)]
+    assert all(isinstance(task, LabelledTask) for task in tasks)
+    replies = [env.demonstration(task, random.Random(0)) for task in tasks]  # type: ignore[arg-type]
+    (flag,) = [reply for reply in replies if "Error:" in reply]
+    (clean,) = [task for task, reply in zip(tasks, replies, strict=True) if reply != flag]
+    assert isinstance(clean, LabelledTask)
+    alarm = Episode(task_id=clean.task.task_id, actions=(flag,), truncated=False)
+    totals = [env.score(alarm, clean.label, version).total for version in (0, 5, 10, 11, None)]
+    assert totals == pytest.approx([-0.9, -1.15, -1.4, -1.4, -1.4])
+    assert env.score(alarm, clean.label, 5) == env.score(alarm, clean.label, 5)
+
+
+def test_without_a_scoring_the_table_holds_from_the_first_version_on() -> None:
+    assert registry.make("verdict", DataSpec(), 0)._scoring == RewardSpec()  # type: ignore[attr-defined]

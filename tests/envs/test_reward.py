@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,3 +165,23 @@ def test_a_label_that_is_half_clean_is_refused() -> None:
         Truth(error_type="diagnosis")
     with pytest.raises(ValueError, match="unknown type"):
         Truth(error_type="dose", sentence=1, error_text="a", corrected_text="b")
+
+
+def test_outcome_type_pays_for_flag_and_type_alone() -> None:
+    """The original scheme: neither sentence nor correction counts, and a flag of the wrong type is a miss."""
+
+    def total(action: str, truth: Truth) -> float:
+        return score(episode(action), truth, outcome="type").total
+
+    assert total(flag(sentence=0, correction="x"), ERROR) == total(flag(), ERROR) == MAXIMUM
+    assert total(flag(error_type="diagnosis"), ERROR) == total(SAYS_CLEAN, ERROR) == pytest.approx(-0.9)
+    assert (total(SAYS_CLEAN, CLEAN), total("hm", CLEAN), total("hm", ERROR)) == (MAXIMUM, -1.5, -1.5)
+    assert total(flag(), CLEAN) == pytest.approx(-1.4)
+
+
+@given(error_truths, error_verdicts, st.sampled_from(["graded", "type"]))
+def test_a_reason_says_whether_the_sentence_is_right_under_both_schemes(
+    truth: Truth, verdict: Verdict, outcome: Literal["graded", "type"]
+) -> None:
+    reason = score(episode(render(verdict)), truth, outcome=outcome).reason
+    assert reason == ("found" if verdict.sentence == truth.sentence else "elsewhere")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
 from envs.verdict.reward import CASES
-from evals.batch import FLAGGED, RIGHT, batch_statistics
+from evals.batch import FLAGGED, RIGHT, WINDOW, batch_statistics, rolling_score
 
 ERROR, CLEAN = "augmented_error", "augmented_safe"
 ON_ERROR = ("found", "elsewhere", "missed", "invalid_no_verdict", "truncated")
@@ -71,3 +71,22 @@ def test_every_figure_stays_in_its_range(error: list[str], clean: list[str]) -> 
     assert youden is not None and -1 <= youden <= 1 and pair is not None
     assert all(0 <= figures[name] <= 1 for name in ("valid_share", "accuracy"))  # type: ignore[operator]
     assert youden <= pair + 1e-9, "(1 - sensitivity) * (1 - specificity) is never negative"
+
+
+def row(youden: float | None, pairs: float | None = None, **more: float) -> dict[str, float | None]:
+    return {"youden_j": youden, "pair_accuracy": pairs, **more}
+
+
+def test_a_checkpoint_is_scored_by_the_last_batches_in_which_something_was_counted() -> None:
+    assert rolling_score([row(0.2, 0.4), row(None, None), row(0.4, None)]) == pytest.approx((0.3, 0.4))
+    assert rolling_score([row(-1.0, 0.0), *[row(0.5, 0.5)] * WINDOW]) == (0.5, 0.5)
+    assert rolling_score([row(0.5)]) == (0.5, 0.0)
+    assert rolling_score([]) is None and rolling_score([row(None, 0.5)]) is None
+
+
+def test_a_silent_policy_is_the_worse_checkpoint_whatever_it_earns() -> None:
+    silent = batch_statistics([group(ERROR, "missed", "missed"), group(CLEAN, "clean", "clean")])
+    judging = batch_statistics([group(ERROR, "found", "missed"), group(CLEAN, "clean", "invalid_tags")])
+    quiet, judged = rolling_score([silent]), rolling_score([judging])
+    assert quiet is not None and judged is not None and quiet < judged
+    assert rolling_score([{**silent, "reward_mean": 9.0}]) == rolling_score([{**silent, "reward_mean": -9.0}])

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from learner import checkpoint
-from learner.checkpoint import Checkpoint
+from learner.checkpoint import Checkpoint, Score
 
 
-def write(run: Path, step: int) -> Checkpoint:
+def write(run: Path, step: int, score: Score | None = None) -> Checkpoint:
     folder = checkpoint.begin(run, step)
     (folder / "learner").mkdir()
     (folder / "learner" / "rank-0.pt").write_bytes(b"weights" * step)
-    return checkpoint.commit(folder, step=step, policy_version=step, ranks=1, state={"consumed": 8 * step})
+    return checkpoint.commit(folder, step=step, policy_version=step, ranks=1, state={"consumed": 8 * step}, score=score)
 
 
 def test_a_run_without_checkpoints_has_no_latest(tmp_path: Path) -> None:
@@ -50,6 +54,49 @@ def test_pruning_keeps_the_newest_and_drops_old_torn_ones(tmp_path: Path) -> Non
         "step-00012",
         running.name,
     ]
+
+
+def test_the_best_is_chosen_by_youdens_j_then_by_pairs_then_by_age(tmp_path: Path) -> None:
+    assert checkpoint.best(tmp_path) is None
+    write(tmp_path, 1)
+    assert checkpoint.best(tmp_path) is None
+    for step, score in ((2, (0.5, 0.2)), (3, (0.5, 0.3)), (4, (0.4, 0.9)), (5, (0.5, 0.3))):
+        write(tmp_path, step, score)
+    found = checkpoint.best(tmp_path)
+    assert found is not None and found.manifest.step == 5 and found == checkpoint.read(found.folder)
+
+
+@given(
+    scores=st.lists(st.none() | st.tuples(st.floats(-1, 1), st.floats(0, 1)), min_size=1, max_size=7),
+    keep=st.integers(1, 3),
+)
+def test_pruning_after_every_step_never_deletes_the_best_nor_the_newest(scores: list[Score | None], keep: int) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        for step, score in enumerate(scores, 1):
+            write(Path(home), step, score)
+            checkpoint.prune(Path(home), keep)
+            left = [int(path.name.removeprefix("step-")) for path in (Path(home) / "checkpoints").iterdir()]
+            known = [score for score in scores[:step] if score is not None]
+            assert set(range(max(1, step - keep + 1), step + 1)) <= set(left) and len(left) <= keep + 1
+            found = checkpoint.best(Path(home))
+            assert found.manifest.score == max(known) if found else not known
+
+
+def test_a_damaged_manifest_is_nobodys_best_and_does_not_stop_pruning(tmp_path: Path) -> None:
+    (write(tmp_path, 1, (0.9, 0.9)).folder / "manifest.json").write_text("{")
+    kept = write(tmp_path, 2, (0.1, 0.1))
+    write(tmp_path, 3)
+    write(tmp_path, 4)
+    assert [folder.name for folder in checkpoint.prune(tmp_path, keep=1)] == ["step-00001", "step-00003"]
+    assert checkpoint.best(tmp_path) == kept
+
+
+def test_a_manifest_of_an_older_version_has_no_score(tmp_path: Path) -> None:
+    path = write(tmp_path, 1, (0.5, 0.5)).folder / "manifest.json"
+    old = {key: value for key, value in json.loads(path.read_text()).items() if key != "score"}
+    path.write_text(json.dumps(old))
+    found = checkpoint.latest(tmp_path)
+    assert found is not None and found.manifest.score is None and checkpoint.best(tmp_path) is None
 
 
 def test_pruning_never_touches_a_first_checkpoint_in_progress(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ class World:
         self.log: list[str] = []
         self.steps: list[LearnerStep] = []
         self.phases: list[str] = []
+        self.scores: dict[int, checkpoint.Score] = {}  # by steps logged
         self.on_step: Callable[[], None] = lambda: None
         self.folder = folder
         self.channel = FakeChannel(self.log, version)
@@ -137,6 +138,7 @@ class World:
             channel,
             self._stepped,
             self.phases.append,
+            lambda: self.scores.get(len(self.steps)),
         )
 
     def _stepped(self, step: LearnerStep) -> None:
@@ -175,6 +177,15 @@ async def test_checkpoints_are_written_at_the_cadence_and_at_the_end(tmp_path: P
     await world.learner.run()
     assert world.checkpoints() == ["step-00002", "step-00004", "step-00005"]
     assert world.learner.version == 5
+
+
+async def test_a_checkpoint_carries_the_score_of_the_steps_logged_before_it(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=5)
+    world.scores = {2: (0.5, 0.5), 4: (0.1, 0.1)}
+    await world.learner.run()
+    found, last = checkpoint.best(tmp_path), checkpoint.latest(tmp_path)
+    assert found is not None and (found.manifest.step, found.manifest.score) == (2, (0.5, 0.5))
+    assert last is not None and last.manifest.score is None
 
 
 async def test_an_end_that_falls_on_the_cadence_is_saved_once(tmp_path: Path) -> None:
