@@ -44,7 +44,7 @@ def test_a_flag_without_sentence_is_right_about_the_sentence_of_clean_notes() ->
 
 
 def test_copying_the_error_earns_part_of_rouge_and_no_floor_earns_it_all() -> None:
-    scored = official(NOTES, floor("copy the error (knows flag and sentence)", NOTES))
+    scored = official(NOTES, floor("copy the error", NOTES))
     assert scored.corrections.rouge1.mean is not None and 0 < scored.corrections.rouge1.mean < 0.9
     assert {name: floor(name, NOTES) for name in FLOORS}[GOLD].answers["a-e"].correction == RIGHT
 
