@@ -22,24 +22,34 @@ from common.models import checksum, resolve_model
 from common.records import Message, Sampled
 from envs.verdict.medec import load_notes
 from envs.verdict.prompts import doctor_messages
-from evals.replies import Ask
+from evals.replies import Ask, EngineLost
 
 ROOT = Path(__file__).parents[1]
 MANY_CALLS = 10_000
 SHUTDOWN_S = 30
 
 
-class EngineLost(RuntimeError):
-    """The engine could not start, or died."""
+class Vllm:
+    """The door to a model, as `evals.run` takes it: one vLLM engine."""
 
+    def resolve(self, spec: RunSpec) -> tuple[Path, str]:
+        """The model's folder and checksum, made in a process whose memory is then given back.
 
-def resolved(spec: RunSpec) -> tuple[Path, str]:
-    """The model's folder and checksum, made in a process whose memory is then given back.
+        Raises ValueError, one line, for a model that does not exist.
+        """
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            return process.submit(_resolve, spec).result()
 
-    Raises ValueError, one line, for a model that does not exist.
-    """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_resolve, spec).result()
+    @asynccontextmanager
+    async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
+        """Start the engine and give what asks it, at `spec.sampling`. Raises EngineLost when it fails to start or dies."""
+        with _local_ray():
+            handle = _actor(spec, folder)
+            try:
+                await _started(handle)
+                yield _ask(handle, spec, samples)
+            finally:
+                await _end(handle)
 
 
 def doctor_pool(spec: RunSpec) -> PoolSpec:
@@ -48,7 +58,7 @@ def doctor_pool(spec: RunSpec) -> PoolSpec:
 
 
 @contextmanager
-def local_ray() -> Iterator[None]:
+def _local_ray() -> Iterator[None]:
     """A Ray in this process, never one that runs already: an evaluation disturbs no job."""
     ray.init(
         address="local",
@@ -63,9 +73,7 @@ def local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
-@asynccontextmanager
-async def engine(spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
-    """Start one engine and give what asks it, at `spec.sampling`. Raises EngineLost when it does not start or dies."""
+def _actor(spec: RunSpec, folder: Path) -> Any:
     pool, backend = doctor_pool(spec), BACKENDS[spec.backend]
     options = {
         "num_cpus": 0,
@@ -73,13 +81,24 @@ async def engine(spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask
         "max_concurrency": MANY_CALLS,
         "runtime_env": {"env_vars": engine_module.environment(spec, pool)},
     }
-    handle: Any = ray.remote(Engine).options(**options).remote(spec, pool, "eval-0", folder)
-    sampling = spec.sampling
+    wanted, there = options["num_gpus"], ray.cluster_resources().get("GPU", 0)
+    if wanted > there:
+        raise ValueError(f"backend {spec.backend} wants {wanted} GPUs and Ray sees {there:g}: give a --spec that fits")
+    return ray.remote(Engine).options(**options).remote(spec, pool, "eval-0", folder)
 
+
+async def _started(handle: Any) -> None:
+    try:
+        await handle.load.remote(0)
+    except (RayActorError, RayTaskError) as error:
+        raise EngineLost(f"the engine did not start: {_told(error)}") from error
+
+
+def _ask(handle: Any, spec: RunSpec, samples: int) -> Ask:
     async def ask(messages: tuple[Message, ...]) -> Sampled:
         try:
             sampled: Sampled = await handle.generate.remote(
-                messages, samples, sampling.max_tokens, sampling.temperature
+                messages, samples, spec.sampling.max_tokens, spec.sampling.temperature
             )
         except PromptTooLong:
             raise
@@ -87,13 +106,7 @@ async def engine(spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask
             raise EngineLost(f"the engine {'died' if engine_died(error) else 'failed'}: {_told(error)}") from error
         return sampled
 
-    try:
-        await handle.load.remote(0)
-        yield ask
-    except (RayActorError, RayTaskError) as error:
-        raise EngineLost(f"the engine did not start: {_told(error)}") from error
-    finally:
-        await _end(handle)
+    return ask
 
 
 async def _end(handle: Any) -> None:

@@ -8,7 +8,7 @@ otherwise score a gold submission 0. Protocol: Ben Abacha et al., "Overview of t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from common.records import Record
@@ -87,6 +87,11 @@ def load_submission(path: Path) -> Submission:
             f"{path}: no valid line in it; write '<text id> <flag> <sentence id or -1> <correction or NA>'"
         )
     return submission
+
+
+def restricted(submission: Submission, note_ids: Collection[str]) -> Submission:
+    """The answers to some texts; how the file's lines were counted is a matter of the whole."""
+    return Submission(answers={name: answer for name, answer in submission.answers.items() if name in note_ids})
 
 
 def submission_line(note_id: str, answer: Answer) -> str:

@@ -10,11 +10,14 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from actors.engine import PromptTooLong
+from common.config import RunSpec
 from common.records import Message, Record, Sampled
 from envs.verdict.grammar import Invalid, Verdict, parse
 from envs.verdict.medec import Note
@@ -25,6 +28,20 @@ from evals.statistics import Interval, share
 Ask = Callable[[tuple[Message, ...]], Awaitable[Sampled]]
 """Sample the replies to one prompt. Raises PromptTooLong when it does not fit the model's context."""
 TOO_LONG = "prompt_too_long"
+
+
+class EngineLost(RuntimeError):
+    """The engine could not start, or died."""
+
+
+class Door(Protocol):
+    """What leads to a model: `evals.engine.Vllm`, or a fake."""
+
+    def resolve(self, spec: RunSpec) -> tuple[Path, str]:
+        """The model's folder and checksum. Raises ValueError for a model that does not exist."""
+
+    def asking(self, spec: RunSpec, folder: Path, samples: int) -> AbstractAsyncContextManager[Ask]:
+        """Start the model and give what asks it. Raises EngineLost."""
 
 
 class Settings(Record):
@@ -153,9 +170,8 @@ async def ask_all(
         journal.add(Answered(note_id=note.note_id, prompt=_digest(messages), replies=replies))
         asked()
 
-    async with asyncio.TaskGroup() as tasks:
-        for note in notes:
-            tasks.create_task(one(note))
+    # Not a TaskGroup: its ExceptionGroup would hide what happened to the engine.
+    await asyncio.gather(*(one(note) for note in notes))
 
 
 def judge(note: Note, replies: Sequence[Reply]) -> Judged:

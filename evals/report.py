@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -192,14 +192,3 @@ def _mean(metric: Metric | None) -> str:
 
 def _composite(metric: Metric | None) -> str:
     return ABSENT if metric is None else f"{metric.composite:.3f}"
-
-
-def headline(result: Result) -> Sequence[str]:
-    """The two lines that close a run."""
-    scores = result.parts[0].system
-    assert scores is not None
-    d = scores.detection
-    return (
-        f"flag accuracy {told(d.flag_accuracy)}, sentence accuracy {told(d.sentence_accuracy)}",
-        f"Youden J {told(d.youden_j)}, pair accuracy {told(d.pair_accuracy)}",
-    )

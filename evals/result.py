@@ -74,16 +74,14 @@ def part(
     )
 
 
-def compared(this: Sequence[Case], path: Path) -> Against:
-    """McNemar's test against the result in `path`.
-
-    Raises ValueError, one line, when that is no result or judged none of these notes.
-    """
-    other = load_result(path)
+def compared(this: Sequence[Case], other: Result) -> Against:
+    """McNemar's test against another result. Raises ValueError, one line, when that judged none of these notes."""
     there = {case.note_id: case for case in other.cases}
     shared = [(case, there[case.note_id]) for case in this if case.note_id in there]
     if not shared:
-        raise ValueError(f"{path}: judged none of these notes; give the result.json of a run on the same --data")
+        raise ValueError(
+            f"--against: {other.system} judged none of these notes; give the result.json of a run on the same --data"
+        )
     return Against(
         system=other.system,
         flag=mcnemar({c.note_id: c.right for c, _ in shared}, {o.note_id: o.right for _, o in shared}),

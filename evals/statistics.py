@@ -33,7 +33,10 @@ class Interval(Record):
 
 
 class Case(Record):
-    """One judged note. `right`: the flag is; `flagged`: it said error. `named_type` is None when no type was named."""
+    """One judged note. `right`: the flag is; `flagged`: it said error. `named_type` is None when no type was named.
+
+    `pair` is shared by twins and defaults to the vignette; it differs where a vignette gives several pairs.
+    """
 
     note_id: str
     vignette: str
@@ -43,6 +46,7 @@ class Case(Record):
     sentence_right: bool = False
     error_type: str | None = None
     named_type: str | None = None
+    pair: str | None = None
 
 
 class TypeFigures(Record):
@@ -146,11 +150,11 @@ def _figures(sums_RK: Array, weight: float, offset: float) -> Array:
 
 
 def pair_accuracy(cases: Iterable[Case]) -> Interval:
-    """The share of vignettes, of those with both an error note and a clean one, whose every flag is right."""
-    by_vignette: dict[str, list[Case]] = defaultdict(list)
+    """The share of pairs, of those with both an error note and a clean one, whose every flag is right."""
+    by_pair: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
-        by_vignette[case.vignette].append(case)
-    twins = [pair for pair in by_vignette.values() if {case.is_error for case in pair} == {True, False}]
+        by_pair[case.pair or case.vignette].append(case)
+    twins = [pair for pair in by_pair.values() if {case.is_error for case in pair} == {True, False}]
     return share(all(case.right for case in pair) for pair in twins)
 
 
