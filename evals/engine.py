@@ -42,7 +42,7 @@ class Vllm:
 
     @asynccontextmanager
     async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
-        """Start the engine and give what asks it, at `spec.sampling`. Raises EngineLost when it fails to start or dies."""
+        """Start the engine; give what asks it, at `spec.sampling`. Raises EngineLost when it does not start or dies."""
         with _local_ray():
             handle = _actor(spec, folder)
             try:

@@ -79,9 +79,7 @@ def compared(this: Sequence[Case], other: Result) -> Against:
     there = {case.note_id: case for case in other.cases}
     shared = [(case, there[case.note_id]) for case in this if case.note_id in there]
     if not shared:
-        raise ValueError(
-            f"--against: {other.system} judged none of these notes; give the result.json of a run on the same --data"
-        )
+        raise ValueError(f"--against: {other.system} judged none of these notes; give a result on the same --data")
     return Against(
         system=other.system,
         flag=mcnemar({c.note_id: c.right for c, _ in shared}, {o.note_id: o.right for _, o in shared}),
