@@ -21,6 +21,9 @@ MARKS = {
     "always error, last sentence": "s",
     "copy the error": "x",
 }
+KNOWING = "copy the error"
+"""Knows every flag and sentence: a floor of the correction only."""
+CORRECTION = "ROUGE-1 composite"
 PANEL_WIDTHS = (3, 2)
 
 
@@ -32,16 +35,19 @@ def draw(result: Result, path: Path) -> None:
     _figures(left, result.system, part, part.system)
     _types(right, part.system)
     title = f"{result.suite.upper()}: {result.system}, {part.notes} notes ({part.errors} with an error)"
+    if result.replies is not None and result.replies.invalid.value is not None:
+        title += f", {result.replies.invalid.value:.0%} of replies invalid"
     figure.suptitle(title, fontsize=12, x=0.01, ha="left")
     figure.savefig(path, dpi=130, format="png")
     pyplot.close(figure)
 
 
 def _figures(axes: Axes, system: str, part: Part, scores: Scores) -> None:
-    names = ["flag accuracy", "sentence accuracy", "pair accuracy", "Youden J", "ROUGE-1 composite"]
+    names = ["flag accuracy", "sentence accuracy", "pair accuracy", "Youden J", CORRECTION]
     for name, mark in MARKS.items():
         heights = _values(part.floors[name])
-        points = [(value, at + 0.16) for at, value in enumerate(heights) if value is not None]
+        floor_of = range(len(names)) if name != KNOWING else [names.index(CORRECTION)]
+        points = [(heights[at], at + 0.16) for at in floor_of if heights[at] is not None]
         axes.plot(*zip(*points, strict=True), mark, color=GREY, mfc="none", markersize=6, label=name)
     d = scores.detection
     composite = scores.protocol.corrections.rouge1.composite

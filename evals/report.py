@@ -63,13 +63,13 @@ def markdown(result: Result) -> str:
 def show(result: Result, console: Console) -> None:
     """Print the tables."""
     for sheet in sheets(result):
-        table = Table(sheet.columns[0], title=sheet.title, title_justify="left", caption=sheet.remark or None)
-        table.caption_justify = "left"
+        table = Table(sheet.columns[0], title=sheet.title, title_justify="left")
         for column in sheet.columns[1:]:
             table.add_column(column, justify="right")
         for row in sheet.rows:
             table.add_row(*row)
         console.print(table)
+        console.print(sheet.remark, highlight=False)
     for name, reason in result.absent.items():
         console.print(f"{name}: {ABSENT}, {reason}")
 
