@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.config import RunSpec
+from common.records import Message, Sampled
 from evals.medec import CLEAN_ANSWER, Answer
 from evals.replies import Journal, Reply, Settings, ask_all, judge, reply_figures, unanswered
 from tests.evals.doors import CLEAN, FakeDoor, completion, flagged, too_long
@@ -21,7 +23,7 @@ def replies(*texts: str) -> tuple[Reply, ...]:
 
 async def answered(path: Path, door: FakeDoor, *names: str) -> Journal:
     journal = Journal(path, SETTINGS)
-    async with door.asking(None, path, 1) as ask:  # type: ignore[arg-type]
+    async with door.asking(RunSpec(), path, 1) as ask:
         await ask_all([note(name) for name in names], ask, journal, 2, lambda: None)
     journal.close()
     return journal
@@ -116,15 +118,15 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 async def test_no_more_notes_are_in_hand_than_asked_for(tmp_path: Path) -> None:
     running = most = 0
 
-    async def ask(messages: object) -> object:
+    async def ask(messages: tuple[Message, ...]) -> Sampled:
         nonlocal running, most
         running += 1
         most = max(most, running)
         await asyncio.sleep(0)
         running -= 1
-        return type("Sampled", (), {"completions": (completion(CLEAN),)})
+        return Sampled(prompt_ids=(1,), completions=(completion(CLEAN),))
 
     journal = Journal(tmp_path / "r.jsonl", SETTINGS)
-    await ask_all([note(str(at)) for at in range(9)], ask, journal, 3, lambda: None)  # type: ignore[arg-type]
+    await ask_all([note(str(at)) for at in range(9)], ask, journal, 3, lambda: None)
     journal.close()
     assert most == 3 and len(journal.answered) == 9
