@@ -34,13 +34,13 @@ from bench.ours import wait
 from common.config import RunSpec
 from common.records import Record
 from envs.contradiction import SEEN_PAIR, UNSEEN_PAIR, make
+from evals.statistics import wilson
 
 matplotlib.use("Agg")
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-Z = 1.959964  # two-sided 95 %
 RESAMPLES = 4000
 EDGE = 3  # first and last steps whose mean reward is shown
 COLOURS = {"synchronous": "#0b63a5", "asynchronous": "#c2570c"}
@@ -113,14 +113,6 @@ def largest_lag(folder: Path) -> int:
     tables = (parquet.read_table(file, columns=["policy_lag"]) for file in (folder / "rollouts").glob("step-*.parquet"))
     lags: list[int] = [lag for table in tables for lag in table["policy_lag"].to_pylist()]
     return max(lags)
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927, score interval without continuity correction)."""
-    share = right / count
-    middle = share + Z * Z / (2 * count)
-    half = Z * (share * (1 - share) / count + Z * Z / (4 * count * count)) ** 0.5
-    return (middle - half) / (1 + Z * Z / count), (middle + half) / (1 + Z * Z / count)
 
 
 def gains(results: Iterable[Learnt], part: str | None = None) -> dict[int, list[float]]:

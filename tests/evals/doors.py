@@ -1,0 +1,57 @@
+"""A model that is a function: what `evals.run` asks in the fast tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from actors.engine import PromptTooLong
+from common.config import RunSpec
+from common.records import Completion, Message, Sampled
+from envs.verdict.grammar import Verdict, render
+from evals.replies import Ask, EngineLost
+
+THOUGHT = "I compared every sentence with the findings."
+CLEAN = render(Verdict(error=False, thinking=THOUGHT))
+
+
+def flagged(sentence: int, correction: str = "He has endocarditis.", error_type: str = "diagnosis") -> str:
+    return render(
+        Verdict(error=True, thinking=THOUGHT, error_type=error_type, sentence=sentence, correction=correction)
+    )
+
+
+def completion(text: str, finish: str = "stop", versions: tuple[int, ...] = (0, 0)) -> Completion:
+    ids = tuple(range(len(versions)))
+    return Completion(
+        text=text, token_ids=ids, logps=(0.0,) * len(ids), versions=versions, finish_reason=finish, engine="e"
+    )
+
+
+class FakeDoor:
+    """`reply` gives the completions of a prompt, or raises; after `dies_after` prompts the engine is lost."""
+
+    def __init__(self, reply: Callable[[str], list[Completion]], dies_after: int = 10**9) -> None:
+        self._reply, self._left = reply, dies_after
+        self.prompts: list[str] = []
+        self.checksum = "0" * 64
+
+    def resolve(self, spec: RunSpec) -> tuple[Path, str]:
+        if spec.model.source == "missing":
+            raise ValueError("model.source 'missing': no such model")
+        return Path("model"), self.checksum
+
+    @asynccontextmanager
+    async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
+        async def ask(messages: tuple[Message, ...]) -> Sampled:
+            if len(self.prompts) >= self._left:
+                raise EngineLost("the engine died: cancelled")
+            self.prompts.append(messages[0].content)
+            return Sampled(prompt_ids=(1,), completions=tuple(self._reply(messages[0].content)))
+
+        yield ask
+
+
+def too_long(prompt: str) -> list[Completion]:
+    raise PromptTooLong("prompt of 2000 tokens")
