@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from actors.engine import PromptTooLong
-from common.config import DataSpec, SamplingSpec
+from common.config import DataSpec, RewardSpec, SamplingSpec
 from common.records import Completion, Message, Sampled
 from envs.verdict.environment import VerdictEnvironment
 from evals.evaluator import CONCURRENCY, Evaluator, heldout_tasks
@@ -20,7 +20,7 @@ COUNT = 24
 
 @cache
 def environment() -> VerdictEnvironment:
-    return VerdictEnvironment(DataSpec(), seed=0)
+    return VerdictEnvironment(DataSpec(), seed=0, scoring=RewardSpec())
 
 
 @cache
@@ -99,6 +99,6 @@ async def test_a_prompt_that_does_not_fit_is_an_invalid_reply() -> None:
 
 
 async def test_without_held_out_notes_the_reason_is_told() -> None:
-    env = VerdictEnvironment(DataSpec(heldout=0), seed=0)
+    env = VerdictEnvironment(DataSpec(heldout=0), seed=0, scoring=RewardSpec())
     with pytest.raises(ValueError, match=r"heldout .* holds no vignette back"):
         await heldout_tasks(env, 2)
