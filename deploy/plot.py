@@ -15,8 +15,11 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from deploy.heldout import points
+from evals.evaluator import EvalPoint
+
 Row = dict[str, Any]
-BLUE, ORANGE, GREEN, GREY = "#0b63a5", "#c2570c", "#2e7d4f", "#6b7280"
+BLUE, ORANGE, GREEN, GREY, INK = "#0b63a5", "#c2570c", "#2e7d4f", "#6b7280", "#111827"
 FLAG_BAND = (0.25, 0.75)
 """Outside it the policy drifts to silence or to alarm (docs/design.md, section 5)."""
 
@@ -37,6 +40,8 @@ def draw(run_folder: Path) -> Path:
     for axes, (title, panel) in zip(grid.flat, panels, strict=True):
         _dress(axes, title, [row["step"] for row in rows])
         panel(axes, rows)
+        if panel is _verdicts:
+            _heldout(axes, points(run_folder / "evaluations.jsonl"))
         if axes.get_legend_handles_labels()[0]:
             axes.legend(
                 frameon=False,
@@ -109,6 +114,24 @@ def _verdicts(axes: Axes, rows: list[Row]) -> None:
     axes.axhspan(*FLAG_BAND, color=ORANGE, alpha=0.1, linewidth=0, label="its healthy band")
     _line(axes, rows, "valid_share", "valid replies", GREEN, linestyle="--")
     _line(axes, rows, "accuracy", "accuracy", BLUE, linestyle=":")
+
+
+def _heldout(axes: Axes, curve: list[EvalPoint]) -> None:
+    """Held-out flag accuracy with its 95 % interval."""
+    shown = [(point.policy_version, point.flag_accuracy) for point in curve]
+    known = [(version, s.value, s.lower, s.upper) for version, s in shown if s.value is not None]
+    if known:
+        axes.errorbar(
+            [version for version, *_ in known],
+            [value for _, value, _, _ in known],
+            [[value - lower for _, value, lower, _ in known], [upper - value for _, value, _, upper in known]],
+            color=INK,
+            fmt="s",
+            markersize=4,
+            capsize=3,
+            linewidth=1,
+            label="held-out",
+        )
 
 
 def _lag(axes: Axes, rows: list[Row]) -> None:

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from common.config import RunSpec
-from deploy import page, plot, rollout_log
+from deploy import heldout, page, plot, rollout_log
 from evals.batch import batch_statistics
 from learner.learner import LearnerStep
 
@@ -29,6 +30,10 @@ class RunFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations.jsonl"
+
+    @property
     def model(self) -> Path:
         return self.path / "model"
 
@@ -44,6 +49,9 @@ class RunFolder:
         # A line that a crash tore is of a later step: a checkpoint follows its step's line.
         self._rows = [row for row in map(json.loads, filter(_is_whole, lines)) if row["step"] <= version]
         metrics.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
+        if self.evaluations.exists():
+            kept = [point for point in heldout.points(self.evaluations) if point.policy_version <= version]
+            self.evaluations.write_bytes(b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
         for file in (self.path / "rollouts").glob("step-*.parquet"):
             if int(file.stem.removeprefix("step-")) > version:
                 file.unlink()

@@ -32,36 +32,28 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import yaml
 from ray.exceptions import RayError, RayTaskError
 
 from actors.supervisor import Supervisor
 from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
-from common.records import Record
 from deploy import agreement, cli, flag_alarm
 from deploy.console import Screen, summarise
+from deploy.heldout import HeldoutCurve
 from deploy.placement import Placement
 from deploy.prepare import Prepared
-from deploy.run_folder import RunFolder, new_name
+from deploy.run_folder import RunFolder
+from deploy.scoreboard import count, serve
+from deploy.start import Start, plan, starting_point
 from envs import registry
 from envs.env import Environment
 from evals.batch import rolling_score
-from learner import checkpoint
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
 from learner.senders import sweep_run
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
-
-
-class Start(Record):
-    """Where a run begins: step 0, or a checkpoint."""
-
-    version: int = 0
-    folder: Path | None = None
-    loaded_gap: float | None = None
 
 
 class Run:
@@ -73,6 +65,7 @@ class Run:
         self._screen = Screen(f"self-play {spec.name}", spec.steps)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
+        self._curve = HeldoutCurve(env, spec, folder.evaluations, self._screen.note)
         self._interrupted = False
         self._closing: asyncio.Future[Any] | None = None
 
@@ -132,6 +125,8 @@ class Run:
             self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note
         )
         await self._supervisor.start(self._phase)
+        self._curve.pool = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
+        self._curve.stepped(channel.version)
         learning = asyncio.ensure_future(self._learner.run())
         watching = asyncio.ensure_future(self._supervisor.watch())
         await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -142,11 +137,14 @@ class Run:
         learning.result()
         await buffer.close.remote()
         if self._learner.version >= self.spec.steps:
+            self._phase("evaluating")
+            await self._curve.finish(self._learner.version)
             self._phase("saving the model")
             await asyncio.gather(*(rank.save_model.remote(self.folder.model) for rank in ranks))
 
     async def _stop(self, ranks: list[Any]) -> None:
         self._phase("stopping")
+        self._curve.close()
         if self._supervisor is not None:
             await self._supervisor.stop()
         await asyncio.gather(*(_result(rank.close) for rank in ranks), return_exceptions=True)
@@ -180,68 +178,11 @@ class Run:
         for engine, failure in step.sync.failures.items():
             self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
-
-
-def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
-    """Put one step on the job's metrics board."""
-    report, sync = step.report, step.sync
-    board.add(metrics.LEARNER_TOKENS.name, report.tokens)
-    board.add(metrics.LEARNER_STEPS.name)
-    board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")
-    board.set(metrics.REWARD, report.reward_mean)
-    for name, value in report.reward_components.items():
-        board.set(metrics.REWARD_BY_COMPONENT, value, name)
-    for name, value in report.weights.items():
-        board.set(metrics.WEIGHTS, value, name)
-    board.set(metrics.FLAG_RATE, row["flag_rate"] or 0.0)
-    board.set(metrics.POLICY_VERSION, report.policy_version)
-    board.set(metrics.POLICY_LAG, report.policy_lag)
-    board.set(metrics.SYNC_SECONDS, sync.seconds)
-    board.set(metrics.SYNC_OK, float(sync.ok))
-    board.set(metrics.CANARY, sync.canary_gap)
-    if step.fresh_logp_difference is not None:
-        board.set(metrics.FRESH, step.fresh_logp_difference)
-    board.set(metrics.STEP_SECONDS, step.step_seconds)
+        self._curve.stepped(step.report.policy_version)
 
 
 async def _result(method: Any) -> Any:
     return await method.remote()
-
-
-def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
-    """The run's folder and first step. Raises ValueError when there is nothing to resume."""
-    runs = spec.runs.expanduser().resolve()
-    if not resume:
-        name = new_name(runs, spec.name)
-        fixed = {"name": name, "reward": spec.scoring}  # in numbers: a resume with more steps must not change it
-        return RunFolder(spec.model_copy(update=fixed), runs / name), Start()
-    path = runs / spec.name
-    found = checkpoint.latest(path) if path.is_dir() else None
-    if found is None:
-        raise ValueError(f"{path} has no checkpoint to resume from: start without --resume")
-    if found.manifest.policy_version >= spec.steps:
-        raise ValueError(f"{path} has all its {spec.steps} steps: resume with a larger --steps")
-    start = Start(
-        version=found.manifest.policy_version,
-        folder=found.folder,
-        loaded_gap=found.manifest.state.get("loaded_gap"),
-    )
-    return RunFolder(spec, path), start
-
-
-def plan(spec: RunSpec, folder: Path) -> str:
-    """The resolved plan, for people."""
-    engines = sum(pool.engines for pool in spec.pools)
-    bound = (spec.buffer.max_lag + 1) * spec.learner.batch_groups
-    return (
-        f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
-        f"# run folder      {folder}\n"
-        f"# actors          {engines} engines in {len(spec.pools)} pools, {spec.rollout.scribes} scribes, "
-        f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
-        f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
-        f"{spec.sampling.max_tokens} tokens\n"
-        f"# staleness       at most {bound} groups between lease and training: lag <= {spec.buffer.max_lag}\n"
-    )
 
 
 def connect() -> None:
@@ -278,18 +219,6 @@ def main(arguments: list[str] | None = None) -> int:
         return play(folder, start, env, board)
     except ValueError as error:
         cli.fail(str(error))
-
-
-def serve(board: Board, spec: RunSpec) -> None:
-    """Serve the metrics. Raises ValueError when the port is taken."""
-    try:
-        port = board.serve(spec.metrics.port, spec.metrics.host)
-    except OSError as error:
-        raise ValueError(
-            f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
-            "choose another, or 0 for any free one"
-        ) from error
-    print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
 
 
 def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int:

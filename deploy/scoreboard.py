@@ -1,0 +1,44 @@
+"""The job's metrics: where they are served, and what a learner step puts there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common import metrics
+from common.config import RunSpec
+from common.metrics import Board
+from learner.learner import LearnerStep
+
+
+def serve(board: Board, spec: RunSpec) -> None:
+    """Serve the metrics. Raises ValueError when the port is taken."""
+    try:
+        port = board.serve(spec.metrics.port, spec.metrics.host)
+    except OSError as error:
+        raise ValueError(
+            f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
+            "choose another, or 0 for any free one"
+        ) from error
+    print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
+
+
+def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
+    """Put one step on the job's metrics board."""
+    report, sync = step.report, step.sync
+    board.add(metrics.LEARNER_TOKENS.name, report.tokens)
+    board.add(metrics.LEARNER_STEPS.name)
+    board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")
+    board.set(metrics.REWARD, report.reward_mean)
+    for name, value in report.reward_components.items():
+        board.set(metrics.REWARD_BY_COMPONENT, value, name)
+    for name, value in report.weights.items():
+        board.set(metrics.WEIGHTS, value, name)
+    board.set(metrics.FLAG_RATE, row["flag_rate"] or 0.0)
+    board.set(metrics.POLICY_VERSION, report.policy_version)
+    board.set(metrics.POLICY_LAG, report.policy_lag)
+    board.set(metrics.SYNC_SECONDS, sync.seconds)
+    board.set(metrics.SYNC_OK, float(sync.ok))
+    board.set(metrics.CANARY, sync.canary_gap)
+    if step.fresh_logp_difference is not None:
+        board.set(metrics.FRESH, step.fresh_logp_difference)
+    board.set(metrics.STEP_SECONDS, step.step_seconds)
