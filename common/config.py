@@ -96,6 +96,7 @@ class RunSpec(Section):
             serving = [pool.name for pool in self.pools if role in pool.serves]
             if len(serving) != 1:
                 raise ValueError(f"pools: exactly one pool must serve the {role}, found {serving or 'none'}")
+        self._tier_c_fits()
         if len({pool.name for pool in self.pools}) < len(self.pools):
             raise ValueError("pools: two pools have the same name; give each its own")
         works = BACKENDS[self.backend].weight_backends
@@ -120,6 +121,23 @@ class RunSpec(Section):
         """`reward` with its schedule in numbers."""
         steps = self.steps // 2 if self.reward.anneal_steps is None else self.reward.anneal_steps
         return self.reward.model_copy(update={"anneal_steps": steps})
+
+    def _tier_c_fits(self) -> None:
+        verifiers = [pool for pool in self.pools if pool.frozen]
+        mixed = next((pool for pool in verifiers if len(pool.serves) > 1), None)
+        if mixed is not None:
+            raise ValueError(
+                f"pools: {mixed.name} serves {', '.join(mixed.serves)}, but the verifier must stay frozen: give it a "
+                "pool of its own, serves: [verifier]"
+            )
+        if len(verifiers) != self.data.tier_c:
+            names = [pool.name for pool in verifiers]
+            raise ValueError(
+                f"pools: data.tier_c {str(self.data.tier_c).lower()} needs {int(self.data.tier_c)} pools with serves: "
+                f"[verifier], found {names or 'none'}"
+            )
+        if self.data.tier_c and self.env != "verdict":
+            raise ValueError(f"data.tier_c: env {self.env} has no proposed errors; set it to false")
 
     def _cannot_deadlock(self) -> RunSpec:
         if self.buffer.capacity < self.learner.batch_groups:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Role = Literal["scribe", "doctor"]
+Role = Literal["scribe", "doctor", "verifier"]
 
 
 class Section(BaseModel):
@@ -54,6 +54,14 @@ class DataSpec(Section):
     """Scribe completions tried on a sentence before the rule fallback; 0 never asks the model."""
     reworded_sentences: int = Field(2, ge=0)
     """Sentences the Scribe rewords in one note."""
+    tier_c: bool = False
+    """Errors proposed by the model itself; needs a pool that serves the verifier and a passed exam."""
+
+    @model_validator(mode="after")
+    def _exam_has_questions(self) -> DataSpec:
+        if self.tier_c and not self.heldout:
+            raise ValueError("tier_c needs held-out notes for the verifier's exam: set heldout above 0")
+        return self
 
 
 class RewardSpec(Section):
@@ -84,7 +92,8 @@ class PoolSpec(Section):
     name: str = Field("engines", pattern=r"^[A-Za-z0-9_-]+$")
     """Engines are called name-0, name-1 and so on."""
     serves: tuple[Role, ...] = ("scribe", "doctor")
-    """The personas that this pool serves; every persona needs exactly one pool."""
+    """The personas that this pool serves; every persona needs exactly one pool. A pool of the `verifier` serves
+    nothing else: it keeps the weights that the run starts with."""
     engines: int = Field(1, ge=1)
     """How many vLLM engines; edit this to scale rollouts."""
     max_num_seqs: int = Field(64, ge=1)
@@ -93,6 +102,11 @@ class PoolSpec(Section):
     """KV cache of one engine, GiB."""
     tensor_parallel: int = Field(1, ge=1)
     """GPUs that share one engine."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its engines never take new weights."""
+        return "verifier" in self.serves
 
 
 class SamplingSpec(Section):

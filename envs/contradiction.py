@@ -82,7 +82,9 @@ class Contradiction:
         twin = index // 2
         return self._slot(index, UNSEEN_PAIR if twin % 2 else SEEN_PAIR, twin // 2)
 
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
         """Write the note of `slot` by rule: neither the Scribe's engine nor a draw beyond the slot's is used."""
         part, allergy, given = slot.source.split("/")
         frames = self._train if part == TRAIN else self._heldout

@@ -61,8 +61,13 @@ class Environment(Protocol):
         Where a game has twins (one vignette, opposite labels), they are slots 2k and 2k+1.
         """
 
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
-        """Turn a source into a labelled task. `complete` is the Scribe's engine; its failures are rejections."""
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        """Turn a source into a labelled task. `complete` is the Scribe's engine; its failures are rejections.
+
+        `verify` is a frozen model that passed its exam and judges what `complete` proposes; None where there is none.
+        """
 
     def open(self, task: Task) -> Turn:
         """The first turn of the policy's half."""

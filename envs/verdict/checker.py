@@ -18,6 +18,7 @@ from common.config import DataSpec
 from common.records import LabelledTask, Record
 from envs.verdict.edits import Edit
 from envs.verdict.medec import Note, split_of
+from envs.verdict.rows import ERROR_TYPES
 from envs.verdict.sources import gather
 from envs.verdict.tables import table
 
@@ -29,7 +30,7 @@ ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the num
 
 def make(data: DataSpec) -> Checker:
     """The checker of tasks made from `data`. Raises ValueError, one line, when the notes cannot be read."""
-    return Checker(gather(data).notes, data.heldout)
+    return Checker(gather(data).notes, data.heldout, data.tier_c)
 
 
 class _Human(Record):
@@ -45,8 +46,9 @@ class _Human(Record):
 class Checker:
     """Holds the notes; `disagreement` is called with each task."""
 
-    def __init__(self, notes: Iterable[Note], heldout: float) -> None:
+    def __init__(self, notes: Iterable[Note], heldout: float, tier_c: bool = False) -> None:
         held = list(notes)
+        self._tier_c = tier_c
         self._clean = {note.note_id: note for note in held if not note.is_error}
         self._error = {note.note_id: note for note in held if note.is_error}
         self._humans = [_human(note) for note in self._error.values() if split_of(note.vignette, heldout) == "train"]
@@ -91,6 +93,8 @@ class Checker:
         tier, claimed = task.provenance.tier, str(labelled.label.truth["error_type"])
         if tier == "A":
             proved = claimed in proofs(states[0], swap.sentence, swap.old, swap.new)
+        elif tier == "C":
+            proved = self._tier_c and _proposed(states[0], swap, labelled)
         else:
             own = task.provenance.source.removesuffix("-corrected")
             among = [_human(self._error[own])] if tier == "human" and own in self._error else self._humans
@@ -103,6 +107,20 @@ class Checker:
             "error_text": task.context["sentences"][swap.sentence],
             "corrected_text": states[0][swap.sentence],
         }
+
+
+def _proposed(source: Sequence[str], swap: Edit, labelled: LabelledTask) -> bool:
+    """Is the only error one that a model proposed, of a known type, recorded as such, and new to a note without it?
+
+    That it is an error is the verifier's word and cannot be proved here.
+    """
+    return (
+        swap.operator == "inject:C"
+        and labelled.task.provenance.operators.count(swap.operator) == 1
+        and labelled.task.provenance.model_written
+        and labelled.label.truth["error_type"] in ERROR_TYPES
+        and re.search(rf"(?<!\w){re.escape(_name(swap.new))}(?!\w)", " ".join(source).lower()) is None
+    )
 
 
 def proofs(source: Sequence[str], at: int, old: str, new: str) -> set[str]:

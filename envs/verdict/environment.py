@@ -13,10 +13,10 @@ import msgspec
 from common.config import DataSpec, RewardSpec
 from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
 from envs.env import Complete, Done, Slot, Turn
-from envs.verdict import demonstrations, edits, gate, medec, prompts, reward
+from envs.verdict import demonstrations, edits, gate, medec, prompts, proposals, reward, verifier
 from envs.verdict.edits import Edit
 from envs.verdict.phrases import mine
-from envs.verdict.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes
+from envs.verdict.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes, with_injection
 from envs.verdict.sources import gather
 
 ENV_ID = "verdict"
@@ -28,6 +28,10 @@ class _Reworded(Record):
     edit: Edit | None
     reasons: tuple[str, ...]
     policy_version: int | None = None
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        return self.reasons if self.edit else (*self.reasons, "reword:unchanged")
 
 
 def make(data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> VerdictEnvironment:
@@ -71,12 +75,25 @@ class VerdictEnvironment:
         """The same over the held-out vignettes. Raises ValueError when there are none."""
         return self._heldout_of().slot(index)
 
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
-        """The labelled note of `slot`. A rewording that fails falls back to a rule."""
+    async def exam(self, ask: Complete) -> verifier.ExamResult:
+        """The verifier's exam on the held-out vignettes; without any it is failed."""
+        held = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
+        errors = [note for vignette in held for note in vignette.errors]
+        cleans = [note for v in held for note in v.cleans or map(medec.clean_version, v.errors)]
+        rng = random.Random(f"{self._seed}:exam")
+        return await verifier.exam(verifier.pairs_of(errors, rng), verifier.probes_of(cleans, rng), ask)
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        """The labelled note of `slot`. A rewording that fails falls back to a rule, a tier C error to a human's."""
         pair = (self._plan if self._split(slot.source) == "train" else self._heldout_of()).pair_rng(slot.index)
-        drawn = draft(self._vignettes[slot.source], slot.quadrant, self._book, pair)
+        drawn = draft(self._vignettes[slot.source], slot.quadrant, self._book, pair, self._data.tier_c)
         if drawn is None:
             return Rejection(source=slot.source, reason="no_edit", detail="no rule and no mined phrase fits the note")
+        proposed = await self._propose_error(drawn, complete, verify)
+        if proposed.injection is not None:
+            drawn = with_injection(drawn, proposed.injection)
         reworded = await self._reword(drawn, slot, rng, complete)
         sentences, log = drawn.sentences, list(drawn.edits)
         for edit in (outcome.edit for outcome in reworded if outcome.edit):
@@ -85,7 +102,9 @@ class VerdictEnvironment:
         sentences, noise = edits.noise(sentences, drawn.free, rng)
         done = msgspec.structs.replace(drawn, sentences=sentences, edits=(*log, *noise))
         assert all(done.sentences[i] == s for i, s in enumerate(drawn.sentences) if i not in drawn.free)
-        return self._labelled(slot, done, reworded)
+        kept = (*proposed.reasons, *(name for outcome in reworded for name in outcome.outcomes))
+        writers = [proposed.policy_version, *(outcome.policy_version for outcome in reworded)]
+        return self._labelled(slot, done, kept, [version for version in writers if version is not None])
 
     def open(self, task: Task) -> Turn:
         """The Doctor's prompt."""
@@ -113,6 +132,12 @@ class VerdictEnvironment:
             raise ValueError(f"data.heldout {self._data.heldout} holds no vignette back; raise it or give more notes")
         return self._heldout
 
+    async def _propose_error(self, drawn: Draft, complete: Complete, verify: Complete | None) -> proposals.Proposed:
+        if verify is None or drawn.sentence is None or not drawn.open:
+            return proposals.Proposed(injection=None)
+        clean = edits.invert(drawn.sentences, drawn.edits)
+        return await proposals.propose(clean, drawn.open, self._data.proposer_tries, complete, verify)
+
     async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
         if slot.quadrant not in AUGMENTED:
             return []
@@ -133,11 +158,9 @@ class VerdictEnvironment:
             reasons.append(f"reword:gate:{reason}")
         return _Reworded(edit=edits.cosmetic(sentence, number, rng), reasons=tuple(reasons))
 
-    def _labelled(self, slot: Slot, done: Draft, reworded: Sequence[_Reworded]) -> LabelledTask:
+    def _labelled(self, slot: Slot, done: Draft, kept: Sequence[str], versions: Sequence[int]) -> LabelledTask:
         content = json.dumps([self._seed, slot.seed, done.sentences])
         task_id = hashlib.sha256(content.encode()).hexdigest()[:16]
-        versions = [outcome.policy_version for outcome in reworded if outcome.policy_version is not None]
-        kept = [r for outcome in reworded for r in (*outcome.reasons, *(() if outcome.edit else ("reword:unchanged",)))]
         provenance = Provenance(
             source=done.source,
             vignette=slot.source,

@@ -81,8 +81,8 @@ class PhraseBook:
             Injection(edit=edit, error_type=phrase.error_type, tier="B")
             for number in decisions(sentences)
             for start, right, phrase in self._places(sentences[number])
-            if not _holds(note, phrase.wrong.lower())
-            for edit in [_swap(sentences[number], number, start, right, phrase.wrong, "inject:B")]
+            if not holds(note, phrase.wrong.lower())
+            for edit in [swap(sentences[number], number, start, right, phrase.wrong, "inject:B")]
         ]
 
     def _places(self, sentence: str) -> Iterable[tuple[int, str, Phrase]]:
@@ -169,7 +169,7 @@ def _allergies(sentences: Sequence[str]) -> Iterable[Injection]:
                 if family is None or given.lower() in drugs["classes"][kind]:
                     continue
                 for new in drugs["classes"][kind]:
-                    edit = _swap(sentences[number], number, start, given, new, "inject:A:allergy")
+                    edit = swap(sentences[number], number, start, given, new, "inject:A:allergy")
                     yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
 
 
@@ -194,7 +194,7 @@ def _cultures(sentences: Sequence[str]) -> Iterable[Injection]:
                         continue
                     rivals = [g for g in known["groups"].values() if grown.lower() in map(str.lower, g)]
                     for new in sorted({name for group in rivals for name in group} - {match[0]}):
-                        edit = _swap(sentences[number], number, match.start(), match[0], new, "inject:A:culture")
+                        edit = swap(sentences[number], number, match.start(), match[0], new, "inject:A:culture")
                         yield Injection(edit=edit, error_type="causalOrganism", tier="A")
 
 
@@ -209,7 +209,7 @@ def _sides(sentences: Sequence[str]) -> Iterable[Injection]:
             if not re.search(rf"\b{side}[ -]{part}", before) or re.search(rf"\b(?:{other}|bilateral|both)\b", rest):
                 continue
             kind = "management" if _PROCEDURE.search(sentences[number]) else "diagnosis"
-            edit = _swap(sentences[number], number, match.start(), match[0], other, "inject:A:side")
+            edit = swap(sentences[number], number, match.start(), match[0], other, "inject:A:side")
             yield Injection(edit=edit, error_type=kind, tier="A")
 
 
@@ -221,7 +221,7 @@ def _doses(sentences: Sequence[str]) -> Iterable[Injection]:
             ceiling = ceilings.get(match[1].lower())
             for dose in [float(match[2]) * factor for factor in (10, 100)] if ceiling else ():
                 if ceiling and ceiling < dose <= 20 * ceiling:
-                    edit = _swap(sentences[number], number, match.start(2), match[2], f"{dose:g}", "inject:A:dose")
+                    edit = swap(sentences[number], number, match.start(2), match[2], f"{dose:g}", "inject:A:dose")
                     yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
 
 
@@ -236,12 +236,12 @@ def _look_alikes(sentences: Sequence[str]) -> Iterable[Injection]:
         before = frozenset(WORD.findall(" ".join(sentences[:number]).lower()))
         for match in WORD.finditer(sentences[number]) if _AT_HAND.search(sentences[number]) else ():
             for new in sorted(others.get(match[0].lower(), ())) if match[0].lower() in before else ():
-                if not _holds(note, new):
-                    edit = _swap(sentences[number], number, match.start(), match[0], new, "inject:A:look_alike")
+                if not holds(note, new):
+                    edit = swap(sentences[number], number, match.start(), match[0], new, "inject:A:look_alike")
                     yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
 
 
-def _swap(sentence: str, number: int, start: int, old: str, new: str, operator: str) -> Edit:
+def swap(sentence: str, number: int, start: int, old: str, new: str, operator: str) -> Edit:
     """`new` for `old` in the grammar of the place: its capital, and `a` or `an` before it."""
     if old[0].isupper() and (start == 0 or not any(map(str.isupper, new))):
         new = new[0].upper() + new[1:]
@@ -252,5 +252,6 @@ def _swap(sentence: str, number: int, start: int, old: str, new: str, operator: 
     return Edit(operator=operator, sentence=number, start=start, old=old, new=new)
 
 
-def _holds(note: str, phrase: str) -> bool:
+def holds(note: str, phrase: str) -> bool:
+    """Does `phrase` stand in `note` as whole words?"""
     return re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", note) is not None

@@ -27,6 +27,22 @@ Write one sentence and nothing else.
 
 Sentence: """
 
+SCRIBE_PROPOSE = f"""Put one medical error into this clinical note: in one sentence marked with *, replace a short \
+phrase by another that is plausible but clinically wrong. Copy the old phrase exactly: 1 to 6 words. The new phrase \
+must not stand in the note.
+Error types: {", ".join(ERROR_TYPES)}.
+Answer with one JSON object and nothing else, like this:
+{{"sentence": 3, "old": "the phrase", "new": "the wrong phrase", "type": "diagnosis"}}
+
+Note:
+"""
+
+VERIFIER = """One sentence of this clinical note is missing. Which version of it is clinically right?
+Answer with one letter and nothing else: A or B, or C when both say the same.
+
+Note:
+"""
+
 
 def doctor_messages(sentences: Sequence[str]) -> tuple[Message, ...]:
     """The Doctor's prompt: the note as one numbered sentence a line, ids from 0."""
@@ -37,3 +53,16 @@ def doctor_messages(sentences: Sequence[str]) -> tuple[Message, ...]:
 def scribe_reword_messages(sentence: str) -> tuple[Message, ...]:
     """The Scribe's prompt: one sentence in, one sentence out."""
     return (Message(role="user", content=SCRIBE_REWORD + sentence),)
+
+
+def scribe_propose_messages(sentences: Sequence[str], among: Sequence[int]) -> tuple[Message, ...]:
+    """The Scribe's prompt for an error: the note as the Doctor sees it, the sentences that it may change marked."""
+    note = "\n".join(f"{index}{' *' if index in among else ''} {sentence}" for index, sentence in enumerate(sentences))
+    return (Message(role="user", content=SCRIBE_PROPOSE + note),)
+
+
+def verifier_messages(sentences: Sequence[str], at: int, versions: tuple[str, str]) -> tuple[Message, ...]:
+    """The verifier's prompt: the note without sentence `at`, and two versions of that sentence in this order."""
+    note = "\n".join(f"{i} {'____' if i == at else sentence}" for i, sentence in enumerate(sentences))
+    a, b = versions
+    return (Message(role="user", content=f"{VERIFIER}{note}\n\nSentence {at}:\nA: {a}\nB: {b}"),)

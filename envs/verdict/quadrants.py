@@ -11,12 +11,14 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from common.config import QuadrantMix
 from common.records import Record
 from envs.env import Slot
-from envs.verdict.edits import Edit, apply
+from envs.verdict.edits import Edit, apply, invert
 from envs.verdict.medec import Note, clean_version
-from envs.verdict.phrases import Injection, PhraseBook, pick, provable
+from envs.verdict.phrases import Injection, PhraseBook, decisions, pick, provable
 from envs.verdict.tables import content_words
 
 AUGMENTED = ("augmented_error", "augmented_safe")
@@ -28,7 +30,8 @@ class Draft(Record):
     """A note of known truth. `free` sentences may still change on the surface; all others are locked byte for byte.
 
     The four facts of the error are None on a clean draft. `edits` lead from the source note to `sentences`. `tier` is
-    that of the injected error, `human` when a person wrote it into this very note, and empty on a clean draft.
+    that of the injected error, `human` when a person wrote it into this very note, and empty on a clean draft. In the
+    `open` sentences the Scribe's model may propose another error instead (tier C); twins have the same ones.
     """
 
     source: str
@@ -40,6 +43,7 @@ class Draft(Record):
     error_text: str | None = None
     corrected_text: str | None = None
     tier: str = ""
+    open: tuple[int, ...] = ()
 
 
 class Vignette(Record):
@@ -109,11 +113,32 @@ class Plan:
         return self._orders[kind][1][at]
 
 
-def draft(vignette: Vignette, quadrant: str, book: PhraseBook, pair: random.Random) -> Draft | None:
-    """The note of a slot before surface edits; None when nothing can be injected. `pair` is the twins' generator."""
+def draft(
+    vignette: Vignette, quadrant: str, book: PhraseBook, pair: random.Random, tier_c: bool = False
+) -> Draft | None:
+    """The note of a slot before surface edits; None when nothing can be injected. `pair` is the twins' generator.
+
+    With `tier_c` a note that no rule and no mined phrase fits is open to the model's proposals.
+    """
     if quadrant in AUGMENTED:
         return _augmented(vignette, quadrant == "augmented_error", pair)
-    return _synthetic(vignette, quadrant == "synthetic_injection", book, pair)
+    return _synthetic(vignette, quadrant == "synthetic_injection", book, pair, tier_c)
+
+
+def with_injection(draft: Draft, injection: Injection) -> Draft:
+    """`draft` with another error instead of the one it holds; what is locked stays so."""
+    clean = invert(draft.sentences, draft.edits)
+    at, changed = injection.edit.sentence, apply(clean, injection.edit)
+    return msgspec.structs.replace(
+        draft,
+        sentences=changed,
+        edits=(injection.edit,),
+        error_type=injection.error_type,
+        sentence=at,
+        error_text=changed[at],
+        corrected_text=clean[at],
+        tier=injection.tier,
+    )
 
 
 def rewordable(draft: Draft, count: int, pair: random.Random) -> list[int]:
@@ -154,13 +179,19 @@ def _human(error: Note, free: tuple[int, ...]) -> Draft:
     )
 
 
-def _synthetic(vignette: Vignette, with_error: bool, book: PhraseBook, pair: random.Random) -> Draft | None:
+def _synthetic(
+    vignette: Vignette, with_error: bool, book: PhraseBook, pair: random.Random, tier_c: bool
+) -> Draft | None:
     bases = list(vignette.cleans) or [clean_version(note) for note in vignette.errors]
     for base in pair.sample(bases, len(bases)):
         injection = pick(_injections(base, book), pair)
         if injection is not None:
             return _injected(base, injection, with_error)
-    return _human_twins(pair.choice(vignette.errors), with_error) if vignette.errors else None
+    if not vignette.errors:
+        return None
+    error = pair.choice(vignette.errors)
+    drawn = _human_twins(error, with_error)
+    return _opened(drawn, clean_version(error).sentences) if tier_c else drawn
 
 
 def _injections(note: Note, book: PhraseBook) -> list[Injection]:
@@ -193,6 +224,14 @@ def _human_twins(error: Note, with_error: bool) -> Draft:
     assert at is not None and right is not None and error.error_type is not None
     edit = Edit(operator="inject:human", sentence=at, start=0, old=right, new=error.sentences[at])
     return _injected(clean_version(error), Injection(edit=edit, error_type=error.error_type, tier="human"), with_error)
+
+
+def _opened(drawn: Draft, clean: Sequence[str]) -> Draft:
+    """Every decision is open to a proposal, so both twins lock all of them, and what shares a word with one."""
+    open_ = tuple(decisions(clean))
+    evidence = frozenset[str]().union(*(content_words(clean[i]) for i in open_))
+    free = tuple(i for i in drawn.free if i not in open_ and not content_words(clean[i]) & evidence)
+    return msgspec.structs.replace(drawn, open=open_, free=free)
 
 
 def _free(sentences: Sequence[str], focus: int, evidence: frozenset[str]) -> tuple[int, ...]:

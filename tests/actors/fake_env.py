@@ -39,7 +39,9 @@ class FakeEnv:
     def plan(self, index: int) -> Slot:
         return Slot(index=index, source="s", quadrant="augmented_safe", seed=index)
 
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
         written = await complete((Message(role="user", content=f"reword {slot.index}"),), 16)
         if written.truncated:
             return Rejection(source=slot.source, reason="truncated")

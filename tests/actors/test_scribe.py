@@ -34,7 +34,9 @@ async def test_rewordings_and_refused_tries_are_counted_by_outcome(monkeypatch: 
     assert rewordings(provenance) == ["model", "rule", "gate:number", "unchanged"]
 
     class Rewording(FakeEnv):
-        async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask:
+        async def propose(
+            self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+        ) -> LabelledTask:
             return msgspec.structs.replace(labelled, task=msgspec.structs.replace(labelled.task, provenance=provenance))
 
     scribe = Scribe("scribe-0", Rewording(), Handle(FakeBuffer(0)), Handle(FakePool()), 1)

@@ -20,7 +20,9 @@ from tests.actors.fake_env import FakeEnv, labelled_task
 class Teaching(FakeEnv):
     """Refuses every third slot, and what the model would have to write."""
 
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
         if slot.index % 3 == 2:
             return Rejection(source=slot.source, reason="no_edit")
         assert (await complete((), 8)).truncated, "there is no model yet"
@@ -28,7 +30,9 @@ class Teaching(FakeEnv):
 
 
 class Refusing(FakeEnv):
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
         return Rejection(source=slot.source, reason="no_edit")
 
 

@@ -26,7 +26,9 @@ class Riddle:
         twin = "right" if index % 2 else "wrong"
         return Slot(index=index, source=f"v{index // 2}", quadrant=twin, seed=index)
 
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
         secret = random.Random(slot.source)
         words = ["".join(secret.choices(ALPHABET, k=6)) for _ in "ab"]
         if (slot.quadrant == "right") == (secret.random() < 0.5):
@@ -73,8 +75,10 @@ class LeaksInTheWords(Riddle):
         hint = " whose dosage" if task.context["words"] != sorted(task.context["words"]) else ""
         return Turn(messages=(Message(role="user", content=" ".join(task.context["words"]) + hint),))
 
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete)
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
         assert isinstance(made, LabelledTask)
         words = sorted(made.task.context["words"], reverse=slot.quadrant == "wrong")
         return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context={"words": words}))
@@ -86,26 +90,32 @@ class LeaksByProvenance(Riddle):
 
 
 class LeaksByField(Riddle):
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete)
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
         assert isinstance(made, LabelledTask)
         context = {**made.task.context, "meta": [{"answer": "?"}]}
         return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context=context))
 
 
 class ForgetsItsSeed(Riddle):
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete)
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
         assert isinstance(made, LabelledTask)
         context = {**made.task.context, "noise": random.SystemRandom().random()}
         return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context=context))
 
 
 class NeverMakesOneKind(Riddle):
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
         if slot.quadrant == "right":
             return Rejection(source=slot.source, reason="no_edit")
-        return await super().propose(slot, rng, complete)
+        return await super().propose(slot, rng, complete, verify)
 
 
 class PaysForSpam(Riddle):
@@ -144,8 +154,10 @@ class DrawsItsPlan(Riddle):
 
 
 class TrustsTheModel(Riddle):
-    async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete)
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
         written = await complete((Message(role="user", content="Reword this."),), 20)
         assert isinstance(made, LabelledTask)
         answer = {"answer": f"{made.label.truth['answer']}{written.text}"}
@@ -179,7 +191,9 @@ async def test_a_breach_of_the_contract_is_named(env: Environment, problem: str)
 
 async def test_an_environment_that_makes_nothing_is_refused() -> None:
     class Barren(Riddle):
-        async def propose(self, slot: Slot, rng: random.Random, complete: Complete) -> LabelledTask | Rejection:
+        async def propose(
+            self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+        ) -> LabelledTask | Rejection:
             return Rejection(source=slot.source, reason="gate")
 
     with pytest.raises(ValueError, match="none of 20 proposals became a task"):
