@@ -4,19 +4,30 @@ wraps it as an async Ray actor. It holds no torch and no vllm, and learns nothin
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from actors.engine import PromptTooLong
 from actors.role import Role
-from common.metrics import NOTES, REJECTED, REWORDINGS
+from common.metrics import NOTES, PROPOSED, REJECTED, REWORDINGS
 from common.records import LabelledTask, Message, Provenance
-from envs.env import Written
+from envs.env import Complete, Environment, Written
 
 TEMPERATURE = 0.7
 """Rewording keeps to the meaning; the gate refuses what does not."""
 
 
+VERIFIER_TEMPERATURE = 0.0
+"""The likeliest letter: the same question has the same answer in the exam and after it."""
+
+
 class Scribe(Role[int]):
-    """Its work is the index of a slot in the environment's plan."""
+    """Its work is the index of a slot in the environment's plan. `verifier` is a frozen pool that passed its exam."""
+
+    def __init__(
+        self, name: str, env: Environment, buffer: Any, pool: Any, concurrency: int, verifier: Any = None
+    ) -> None:
+        super().__init__(name, env, buffer, pool, concurrency)
+        self._verify = None if verifier is None else verifying(verifier)
 
     async def _take(self) -> int:
         index: int = await self._buffer.claim.remote(self.name)
@@ -24,26 +35,53 @@ class Scribe(Role[int]):
 
     async def _finish(self, index: int) -> None:
         slot = self._env.plan(index)
-        proposal = await self._env.propose(slot, random.Random(slot.seed), self._complete)
+        proposal = await self._env.propose(slot, random.Random(slot.seed), self._complete, self._verify)
         if isinstance(proposal, LabelledTask):
             await self._buffer.put_task.remote(index, proposal)
             self._meter.add(NOTES, label=slot.quadrant)
             for outcome in rewordings(proposal.task.provenance):
                 self._meter.add(REWORDINGS, label=outcome)
+            for outcome in proposed_errors(proposal.task.provenance):
+                self._meter.add(PROPOSED, label=outcome)
         else:
             await self._buffer.reject_claim.remote(index, proposal.reason)
 
     async def _complete(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
         try:
-            sampled = await self._pool.generate.remote("scribe", messages, 1, max_tokens, TEMPERATURE)
+            return await _written(self._pool, "scribe", messages, max_tokens, TEMPERATURE)
         except PromptTooLong:
             self._meter.add(REJECTED, label="too_long")
-            return Written(text="", truncated=True, policy_version=0)
-        (one,) = sampled.completions
-        return Written(text=one.text, truncated=one.truncated, policy_version=min(one.versions))
+            return UNANSWERED
+
+
+UNANSWERED = Written(text="", truncated=True, policy_version=0)
+
+
+def verifying(pool: Any) -> Complete:
+    """The door to the verifier of `pool`. A question that does not fit the model's context is not answered."""
+
+    async def ask(messages: tuple[Message, ...], max_tokens: int) -> Written:
+        try:
+            return await _written(pool, "verifier", messages, max_tokens, VERIFIER_TEMPERATURE)
+        except PromptTooLong:
+            return UNANSWERED
+
+    return ask
+
+
+async def _written(pool: Any, role: str, messages: tuple[Message, ...], max_tokens: int, temperature: float) -> Written:
+    sampled = await pool.generate.remote(role, messages, 1, max_tokens, temperature)
+    (one,) = sampled.completions
+    return Written(text=one.text, truncated=one.truncated, policy_version=min(one.versions))
 
 
 def rewordings(provenance: Provenance) -> list[str]:
     """The outcomes in the operators `reword:OUTCOME`: `model`, `rule`, `unchanged`, or a refused try `gate:REASON`."""
     outcomes = [name.removeprefix("reword:") for name in provenance.operators if name.startswith("reword:")]
     return ["rule" if outcome.startswith("rule:") else outcome for outcome in outcomes]
+
+
+def proposed_errors(provenance: Provenance) -> list[str]:
+    """The outcomes in the operators `inject:C`: `accepted`, or the reason in `inject:C:REASON`."""
+    outcomes = [name.removeprefix("inject:C") for name in provenance.operators if name.startswith("inject:C")]
+    return [outcome.removeprefix(":") or "accepted" for outcome in outcomes]

@@ -5,7 +5,7 @@ replaces the dead. It knows no Ray API but the errors: `Placement` starts and en
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ END_SECONDS = 90.0
 """For an engine to end by itself. One that still loads hears it only then; killed, it leaves shared memory behind."""
 
 Join = Callable[[Any, str, Any, int], Awaitable[SyncOutcome]]
+Examine = Callable[[], Coroutine[Any, Any, None]]
 
 
 class NotProved(RuntimeError):
@@ -68,15 +69,30 @@ class Supervisor:
         self._restarts = 0
         self._note = on_note
 
-    async def start(self, on_phase: Callable[[str], None]) -> None:
-        """Load every engine, let each prove the policy, then start the role actors."""
+    async def start(self, on_phase: Callable[[str], None], examine: Examine | None = None) -> None:
+        """Load every engine, let each prove the policy, then start the role actors, after `examine` where there is one.
+
+        Engines of a frozen pool have nothing to prove: they serve what they loaded, for ever.
+        """
         on_phase("starting engines")
         slots = [(pool, f"{pool.name}-{number}") for pool in self._spec.pools for number in range(pool.engines)]
         for pool, slot in slots:  # one after another: loading several at once doubles the peak memory
             await self._start_engine(pool, slot)
+        if examine is not None:
+            await self._beating(examine())
         for kind, count in (("scribe", self._spec.rollout.scribes), ("doctor", self._spec.rollout.doctors)):
             for number in range(count):
                 self._start_role(kind, f"{kind}-{number}")
+
+    async def _beating(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for `work` while replacing engines that die under it."""
+        working, watching = asyncio.ensure_future(work), asyncio.ensure_future(self.watch())
+        await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+            watching.result()  # raises what could not be mended
+        watching.cancel()
+        working.result()
 
     async def watch(self) -> None:
         """Heartbeats and replacements, for ever. Raises RuntimeError when an actor dies again and again."""
@@ -108,6 +124,9 @@ class Supervisor:
         self._engines[engine_id] = (pool, handle)
         await handle.load.remote(0)
         self._shared_memory[engine_id] = await handle.shared_memory.remote()
+        if pool.frozen:
+            await self._pools[pool.name].admit.remote(engine_id, handle)
+            return
         outcome = await self._join(self._pools[pool.name], engine_id, handle, 0)
         self._board.add(SYNCS.name, 1, "ok" if outcome.ok else "failed")
         if not outcome.ok:

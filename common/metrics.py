@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_serv
 from common.records import Record
 
 QUADRANTS = ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_injection")
-ROLES = ("scribe", "doctor")
+ROLES = ("scribe", "doctor", "verifier")
 BUFFER_STATES = ("ready", "leased", "rolled", "batched", "trained", "rejected")
 ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
 REWARD_COMPONENTS = ("outcome", "structure")
@@ -51,6 +51,12 @@ REWORDINGS = _counter(
     "Sentences reworded, by outcome: by the model or a rule, left unchanged, or one try refused (gate:REASON).",
     "outcome",
     ("model", "rule", "unchanged"),
+)
+PROPOSED = _counter(
+    "proposed_errors_total",
+    "Errors proposed by the Scribe's model (tier C), by outcome: accepted, or the reason why a try was refused.",
+    "outcome",
+    ("accepted", "verifier"),
 )
 REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", "reason", REJECTIONS)
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")

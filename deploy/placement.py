@@ -33,6 +33,7 @@ class Placement:
         self.model_folder = Path()
         self.buffer: Any = None
         self.pools: dict[str, Any] = {}
+        self.verifier: Any = None  # the frozen pool, once it has passed its exam
 
     def preparation(self) -> Any:
         """The actor that resolves and warms up the model."""
@@ -57,6 +58,16 @@ class Placement:
             pool.name: ray.remote(EnginePool).options(**options).remote(pool.name) for pool in self._spec.pools
         }
         return self.pools
+
+    @property
+    def synced_pools(self) -> list[Any]:
+        """The routers of the pools whose engines follow the policy."""
+        return [self.pools[pool.name] for pool in self._spec.pools if not pool.frozen]
+
+    @property
+    def frozen_pools(self) -> list[Any]:
+        """Those of the pools whose engines keep the weights of the run's start."""
+        return [self.pools[pool.name] for pool in self._spec.pools if pool.frozen]
 
     def learner_ranks(self) -> list[Any]:
         """The data-parallel learner; rank 0 serves the rendezvous."""
@@ -89,7 +100,7 @@ class Placement:
             return (
                 ray.remote(Scribe)
                 .options(**options)
-                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency)
+                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier)
             )
         return (
             ray.remote(Doctor)

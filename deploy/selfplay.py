@@ -38,7 +38,7 @@ from actors.supervisor import Supervisor
 from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
-from deploy import agreement, cli, flag_alarm
+from deploy import agreement, cli, exam, flag_alarm
 from deploy.console import Screen, summarise
 from deploy.heldout import HeldoutCurve
 from deploy.placement import Placement
@@ -60,7 +60,7 @@ class Run:
     """One self-play run, from a checked spec to its summary."""
 
     def __init__(self, spec: RunSpec, env: Environment, folder: RunFolder, start: Start, board: Board) -> None:
-        self.spec, self.folder, self._start, self._board = spec, folder, start, board
+        self.spec, self._env, self.folder, self._start, self._board = spec, env, folder, start, board
         self._placement = Placement(spec, env)
         self._screen = Screen(f"self-play {spec.name}", spec.steps)
         self._learner: Learner | None = None
@@ -106,7 +106,8 @@ class Run:
     async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
         buffer = self._placement.replay_buffer(self.folder.journal, self._start.version if self._start.folder else None)
         pools = self._placement.engine_pools()
-        channel = Channel(self.spec.weights, ranks, list(pools.values()), prepared.probe, self._start.loaded_gap)
+        synced = self._placement.synced_pools
+        channel = Channel(self.spec.weights, ranks, synced, prepared.probe, self._start.loaded_gap)
         if self._start.folder is not None:
             await asyncio.gather(*(rank.load.remote(self._start.folder) for rank in ranks))
             channel.version = self._start.version
@@ -124,7 +125,7 @@ class Run:
         self._supervisor = Supervisor(
             self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note
         )
-        await self._supervisor.start(self._phase)
+        await self._supervisor.start(self._phase, self._examine)
         self._curve.pool = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.stepped(channel.version)
         learning = asyncio.ensure_future(self._learner.run())
@@ -141,6 +142,12 @@ class Run:
             await self._curve.finish(self._learner.version)
             self._phase("saving the model")
             await asyncio.gather(*(rank.save_model.remote(self.folder.model) for rank in ranks))
+
+    async def _examine(self) -> None:
+        for frozen in self._placement.frozen_pools:  # one, or none without tier C
+            self._phase("examining the verifier")
+            if await exam.sit(self._env, frozen, self.folder.exam, self._screen.note):
+                self._placement.verifier = frozen
 
     async def _stop(self, ranks: list[Any]) -> None:
         self._phase("stopping")

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from actors.engine import PromptTooLong
-from actors.scribe import Scribe, rewordings
-from common.records import LabelledTask
+from actors.scribe import VERIFIER_TEMPERATURE, Scribe, proposed_errors, rewordings, verifying
+from common.records import LabelledTask, Message, Provenance, Rejection
 from envs.env import Complete, Slot
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
@@ -48,6 +48,55 @@ async def test_rewordings_and_refused_tries_are_counted_by_outcome(monkeypatch: 
         "gate:number": 1,
         "unchanged": 1,
     }
+
+
+async def test_proposed_errors_are_counted_by_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    operators = ("inject:C", "noise:typo", "reword:unchanged", "inject:C:json", "inject:C:verifier", "inject:B")
+    provenance = Provenance(source="s", vignette="v", quadrant="synthetic_injection", operators=operators)
+    assert proposed_errors(provenance) == ["accepted", "json", "verifier"]
+    labelled = labelled_task(0)
+    labelled = msgspec.structs.replace(labelled, task=msgspec.structs.replace(labelled.task, provenance=provenance))
+    monkeypatch.setattr("tests.actors.fake_env.labelled_task", lambda index: labelled)
+    scribe = await play(FakeBuffer(0), FakePool((completion("a"),)))
+    _busy, counts = await scribe.state()
+    assert {label: n for (name, label), n in counts.items() if name == "medserl_proposed_errors_total"} == {
+        "accepted": 1,
+        "json": 1,
+        "verifier": 1,
+    }
+
+
+class Verified(FakeEnv):
+    """Accepts a slot when the verifier answers A."""
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        if verify is None:
+            return Rejection(source=slot.source, reason="no_edit", detail="nobody to ask")
+        written = await verify((Message(role="user", content="A or B?"),), 4)
+        return labelled_task(slot.index) if written.text == "A" else Rejection(source=slot.source, reason="no_edit")
+
+
+async def test_the_verifier_is_asked_through_its_own_pool_for_the_likeliest_reply() -> None:
+    buffer, frozen = FakeBuffer(0, 1), FakePool((completion("A"),), (completion("B"),))
+    await Scribe("scribe-0", Verified(), Handle(buffer), Handle(FakePool()), 1, Handle(frozen)).run()
+    assert list(buffer.tasks) == [0] and buffer.rejected == [(1, "no_edit")]
+    role, messages, n, max_tokens, temperature = frozen.asked[0]
+    assert (role, messages[0].content, n, max_tokens) == ("verifier", "A or B?", 1, 4)
+    assert temperature == VERIFIER_TEMPERATURE == 0
+
+
+async def test_without_a_frozen_pool_the_environment_has_no_verifier() -> None:
+    buffer = FakeBuffer(0)
+    await Scribe("scribe-0", Verified(), Handle(buffer), Handle(FakePool()), 1).run()
+    assert buffer.rejected == [(0, "no_edit")]
+
+
+async def test_a_question_too_long_for_the_verifier_has_no_answer() -> None:
+    ask = verifying(Handle(FakePool(remote_error(PromptTooLong("900 tokens")))))
+    written = await ask((Message(role="user", content="A or B?"),), 4)
+    assert written.truncated and written.text == ""
 
 
 async def test_the_proposer_asks_for_one_completion_in_the_scribe_role() -> None:

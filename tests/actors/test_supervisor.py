@@ -9,7 +9,7 @@ import pytest
 
 from actors.engine_pool import EnginePool
 from actors.supervisor import MAX_RESTARTS, Supervisor, sweep
-from common.config import PoolSpec, RolloutSpec, RunSpec
+from common.config import DataSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, NOTES, PHASE, SYNCS, Board
 from common.weights import SyncOutcome
 from tests.fakes import Handle, remote_error, settle
@@ -134,6 +134,70 @@ async def test_start_fails_in_one_line_when_an_engine_cannot_prove_the_policy(tm
     with pytest.raises(RuntimeError, match="engines-1 does not hold the policy: prove: checksum none"):
         await world.start()
     assert world.board.total(SYNCS, "failed") == 1 and world.placement.roles == {}
+
+
+class FrozenWorld(World):
+    """Two pools: one follows the policy, the other is the verifier's."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, engines=1)
+        self.frozen, self.joined = EnginePool("frozen"), list[str]()
+        pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
+        spec = RunSpec(pools=pools, data=DataSpec(tier_c=True))
+        routers = {"engines": Handle(self.pool), "frozen": Handle(self.frozen)}
+        self.supervisor = Supervisor(
+            spec, self.placement, routers, Handle(self.buffer), self.join, self.board, self.notes.append
+        )
+
+    async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+        self.joined.append(engine)
+        return await super().join(pool, engine, handle, version)
+
+
+async def test_a_frozen_engine_serves_what_it_loaded_and_never_joins_the_channel(tmp_path: Path) -> None:
+    world = FrozenWorld(tmp_path)
+    await world.start()
+    assert world.joined == ["engines-0"] and set(await world.frozen.engines()) == {"frozen-0"}
+    world.placement.engines["frozen-0"].kill()
+    await world.frozen.quarantine("frozen-0")
+    await world.supervisor.beat()
+    assert world.joined == ["engines-0"] and set(await world.frozen.engines()) == {"frozen-0.1"}
+
+
+async def test_the_verifier_is_examined_when_engines_serve_and_before_any_role_starts(tmp_path: Path) -> None:
+    world = FrozenWorld(tmp_path)
+    seen: list[tuple[set[str], set[str]]] = []
+
+    async def examine() -> None:
+        seen.append((set(await world.frozen.engines()), set(world.placement.roles)))
+
+    await world.supervisor.start(lambda _: None, examine)
+    await settle()
+    assert seen == [({"frozen-0"}, set())] and set(world.placement.roles) == {"scribe-0", "doctor-0"}
+
+
+async def test_an_engine_that_dies_under_the_exam_is_replaced(tmp_path: Path) -> None:
+    world = FrozenWorld(tmp_path)
+
+    async def examine() -> None:
+        world.placement.engines["frozen-0"].kill()
+        await world.frozen.quarantine("frozen-0")
+        while not await world.frozen.engines():  # as a question waits for an engine
+            await asyncio.sleep(0)
+
+    await asyncio.wait_for(world.supervisor.start(lambda _: None, examine), 5)
+    assert set(await world.frozen.engines()) == {"frozen-0.1"}
+
+
+async def test_a_fault_of_the_exam_ends_the_start(tmp_path: Path) -> None:
+    world = FrozenWorld(tmp_path)
+
+    async def examine() -> None:
+        raise KeyError("vignette")
+
+    with pytest.raises(KeyError, match="vignette"):
+        await world.supervisor.start(lambda _: None, examine)
+    assert world.placement.roles == {}
 
 
 async def test_a_quiet_heartbeat_replaces_nothing(tmp_path: Path) -> None:

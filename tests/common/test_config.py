@@ -12,6 +12,9 @@ from common.config import RunSpec
 SPECS = sorted((Path(__file__).parents[2] / "deploy").glob("*.yaml"))
 
 
+FROZEN = {"name": "frozen", "serves": ["verifier"]}
+
+
 def refused(**content: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         RunSpec.model_validate(content)
@@ -57,6 +60,19 @@ def test_a_spec_never_changes_after_loading() -> None:
         ({"filters": {"difficulty": [20, 80]}}, "write [low, high] within 0 and 1"),
         ({"learner": {"batch_groups": 5, "ranks": 2}}, "batch_groups 5 must be a multiple of ranks 2"),
         ({"learner": {"importance_clip": [5, 0.5]}}, "importance_clip must be [low, high]"),
+        ({"data": {"tier_c": True}}, "data.tier_c true needs 1 pools with serves: [verifier], found none"),
+        ({"pools": [{}, FROZEN]}, "data.tier_c false needs 0 pools with serves: [verifier], found ['frozen']"),
+        (
+            {"data": {"tier_c": True}, "pools": [{}, FROZEN, {**FROZEN, "name": "b"}]},
+            "needs 1 pools with serves: [verifier], found ['frozen', 'b']",
+        ),
+        (
+            {"data": {"tier_c": True}, "pools": [{"serves": ["scribe", "doctor", "verifier"]}]},
+            "engines serves scribe, doctor, verifier, but the verifier must stay frozen: give it a pool of its own",
+        ),
+        ({"data": {"tier_c": True}, "pools": [FROZEN]}, "exactly one pool must serve the scribe, found none"),
+        ({"data": {"tier_c": True, "heldout": 0}, "pools": [{}, FROZEN]}, "set heldout above 0"),
+        ({"env": "contradiction", "data": {"tier_c": True}, "pools": [{}, FROZEN]}, "has no proposed errors"),
         ({"data": {"quadrants": {"augmented_error": 0.5}}}, "are twins: give them equal shares"),
         ({"data": {"quadrants": {"synthetic_decoy": 0.5}}}, "are twins: give them equal shares"),
         (
@@ -84,6 +100,11 @@ def test_a_refused_capacity_is_cured_by_the_value_in_the_message(max_lag: int) -
     message = refused(buffer={"capacity": 1, "max_lag": max_lag})
     enough = int(message.rsplit(" ", 1)[1])
     assert RunSpec.model_validate({"buffer": {"capacity": enough, "max_lag": max_lag}}).buffer.capacity == enough
+
+
+def test_only_the_pool_of_the_verifier_is_frozen() -> None:
+    spec = RunSpec.model_validate({"data": {"tier_c": True}, "pools": [{}, FROZEN]})
+    assert [pool.frozen for pool in spec.pools] == [False, True]
 
 
 def test_one_completion_a_task_is_right_for_plain_reinforce_pp() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common import metrics
-from common.config import BufferSpec, LearnerSpec, MetricsSpec, RunSpec
+from common.config import BufferSpec, DataSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
 from common.metrics import Board
 from deploy import selfplay
 from deploy.run_folder import metrics_row
@@ -71,6 +71,13 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     assert "steps: 3" in text and f"# run folder      {tmp_path / 'runs' / 'smoke'}" in text
     assert "\n# data            120 notes of 60 vignettes\n" in text
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_says_that_tier_c_waits_for_its_exam(tmp_path: Path) -> None:
+    pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
+    run = RunSpec(pools=pools, data=DataSpec(tier_c=True))
+    assert "\n# tier C          waits for its exam before the Scribes start: 85% of" in plan(run, tmp_path)
+    assert "tier C" not in plan(RunSpec(), tmp_path)
 
 
 def test_rows_that_were_skipped_are_told_with_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from actors.engine_pool import EnginePool
+from common.config import DataSpec, PoolSpec, RunSpec, WeightsSpec
+from common.records import Message, Sampled
+from deploy import exam
+from deploy.placement import Placement
+from envs.env import Complete
+from envs.verdict.verifier import Choice, ExamResult
+from envs.verdict.verifier import exam as ask_all
+from learner.channel import Channel
+from tests.actors.fake_env import FakeEnv, completion
+from tests.fakes import Handle
+from tests.learner.test_channel import PROBE, FakeEngine, FakeRank
+
+NOTE = ("He coughs.", "He is given amoxicillin.")
+PAIRS = [Choice(sentences=NOTE, at=1, original=f"Right {n}.", other=f"Wrong {n}.") for n in range(20)]
+PROBES = [Choice(sentences=NOTE, at=1, original=f"Same {n}.", other=f"Same again {n}.") for n in range(20)]
+FROZEN = RunSpec(pools=(PoolSpec(), PoolSpec(name="frozen", serves=("verifier",))), data=DataSpec(tier_c=True))
+
+
+class Examined(FakeEnv):
+    async def exam(self, ask: Complete) -> ExamResult:
+        return await ask_all(PAIRS, PROBES, ask)
+
+
+class Pool:
+    """A frozen model that knows right from wrong, or always says A."""
+
+    def __init__(self, knows: bool) -> None:
+        self.knows = knows
+
+    async def generate(
+        self, role: str, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float
+    ) -> Sampled:
+        assert role == "verifier"
+        found = re.search("\nA: (.*)\nB: (.*)", messages[-1].content)
+        assert found is not None
+        said = "A" if found[1].startswith("Right") else "B" if found[2].startswith("Right") else "C"
+        return Sampled(prompt_ids=(7,), completions=(completion(said if self.knows else "A"),))
+
+
+async def test_a_verifier_that_passes_is_told_and_recorded(tmp_path: Path) -> None:
+    notes: list[str] = []
+    assert await exam.sit(Examined(), Handle(Pool(knows=True)), tmp_path / "exam.json", notes.append)
+    assert len(notes) == 1 and notes[0].startswith("verifier exam passed: 20 of 20 errors found")
+    written = json.loads((tmp_path / "exam.json").read_text())
+    assert written == {"right": 20, "asked": 20, "false": 0, "probes": 20, "passed": True}
+
+
+async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Path) -> None:
+    notes: list[str] = []
+    assert not await exam.sit(Examined(), Handle(Pool(knows=False)), tmp_path / "exam.json", notes.append)
+    assert len(notes) == 1 and notes[0].startswith("verifier exam failed: 0 of 20 errors found")
+    assert notes[0].endswith("; going on without tier C")
+    assert json.loads((tmp_path / "exam.json").read_text())["passed"] is False
+
+
+async def test_a_frozen_pool_is_never_published_to() -> None:
+    log: list[str] = []
+    placement = Placement(FROZEN, Examined())
+    policy, frozen = EnginePool("engines"), EnginePool("frozen")
+    placement.pools = {"engines": Handle(policy), "frozen": Handle(frozen)}
+    channel = Channel(WeightsSpec(), [Handle(FakeRank(log))], placement.synced_pools, PROBE)
+    assert (await channel.join(placement.pools["engines"], "e", Handle(FakeEngine("e", log)))).ok
+    await frozen.admit("f", Handle(FakeEngine("f", log)))
+    outcome = await channel.publish(1)
+    assert outcome.ok and outcome.proved == ("e",) and "send 1 to e" in log
+    assert not any(line.endswith(" f") for line in log)
+    assert len(await channel.fresh_rollouts()) == 1
+    assert placement.frozen_pools == [placement.pools["frozen"]]
