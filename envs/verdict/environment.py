@@ -15,7 +15,7 @@ from common.records import Episode, Label, LabelledTask, Limits, Provenance, Rec
 from envs.env import Complete, Done, Slot, Turn
 from envs.verdict import demonstrations, edits, gate, medec, prompts, proposals, reward, verifier
 from envs.verdict.edits import Edit
-from envs.verdict.phrases import mine
+from envs.verdict.phrases import mine, pick_type
 from envs.verdict.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes, with_injection
 from envs.verdict.sources import gather
 
@@ -91,7 +91,7 @@ class VerdictEnvironment:
         drawn = draft(self._vignettes[slot.source], slot.quadrant, self._book, pair, self._data.tier_c)
         if drawn is None:
             return Rejection(source=slot.source, reason="no_edit", detail="no rule and no mined phrase fits the note")
-        proposed = await self._propose_error(drawn, complete, verify)
+        proposed = await self._propose_error(drawn, rng, complete, verify)
         if proposed.injection is not None:
             drawn = with_injection(drawn, proposed.injection)
         reworded = await self._reword(drawn, slot, rng, complete)
@@ -132,11 +132,14 @@ class VerdictEnvironment:
             raise ValueError(f"data.heldout {self._data.heldout} holds no vignette back; raise it or give more notes")
         return self._heldout
 
-    async def _propose_error(self, drawn: Draft, complete: Complete, verify: Complete | None) -> proposals.Proposed:
+    async def _propose_error(
+        self, drawn: Draft, rng: random.Random, complete: Complete, verify: Complete | None
+    ) -> proposals.Proposed:
         if verify is None or drawn.sentence is None or not drawn.open:
             return proposals.Proposed(injection=None)
         clean = edits.invert(drawn.sentences, drawn.edits)
-        return await proposals.propose(clean, drawn.open, self._data.proposer_tries, complete, verify)
+        kind = pick_type(medec.ERROR_TYPES, rng)
+        return await proposals.propose(clean, drawn.open, kind, self._data.proposer_tries, complete, verify)
 
     async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
         if slot.quadrant not in AUGMENTED:

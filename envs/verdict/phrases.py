@@ -122,8 +122,13 @@ def pick(injections: Sequence[Injection], rng: random.Random) -> Injection | Non
     kinds = sorted({injection.error_type for injection in injections})
     if not kinds:
         return None
-    kind = rng.choices(kinds, [TYPE_WEIGHTS[k] for k in kinds])[0]
+    kind = pick_type(kinds, rng)
     return rng.choice([injection for injection in injections if injection.error_type == kind])
+
+
+def pick_type(kinds: Sequence[str], rng: random.Random) -> str:
+    """One of `kinds` by the weights of MEDEC's training split."""
+    return rng.choices(kinds, [TYPE_WEIGHTS[kind] for kind in kinds])[0]
 
 
 def _mined(note: Note, lower: frozenset[str]) -> Phrase | None:

@@ -27,12 +27,11 @@ Write one sentence and nothing else.
 
 Sentence: """
 
-SCRIBE_PROPOSE = f"""Put one medical error into this clinical note: in one sentence marked with *, replace a short \
-phrase by another that is plausible but clinically wrong. Copy the old phrase exactly: 1 to 6 words. The new phrase \
-must not stand in the note.
-Error types: {", ".join(ERROR_TYPES)}.
+SCRIBE_PROPOSE = """Put one medical error of type KIND into this clinical note: in one sentence marked with *, replace \
+a short phrase by another that is plausible but clinically wrong. Copy the old phrase exactly: 1 to 6 words. The new \
+phrase must not stand in the note.
 Answer with one JSON object and nothing else, like this:
-{{"sentence": 3, "old": "the phrase", "new": "the wrong phrase", "type": "diagnosis"}}
+{"sentence": 3, "old": "the phrase", "new": "the wrong phrase", "type": "KIND"}
 
 Note:
 """
@@ -55,10 +54,10 @@ def scribe_reword_messages(sentence: str) -> tuple[Message, ...]:
     return (Message(role="user", content=SCRIBE_REWORD + sentence),)
 
 
-def scribe_propose_messages(sentences: Sequence[str], among: Sequence[int]) -> tuple[Message, ...]:
-    """The Scribe's prompt for an error: the note as the Doctor sees it, the sentences that it may change marked."""
+def scribe_propose_messages(sentences: Sequence[str], among: Sequence[int], kind: str) -> tuple[Message, ...]:
+    """The Scribe's prompt for an error of type `kind`: the numbered note, the sentences that it may change marked."""
     note = "\n".join(f"{index}{' *' if index in among else ''} {sentence}" for index, sentence in enumerate(sentences))
-    return (Message(role="user", content=SCRIBE_PROPOSE + note),)
+    return (Message(role="user", content=SCRIBE_PROPOSE.replace("KIND", kind) + note),)
 
 
 def verifier_messages(sentences: Sequence[str], at: int, versions: tuple[str, str]) -> tuple[Message, ...]:

@@ -13,7 +13,6 @@ from common.records import Record
 from envs.env import Complete
 from envs.verdict import edits, gate, prompts
 from envs.verdict.phrases import LONGEST, Injection, holds, swap
-from envs.verdict.rows import ERROR_TYPES
 from envs.verdict.verifier import preference
 
 OPERATOR = "inject:C"
@@ -40,13 +39,13 @@ class Proposed(Record):
 
 
 async def propose(
-    sentences: Sequence[str], among: Sequence[int], tries: int, complete: Complete, verify: Complete
+    sentences: Sequence[str], among: Sequence[int], kind: str, tries: int, complete: Complete, verify: Complete
 ) -> Proposed:
-    """Ask for an error in one of the sentences numbered in `among`, up to `tries` times."""
+    """Ask for an error of type `kind` in one of the sentences numbered in `among`, up to `tries` times."""
     reasons = list[str]()
     for _ in range(tries):
-        written = await complete(prompts.scribe_propose_messages(sentences, among), TOKENS)
-        found = "truncated" if written.truncated else read(written.text, sentences, among)
+        written = await complete(prompts.scribe_propose_messages(sentences, among, kind), TOKENS)
+        found = "truncated" if written.truncated else read(written.text, sentences, among, kind)
         if isinstance(found, Injection):
             at, changed = found.edit.sentence, edits.apply(sentences, found.edit)[found.edit.sentence]
             if await preference(sentences, at, sentences[at], changed, verify) == sentences[at]:
@@ -56,10 +55,10 @@ async def propose(
     return Proposed(injection=None, reasons=tuple(reasons))
 
 
-def read(text: str, sentences: Sequence[str], among: Sequence[int]) -> Injection | str:
+def read(text: str, sentences: Sequence[str], among: Sequence[int], kind: str) -> Injection | str:
     """The injection that `text` proposes, or the reason to refuse it.
 
-    `json`: not one object of the four fields. `type`: none of the five. `sentence`: not in `among`. `span`: `old` or
+    `json`: not one object of the four fields. `type`: not `kind`. `sentence`: not in `among`. `span`: `old` or
     `new` is not 1 to 6 words of one line without marks. `place`: `old` does not stand there exactly once. `form`:
     the two say the same. `known`: the note says `new` already.
     """
@@ -67,7 +66,7 @@ def read(text: str, sentences: Sequence[str], among: Sequence[int]) -> Injection
         proposal = msgspec.json.decode(text, type=Proposal)
     except msgspec.DecodeError:  # ValidationError is one
         return "json"
-    if proposal.type not in ERROR_TYPES:
+    if proposal.type != kind:
         return "type"
     if proposal.sentence not in among:
         return "sentence"

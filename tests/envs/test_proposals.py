@@ -34,7 +34,7 @@ def test_the_note_has_decisions_and_a_sentence_of_history() -> None:
 
 
 def proposed(**changes: Any) -> Injection | str:
-    return read(json.dumps({**GOOD, **changes}), NOTE, AMONG)
+    return read(json.dumps({**GOOD, **changes}), NOTE, AMONG, "diagnosis")
 
 
 def test_a_good_proposal_is_applied_by_code_in_the_grammar_of_its_place() -> None:
@@ -43,7 +43,7 @@ def test_a_good_proposal_is_applied_by_code_in_the_grammar_of_its_place() -> Non
     assert (found.error_type, found.tier, found.edit.operator) == ("diagnosis", "C", "inject:C")
     assert edits.apply(NOTE, found.edit)[2] == "Appendicitis is diagnosed."
     assert edits.invert(edits.apply(NOTE, found.edit), [found.edit]) == NOTE
-    article = proposed(sentence=3, old="oral dose", new="topical dose", type="treatment")
+    article = proposed(sentence=3, old="oral dose", new="topical dose")
     assert isinstance(article, Injection) and "on a topical dose of" in edits.apply(NOTE, article.edit)[3]
 
 
@@ -51,6 +51,7 @@ def test_a_good_proposal_is_applied_by_code_in_the_grammar_of_its_place() -> Non
     ("changes", "why"),
     [
         ({"type": "surgery"}, "type"),
+        ({"type": "treatment"}, "type"),  # one of the five, but not the one that was asked for
         ({"type": "Diagnosis"}, "type"),
         ({"sentence": 0, "old": "fever", "new": "rash"}, "sentence"),  # locked: states no decision
         ({"sentence": 1, "old": "lisinopril", "new": "warfarin"}, "sentence"),  # history
@@ -90,12 +91,12 @@ def test_what_code_can_refuse_is_refused_with_its_reason(changes: dict[str, Any]
 
 @pytest.mark.parametrize("frame", ["Sure: {}", "```json\n{}\n```", "[{}]", "{0} {0}", "{}.", "", "null", "3"])
 def test_anything_but_one_object_is_refused(frame: str) -> None:
-    assert read(frame.format(json.dumps(GOOD)), NOTE, AMONG) == "json"
+    assert read(frame.format(json.dumps(GOOD)), NOTE, AMONG, "diagnosis") == "json"
 
 
 @pytest.mark.parametrize("missing", sorted(GOOD))
 def test_a_missing_key_is_refused(missing: str) -> None:
-    assert read(json.dumps({k: v for k, v in GOOD.items() if k != missing}), NOTE, AMONG) == "json"
+    assert read(json.dumps({k: v for k, v in GOOD.items() if k != missing}), NOTE, AMONG, "diagnosis") == "json"
 
 
 @given(st.data())
@@ -138,34 +139,35 @@ class Verifier:
 
 
 async def test_an_error_that_the_verifier_confirms_is_accepted_with_its_writer() -> None:
-    outcome = await propose(NOTE, AMONG, 2, Model(json.dumps(GOOD)), Verifier("Pneumonia"))
+    outcome = await propose(NOTE, AMONG, "diagnosis", 2, Model(json.dumps(GOOD)), Verifier("Pneumonia"))
     assert outcome == Proposed(injection=outcome.injection, policy_version=5)
     assert outcome.injection is not None and outcome.injection.edit.new == "Appendicitis"
 
 
 @pytest.mark.parametrize("likes", ["Appendicitis", "no such word", "is diagnosed"])
 async def test_an_error_that_the_verifier_does_not_confirm_is_refused(likes: str) -> None:
-    outcome = await propose(NOTE, AMONG, 3, Model(json.dumps(GOOD)), Verifier(likes))
+    outcome = await propose(NOTE, AMONG, "diagnosis", 3, Model(json.dumps(GOOD)), Verifier(likes))
     assert outcome == Proposed(injection=None, reasons=("inject:C:verifier",) * 3)
 
 
 async def test_each_refused_try_leaves_its_reason_and_costs_the_verifier_nothing() -> None:
     model = Model("no json", json.dumps({**GOOD, "sentence": 0}), json.dumps(GOOD))
     verifier = Verifier("Pneumonia")
-    outcome = await propose(NOTE, AMONG, 3, model, verifier)
+    outcome = await propose(NOTE, AMONG, "diagnosis", 3, model, verifier)
     assert outcome.injection is not None and outcome.reasons == ("inject:C:json", "inject:C:sentence")
     assert verifier.asked == 2
 
 
 async def test_a_truncated_proposal_is_not_read() -> None:
-    outcome = await propose(NOTE, AMONG, 1, Model(json.dumps(GOOD), truncated=True), Verifier("Pneumonia"))
+    outcome = await propose(NOTE, AMONG, "diagnosis", 1, Model(json.dumps(GOOD), truncated=True), Verifier("Pneumonia"))
     assert outcome.reasons == ("inject:C:truncated",) and outcome.injection is None
 
 
 async def test_the_scribe_is_shown_which_sentences_it_may_change() -> None:
     model = Model("no json")
-    await propose(NOTE, AMONG, 1, model, Verifier())
+    await propose(NOTE, AMONG, "diagnosis", 1, model, Verifier())
     assert f"1 {NOTE[1]}\n2 * {NOTE[2]}\n3 * " in model.asked[0]
+    assert "error of type diagnosis" in model.asked[0] and '"type": "diagnosis"' in model.asked[0]
 
 
 DATA = DataSpec(tier_c=True)
@@ -182,8 +184,9 @@ class Inventor:
         if not line:
             return Written(text="", truncated=True, policy_version=0)  # a rewording: not this model's task
         number, sentence = line.split(" * ", 1)
+        kind = messages[-1].content.split("error of type ", 1)[1].split()[0]
         old = max((word.strip(".,;") for word in sentence.split()), key=len)
-        text = json.dumps({"sentence": int(number), "old": old, "new": "leeches", "type": "treatment"})
+        text = json.dumps({"sentence": int(number), "old": old, "new": "leeches", "type": kind})
         return Written(text=text, truncated=False, policy_version=9)
 
 
@@ -212,8 +215,9 @@ async def test_a_proposed_error_becomes_the_label_and_the_independent_checker_ag
         provenance, truth = task.task.provenance, task.label.truth
         assert (provenance.quadrant, provenance.policy_version) == ("synthetic_injection", 9)
         assert provenance.model_written and provenance.operators[0] == "inject:C"
-        assert truth["error_type"] == "treatment" and "eeches" in truth["error_text"]
+        assert "eeches" in truth["error_text"]
         assert CHECKER.disagreement(task) is None
+    assert len({task.label.truth["error_type"] for task in tasks}) > 1, "types are drawn, not fixed"
 
 
 async def test_twins_undo_to_the_same_note_and_lock_the_same_sentences() -> None:
