@@ -214,7 +214,7 @@ def show(lines: Sequence[Figure]) -> None:
     table.add_column("ok", no_wrap=True)
     for line in lines:
         table.add_row(line.name, line.value, line.bound, {None: "", True: "yes", False: "NO"}[line.ok])
-    Console(width=140, markup=False).print(table)
+    Console(width=140, markup=False, emoji=False).print(table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
