@@ -130,16 +130,13 @@ class Run:
         self._curve.stepped(channel.version)
         learning = asyncio.ensure_future(self._learner.run())
         watching = asyncio.ensure_future(self._supervisor.watch())
-        await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
-        if not learning.done():
-            learning.cancel()
-            watching.result()  # raises what the supervisor could not mend
-        watching.cancel()
-        learning.result()
+        await _while(watching, learning)
         await buffer.close.remote()
         if self._learner.version >= self.spec.steps:
             self._phase("evaluating")
-            await self._curve.finish(self._learner.version)
+            await _while(watching, asyncio.ensure_future(self._curve.finish(self._learner.version)))
+        watching.cancel()
+        if self._learner.version >= self.spec.steps:
             self._phase("saving the model")
             await asyncio.gather(*(rank.save_model.remote(self.folder.model) for rank in ranks))
 
@@ -186,6 +183,15 @@ class Run:
             self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
         self._curve.stepped(step.report.policy_version)
+
+
+async def _while(watching: asyncio.Future[Any], work: asyncio.Future[None]) -> None:
+    """Await `work` while the supervisor mends what dies under it; raises what either could not go on from."""
+    await asyncio.wait([work, watching], return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        work.cancel()
+        watching.result()
+    work.result()
 
 
 async def _result(method: Any) -> Any:
