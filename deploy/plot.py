@@ -48,7 +48,7 @@ def draw(run_folder: Path) -> Path:
                 fontsize=8,
                 loc="lower right",
                 bbox_to_anchor=(1.01, 0.98),
-                ncols=4,
+                ncols=5,
                 handlelength=1.5,
                 columnspacing=1.1,
                 handletextpad=0.5,
@@ -111,8 +111,8 @@ def _reward(axes: Axes, rows: list[Row]) -> None:
 def _verdicts(axes: Axes, rows: list[Row]) -> None:
     axes.set_ylim(-0.03, 1.03)
     _line(axes, rows, "flag_rate", "flag rate", ORANGE)
-    axes.axhspan(*FLAG_BAND, color=ORANGE, alpha=0.1, linewidth=0, label="its healthy band")
-    _line(axes, rows, "valid_share", "valid replies", GREEN, linestyle="--")
+    axes.axhspan(*FLAG_BAND, color=ORANGE, alpha=0.1, linewidth=0, label="healthy band")
+    _line(axes, rows, "valid_share", "valid", GREEN, linestyle="--")
     _line(axes, rows, "accuracy", "accuracy", BLUE, linestyle=":")
 
 
@@ -132,6 +132,7 @@ def _heldout(axes: Axes, curve: list[EvalPoint]) -> None:
             linewidth=1,
             label="held-out",
         )
+        axes.set_xlim(left=min(axes.get_xlim()[0], known[0][0] - 0.5))
 
 
 def _lag(axes: Axes, rows: list[Row]) -> None:
