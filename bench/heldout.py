@@ -6,7 +6,6 @@ Shapes: B tasks of one forward, P prompt tokens (padded on the left), T new toke
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import torch
 from torch import Tensor
 
 from common.config import RunSpec
-from common.records import Episode, LabelledTask, Message, Record
+from common.records import Episode, LabelledTask, Record
+from envs.by_rule import tasks_by_rule
 from envs.contradiction import Contradiction
-from envs.env import Written
 
 BATCH = 128
 RIGHT = {"found", "elsewhere", "clean"}  # the flag is right
@@ -34,7 +33,7 @@ class Outcome(Record):
 
 def tasks(env: Contradiction, count: int) -> list[LabelledTask]:
     """The first `count` held-out tasks."""
-    return asyncio.run(_propose(env, count))
+    return [labelled for _, labelled in asyncio.run(tasks_by_rule(env, env.heldout_plan, count))]
 
 
 def evaluate(folder: Path, spec: RunSpec, env: Contradiction, labelled: Sequence[LabelledTask]) -> list[Outcome]:
@@ -50,15 +49,6 @@ def evaluate(folder: Path, spec: RunSpec, env: Contradiction, labelled: Sequence
         replies_BT = _reply(model, tokenizer, spec, [_prompt(tokenizer, env, task) for task in part])
         outcomes += [_score(tokenizer, env, task, ids) for task, ids in zip(part, replies_BT.tolist(), strict=True)]
     return outcomes
-
-
-async def _propose(env: Contradiction, count: int) -> list[LabelledTask]:
-    made = [await env.propose(env.heldout_plan(index), random.Random(0), _no_model) for index in range(count)]
-    return [task for task in made if isinstance(task, LabelledTask)]
-
-
-async def _no_model(messages: tuple[Message, ...], max_tokens: int) -> Written:
-    raise AssertionError("held-out tasks are made by rule")
 
 
 def _prompt(tokenizer: Any, env: Contradiction, labelled: LabelledTask) -> list[int]:

@@ -13,9 +13,10 @@ from typing import Any
 from common.backends import BACKENDS
 from common.config import RunSpec
 from common.models import resolve_model
-from common.records import LabelledTask, Message, Record
+from common.records import LabelledTask, Record
 from common.weights import Probe
-from envs.env import Environment, Written
+from envs.by_rule import tasks_by_rule
+from envs.env import Environment
 
 CANARY_TOKENS = 256
 FRESH_COMPLETIONS, FRESH_TOKENS = 16, 16
@@ -127,19 +128,8 @@ def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
 
 
 async def demonstrated(env: Environment, count: int) -> list[LabelledTask]:
-    """`count` labelled tasks made without a model: rewordings fall back to rules. Twins stay together."""
-    tasks: list[LabelledTask] = []
-    for index in range(2 * count):
-        slot = env.plan(index)
-        proposal = await env.propose(slot, random.Random(slot.seed), _no_model)
-        if isinstance(proposal, LabelledTask):
-            tasks.append(proposal)
-        if len(tasks) == count:
-            break
+    """`count` labelled tasks made without a model. Twins stay together."""
+    tasks = [labelled for _, labelled in await tasks_by_rule(env, env.plan, count)]
     if not tasks:
         raise ValueError("no task could be made from these notes: give more of them, or another data.quadrants mix")
     return tasks
-
-
-async def _no_model(messages: tuple[Message, ...], max_tokens: int) -> Written:
-    return Written(text="", truncated=True, policy_version=0)

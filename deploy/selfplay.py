@@ -133,12 +133,14 @@ class Run:
         await _while(watching, learning)
         await buffer.close.remote()
         if self._learner.version >= self.spec.steps:
-            self._phase("evaluating")
-            await _while(watching, asyncio.ensure_future(self._curve.finish(self._learner.version)))
+            await _while(watching, asyncio.ensure_future(self._conclude(ranks)))
         watching.cancel()
-        if self._learner.version >= self.spec.steps:
-            self._phase("saving the model")
-            await asyncio.gather(*(rank.save_model.remote(self.folder.model) for rank in ranks))
+
+    async def _conclude(self, ranks: list[Any]) -> None:
+        self._phase("evaluating")
+        await self._curve.finish(self.spec.steps)
+        self._phase("saving the model")
+        await asyncio.gather(*(rank.save_model.remote(self.folder.model) for rank in ranks))
 
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C

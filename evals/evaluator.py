@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,8 +10,9 @@ from typing import Any, Protocol
 
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
-from common.records import Completion, Episode, LabelledTask, Message, Record
-from envs.env import Environment, Slot, Written
+from common.records import Completion, Episode, LabelledTask, Record
+from envs.by_rule import tasks_by_rule
+from envs.env import Environment, Slot
 from evals.batch import FLAGGED, ON_ERROR_NOTES, RIGHT
 from evals.statistics import Case, Interval, detection, share
 
@@ -124,21 +124,10 @@ async def heldout_tasks(env: HeldoutEnvironment, count: int) -> list[Heldout]:
 
     Raises ValueError when none can.
     """
-    made: list[Heldout] = []
-    for index in range(2 * count):
-        slot = env.heldout_plan(index)
-        proposal = await env.propose(slot, random.Random(slot.seed), _no_model)
-        if isinstance(proposal, LabelledTask):
-            made.append(Heldout(pair=str(index // 2), labelled=proposal))
-        if len(made) == count:
-            break
+    made = await tasks_by_rule(env, env.heldout_plan, count)
     if not made:
         raise ValueError("no held-out task can be made from these notes: give more of them, or raise data.heldout")
-    return made
-
-
-async def _no_model(messages: tuple[Message, ...], max_tokens: int) -> Written:
-    return Written(text="", truncated=True, policy_version=0)
+    return [Heldout(pair=str(slot.index // 2), labelled=labelled) for slot, labelled in made]
 
 
 def _case(one: Heldout, reason: str) -> Case:
