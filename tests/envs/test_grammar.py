@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 
@@ -97,12 +95,11 @@ def test_without_a_sentence_count_any_small_number_is_a_sentence() -> None:
 @pytest.mark.parametrize(
     "attack", ["<thinking>", "<", "< ", " ", "\n", "</verdict", "Error: ", "a ", "</thinking><verdict>"]
 )
+@pytest.mark.timeout(60)  # a pattern that backtracks would take hours
 def test_parsing_takes_linear_time_on_repeated_text(attack: str) -> None:
     long = attack * (1_000_000 // len(attack))
-    started = time.perf_counter()
     for text in (long, f"<thinking>{long}</thinking><verdict>{long}</verdict>", ERROR.replace("Give", long)):
         parse(text)
-    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize(
