@@ -121,12 +121,11 @@ class Engine:
         encoded = self._llm.get_tokenizer().apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
         return tuple(encoded)
 
-    async def sample(
-        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float, seed: int | None = None
-    ) -> Sampled:
+    async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Sample n completions of a tokenised prompt, with the log-prob and policy_version of every token.
 
-        With a `seed` the same weights give the same completions, whatever else the engine is doing.
+        Without a seed of its own: vLLM 0.32 rewinds a seeded generator when a prompt is read in chunks, which torch's
+        CPU generator cannot do, and the engine dies of it.
         """
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -134,7 +133,6 @@ class Engine:
             n=n,
             temperature=temperature,
             max_tokens=max_tokens,
-            seed=seed,
             logprobs=0,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

@@ -38,10 +38,7 @@ class Manifest(Record):
 
 
 class Probe(Record):
-    """What engines are asked after a sync: to score `canary_ids`, and to sample fresh completions of a prompt.
-
-    These are drawn with the same seed each time, so that what changes from version to version is the policy.
-    """
+    """What engines are asked after a sync: to score `canary_ids`, and to sample fresh completions of a prompt."""
 
     canary_ids: tuple[int, ...]
     prompt_ids: tuple[int, ...]

@@ -28,8 +28,6 @@ GAP_CEILING = 0.2
 """Nats. Beyond it an engine holds another model, even the first one loaded: bfloat16 explains .04 to .08, a head that
 was not reloaded costs .3 and more."""
 
-FRESH_SEED = 0
-
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
 
@@ -102,7 +100,7 @@ class Channel:
         """A few completions from each serving engine under the newest version; none when no engine answers."""
         _, engines = await self._serving()
         probe = self._probe
-        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature, FRESH_SEED)
+        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature)
         calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
         return tuple((await self._phase("sample", calls, {})).values())
 

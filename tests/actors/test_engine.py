@@ -106,13 +106,6 @@ async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_
     assert await gap(engine, fresh) < AGREES
 
 
-async def test_a_seed_gives_the_same_completions_again(engine: Engine) -> None:
-    ids = await engine.tokenize(MESSAGES)
-    first, again = [await engine.sample(ids, 3, 16, 1.0, seed=7) for _ in range(2)]
-    assert [one.token_ids for one in first.completions] == [one.token_ids for one in again.completions]
-    assert len({one.token_ids for one in first.completions}) == 3
-
-
 async def test_sampled_log_probs_are_of_the_tempered_distribution(engine: Engine, fresh: Policy) -> None:
     sampled = await engine.generate(MESSAGES, 1, 8, 0.25)
     assert mean_difference(fresh, sampled, 0) > 0.05

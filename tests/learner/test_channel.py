@@ -63,9 +63,7 @@ class FakeEngine:
             pause_seconds=0.5,
         )
 
-    async def sample(
-        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float, seed: int
-    ) -> Sampled:
+    async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         await self._phase("sample")
         completion = Completion(
             text="",
