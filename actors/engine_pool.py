@@ -11,6 +11,7 @@ from typing import Any
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.engine import PromptTooLong
+from common.errors import last_line
 from common.metrics import COMPLETIONS, ROLLOUT_TOKENS, Counts, Meter
 from common.records import Message, Record, Sampled
 
@@ -60,7 +61,7 @@ class EnginePool:
             try:
                 sampled = await self._engines[engine_id].generate.remote(messages, n, max_tokens, temperature)
             except PromptTooLong as error:
-                raise PromptTooLong(str(error).splitlines()[-1]) from None
+                raise PromptTooLong(last_line(error)) from None
             except (RayActorError, RayTaskError) as error:
                 if not engine_died(error):
                     raise

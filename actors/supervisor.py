@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ray.exceptions import RayActorError, RayError
 
 from common.config import PoolSpec, RunSpec
+from common.errors import last_line
 from common.metrics import ACTOR_RESTARTS, BUFFER, ENGINE_RESTARTS, PHASE, SYNCS, Board
 from common.weights import SyncOutcome
 
@@ -148,7 +149,7 @@ class Supervisor:
             try:
                 await self._start_engine(spec, engine_id.split(".")[0])
             except (RayError, NotProved) as error:  # it does not serve, so the next heartbeat tries again
-                self._note(f"the replacement of engine {engine_id} failed too: {str(error).splitlines()[-1]}")
+                self._note(f"the replacement of engine {engine_id} failed too: {last_line(error)}")
 
     def _start_role(self, kind: str, slot: str) -> None:
         name = self._name(slot)

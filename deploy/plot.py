@@ -15,13 +15,12 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from deploy.flag_alarm import BAND
 from deploy.heldout import points
 from evals.evaluator import EvalPoint
 
 Row = dict[str, Any]
 BLUE, ORANGE, GREEN, GREY, INK = "#0b63a5", "#c2570c", "#2e7d4f", "#6b7280", "#111827"
-FLAG_BAND = (0.25, 0.75)
-"""Outside it the policy drifts to silence or to alarm (docs/design.md, section 5)."""
 
 
 def draw(run_folder: Path) -> Path:
@@ -111,7 +110,7 @@ def _reward(axes: Axes, rows: list[Row]) -> None:
 def _verdicts(axes: Axes, rows: list[Row]) -> None:
     axes.set_ylim(-0.03, 1.03)
     _line(axes, rows, "flag_rate", "flag rate", ORANGE)
-    axes.axhspan(*FLAG_BAND, color=ORANGE, alpha=0.1, linewidth=0, label="healthy band")
+    axes.axhspan(*BAND, color=ORANGE, alpha=0.1, linewidth=0, label="healthy band")
     _line(axes, rows, "valid_share", "valid", GREEN, linestyle="--")
     _line(axes, rows, "accuracy", "accuracy", BLUE, linestyle=":")
 

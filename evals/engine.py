@@ -18,6 +18,7 @@ from actors.engine import Engine, PromptTooLong
 from actors.engine_pool import engine_died
 from common.backends import BACKENDS
 from common.config import PoolSpec, RunSpec
+from common.errors import last_line
 from common.models import checksum, resolve_model
 from common.records import Message, Sampled
 from envs.verdict.medec import load_notes
@@ -91,7 +92,7 @@ async def _started(handle: Any) -> None:
     try:
         await handle.load.remote(0)
     except (RayActorError, RayTaskError) as error:
-        raise EngineLost(f"the engine did not start: {_told(error)}") from error
+        raise EngineLost(f"the engine did not start: {last_line(error)}") from error
 
 
 def _ask(handle: Any, spec: RunSpec, samples: int) -> Ask:
@@ -103,7 +104,7 @@ def _ask(handle: Any, spec: RunSpec, samples: int) -> Ask:
         except PromptTooLong:
             raise
         except (RayActorError, RayTaskError) as error:
-            raise EngineLost(f"the engine {'died' if engine_died(error) else 'failed'}: {_told(error)}") from error
+            raise EngineLost(f"the engine {'died' if engine_died(error) else 'failed'}: {last_line(error)}") from error
         return sampled
 
     return ask
@@ -116,11 +117,6 @@ async def _end(handle: Any) -> None:
     except (RayActorError, RayTaskError, TimeoutError):
         pass  # it is dead already, or ray.kill ends it
     ray.kill(handle)
-
-
-def _told(error: RayActorError | RayTaskError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 def _resolve(spec: RunSpec) -> tuple[Path, str]:

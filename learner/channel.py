@@ -17,9 +17,9 @@ from typing import Any
 from ray.exceptions import RayError
 
 from common.config import WeightsSpec
+from common.errors import last_line
 from common.records import Sampled
 from common.weights import Canary, Probe, SyncOutcome, SyncReport
-from learner.senders import last_line
 
 GAP_FLOOR = 0.005
 """Nats. Below it sampler and learner agree as well as two orders of float additions can."""

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from common.backends import BACKENDS
 from common.config import RunSpec
+from common.errors import last_line
 from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum
 
 Weights = Callable[[], Iterator[tuple[str, Tensor]]]
@@ -236,12 +237,6 @@ def _each(engines: Handles, calls: list[tuple[str, tuple[Any, ...]]], timeout: f
             except ray.exceptions.RayError as error:
                 failures[engine_id] = f"{method}: {last_line(error)}"
     return failures
-
-
-def last_line(error: BaseException) -> str:
-    """The last line that says something: Ray puts the cause's own message at the end of a remote traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:400] if lines else type(error).__name__
 
 
 def _bytes(tensor: Tensor) -> memoryview:
