@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -235,8 +236,12 @@ class Engine:
         )
 
     async def check_health(self) -> str:
-        """The engine id; raises vLLM's EngineDeadError when the core process is gone."""
-        await self._llm.check_health()
+        """The engine id, once the core process has answered; raises vLLM's EngineDeadError when it is gone."""
+        answer = asyncio.ensure_future(self._llm.is_paused())
+        while not answer.done():
+            await self._llm.check_health()  # a call to a core that dies is never answered
+            await asyncio.wait([answer], timeout=1)
+        answer.result()
         return self.engine_id
 
     async def process_ids(self) -> tuple[int, ...]:

@@ -1,25 +1,34 @@
-"""Supervisor: keeps the rollout side equal to the spec. Starts engines and role actors, hears their heartbeats,
+"""Supervisor: keeps the rollout side equal to the spec. Starts engines and role actors, hears everyone's heartbeats,
 replaces the dead. It knows no Ray API but the errors: `Placement` starts and ends actors, so tests run it over fakes.
+
+    who died                         what follows
+    engine, or vLLM under it         another engine, which serves once it has proved the policy
+    Scribe, Doctor                   another of the same kind; claims and leases return
+    buffer                           another from its journal, between two steps of the learner, and new role actors
+    learner rank, engine pool        ActorLost: the run starts over from its newest checkpoint, in the same process
+
+Who gives no answer for `rollout.silence_seconds` is killed, and so dies. The learner is patient: a step takes its time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from actors.engine_pool import engine_died
+from actors.pulse import Pulse, Round, Silent
+from actors.restarts import Restarts
 from common.config import PoolSpec, RunSpec
-from common.errors import last_line
+from common.errors import ActorLost, last_line
 from common.metrics import ACTOR_RESTARTS, BUFFER, ENGINE_RESTARTS, PHASE, SYNCS, Board
 from common.weights import SyncOutcome
 
 HEARTBEAT_SECONDS = 1.0
-MAX_RESTARTS = 5
-"""Of one engine or role actor without a published step in between: more is not bad luck but a fault."""
 
 END_SECONDS = 90.0
 """For an engine to end by itself. One that still loads hears it only then; killed, it leaves shared memory behind."""
@@ -39,7 +48,10 @@ class Placement(Protocol):
         """A new, not yet loaded engine."""
 
     def role(self, kind: str, name: str) -> Any:
-        """A new Scribe or Doctor."""
+        """A new Scribe or Doctor over the newest buffer."""
+
+    def replay_buffer(self, trained_steps: int | None) -> Any:
+        """A new buffer over the run's journal."""
 
     def kill(self, handle: Any) -> None:
         """End an actor at once; harmless when it is dead."""
@@ -59,16 +71,18 @@ class Supervisor:
         buffer: Any,
         join: Join,
         board: Board,
-        on_note: Callable[[str], None],
+        restarts: Restarts,
+        ranks: Sequence[Any] = (),
     ) -> None:
         self._spec, self._placement, self._pools, self._buffer = spec, placement, pools, buffer
-        self._join, self._board = join, board
+        self._join, self._board, self._restarts = join, board, restarts
+        self._ranks = {f"learner rank {number}": rank for number, rank in enumerate(ranks)}
         self._engines: dict[str, tuple[PoolSpec, Any]] = {}
         self._shared_memory: dict[str, tuple[str, ...]] = {}
         self._runs: dict[str, tuple[str, Any, asyncio.Future[None]]] = {}
         self._births: dict[str, int] = {}
-        self._restarts = 0
-        self._note = on_note
+        self._pulse = Pulse(spec.rollout.silence_seconds)
+        self._mending = asyncio.Lock()
 
     async def start(self, on_phase: Callable[[str], None], examine: Examine | None = None) -> None:
         """Load every engine, let each prove the policy, then start the role actors, after `examine` where there is one.
@@ -81,6 +95,9 @@ class Supervisor:
             await self._start_engine(pool, slot)
         if examine is not None:
             await self._beating(examine())
+        self._start_roles()
+
+    def _start_roles(self) -> None:
         for kind, count in (("scribe", self._spec.rollout.scribes), ("doctor", self._spec.rollout.doctors)):
             for number in range(count):
                 self._start_role(kind, f"{kind}-{number}")
@@ -96,28 +113,66 @@ class Supervisor:
         working.result()
 
     async def watch(self) -> None:
-        """Heartbeats and replacements, for ever. Raises RuntimeError when an actor dies again and again."""
+        """Heartbeats and replacements, for ever. Raises ActorLost, and BudgetSpent when actors die again and again."""
         while True:
             await self.beat()
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def beat(self) -> None:
         """One round: counters in, the dead replaced."""
-        busy = dict.fromkeys(("engine", "scribe", "doctor"), False)
-        for name, pool in self._pools.items():
-            state = await pool.state.remote()
-            self._board.merge(f"pool {name}", state.counts)
-            busy["engine"] |= state.in_flight > 0
-            await self._replace_engines(name, set(state.serving))
-        for name in list(self._runs):
-            busy[self._runs[name][0]] |= await self._check_role(name)
-        for kind, works in busy.items():
-            self._board.set(PHASE, float(works), kind)
-        self._report_buffer(await self._buffer.stats.remote())
+        async with self._mending:
+            heard = await self._pulse.round(self._asks(), {n: h.__ray_ready__.remote for n, h in self._ranks.items()})
+            self._check_lost(heard)
+            if (stats := heard.answers.get("buffer")) is None:
+                return  # dead: the learner asks for another between two steps; until then, roles die of it
+            self._report_buffer(stats)
+            for engine_id in [name for name in self._engines if name in heard.faults]:
+                await self._give_up_engine(engine_id, heard.faults[engine_id])
+            busy = dict.fromkeys(("engine", "scribe", "doctor"), False)
+            for name in self._pools:
+                if (state := heard.answers.get(f"pool {name}")) is not None:
+                    self._board.merge(f"pool {name}", state.counts)
+                    busy["engine"] |= state.in_flight > 0
+                    await self._replace_engines(name, set(state.serving) - set(heard.faults))
+            for name in list(self._runs):
+                busy[self._runs[name][0]] |= await self._check_role(name, heard)
+            for kind, works in busy.items():
+                self._board.set(PHASE, float(works), kind)
 
-    def progressed(self) -> None:
-        """A step was published: earlier restarts were bad luck."""
-        self._restarts = 0
+    def _asks(self) -> dict[str, Callable[[], Awaitable[Any]]]:
+        return {
+            "buffer": self._buffer.stats.remote,
+            **{f"pool {name}": pool.state.remote for name, pool in self._pools.items()},
+            **{engine_id: handle.check_health.remote for engine_id, (_, handle) in self._engines.items()},
+            **{name: handle.state.remote for name, (_, handle, run) in self._runs.items() if not run.done()},
+        }
+
+    def _check_lost(self, heard: Round) -> None:
+        """Raises ActorLost for those that cannot be replaced alone; ends a silent buffer, so that its callers hear."""
+        for name in (*self._ranks, *(f"pool {name}" for name in self._pools)):
+            if name in heard.faults:
+                kind = "learner" if name in self._ranks else "pool"
+                raise ActorLost(kind, f"{name} died ({last_line(heard.faults[name])})")
+        if isinstance(heard.faults.get("buffer"), Silent):
+            self._placement.kill(self._buffer)
+
+    async def _give_up_engine(self, engine_id: str, fault: BaseException) -> None:
+        """Take an engine that died, or hangs, out of its pool."""
+        if not isinstance(fault, Silent) and not _died(fault):
+            raise fault
+        spec, _ = self._engines[engine_id]
+        await self._pools[spec.name].quarantine.remote(engine_id)
+
+    async def new_buffer(self, version: int) -> Any:
+        """The dead buffer's successor, which has trained `version` steps, and new role actors over it."""
+        async with self._mending:
+            self._placement.kill(self._buffer)
+            await self._restarts.spend("the replay buffer died; starting another from its journal")
+            self._board.add(ACTOR_RESTARTS.name, 1, "buffer")
+            self._buffer = self._placement.replay_buffer(version)
+            self._end_roles()
+            self._start_roles()
+            return self._buffer
 
     async def _start_engine(self, pool: PoolSpec, slot: str) -> None:
         engine_id = self._name(slot)
@@ -142,47 +197,42 @@ class Supervisor:
         missing = [e for e, (spec, _) in self._engines.items() if spec.name == pool and e not in serving]
         for engine_id in missing:
             spec, handle = self._engines.pop(engine_id)
-            self._count_restart(f"engine {engine_id} died or failed its sync; starting another")
             self._placement.kill(handle)
             sweep(self._shared_memory.pop(engine_id, ()))
+            await self._restarts.spend(f"engine {engine_id} died, hung or failed its sync; starting another")
             self._board.add(ENGINE_RESTARTS.name)
             try:
                 await self._start_engine(spec, engine_id.split(".")[0])
             except (RayError, NotProved) as error:  # it does not serve, so the next heartbeat tries again
-                self._note(f"the replacement of engine {engine_id} failed too: {last_line(error)}")
+                self._restarts.note(f"the replacement of engine {engine_id} failed too: {last_line(error)}")
 
     def _start_role(self, kind: str, slot: str) -> None:
         name = self._name(slot)
         handle = self._placement.role(kind, name)
         self._runs[name] = (kind, handle, asyncio.ensure_future(_finished(handle)))
 
-    async def _check_role(self, name: str) -> bool:
+    async def _check_role(self, name: str, heard: Round) -> bool:
         """Hear a role actor, or replace it; whether it is busy."""
         kind, handle, run = self._runs[name]
+        if isinstance(heard.faults.get(name), Silent):
+            self._placement.kill(handle)  # its run will say so
         if not run.done():
-            with suppress(RayActorError):  # it died just now: its run will say so
-                busy, counts = await handle.state.remote()
-                self._board.merge(name, counts)
-                return bool(busy)
-            return False
+            busy, counts = heard.answers.get(name, (False, {}))
+            self._board.merge(name, counts)
+            return bool(busy)
         error = run.exception()
         if error is None:
             return False  # the buffer closed
         if not isinstance(error, RayActorError):
             raise error
         del self._runs[name]
-        self._count_restart(f"{name} died; starting another")
+        await self._restarts.spend(f"{name} died; starting another")
         give_back = self._buffer.return_leases if kind == "doctor" else self._buffer.return_claims
-        await give_back.remote(name)
+        with suppress(RayActorError):  # the buffer died meanwhile: its journal gives them back
+            await give_back.remote(name)
         self._board.add(ACTOR_RESTARTS.name, 1, kind)
         self._start_role(kind, name.split(".")[0])
         return False
-
-    def _count_restart(self, note: str) -> None:
-        self._restarts += 1
-        self._note(note)
-        if self._restarts > MAX_RESTARTS:
-            raise RuntimeError(f"{note}: gave up after {MAX_RESTARTS} restarts without a published step in between")
 
     def _report_buffer(self, stats: dict[str, Any]) -> None:
         for state in BUFFER.values:
@@ -191,16 +241,24 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End every actor that this supervisor started, and what they left in shared memory."""
-        for _kind, handle, run in self._runs.values():
-            run.cancel()
-            self._placement.kill(handle)
+        self._end_roles()
         for engine_id, (_spec, handle) in self._engines.items():
             try:
                 await asyncio.wait_for(_call(handle.shutdown), END_SECONDS)
             except (RayError, TimeoutError):
-                self._note(f"engine {engine_id} did not end by itself")
+                self._restarts.note(f"engine {engine_id} did not end by itself")
             self._placement.kill(handle)
             sweep(self._shared_memory.get(engine_id, ()))
+
+    def _end_roles(self) -> None:
+        for _kind, handle, run in self._runs.values():
+            run.cancel()
+            self._placement.kill(handle)
+        self._runs.clear()
+
+
+def _died(fault: BaseException) -> bool:
+    return isinstance(fault, RayActorError | RayTaskError) and engine_died(fault)
 
 
 def sweep(paths: tuple[str, ...]) -> None:

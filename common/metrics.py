@@ -60,7 +60,10 @@ PROPOSED = _counter(
 )
 REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", "reason", REJECTIONS)
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
-ACTOR_RESTARTS = _counter("actor_restarts_total", "Role actors replaced after a death.", "actor", ACTOR_KINDS)
+ACTOR_RESTARTS = _counter(
+    "actor_restarts_total", "Other actors replaced after a death.", "actor", (*ACTOR_KINDS, "pool")
+)
+CHECKPOINTS = _counter("checkpoints_total", "Checkpoints, by outcome.", "outcome", ("ok", "failed"))
 SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", "outcome", ("ok", "failed"))
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
 REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", "component", REWARD_COMPONENTS)

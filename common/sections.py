@@ -129,6 +129,8 @@ class RolloutSpec(Section):
     """Doctor actors."""
     concurrency: int = Field(8, ge=1)
     """Tasks in hand at once, an actor."""
+    silence_seconds: float = Field(120, gt=0)
+    """An engine, Scribe, Doctor or buffer that answers no heartbeat for this long is killed and replaced."""
 
 
 class BufferSpec(Section):

@@ -24,13 +24,14 @@ class HeldoutCurve:
         self._env, self._spec, self._path, self._note = env, spec, path, note
         self._evaluator: Evaluator | None = None
         self._running: asyncio.Task[None] | None = None
-        self._newest = -1  # version evaluated last
+        self._newest = max((point.policy_version for point in points(path)), default=-1)  # version evaluated last
         self.pool: Any = None
 
     def stepped(self, version: int) -> None:
         """Begin an evaluation in the background when one is due at `version`."""
         every = self._spec.evaluation.every
-        if every and version % every == 0 and (self._running is None or self._running.done()):
+        due = every and version % every == 0 and version > self._newest
+        if due and (self._running is None or self._running.done()):
             self._collect()
             self._running = asyncio.create_task(self._evaluate(version))
 

@@ -25,12 +25,14 @@ MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not 
 
 
 class Placement:
-    """Starts the actors of one run. `model_folder` must be set before engines and ranks are asked for."""
+    """Starts the actors of one run. `model_folder` must be set before engines and ranks are asked for, `journal`
+    before a buffer is."""
 
     def __init__(self, spec: RunSpec, env: Environment) -> None:
         self._spec, self._env = spec, env
         self._backend = BACKENDS[spec.backend]
         self.model_folder = Path()
+        self.journal = Path()
         self.buffer: Any = None
         self.pools: dict[str, Any] = {}
         self.verifier: Any = None  # the frozen pool, once it has passed its exam
@@ -40,14 +42,14 @@ class Placement:
         options = self._options(prepare.environment(self._spec), self._backend.gpus_per_learner_rank)
         return ray.remote(prepare.Preparation).options(max_concurrency=2, **options).remote(self._spec, self._env)
 
-    def replay_buffer(self, journal: Path, trained_steps: int | None) -> Any:
-        """The run's one buffer."""
+    def replay_buffer(self, trained_steps: int | None) -> Any:
+        """The run's one buffer, new (None) or at the step to which its journal is replayed."""
         spec = self._spec
         options = {"num_cpus": 0, "max_concurrency": MANY_CALLS}
         self.buffer = (
             ray.remote(ReplayBuffer)
             .options(**options)
-            .remote(spec.buffer, spec.learner.batch_groups, spec.filters, journal, trained_steps)
+            .remote(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps)
         )
         return self.buffer
 

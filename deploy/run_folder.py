@@ -13,6 +13,7 @@ import yaml
 from common.config import RunSpec
 from deploy import heldout, page, plot, rollout_log
 from evals.batch import batch_statistics
+from learner import checkpoint
 from learner.learner import LearnerStep
 
 Row = dict[str, Any]
@@ -48,6 +49,7 @@ class RunFolder:
 
     def resume(self, version: int) -> None:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
+        checkpoint.set_aside(self.path, version)
         metrics = self.path / "metrics.jsonl"
         lines = metrics.read_text().splitlines() if metrics.exists() else []
         # A line that a crash tore is of a later step: a checkpoint follows its step's line.

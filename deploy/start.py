@@ -1,4 +1,4 @@
-"""Where a run begins: its folder, its first step, and its plan for people."""
+"""Where a run begins, or goes on: its folder, its first step, and its plan for people."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from learner import checkpoint
 
 
 class Start(Record):
-    """Where a run begins: step 0, or a checkpoint."""
+    """Where a run begins: step 0, or a checkpoint. `notes` say which, and why, for people."""
 
     version: int = 0
     folder: Path | None = None
     loaded_gap: float | None = None
+    resumed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
@@ -28,18 +30,31 @@ def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
         name = new_name(runs, spec.name)
         fixed = {"name": name, "reward": spec.scoring}  # in numbers: a resume with more steps must not change it
         return RunFolder(spec.model_copy(update=fixed), runs / name), Start()
-    path = runs / spec.name
-    found = checkpoint.latest(path) if path.is_dir() else None
-    if found is None:
-        raise ValueError(f"{path} has no checkpoint to resume from: start without --resume")
-    if found.manifest.policy_version >= spec.steps:
-        raise ValueError(f"{path} has all its {spec.steps} steps: resume with a larger --steps")
-    start = Start(
-        version=found.manifest.policy_version,
-        folder=found.folder,
-        loaded_gap=found.manifest.state.get("loaded_gap"),
+    folder = RunFolder(spec, runs / spec.name)
+    if not folder.journal.is_file():
+        raise ValueError(f"{folder.path} has nothing to resume from: start without --resume")
+    start = after_newest(folder.path)
+    if start.version >= spec.steps:
+        raise ValueError(f"{folder.path} has all its {spec.steps} steps: resume with a larger --steps")
+    return folder, start
+
+
+def after_newest(run_folder: Path) -> Start:
+    """Where a run that stopped goes on: after its newest whole checkpoint, and at step 1 before the first of them."""
+    found = checkpoint.newest(run_folder)
+    notes = [f"checkpoint passed over: {fault}" for fault in found.damaged.values()]
+    if found.checkpoint is None:
+        notes.append("going on at step 1, with the tasks in the journal: there is no whole checkpoint")
+        return Start(resumed=True, notes=tuple(notes))
+    folder, manifest = found.checkpoint.folder, found.checkpoint.manifest
+    notes.append(f"going on after step {manifest.step}: {folder} is the newest whole checkpoint")
+    return Start(
+        version=manifest.policy_version,
+        folder=folder,
+        loaded_gap=manifest.state.get("loaded_gap"),
+        resumed=True,
+        notes=tuple(notes),
     )
-    return RunFolder(spec, path), start
 
 
 def plan(spec: RunSpec, folder: Path) -> str:

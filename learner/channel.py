@@ -2,8 +2,10 @@
 
     the ranks stage -> pause every engine -> the ranks send -> resume at `version` -> prove: version, checksum, canary
 
-Each phase has a deadline; an error names engine and phase. Ranks, engines and pools are Ray actor handles, known only
-by the methods called here, so the class runs as well over fakes.
+Each phase has a deadline; an error names engine and phase, and the tensor where one was on its way. An engine that
+fails never serves half a policy: it is quarantined and replaced. A rank that fails ends the version: ActorLost, and
+the run rolls back to its newest checkpoint. Ranks, engines and pools are Ray actor handles, known only by the methods
+called here, so the class runs as well over fakes.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ import time
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 
 from common.config import WeightsSpec
-from common.errors import last_line
+from common.errors import ActorLost, last_line
 from common.records import Sampled
 from common.weights import Canary, Probe, SyncOutcome, SyncReport
 
@@ -31,7 +33,29 @@ was not reloaded costs .3 and more."""
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
 
+DEATH_SECONDS = 10.0
+"""Between a rank's death and the news of it; the other ranks fail at once, each with an error of its own."""
+
 Handles = dict[str, Any]
+
+
+async def of_ranks(doing: str, calls: Sequence[Awaitable[Any]]) -> list[Any]:
+    """What each rank answers, one call a rank. Raises ActorLost when one died, and what another raised otherwise."""
+    answers = [asyncio.ensure_future(_awaited(call)) for call in calls]
+    try:
+        _, pending = await asyncio.wait(answers, return_when=asyncio.FIRST_EXCEPTION)
+        if pending:
+            await asyncio.wait(pending, timeout=DEATH_SECONDS)
+        for rank, answer in enumerate(answers):
+            if answer.done() and isinstance(answer.exception(), RayActorError):
+                raise ActorLost("learner", f"learner rank {rank} died while {doing}")
+        for answer in answers:
+            if answer.done():
+                answer.result()  # raises what another rank raised
+        return [answer.result() for answer in answers]
+    finally:
+        for answer in answers:
+            answer.cancel()
 
 
 class Channel:
@@ -80,7 +104,10 @@ class Channel:
         owners: dict[str, Any] = {}
         engines: Handles = {}
         for pool in self._pools:
-            handles = await pool.engines.remote()
+            try:
+                handles = await pool.engines.remote()
+            except RayActorError as error:
+                raise ActorLost("pool", "an engine pool died") from error
             owners |= dict.fromkeys(handles, pool)
             engines |= handles
         return owners, engines
@@ -125,18 +152,20 @@ class Channel:
         seconds = SEND_DEADLINES * self._spec.timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.gather(*(getattr(rank, phase).remote(*arguments) for rank in self._ranks))
+                calls = [getattr(rank, phase).remote(*arguments) for rank in self._ranks]
+                return await of_ranks(f"it was asked to {phase} policy_version {self.version}", calls)
         except TimeoutError as error:
-            raise RuntimeError(
-                f"weight sync {self.version}: {phase} to {', '.join(engines) or 'no engine'}: the learner did not "
-                f"finish within {seconds:g} s"
+            raise ActorLost(
+                "learner",
+                f"weight sync {self.version}: {phase} for {', '.join(engines) or 'no engine'}: the learner did not "
+                f"finish within {seconds:g} s",
             ) from error
 
     async def _prove(self, engines: Handles, failures: dict[str, str], started: float) -> SyncOutcome:
         left = _without(engines, failures)
         calls = {engine: handle.prove.remote(self._probe.canary_ids) for engine, handle in left.items()}
         if self._canary is None:  # while the engines score theirs
-            logps = await asyncio.gather(*(rank.canary.remote(self._probe.canary_ids) for rank in self._ranks))
+            logps = await self._of_ranks("canary", engines, self._probe.canary_ids)
             self._canary = Canary(token_ids=self._probe.canary_ids, logps=logps[0])
         reports: dict[str, SyncReport] = await self._phase("prove", calls, failures)
         gaps = {engine: self._canary.gap(report.canary_logps) for engine, report in reports.items()}

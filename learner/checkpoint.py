@@ -1,15 +1,18 @@
-"""Checkpoint folders of a run: `checkpoints/step-00004/`, complete exactly when `manifest.json` stands in them.
+"""Checkpoint folders of a run: `checkpoints/step-00004/`. A folder of that name is complete, or it was damaged later.
 
-    folder = begin(run_folder, step)    # fresh and empty; a torn attempt at the same step is swept away
+    folder = begin(run_folder, step)    # step-00004.partial, fresh and empty; torn attempts are swept away
     ... every rank writes its part below `folder` ...
-    commit(folder, ...)                 # writes the manifest last, so a crash before it leaves no checkpoint
+    commit(folder, ...)                 # manifest, fsync of everything, one rename: a crash leaves all of it or nothing
     prune(run_folder, keep)             # the newest `keep`, and the best by score, stay
 
-The manifest lists every file with its size: a checkpoint whose files were lost or cut short is refused, not loaded.
+The manifest lists every file with its size and sha256. `newest` reads them all again: what was lost, cut short or
+changed on disk is passed over by name, never loaded. Of the replay buffer and the Scribes' plan it needs the step only:
+the journal replays to it (actors/journal.py).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -23,7 +26,8 @@ import msgspec
 from common.records import Record
 
 MANIFEST = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
+_PARTIAL, _DAMAGED = ".partial", ".damaged"
 _STEP_NAME = re.compile(r"step-\d{5,}")
 
 
@@ -31,14 +35,21 @@ Score = tuple[float, float]
 """How well the policy judges, never how much reward it earns: (Youden's J, pair accuracy), compared in this order."""
 
 
+class File(Record):
+    """One file of a checkpoint."""
+
+    bytes: int
+    sha256: str
+
+
 class Manifest(Record):
-    """What a complete checkpoint says about itself. `files` maps each relative path to its size in bytes."""
+    """What a complete checkpoint says about itself. `files` has each file by its relative path."""
 
     format: int
     step: int  # optimiser steps taken
     policy_version: int
     ranks: int  # learner processes that wrote their shards; a resume needs as many
-    files: dict[str, int]
+    files: dict[str, File]
     state: dict[str, Any]  # what the run's other parts keep, JSON-serialisable
     score: Score | None = None  # None where nothing could be counted
 
@@ -50,11 +61,17 @@ class Checkpoint(Record):
     manifest: Manifest
 
 
+class Found(Record):
+    """What `newest` found: the checkpoint to go on from, None without one, and what is wrong with each newer one."""
+
+    checkpoint: Checkpoint | None
+    damaged: dict[Path, str]
+
+
 def begin(run_folder: Path, step: int) -> Path:
-    """The empty folder in which the ranks write step `step`; whatever stood there is removed first."""
-    folder = _root(run_folder) / f"step-{step:05d}"
-    if folder.exists():
-        _remove(folder)
+    """The empty folder in which the ranks write step `step`; torn attempts at any step are removed first."""
+    discard(run_folder)
+    folder = _root(run_folder) / f"step-{step:05d}{_PARTIAL}"
     folder.mkdir(parents=True)
     return folder
 
@@ -68,8 +85,11 @@ def commit(
     state: Mapping[str, Any] | None = None,
     score: Score | None = None,
 ) -> Checkpoint:
-    """Make `folder` a checkpoint: list what was written there, then write the manifest in one rename."""
-    files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(_files(folder))}
+    """Make `folder` the checkpoint of its step. On disk, whatever happens next, when it returns.
+
+    Raises OSError, with no checkpoint made, when the disk does not take it.
+    """
+    files = {str(path.relative_to(folder)): _described(path) for path in sorted(_files(folder))}
     assert files, f"commit of an empty checkpoint {folder}"
     manifest = Manifest(
         format=_FORMAT,
@@ -80,26 +100,47 @@ def commit(
         state=dict(state or {}),
         score=score,
     )
-    temporary = folder / f".{MANIFEST}"
-    with temporary.open("wb") as out:
-        out.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(folder / MANIFEST)
-    return Checkpoint(folder=folder, manifest=manifest)
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    for path in (folder / MANIFEST, *_folders(folder)):
+        _to_disk(path)
+    final = folder.with_name(folder.name.removesuffix(_PARTIAL))
+    if final.exists():  # of an abandoned line: the run resumed from an earlier step
+        shutil.rmtree(final)
+    folder.rename(final)
+    _to_disk(final.parent)
+    return Checkpoint(folder=final, manifest=manifest)
 
 
-def latest(run_folder: Path) -> Checkpoint | None:
-    """The newest complete checkpoint, None before the first. Raises ValueError when the newest is damaged."""
-    complete = _complete(run_folder)
-    return read(complete[-1]) if complete else None
+def newest(run_folder: Path) -> Found:
+    """The newest checkpoint whose every file is as it was written."""
+    damaged: dict[Path, str] = {}
+    for folder in reversed(_complete(run_folder)):
+        try:
+            return Found(checkpoint=read(folder), damaged=damaged)
+        except ValueError as error:
+            damaged[folder] = str(error)
+    return Found(checkpoint=None, damaged=damaged)
+
+
+def set_aside(run_folder: Path, step: int) -> list[Path]:
+    """Rename the checkpoints of later steps than `step`: a run that goes on from there makes its own.
+
+    Returns their new names.
+    """
+    renamed = []
+    for folder in _complete(run_folder):
+        if _step(folder) > step:
+            aside = folder.with_name(f"{folder.name}{_DAMAGED}")
+            shutil.rmtree(aside, ignore_errors=True)
+            renamed.append(folder.rename(aside))
+    return renamed
 
 
 def best(run_folder: Path) -> Checkpoint | None:
     """The complete checkpoint of the highest score, the newer of equals; None when none has one. `read` checks it."""
     scored = []
     for folder in _complete(run_folder):
-        with suppress(msgspec.DecodeError):  # a damaged one is nobody's best; `read` says what is wrong with it
+        with suppress(msgspec.DecodeError, FileNotFoundError):  # a damaged one is nobody's best; `read` tells why
             manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
             if manifest.score is not None:
                 scored.append((manifest.score, manifest.step, Checkpoint(folder=folder, manifest=manifest)))
@@ -107,63 +148,87 @@ def best(run_folder: Path) -> Checkpoint | None:
 
 
 def read(folder: Path) -> Checkpoint:
-    """Read and check one checkpoint folder. Raises ValueError, one line that names the file and what to do."""
+    """Read and check one checkpoint folder. Raises ValueError, one line that names the file and what is wrong."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise ValueError(f"{folder} is not a complete checkpoint: it has no {MANIFEST}; choose another step- folder")
+        raise ValueError(f"{folder} is not a complete checkpoint: it has no {MANIFEST}")
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except msgspec.DecodeError as error:
-        raise ValueError(f"{path} cannot be read ({error}): delete {folder} to resume from the one before") from error
+        raise ValueError(f"{path} cannot be read ({error})") from error
     if manifest.format != _FORMAT:
-        raise ValueError(f"{path} has format {manifest.format}, this version reads {_FORMAT}: start a new run name")
-    for name, size in manifest.files.items():
-        found = (folder / name).stat().st_size if (folder / name).is_file() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found} bytes instead of {size}"
-            raise ValueError(f"{folder / name} {state}: delete {folder} to resume from the one before")
+        raise ValueError(f"{path} has format {manifest.format}, this version reads {_FORMAT}")
+    for name, written in manifest.files.items():
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder / name} is missing")
+        found = (folder / name).stat().st_size
+        if found != written.bytes:
+            raise ValueError(f"{folder / name} has {found} bytes instead of {written.bytes}")
+        if _sha256(folder / name) != written.sha256:
+            raise ValueError(f"{folder / name} has changed since it was written (sha256)")
     return Checkpoint(folder=folder, manifest=manifest)
 
 
 def prune(run_folder: Path, keep: int) -> list[Path]:
-    """Delete complete checkpoints but the newest `keep` and the best, and torn ones older than the newest.
-
-    Returns what was deleted, oldest first.
-    """
+    """Delete the checkpoints but the newest `keep` and the best. Returns what was deleted, oldest first."""
     assert keep >= 1
     complete, top = _complete(run_folder), best(run_folder)
     kept = {*complete[-keep:], *([top.folder] if top else [])}
-    newest = _step(complete[-1]) if complete else -1
-    doomed = [folder for folder in _steps(run_folder) if folder not in kept and _step(folder) < newest]
+    doomed = [folder for folder in complete if folder not in kept]
     for folder in doomed:
-        _remove(folder)
+        # Renamed first: a deletion that is cut short leaves a torn folder, never one that looks complete.
+        shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}{_PARTIAL}")))
     return doomed
+
+
+def discard(run_folder: Path) -> None:
+    """Give up a checkpoint that could not be written, and the space that it took."""
+    for torn in _named(run_folder, _PARTIAL):
+        shutil.rmtree(torn)
 
 
 def _root(run_folder: Path) -> Path:
     return run_folder / "checkpoints"
 
 
-def _steps(run_folder: Path) -> list[Path]:
-    """All step- folders, oldest first."""
+def _named(run_folder: Path, suffix: str) -> list[Path]:
+    """The step- folders whose names end so, oldest first."""
     if not _root(run_folder).is_dir():
         return []
-    return sorted((path for path in _root(run_folder).iterdir() if _STEP_NAME.fullmatch(path.name)), key=_step)
-
-
-def _step(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
+    names = (path for path in _root(run_folder).iterdir() if path.name.endswith(suffix))
+    return sorted((path for path in names if _STEP_NAME.fullmatch(path.name.removesuffix(suffix))), key=_step)
 
 
 def _complete(run_folder: Path) -> list[Path]:
-    return [folder for folder in _steps(run_folder) if (folder / MANIFEST).is_file()]
+    return _named(run_folder, "")
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.partition(".")[0].removeprefix("step-"))
 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
 
 
-def _remove(folder: Path) -> None:
-    # The manifest goes first: a deletion that is cut short leaves a torn folder, never one that looks complete.
-    (folder / MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(folder)
+def _folders(folder: Path) -> list[Path]:
+    """Innermost first."""
+    return sorted((folder, *(path for path in folder.rglob("*") if path.is_dir())), reverse=True)
+
+
+def _described(path: Path) -> File:
+    _to_disk(path)
+    return File(bytes=path.stat().st_size, sha256=_sha256(path))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

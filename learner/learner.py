@@ -5,6 +5,9 @@
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
 After each publish the engines sample a few fresh rollouts, and the learner scores them just before its next step
 changes the weights: so every step knows how well sampler and learner agree, and neither waits for the other.
+
+A buffer that dies is replaced here, between two steps, since only here it is known which steps are trained: a batch
+that the dead one gave out is either trained and published, or was never taken.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayActorError
+
 from common.config import LearnerSpec
+from common.errors import last_line
 from common.records import Closed, Group, Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
-from learner.channel import Channel
+from learner.channel import Channel, of_ranks
 from learner.step_report import StepReport
 
 
@@ -38,7 +44,8 @@ class LearnerStep(Record):
 class Learner:
     """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps.
 
-    `score` is asked at every checkpoint how well the present policy judges, after `on_step` of its last step.
+    `new_buffer(version)` replaces a buffer that died. `on_checkpoint` hears of every checkpoint: the empty string, or
+    why it could not be written. `score` is asked then how well the policy judges, after `on_step` of its last step.
     """
 
     def __init__(
@@ -51,11 +58,14 @@ class Learner:
         channel: Channel,
         on_step: Callable[[LearnerStep], None],
         on_phase: Callable[[str], None],
+        on_checkpoint: Callable[[str], None],
+        new_buffer: Callable[[int], Awaitable[Any]],
         score: Callable[[], checkpoint.Score | None] = lambda: None,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
-        self._on_step, self._on_phase, self._score = on_step, on_phase, score
+        self._on_step, self._on_phase, self._on_checkpoint, self._score = on_step, on_phase, on_checkpoint, score
+        self._new_buffer = new_buffer
         self._stopping = False
         self._saved = channel.version
 
@@ -69,13 +79,16 @@ class Learner:
         self._stopping = True
 
     async def run(self) -> None:
-        """The loop. Leaves a checkpoint of the last version behind."""
+        """The loop. Leaves a checkpoint of the last version behind.
+
+        Raises ActorLost when a rank or a pool died, and OSError when the last checkpoint could not be written.
+        """
         fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
         while self.version < self._steps and not self._stopping:
             started = time.monotonic()
             self._on_phase("waiting for a batch")
             try:
-                groups: tuple[Group, ...] = await self._buffer.take_batch.remote()
+                groups = await self._take()
             except Closed:
                 break
             waited = time.monotonic() - started
@@ -85,7 +98,7 @@ class Learner:
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
             fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
-            await self._buffer.release.remote(self.version)
+            await self._release()
             self._on_step(
                 LearnerStep(
                     report=report,
@@ -98,14 +111,31 @@ class Learner:
                 )
             )
             if self.version % self._spec.checkpoint_every == 0:
-                await self.checkpoint()
+                await self._try_checkpoint()
         fresh.cancel()
         await self.checkpoint()
+
+    async def _take(self) -> tuple[Group, ...]:
+        while True:
+            try:
+                groups: tuple[Group, ...] = await self._buffer.take_batch.remote()
+                return groups
+            except RayActorError:
+                if self._stopping:
+                    raise Closed("the replay buffer died") from None
+                self._buffer = await self._new_buffer(self.version)
+
+    async def _release(self) -> None:
+        try:
+            await self._buffer.release.remote(self.version)
+        except RayActorError:  # the journal holds the batch, and the new buffer counts it as trained
+            self._buffer = await self._new_buffer(self.version)
 
     async def _difference(self, fresh: tuple[Sampled, ...]) -> float | None:
         if not fresh:
             return None
-        differences: list[float] = await asyncio.gather(*(rank.logp_difference.remote(fresh) for rank in self._ranks))
+        calls = [rank.logp_difference.remote(fresh) for rank in self._ranks]
+        differences: list[float] = await of_ranks("it scored fresh rollouts", calls)
         return differences[0]  # every rank holds the same weights
 
     async def _train(
@@ -113,18 +143,37 @@ class Learner:
     ) -> tuple[StepReport, float | None]:
         world = len(self._ranks)
         shares = [groups[rank::world] for rank in range(world)]
-        await asyncio.gather(*(rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)))
+        calls = [rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)]
+        await of_ranks("it trained", calls)
         difference = await self._difference(await fresh)
-        reports: list[StepReport] = await asyncio.gather(*(rank.apply.remote() for rank in self._ranks))
+        reports: list[StepReport] = await of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
         return reports[0], difference  # the same on every rank, but for its timings
 
+    async def _try_checkpoint(self) -> None:
+        try:
+            await self.checkpoint()
+        except OSError as error:
+            self._on_checkpoint(
+                f"the checkpoint of step {self.version} could not be written ({last_line(error)}): going on without; "
+                "the next one is tried at its time"
+            )
+
     async def checkpoint(self) -> None:
-        """Write a checkpoint of the present version, unless there is one."""
+        """Write a checkpoint of the present version, unless there is one. Raises OSError when the disk refuses it."""
         if self._saved == self.version:
             return
         self._on_phase("checkpointing")
-        folder = checkpoint.begin(self._run_folder, self.version)
-        await asyncio.gather(*(rank.save.remote(folder) for rank in self._ranks))
+        try:
+            folder = checkpoint.begin(self._run_folder, self.version)
+            await of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
+            await asyncio.to_thread(self._commit, folder)
+        except OSError:
+            checkpoint.discard(self._run_folder)
+            raise
+        self._saved = self.version
+        self._on_checkpoint("")
+
+    def _commit(self, folder: Path) -> None:
         checkpoint.commit(
             folder,
             step=self.version,
@@ -134,4 +183,3 @@ class Learner:
             score=self._score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
-        self._saved = self.version

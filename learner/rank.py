@@ -24,10 +24,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from common.backends import BACKENDS
 from common.config import RunSpec
+from common.errors import last_line
 from common.records import Group, Sampled
 from learner import export, reinforce_pp
 from learner.batch import PackedGroup, layout, pack, pack_completions
@@ -41,6 +43,7 @@ from learner.policy import (
     reference,
     sequence_logps,
 )
+from learner.rank_files import restore_random_state, save_random_state, saved_ranks, tensors_only
 from learner.step_report import Share, StepReport, merge_shares, share_of
 
 _TAG = "learner"  # DeepSpeed's folder below a checkpoint
@@ -129,36 +132,43 @@ class LearnerRank:
     def save(self, folder: Path) -> None:
         """Write what a resume needs: trained weights, optimiser, random state, version. Collective.
 
-        The frozen base is not in it: it is reloaded from the model folder.
+        The frozen base is not in it: it is reloaded from the model folder. Raises OSError, on every rank, when one of
+        them could not write.
         """
-        self._engine.save_checkpoint(
-            str(folder),
-            tag=_TAG,
-            client_state={"version": self.version},
-            save_latest=False,
-            exclude_frozen_parameters=self._spec.learner.lora_rank > 0,
-        )
-        torch.save(_random_state(), folder / _TAG / f"random-{self._rank}.pt")
-        dist.barrier()
+        fault = ""
+        try:
+            self._engine.save_checkpoint(
+                str(folder),
+                tag=_TAG,
+                client_state={"version": self.version},
+                save_latest=False,
+                exclude_frozen_parameters=self._spec.learner.lora_rank > 0,
+            )
+            save_random_state(folder / _TAG, self._rank)
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's and safetensors' own of a full disk
+            fault = f"{folder}: {last_line(error)}"
+        if faults := [line for line in self._gather_objects(fault) if line]:
+            raise OSError(faults[0])
 
     def load(self, folder: Path) -> None:
         """Continue bit for bit from what `save` wrote. Collective.
 
-        Raises ValueError when the checkpoint is of another number of ranks or lacks its files.
+        Raises ValueError when the checkpoint is of another number of ranks or lacks its files, and UnpicklingError when
+        a file holds anything but tensors and plain settings: nothing in it is run.
         """
-        random_file = folder / _TAG / f"random-{self._rank}.pt"
-        ranks = len(list((folder / _TAG).glob("random-*.pt")))
+        ranks = saved_ranks(folder / _TAG)
         if ranks != self._world:
             raise ValueError(
                 f"{folder} was saved by {ranks} learner ranks: set learner.ranks to that, not {self._world}"
             )
-        path, state = self._engine.load_checkpoint(
-            str(folder), tag=_TAG, load_module_strict=self._spec.learner.lora_rank == 0
-        )
+        with tensors_only():
+            path, state = self._engine.load_checkpoint(
+                str(folder), tag=_TAG, load_module_strict=self._spec.learner.lora_rank == 0
+            )
         if path is None:
             raise ValueError(f"{folder} holds no learner checkpoint: delete it to resume from the one before")
         self.version = int(state["version"])
-        _restore_random_state(torch.load(random_file, weights_only=True))
+        restore_random_state(folder / _TAG, self._rank)
 
     def save_model(self, folder: Path) -> None:
         """Write the merged policy as a Hugging Face folder, and the adapter alone in `adapter/`. Collective."""
@@ -260,17 +270,6 @@ class LearnerRank:
 def warm_up_factor(step: int, warmup_steps: int) -> float:
     """Share of the peak learning rate at `step` (from 1): `warmup_steps` steps below the peak, then 1."""
     return min(1.0, step / (warmup_steps + 1))
-
-
-def _random_state() -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    return state | {"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else state
-
-
-def _restore_random_state(state: dict[str, Tensor]) -> None:
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"])
 
 
 class _Clock:

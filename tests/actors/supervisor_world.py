@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from actors.engine_pool import EnginePool
+from actors.restarts import Restarts
 from actors.supervisor import Supervisor
 from common.config import DataSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import BUFFER_STATES, NOTES, Board
 from common.weights import SyncOutcome
-from tests.fakes import Handle, settle
+from tests.fakes import Handle, remote_error, settle
+
+
+class EngineDeadError(Exception):
+    """vLLM's, by name."""
 
 
 class FakeEngine:
     def __init__(self, segment: Path, error: Exception | None) -> None:
         self._segment, self._error = segment, error
+        self.hangs = self.core_died = False
 
     async def load(self, version: int) -> None:
         assert version == 0
@@ -28,6 +34,13 @@ class FakeEngine:
     async def shared_memory(self) -> tuple[str, ...]:
         return (str(self._segment),)
 
+    async def check_health(self) -> str:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.core_died:
+            raise remote_error(EngineDeadError("EngineCore encountered an issue"))
+        return "e"
+
     async def shutdown(self) -> None:
         self._segment.unlink(missing_ok=True)
 
@@ -35,19 +48,23 @@ class FakeEngine:
 class FakeRole:
     def __init__(self) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.busy = False
+        self.busy = self.hangs = False
         self.notes = 0
 
     async def run(self) -> None:
         await self.ended
 
     async def state(self) -> tuple[bool, dict[tuple[str, str], float]]:
+        if self.hangs:
+            await asyncio.Event().wait()
         return self.busy, {(NOTES.name, "augmented_error"): self.notes}
 
 
 class FakeBuffer:
-    def __init__(self) -> None:
+    def __init__(self, trained_steps: int = 0) -> None:
+        self.trained_steps = trained_steps
         self.returned: list[tuple[str, str]] = []
+        self.hangs = False
 
     def return_leases(self, name: str) -> None:
         self.returned.append(("leases", name))
@@ -55,8 +72,16 @@ class FakeBuffer:
     def return_claims(self, name: str) -> None:
         self.returned.append(("claims", name))
 
-    def stats(self) -> dict[str, Any]:
+    async def stats(self) -> dict[str, Any]:
+        if self.hangs:
+            await asyncio.Event().wait()
         return {**dict.fromkeys(BUFFER_STATES, 1), "counts": {}}
+
+
+class FakeRank:
+    async def __ray_ready__(self) -> bool:
+        await asyncio.Event().wait()  # it trains, as far as anyone can tell
+        return True
 
 
 class FakePlacement:
@@ -64,6 +89,7 @@ class FakePlacement:
         self.folder = folder
         self.engines: dict[str, Handle] = {}
         self.roles: dict[str, Handle] = {}
+        self.buffers: list[Handle] = []
         self.killed: list[Handle] = []
         self.load_error: Callable[[str], Exception | None] = lambda engine_id: None
 
@@ -75,6 +101,10 @@ class FakePlacement:
         self.roles[name] = Handle(FakeRole())
         return self.roles[name]
 
+    def replay_buffer(self, trained_steps: int | None) -> Handle:
+        self.buffers.append(Handle(FakeBuffer(trained_steps or 0)))
+        return self.buffers[-1]
+
     def kill(self, handle: Handle) -> None:
         handle.kill()
         self.killed.append(handle)
@@ -84,19 +114,25 @@ class World:
     """A supervisor over fakes; `faults` makes the join of an engine fail."""
 
     def __init__(self, folder: Path, engines: int = 2, doctors: int = 1) -> None:
-        spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=RolloutSpec(doctors=doctors))
-        self.placement, self.buffer, self.board = FakePlacement(folder), FakeBuffer(), Board()
+        rollout = RolloutSpec(doctors=doctors, silence_seconds=0.05)
+        spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=rollout)
+        self.placement, self.board = FakePlacement(folder), Board()
+        self.buffer_handle = self.placement.replay_buffer(None)
+        self.buffer: FakeBuffer = self.buffer_handle.actor
         self.pool = EnginePool("engines")
+        self.pool_handle, self.rank = Handle(self.pool), Handle(FakeRank())
         self.faults: dict[str, str] = {}
         self.notes: list[str] = []
+        self.restarts = Restarts(self.notes.append, first_pause_seconds=0)
         self.supervisor = Supervisor(
             spec,
             self.placement,
-            {"engines": Handle(self.pool)},
-            Handle(self.buffer),
+            {"engines": self.pool_handle},
+            self.buffer_handle,
             self.join,
             self.board,
-            self.notes.append,
+            self.restarts,
+            [self.rank],
         )
 
     async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
@@ -131,7 +167,7 @@ class FrozenWorld(World):
         spec = RunSpec(pools=pools, data=DataSpec(tier_c=True))
         routers = {"engines": Handle(self.pool), "frozen": Handle(self.frozen)}
         self.supervisor = Supervisor(
-            spec, self.placement, routers, Handle(self.buffer), self.join, self.board, self.notes.append
+            spec, self.placement, routers, self.buffer_handle, self.join, self.board, self.restarts
         )
 
     async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:

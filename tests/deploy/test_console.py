@@ -50,7 +50,7 @@ def test_the_summary_counts_and_says_where_to_look(tmp_path: Path, capsys: pytes
 def test_the_summary_names_the_best_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = checkpoint.begin(tmp_path, 4)
     (folder / "rank-0.pt").write_bytes(b"x")
-    checkpoint.commit(folder, step=4, policy_version=4, ranks=1, score=(0.25, 0.5))
+    folder = checkpoint.commit(folder, step=4, policy_version=4, ranks=1, score=(0.25, 0.5)).folder
     summarise(tmp_path, [metrics_row(step(1))], True, "go on with: x")
     assert f"{folder} (Youden's J +0.25, pair accuracy 50% in the last batches)" in capsys.readouterr().out
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,19 @@ from common.metrics import Board
 from deploy import selfplay
 from deploy.run_folder import metrics_row
 from deploy.scoreboard import count, serve
+from deploy.selfplay import ending
 from deploy.start import Start, plan, starting_point
 from envs.verdict.medec import bundled_path
 from learner import checkpoint
 from tests.deploy.test_run_folder import step
+from tests.fakes import remote_error
 
 
 def checkpointed(runs: Path, version: int) -> Path:
     folder = checkpoint.begin(runs / "mine", version)
     (folder / "rank-0.pt").write_bytes(b"x")
-    checkpoint.commit(folder, step=version, policy_version=version, ranks=1, state={"loaded_gap": 0.03})
-    return folder
+    (runs / "mine" / "journal.jsonl").touch()
+    return checkpoint.commit(folder, step=version, policy_version=version, ranks=1, state={"loaded_gap": 0.03}).folder
 
 
 def spec(runs: Path, steps: int = 8) -> RunSpec:
@@ -46,12 +49,41 @@ def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: P
     newest = checkpointed(tmp_path, 4)
     folder, start = starting_point(spec(tmp_path), resume=True)
     assert folder.path == tmp_path / "mine"
-    assert (start.version, start.folder, start.loaded_gap) == (4, newest, 0.03)
+    assert (start.version, start.folder, start.loaded_gap, start.resumed) == (4, newest, 0.03, True)
+    assert start.notes == (f"going on after step 4: {newest} is the newest whole checkpoint",)
+
+
+def test_a_damaged_checkpoint_is_passed_over_by_name_and_the_run_goes_on_from_the_one_before(tmp_path: Path) -> None:
+    whole, damaged = checkpointed(tmp_path, 2), checkpointed(tmp_path, 4)
+    (damaged / "rank-0.pt").write_bytes(b"y")
+    folder, start = starting_point(spec(tmp_path), resume=True)
+    assert (start.version, start.folder) == (2, whole)
+    assert start.notes[0] == (
+        f"checkpoint passed over: {damaged / 'rank-0.pt'} has changed since it was written (sha256)"
+    )
+    assert damaged.is_dir(), "a dry run must change nothing"
+    folder.resume(start.version)
+    assert not damaged.exists() and damaged.with_name("step-00004.damaged").is_dir()
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_goes_on_at_step_one(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "journal.jsonl").touch()
+    _, start = starting_point(spec(tmp_path), resume=True)
+    assert (start.version, start.folder, start.resumed) == (0, None, True)
+    assert start.notes == ("going on at step 1, with the tasks in the journal: there is no whole checkpoint",)
 
 
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has no checkpoint to resume from: start without --resume"):
+    with pytest.raises(ValueError, match="has nothing to resume from: start without --resume"):
         starting_point(spec(tmp_path), resume=True)
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_full_disk_ends_a_run_in_one_line_that_says_what_to_do(remote: bool) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    line = ending(remote_error(full) if remote else full)
+    assert "No space left on device" in line and line.endswith("make room, then resume") and "\n" not in line
 
 
 def test_a_finished_run_asks_for_more_steps(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ray.exceptions import ActorDiedError
 
 from actors.engine_pool import EnginePool
 from common.config import WeightsSpec
+from common.errors import ActorLost
 from common.records import Completion, Record, Sampled
 from common.weights import Probe, SyncReport
 from learner.channel import GAP_FLOOR, Channel
@@ -242,8 +243,31 @@ async def test_a_rank_that_hangs_in_the_transfer_ends_the_run_by_name() -> None:
     world = World(timeout_seconds=0.01)
     await world.add("a")
     world.ranks[0].send = lambda version, engines: asyncio.Event().wait()  # type: ignore[method-assign,assignment]
-    with pytest.raises(RuntimeError, match=r"weight sync 1: send to a: the learner did not finish within 0.04 s"):
+    with pytest.raises(ActorLost, match=r"weight sync 1: send for a: the learner did not finish within 0.04 s"):
         await world.channel.publish(1)
+
+
+@pytest.mark.parametrize("phase", ["stage", "send", "canary"])
+async def test_a_rank_that_dies_in_a_sync_is_lost_by_its_number_and_phase(phase: str) -> None:
+    world = World(ranks=2, timeout_seconds=5)
+    await world.add("a")
+
+    def die(*arguments: Any) -> None:
+        raise ActorDiedError()
+
+    setattr(world.ranks[1], phase, die)
+    with pytest.raises(ActorLost, match=f"learner rank 1 died while it was asked to {phase} policy_version 1"):
+        await world.channel.publish(1)
+
+
+async def test_a_rank_that_cannot_stage_a_version_leaves_the_engines_on_the_one_before() -> None:
+    world = World(timeout_seconds=0.01)
+    engine = await world.add("a")
+    world.log.clear()
+    world.ranks[0].stage = lambda version: asyncio.Event().wait()  # type: ignore[method-assign,assignment]
+    with pytest.raises(ActorLost, match="stage for a"):
+        await world.channel.publish(1)
+    assert world.log == [] and engine.version == 0 and await world.serving() == {"a"}
 
 
 async def test_a_late_engine_serves_only_after_a_whole_sync() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import pytest
 
 from common.config import LearnerSpec
+from common.errors import ActorLost
 from common.records import Closed, Group, Label, LabelledTask, Limits, Provenance, Sampled, Task
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Learner, LearnerStep
 from learner.step_report import StepReport
-from tests.fakes import Handle, settle
+from tests.fakes import Handle, remote_error, settle
 
 
 def group(index: int) -> Group:
@@ -58,6 +60,7 @@ class FakeRank:
     def __init__(self, rank: int, log: list[str], version: int) -> None:
         self.rank, self.log, self.version = rank, log, version
         self.seen: list[str] = []
+        self.full = False  # the disk
         self.groups: tuple[Group, ...] = ()
 
     def accumulate(self, groups: tuple[Group, ...]) -> None:
@@ -74,6 +77,9 @@ class FakeRank:
         return 0.01 * (self.version + 1)
 
     def save(self, folder: Path) -> None:
+        if self.full:
+            (folder / "half").write_text("x")
+            raise remote_error(OSError(errno.ENOSPC, "No space left on device"))
         self.log.append(f"save {self.version}")
         (folder / f"rank-{self.rank}.pt").write_text(str(self.version))
 
@@ -122,24 +128,34 @@ class World:
         self.log: list[str] = []
         self.steps: list[LearnerStep] = []
         self.phases: list[str] = []
+        self.notes: list[str] = []
         self.scores: dict[int, checkpoint.Score] = {}  # by steps logged
         self.on_step: Callable[[], None] = lambda: None
         self.folder = folder
         self.channel = FakeChannel(self.log, version)
         self.buffer = FakeBuffer(self.log, batches, batch=2)
+        self.buffer_handle = Handle(self.buffer)
         self.ranks = [FakeRank(rank, self.log, version) for rank in range(ranks)]
+        self.handles = [Handle(rank) for rank in self.ranks]
         channel: Any = self.channel
         self.learner = Learner(
             LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=9),
             steps,
             folder,
-            Handle(self.buffer),
-            [Handle(rank) for rank in self.ranks],
+            self.buffer_handle,
+            self.handles,
             channel,
             self._stepped,
             self.phases.append,
+            self.notes.append,
+            self.new_buffer,
             lambda: self.scores.get(len(self.steps)),
         )
+
+    async def new_buffer(self, version: int) -> Handle:
+        self.log.append(f"new buffer at {version}")
+        self.buffer_handle = Handle(self.buffer)
+        return self.buffer_handle
 
     def _stepped(self, step: LearnerStep) -> None:
         self.log.append(f"logged {step.report.step}")
@@ -183,7 +199,7 @@ async def test_a_checkpoint_carries_the_score_of_the_steps_logged_before_it(tmp_
     world = World(tmp_path, steps=5)
     world.scores = {2: (0.5, 0.5), 4: (0.1, 0.1)}
     await world.learner.run()
-    found, last = checkpoint.best(tmp_path), checkpoint.latest(tmp_path)
+    found, last = checkpoint.best(tmp_path), checkpoint.newest(tmp_path).checkpoint
     assert found is not None and (found.manifest.step, found.manifest.score) == (2, (0.5, 0.5))
     assert last is not None and last.manifest.score is None
 
@@ -196,7 +212,7 @@ async def test_an_end_that_falls_on_the_cadence_is_saved_once(tmp_path: Path) ->
 
 async def test_a_checkpoint_names_its_version_and_keeps_the_tolerance(tmp_path: Path) -> None:
     await World(tmp_path, steps=3, ranks=2).learner.run()
-    found = checkpoint.latest(tmp_path)
+    found = checkpoint.newest(tmp_path).checkpoint
     assert found is not None
     manifest = found.manifest
     assert (manifest.step, manifest.policy_version, manifest.ranks) == (3, 3, 2)
@@ -272,3 +288,76 @@ async def test_stopping_while_waiting_for_a_batch_needs_only_the_buffer_to_close
     closed.set()
     await running
     assert world.learner.version == 0
+
+
+async def test_a_buffer_that_dies_while_the_learner_waits_is_replaced_at_the_version_in_hand(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=2)
+    world.on_step = lambda: world.buffer_handle.kill() if len(world.steps) == 1 else None
+    await world.learner.run()
+    assert world.log[:5] == ["take", "step 1", "publish 1", "release 1", "logged 1"]
+    assert world.log[5:9] == ["new buffer at 1", "take", "step 2", "publish 2"] and world.learner.version == 2
+
+
+async def test_a_buffer_that_dies_under_a_step_is_replaced_after_it_and_the_batch_counts_as_trained(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, steps=2)
+    publish = world.channel.publish
+
+    async def dying(version: int) -> SyncOutcome:
+        if version == 1:
+            world.buffer_handle.kill()
+        return await publish(version)
+
+    world.channel.publish = dying  # type: ignore[method-assign]
+    await world.learner.run()
+    assert world.log[:5] == ["take", "step 1", "publish 1", "new buffer at 1", "logged 1"]
+    assert "release 1" not in world.log and [step.report.step for step in world.steps] == [1, 2]
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+async def test_a_rank_that_dies_is_lost_by_its_number_whatever_the_others_say(tmp_path: Path, dead: int) -> None:
+    world = World(tmp_path, steps=2, ranks=2)
+    alive = world.ranks[1 - dead]
+
+    def accumulate(groups: tuple[Group, ...]) -> None:
+        raise remote_error(RuntimeError("gloo: connection closed by peer"))
+
+    alive.accumulate = accumulate  # type: ignore[method-assign]
+    world.handles[dead].kill()
+    with pytest.raises(ActorLost, match=f"learner rank {dead} died while it trained"):
+        await world.learner.run()
+
+
+async def test_an_error_of_a_rank_that_lives_is_raised_as_it_is(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=2, ranks=2)
+
+    def apply() -> StepReport:
+        raise remote_error(KeyError("q_proj"))
+
+    world.ranks[0].apply = apply  # type: ignore[method-assign]
+    with pytest.raises(KeyError, match="q_proj"):
+        await world.learner.run()
+
+
+async def test_a_checkpoint_that_finds_the_disk_full_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=7)
+
+    def fill() -> None:
+        world.ranks[0].full = len(world.steps) in (4, 5)
+
+    world.on_step = fill
+    await world.learner.run()
+    assert world.checkpoints() == ["step-00002", "step-00006", "step-00007"]
+    assert [bool(fault) for fault in world.notes] == [False, True, False, False]
+    note = world.notes[1]
+    assert note.startswith("the checkpoint of step 4 could not be written (") and "No space left on device" in note
+    assert not list(tmp_path.glob("checkpoints/*.partial"))
+
+
+async def test_a_disk_that_is_full_at_the_end_is_an_error_since_the_last_steps_would_be_lost(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=3)
+    world.on_step = lambda: setattr(world.ranks[0], "full", len(world.steps) == 3)
+    with pytest.raises(OSError, match="No space left on device"):
+        await world.learner.run()
+    assert world.checkpoints() == ["step-00002"]

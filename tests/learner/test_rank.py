@@ -232,7 +232,7 @@ def test_the_saved_model_is_the_published_policy(model: Path, rendezvous: str, t
 def test_a_checkpoint_of_other_ranks_is_refused(model: Path, rendezvous: str, tmp_path: Path) -> None:
     learner = alone(make_spec(), model, rendezvous)
     learner.save(tmp_path)
-    (tmp_path / "learner" / "random-1.pt").write_bytes(b"")
+    (tmp_path / "learner" / "random-1.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=r"saved by 2 learner ranks: set learner.ranks to that, not 1"):
         learner.load(tmp_path)
 

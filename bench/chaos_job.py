@@ -1,0 +1,158 @@
+"""A self-play run as a child process: its actors' processes by kind, its log, its accounts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pyarrow.parquet as pq
+
+from actors.journal import replay
+from common.records import Record
+
+TITLES = {
+    "scribe": "ray::Scribe",
+    "doctor": "ray::Doctor",
+    "engine": "ray::Engine",
+    "core": "VLLM::EngineCore",
+    "buffer": "ray::ReplayBuffer",
+    "pool": "ray::EnginePool",
+    "rank": "ray::LearnerActor",
+}
+"""How the operating system calls the processes of each kind. The evaluator lives in the driver's process."""
+
+DEADLINE_SECONDS = 300.0
+POLL_SECONDS = 0.2
+
+Found = TypeVar("Found")
+
+
+class Accounts(Record):
+    """Every plan index that was ever given out, by its state at the newest checkpoint or step."""
+
+    given: int
+    ready: int
+    unclaimed: int
+    trained: int
+    rejected: int
+    steps: dict[int, int]  # step -> tasks trained in it
+    twice: tuple[str, ...]  # tasks whose rollouts were logged for two steps
+
+    @property
+    def balance(self) -> bool:
+        """Whether nothing is lost, nothing is trained twice and no step is left out."""
+        counted = self.ready + self.unclaimed + self.trained + self.rejected == self.given
+        return counted and not self.twice and sorted(self.steps) == list(range(1, len(self.steps) + 1))
+
+
+class Job:
+    """One `python -m deploy.selfplay` process and what it prints. `start` again resumes the run."""
+
+    def __init__(self, runs: Path, name: str, spec: Path, flags: list[str]) -> None:
+        self.folder, self.name = runs / name, name
+        self._common = ["--runs", str(runs), "--name", name, "--metrics.port", "0", *flags]
+        self._spec = spec
+        runs.mkdir(parents=True, exist_ok=True)
+        self.log = runs / f"{name}.log"
+        self.process: subprocess.Popen[bytes]
+
+    def start(self, *flags: str) -> None:
+        """Start the driver."""
+        with self.log.open("a") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "deploy.selfplay", str(self._spec), *self._common, *flags],
+                env={"RAY_AUTH_MODE": "disabled", **os.environ},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        """All that its drivers printed."""
+        return self.log.read_text()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The finished steps."""
+        path = self.folder / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.is_file() else []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def processes(self, kind: str) -> list[psutil.Process]:
+        """The processes of a kind below this driver, and no others."""
+        title = re.compile(rf"{TITLES[kind]}([.: ].*)?")
+        return [process for process in self._below() if title.fullmatch(_title(process))]
+
+    def _below(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self, kind: str, which: int = 0, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to one process of a kind; its id. Waits until there is one."""
+        victims = self.wait(lambda: self.processes(kind), f"a {kind}")
+        victim = victims[which % len(victims)]
+        victim.send_signal(number)
+        return int(victim.pid)
+
+    def kill_driver(self) -> None:
+        """SIGKILL the driver, and wait until all that it had started has ended."""
+        below = self._below()
+        self.process.kill()
+        self.process.wait()
+        _, alive = psutil.wait_procs(below, timeout=60)
+        if alive:
+            raise RuntimeError(f"still there a minute after their driver: {[_title(process) for process in alive]}")
+
+    def wait(self, ready: Callable[[], Found], what: str, seconds: float = DEADLINE_SECONDS) -> Found:
+        """The first true answer of `ready`. Raises RuntimeError when the run ends before it, or it takes too long."""
+        end = time.monotonic() + seconds
+        while not (found := ready()):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{self.name}: {what} never came:\n{self.text()[-4000:]}")
+            time.sleep(POLL_SECONDS)
+        return found
+
+    def step_after(self, moment: float) -> dict[str, Any]:
+        """The first step that was finished after `moment` (seconds since 1970). Waits for it."""
+        return self.wait(lambda: [row for row in self.rows() if row["time"] > moment], "a further step")[0]
+
+    def finish(self) -> int:
+        """Wait for the end; the exit code."""
+        return self.process.wait(DEADLINE_SECONDS)
+
+    def accounts(self) -> Accounts:
+        """From the journal and the logged rollouts, at the newest logged step."""
+        steps = len(self.rows())
+        found = replay(self.folder / "journal.jsonl", steps)
+        at: dict[str, set[int]] = {}
+        for file in sorted((self.folder / "rollouts").glob("step-*.parquet")):
+            table = pq.read_table(file, columns=["step", "task_id"])
+            for step, task in zip(table["step"].to_pylist(), table["task_id"].to_pylist(), strict=True):
+                at.setdefault(task, set()).add(step)
+        trained = list(found.trained.values())
+        return Accounts(
+            given=found.next_index,
+            ready=len(found.ready),
+            unclaimed=len(found.unclaimed),
+            trained=len(trained),
+            rejected=len(found.rejected),
+            steps={step: trained.count(step) for step in sorted(set(trained))},
+            twice=tuple(sorted(task for task, seen in at.items() if len(seen) > 1)),
+        )
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()).strip()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""

@@ -1,0 +1,228 @@
+"""Run: one self-play run, from a prepared model to its last step. deploy/selfplay.py has the drawing of its loops.
+
+Who dies is replaced (actors/supervisor.py says how). What cannot be replaced alone, such as a learner rank, ends the
+attempt: the run starts over from its newest checkpoint, in this process, as `--resume` would in another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from ray.exceptions import RayActorError
+
+from actors.restarts import Restarts
+from actors.supervisor import Supervisor
+from common import metrics
+from common.config import RunSpec
+from common.errors import ActorLost, last_line
+from common.metrics import Board
+from deploy import agreement, exam, flag_alarm
+from deploy.console import Screen
+from deploy.heldout import HeldoutCurve
+from deploy.placement import Placement
+from deploy.prepare import Prepared
+from deploy.run_folder import RunFolder
+from deploy.scoreboard import count
+from deploy.start import Start, after_newest
+from envs.env import Environment
+from evals.batch import rolling_score
+from learner.channel import Channel, of_ranks
+from learner.learner import Learner, LearnerStep
+from learner.senders import sweep_run
+
+HARD_STOP = 130  # exit code of a second Ctrl-C
+CLOSE_SECONDS = 30.0  # for the learner to end by itself
+
+
+class Run:
+    """One self-play run, from a checked spec to its summary."""
+
+    def __init__(self, spec: RunSpec, env: Environment, folder: RunFolder, start: Start, board: Board) -> None:
+        self.spec, self._env, self.folder, self._start, self._board = spec, env, folder, start, board
+        self._placement = Placement(spec, env)
+        self._placement.journal = folder.journal
+        self._screen = Screen(f"self-play {spec.name}", spec.steps)
+        self._restarts = Restarts(self._screen.note)
+        self._learner: Learner | None = None
+        self._supervisor: Supervisor | None = None
+        self._curve: HeldoutCurve | None = None
+        self._interrupted = False
+        self._closing: asyncio.Future[Any] | None = None
+
+    async def go(self) -> bool:
+        """Run to the end or to an interrupt; whether all steps were made."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        with self._screen:
+            prepared = await self._prepare()
+            self._placement.model_folder = prepared.model_folder
+            if not self._start.resumed:
+                self.folder.create()
+            while not await self._attempt(prepared):
+                self._start = after_newest(self.folder.path)
+        return self._learner is not None and self._learner.version >= self.spec.steps
+
+    async def _attempt(self, prepared: Prepared) -> bool:
+        """From where the run stands to its end or interrupt; False when it must start over from the newest checkpoint.
+
+        Raises BudgetSpent when that happened too often.
+        """
+        for note in self._start.notes:
+            self._screen.note(note)
+        if self._start.resumed:
+            sweep_run(self.spec.name)
+            self.folder.resume(self._start.version)
+        ranks = self._placement.learner_ranks()
+        try:
+            await self._play(ranks, prepared)
+            return True
+        except (ActorLost, RayActorError) as error:
+            if self._interrupted:
+                raise
+            lost = error if isinstance(error, ActorLost) else ActorLost("pool", f"an actor died: {last_line(error)}")
+            await self._restarts.spend(f"{lost}; starting over from the newest checkpoint")
+            self._board.add(metrics.ACTOR_RESTARTS.name, 1, lost.kind)
+            return False
+        finally:
+            await self._stop(ranks)
+
+    async def _prepare(self) -> Prepared:
+        actor = self._placement.preparation()
+        running = asyncio.ensure_future(_result(actor.run))
+        while not running.done():
+            state = await actor.progress.remote()
+            count = f"{state.done}/{state.total}" if state.total else ""
+            loss = f", loss {state.loss:.2f}" if state.loss is not None else ""
+            self._screen.phase(state.phase, count + loss)
+            await asyncio.wait([running], timeout=1)
+        self._placement.kill(actor)
+        prepared: Prepared = running.result()
+        self._screen.note(f"warm-up {prepared.warm_up}")
+        return prepared
+
+    async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
+        start = self._start
+        buffer = self._placement.replay_buffer(start.version if start.resumed else None)
+        pools = self._placement.engine_pools()
+        channel = Channel(self.spec.weights, ranks, self._placement.synced_pools, prepared.probe, start.loaded_gap)
+        if start.folder is not None:
+            await of_ranks("it loaded its checkpoint", [rank.load.remote(start.folder) for rank in ranks])
+            channel.version = start.version
+        self._supervisor = Supervisor(
+            self.spec, self._placement, pools, buffer, channel.join, self._board, self._restarts, ranks
+        )
+        self._learner = Learner(
+            self.spec.learner,
+            self.spec.steps,
+            self.folder.path,
+            buffer,
+            ranks,
+            channel,
+            self._stepped,
+            self._phase,
+            self._checkpointed,
+            self._supervisor.new_buffer,
+            lambda: rolling_score(self.folder.rows),
+        )
+        await self._supervisor.start(self._phase, self._examine)
+        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.note)
+        self._curve.pool = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
+        self._curve.stepped(channel.version)
+        watching = asyncio.ensure_future(self._supervisor.watch())
+        try:
+            await self._learn(watching, self._learner)
+            if self._learner.version >= self.spec.steps:
+                await _while(watching, asyncio.ensure_future(self._conclude(ranks)))
+        finally:
+            watching.cancel()
+
+    async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
+        """Train to the end, an interrupt, or a fault that the supervisor cannot mend: that too leaves a checkpoint."""
+        learning = asyncio.ensure_future(learner.run())
+        await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
+        if not learning.done():
+            learner.stop()
+        with suppress(RayActorError):  # nobody is left to wait in a dead buffer
+            await self._placement.buffer.close.remote()
+        await asyncio.wait([learning])
+        if watching.done():
+            learning.exception()
+            watching.result()
+        learning.result()
+
+    async def _conclude(self, ranks: list[Any]) -> None:
+        self._phase("evaluating")
+        assert self._curve is not None
+        await self._curve.finish(self.spec.steps)
+        self._phase("saving the model")
+        await of_ranks("it saved the model", [rank.save_model.remote(self.folder.model) for rank in ranks])
+
+    async def _examine(self) -> None:
+        for frozen in self._placement.frozen_pools:  # one, or none without tier C
+            self._phase("examining the verifier")
+            if await exam.sit(self._env, frozen, self.folder.exam, self._screen.note):
+                self._placement.verifier = frozen
+
+    async def _stop(self, ranks: list[Any]) -> None:
+        self._phase("stopping")
+        if self._curve is not None:
+            self._curve.close()
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+        closing = [asyncio.ensure_future(_result(rank.close)) for rank in ranks]
+        await asyncio.wait(closing, timeout=CLOSE_SECONDS)  # one whose peers died may wait for them
+        for close in closing:
+            close.cancel()
+        for handle in (*ranks, self._placement.buffer, *self._placement.pools.values()):
+            self._placement.kill(handle)
+        sweep_run(self.spec.name)
+
+    def _interrupt(self) -> None:
+        if self._interrupted or self._learner is None:
+            os._exit(HARD_STOP)
+        self._interrupted = True
+        self._screen.note("stopping after this step (Ctrl-C again: at once)")
+        self._learner.stop()
+        self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
+
+    def _phase(self, name: str) -> None:
+        self._screen.phase(name)
+        self._board.set(metrics.PHASE, float(name == "training"), "learner")
+
+    def _checkpointed(self, fault: str) -> None:
+        """A checkpoint was written, or could not be."""
+        self._board.add(metrics.CHECKPOINTS.name, 1, "failed" if fault else "ok")
+        if fault:
+            self._screen.note(fault)
+
+    def _stepped(self, step: LearnerStep) -> None:
+        """A step was published: log it, show it, count it."""
+        assert self._curve is not None
+        self._restarts.progressed(step.report.step)
+        row = self.folder.log(step)
+        self._screen.row(row)
+        rows = self.folder.rows
+        for warning in (agreement.warning(rows, self.spec.weights.canary_factor), flag_alarm.warning(rows)):
+            if warning:
+                self._screen.note(warning)
+        self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))
+        for engine, failure in step.sync.failures.items():
+            self._screen.note(f"engine {engine} quarantined: {failure}")
+        count(self._board, step, row)
+        self._curve.stepped(step.report.policy_version)
+
+
+async def _while(watching: asyncio.Future[Any], work: asyncio.Future[None]) -> None:
+    """Await `work` while the supervisor mends what dies under it; raises what either could not go on from."""
+    await asyncio.wait([work, watching], return_when=asyncio.FIRST_COMPLETED)
+    if not work.done():
+        work.cancel()
+        watching.result()
+    work.result()
+
+
+async def _result(method: Any) -> Any:
+    return await method.remote()

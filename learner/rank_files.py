@@ -1,0 +1,56 @@
+"""What a rank keeps beside DeepSpeed's files: its random state, and the rule that loading a checkpoint runs nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+
+
+def saved_ranks(folder: Path) -> int:
+    """How many ranks wrote their random state there."""
+    return len(list(folder.glob("random-*.safetensors")))
+
+
+def save_random_state(folder: Path, rank: int) -> None:
+    """Write torch's random state of this process."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    save_file(state, _random_file(folder, rank))
+
+
+def restore_random_state(folder: Path, rank: int) -> None:
+    """Go on with what `save_random_state` wrote."""
+    state: dict[str, Tensor] = load_file(_random_file(folder, rank))
+    torch.set_rng_state(state["cpu"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def _random_file(folder: Path, rank: int) -> Path:
+    return folder / f"random-{rank}.safetensors"
+
+
+@contextmanager
+def tensors_only() -> Iterator[None]:
+    """DeepSpeed loads its files as pickles, which may run anything; inside this, torch refuses all but plain data."""
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    allowed = [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+    before = os.environ.get(_FORCE)
+    os.environ[_FORCE] = "1"
+    try:
+        with torch.serialization.safe_globals(allowed):
+            yield
+    finally:
+        os.environ.pop(_FORCE) if before is None else os.environ.__setitem__(_FORCE, before)
