@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +68,7 @@ class Engine:
             from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
             await self._llm.init_weight_transfer_engine(WeightTransferInitRequest())
+        self._forget_shared_memory()
         self._version = version
         return self.engine_id
 
@@ -87,6 +90,7 @@ class Engine:
         return AsyncEngineArgs(
             model=str(self._folder),
             dtype=self._spec.model.dtype,
+            load_format="safetensors",  # never a pickle that lies beside them
             max_model_len=self._spec.model.context,
             max_num_seqs=self._pool.max_num_seqs,
             tensor_parallel_size=self._pool.tensor_parallel,
@@ -245,20 +249,34 @@ class Engine:
         return self.engine_id
 
     async def process_ids(self) -> tuple[int, ...]:
-        """This actor's process and its children, so that what is left of a dead engine can be ended by id."""
+        """This actor's process and its children."""
+        return self._process_ids()
+
+    def _process_ids(self) -> tuple[int, ...]:
         import psutil
 
         here = psutil.Process()
         return (here.pid, *(child.pid for child in here.children(recursive=True)))
 
-    async def shared_memory(self) -> tuple[str, ...]:
-        """Files in /dev/shm that this engine's processes made: a killed vLLM leaves them behind."""
-        maps = (Path(f"/proc/{pid}/maps").read_text() for pid in await self.process_ids())
-        return tuple(sorted(set(re.findall(r"/dev/shm/psm_\w+", "\n".join(maps)))))
+    def _forget_shared_memory(self) -> None:
+        """Take away the names in /dev/shm of what vLLM's processes share (200 MB).
+
+        All have mapped it by now, so it lives as long as they do; with a name it would outlive a killed engine.
+        """
+        maps = "\n".join(Path(f"/proc/{pid}/maps").read_text() for pid in self._process_ids())
+        for path in set(re.findall(r"/dev/shm/psm_\w+", maps)):
+            Path(path).unlink(missing_ok=True)
 
     async def shutdown(self) -> None:
         """End vLLM's processes."""
         self._llm.shutdown()
+
+    async def kill_core(self) -> None:
+        """SIGKILL vLLM's processes: one that hangs would outlive this actor."""
+        _, *below = self._process_ids()
+        for pid in below:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _is_multimodal(folder: Path) -> bool:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
 
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -32,6 +31,9 @@ HEARTBEAT_SECONDS = 1.0
 
 END_SECONDS = 90.0
 """For an engine to end by itself. One that still loads hears it only then; killed, it leaves shared memory behind."""
+
+KILL_SECONDS = 5.0
+"""For an engine's actor to kill a vLLM that hangs."""
 
 Join = Callable[[Any, str, Any, int], Awaitable[SyncOutcome]]
 Examine = Callable[[], Coroutine[Any, Any, None]]
@@ -78,7 +80,6 @@ class Supervisor:
         self._join, self._board, self._restarts = join, board, restarts
         self._ranks = {f"learner rank {number}": rank for number, rank in enumerate(ranks)}
         self._engines: dict[str, tuple[PoolSpec, Any]] = {}
-        self._shared_memory: dict[str, tuple[str, ...]] = {}
         self._runs: dict[str, tuple[str, Any, asyncio.Future[None]]] = {}
         self._births: dict[str, int] = {}
         self._pulse = Pulse(spec.rollout.silence_seconds)
@@ -179,7 +180,6 @@ class Supervisor:
         handle = self._placement.engine(pool, engine_id)
         self._engines[engine_id] = (pool, handle)
         await handle.load.remote(0)
-        self._shared_memory[engine_id] = await handle.shared_memory.remote()
         if pool.frozen:
             await self._pools[pool.name].admit.remote(engine_id, handle)
             return
@@ -197,8 +197,9 @@ class Supervisor:
         missing = [e for e, (spec, _) in self._engines.items() if spec.name == pool and e not in serving]
         for engine_id in missing:
             spec, handle = self._engines.pop(engine_id)
+            with suppress(RayError, TimeoutError):  # mostly it is dead already, and vLLM follows it
+                await asyncio.wait_for(_call(handle.kill_core), KILL_SECONDS)
             self._placement.kill(handle)
-            sweep(self._shared_memory.pop(engine_id, ()))
             await self._restarts.spend(f"engine {engine_id} died, hung or failed its sync; starting another")
             self._board.add(ENGINE_RESTARTS.name)
             try:
@@ -240,7 +241,7 @@ class Supervisor:
         self._board.merge("buffer", stats["counts"])
 
     async def stop(self) -> None:
-        """End every actor that this supervisor started, and what they left in shared memory."""
+        """End every actor that this supervisor started."""
         self._end_roles()
         for engine_id, (_spec, handle) in self._engines.items():
             try:
@@ -248,7 +249,6 @@ class Supervisor:
             except (RayError, TimeoutError):
                 self._restarts.note(f"engine {engine_id} did not end by itself")
             self._placement.kill(handle)
-            sweep(self._shared_memory.get(engine_id, ()))
 
     def _end_roles(self) -> None:
         for _kind, handle, run in self._runs.values():
@@ -259,12 +259,6 @@ class Supervisor:
 
 def _died(fault: BaseException) -> bool:
     return isinstance(fault, RayActorError | RayTaskError) and engine_died(fault)
-
-
-def sweep(paths: tuple[str, ...]) -> None:
-    """Remove the shared-memory files of a dead engine (vLLM leaves 200 MB behind when it is killed)."""
-    for path in paths:
-        Path(path).unlink(missing_ok=True)
 
 
 async def _finished(handle: Any) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,11 +106,15 @@ class Job:
         return int(victim.pid)
 
     def kill_driver(self) -> None:
-        """SIGKILL the driver, and wait until all that it had started has ended."""
-        below = self._below()
+        """SIGKILL the driver, and wait until all its actors have ended."""
+        ours = [process for kind in TITLES for process in self.processes(kind)]
+        others = [process for process in self._below() if process not in ours]
         self.process.kill()
         self.process.wait()
-        _, alive = psutil.wait_procs(below, timeout=60)
+        _, alive = psutil.wait_procs(ours, timeout=60)
+        for agent in others:  # Ray's own agents linger
+            with suppress(psutil.NoSuchProcess):
+                agent.kill()
         if alive:
             raise RuntimeError(f"still there a minute after their driver: {[_title(process) for process in alive]}")
 

@@ -51,7 +51,7 @@ __all__ = [
 class RunSpec(Section):
     """A self-play run."""
 
-    name: str = Field("laptop", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field("laptop", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")
     """The run's folder under `runs/`."""
     seed: int = 0
     """Seed of the plan, the sampling and the learner."""

@@ -6,11 +6,15 @@ from the first scrape. Names follow the Prometheus conventions: base units, `_to
 
 from __future__ import annotations
 
+import hmac
+import threading
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
 from common.records import Record
 
@@ -100,6 +104,11 @@ class Meter:
         return dict(self._counts)
 
 
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
 class Board:
     """The job's series: merges actors' counts into monotonic sums and serves them on one port."""
 
@@ -118,9 +127,22 @@ class Board:
         for value in metric.values:
             series.labels(value)
 
-    def serve(self, port: int, host: str) -> int:
-        """Serve on `host:port` (0: any free port); returns the port. Raises OSError when the port is taken."""
-        server, _thread = start_http_server(port, addr=host, registry=self.registry)
+    def serve(self, port: int, host: str, token: str = "") -> int:
+        """Serve on `host:port` (0: any free port); returns the port. Raises OSError when the port is taken.
+
+        With a `token`, who does not send it as `Authorization: Bearer` gets 401 and nothing else.
+        """
+        metrics, wanted = make_wsgi_app(self.registry), f"Bearer {token}".encode()
+
+        def app(environ: dict[str, Any], start_response: Any) -> Any:
+            given = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1")
+            if token and not hmac.compare_digest(given, wanted):
+                start_response("401 Unauthorized", [("WWW-Authenticate", "Bearer")])
+                return [b""]
+            return metrics(environ, start_response)
+
+        server = make_server(host, port, app, ThreadingWSGIServer, _Quiet)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         return int(server.server_port)
 
     def merge(self, actor: str, counts: Mapping[tuple[str, str], float]) -> None:

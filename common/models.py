@@ -44,10 +44,19 @@ def resolve_model(model: ModelSpec, texts: Callable[[], list[str]] | None = None
         package = model.source.removeprefix(PACKAGED)
         return _made(cache / package, lambda folder: _dequantise(package, folder))
     if (Path(model.source).expanduser() / "config.json").is_file():
-        return Path(model.source).expanduser().resolve()
+        return _safe(Path(model.source).expanduser().resolve())
     if Path(model.source).expanduser().exists() or model.source.startswith((".", "/", "~")):
         raise ValueError(f"model.source {model.source!r}: no Hugging Face model there (a folder with config.json)")
     return _from_hub(model.source)
+
+
+def _safe(folder: Path) -> Path:
+    """The folder, if its weights are safetensors: a pickle runs whatever its maker wanted while it is loaded."""
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth"))
+        found = f"only {', '.join(pickles)}, which may run code when loaded" if pickles else "none"
+        raise ValueError(f"model.source {str(folder)!r}: its weights must be .safetensors files, found {found}")
+    return folder
 
 
 def checksum(folder: Path) -> str:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Only this machine reaches these."""
+
 Role = Literal["scribe", "doctor", "verifier"]
 
 
@@ -249,4 +252,14 @@ class MetricsSpec(Section):
     port: int = Field(9464, ge=0, le=65535)
     """0 picks a free port."""
     host: str = "127.0.0.1"
-    """Interface to listen on."""
+    """Interface to listen on; one that other machines reach needs `token_file`."""
+    token_file: Path | None = None
+    """Its content must come as `Authorization: Bearer ...` with every scrape (Prometheus: `credentials_file`)."""
+
+    @model_validator(mode="after")
+    def _others_need_a_token(self) -> MetricsSpec:
+        if self.token_file is None and self.host not in LOOPBACK:
+            raise ValueError(
+                f"host {self.host} lets other machines read the metrics: give a token_file, or write host: 127.0.0.1"
+            )
+        return self

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
+from common.sections import LOOPBACK
 from learner.learner import LearnerStep
 
 
 def serve(board: Board, spec: RunSpec) -> None:
-    """Serve the metrics. Raises ValueError when the port is taken."""
+    """Serve the metrics. Raises ValueError when the port is taken or the token cannot be read."""
+    token = _token(spec.metrics.token_file)
     try:
-        port = board.serve(spec.metrics.port, spec.metrics.host)
+        port = board.serve(spec.metrics.port, spec.metrics.host, token)
     except OSError as error:
         raise ValueError(
             f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
             "choose another, or 0 for any free one"
         ) from error
     print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
+    if spec.metrics.host not in LOOPBACK:
+        print(f"metrics: other machines reach them, with the token in {spec.metrics.token_file}")
+
+
+def _token(file: Path | None) -> str:
+    if file is None:
+        return ""
+    token = file.read_text().strip() if file.is_file() else ""
+    if not token:
+        raise ValueError(f"metrics.token_file {file}: write a token of your choice into it")
+    return token
 
 
 def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:

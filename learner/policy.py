@@ -74,7 +74,9 @@ def load_policy(
     ValueError when the folder holds no model that transformers can load for causal language modelling.
     """
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=attention.NAME)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, attn_implementation=attention.NAME, use_safetensors=True
+        )
     except OSError as error:
         raise ValueError(f"model folder {folder}: {str(error).splitlines()[0]}") from error
     model = model.to(device)

@@ -42,11 +42,11 @@ def _random_file(folder: Path, rank: int) -> Path:
 @contextmanager
 def tensors_only() -> Iterator[None]:
     """DeepSpeed loads its files as pickles, which may run anything; inside this, torch refuses all but plain data."""
-    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.fp16.loss_scaler import LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address
 
-    allowed = [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+    allowed = [LossScaler, ZeroStageEnum, fragment_address]
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
     try:

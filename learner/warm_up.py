@@ -128,8 +128,8 @@ def _make(spec: RunSpec, model_folder: Path, examples: Sequence[Example], progre
     dtype = getattr(torch, spec.model.dtype)
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
-        base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype).to(BACKENDS[spec.backend].device)
-        trainer = _Trainer(spec, base)
+        base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype, use_safetensors=True)
+        trainer = _Trainer(spec, base.to(BACKENDS[spec.backend].device))
         outcome = trainer.train(examples, progress)
     trainer.merged().save_pretrained(made)
     copy_small_files(model_folder, made)

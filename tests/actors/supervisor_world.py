@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from actors.engine_pool import EnginePool
@@ -21,18 +20,14 @@ class EngineDeadError(Exception):
 
 
 class FakeEngine:
-    def __init__(self, segment: Path, error: Exception | None) -> None:
-        self._segment, self._error = segment, error
-        self.hangs = self.core_died = False
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+        self.hangs = self.core_died = self.core_killed = self.ended = False
 
     async def load(self, version: int) -> None:
         assert version == 0
-        self._segment.touch()
         if self._error:
             raise self._error
-
-    async def shared_memory(self) -> tuple[str, ...]:
-        return (str(self._segment),)
 
     async def check_health(self) -> str:
         if self.hangs:
@@ -41,8 +36,11 @@ class FakeEngine:
             raise remote_error(EngineDeadError("EngineCore encountered an issue"))
         return "e"
 
+    async def kill_core(self) -> None:
+        self.core_killed = True
+
     async def shutdown(self) -> None:
-        self._segment.unlink(missing_ok=True)
+        self.ended = True
 
 
 class FakeRole:
@@ -85,8 +83,7 @@ class FakeRank:
 
 
 class FakePlacement:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
         self.engines: dict[str, Handle] = {}
         self.roles: dict[str, Handle] = {}
         self.buffers: list[Handle] = []
@@ -94,7 +91,7 @@ class FakePlacement:
         self.load_error: Callable[[str], Exception | None] = lambda engine_id: None
 
     def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
-        self.engines[engine_id] = Handle(FakeEngine(self.folder / engine_id, self.load_error(engine_id)))
+        self.engines[engine_id] = Handle(FakeEngine(self.load_error(engine_id)))
         return self.engines[engine_id]
 
     def role(self, kind: str, name: str) -> Handle:
@@ -113,10 +110,10 @@ class FakePlacement:
 class World:
     """A supervisor over fakes; `faults` makes the join of an engine fail."""
 
-    def __init__(self, folder: Path, engines: int = 2, doctors: int = 1) -> None:
+    def __init__(self, engines: int = 2, doctors: int = 1) -> None:
         rollout = RolloutSpec(doctors=doctors, silence_seconds=0.05)
         spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=rollout)
-        self.placement, self.board = FakePlacement(folder), Board()
+        self.placement, self.board = FakePlacement(), Board()
         self.buffer_handle = self.placement.replay_buffer(None)
         self.buffer: FakeBuffer = self.buffer_handle.actor
         self.pool = EnginePool("engines")
@@ -160,8 +157,8 @@ class World:
 class FrozenWorld(World):
     """Two pools: one follows the policy, the other is the verifier's."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, engines=1)
+    def __init__(self) -> None:
+        super().__init__(engines=1)
         self.frozen, self.joined = EnginePool("frozen"), list[str]()
         pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
         spec = RunSpec(pools=pools, data=DataSpec(tier_c=True))

@@ -16,7 +16,6 @@ import torch
 from ray.exceptions import RayActorError
 
 from actors.engine import Engine, environment
-from actors.supervisor import sweep
 from common.weights import Canary
 from learner.policy import merged_weights, sequence_logps
 from learner.senders import ShmSender
@@ -28,7 +27,7 @@ SPEC = engine_spec()
 
 
 @pytest.fixture
-def handle(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def handle(shared_before: set[Path], tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     variables = {**environment(SPEC, SPEC.pools[0]), "PYTHONPATH": str(ROOT)}
     ray.init(address="local", include_dashboard=False, num_cpus=2, log_to_driver=False)
@@ -39,12 +38,21 @@ def handle(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     ray.shutdown()
 
 
+def shared() -> set[Path]:
+    return set(Path("/dev/shm").glob("psm_*"))
+
+
+@pytest.fixture
+def shared_before() -> set[Path]:
+    return shared()
+
+
 def gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_killed_actor_takes_its_processes_along_and_its_shared_memory_can_be_swept(
-    handle: Any, tiny_model: Path
+def test_a_killed_actor_takes_its_processes_along_and_leaves_nothing_in_shared_memory(
+    handle: Any, tiny_model: Path, shared_before: set[Path]
 ) -> None:
     policy = moved_policy(tiny_model, SPEC, seed=3)
     sender = ShmSender(f"test-{os.getpid()}", 0, lambda: merged_weights(policy, torch.bfloat16), 60)
@@ -57,7 +65,7 @@ def test_a_killed_actor_takes_its_processes_along_and_its_shared_memory_can_be_s
     assert report.checksum == sender.checksum() != ""
     assert Canary(token_ids=ids, logps=tuple(sequence_logps(policy.module, ids))).gap(report.canary_logps) < 0.005
 
-    processes, files = ray.get([handle.process_ids.remote(), handle.shared_memory.remote()])
+    processes = ray.get(handle.process_ids.remote())
     assert len(processes) >= 2
     os.kill(processes[0], signal.SIGKILL)
     deadline = time.monotonic() + 30
@@ -66,5 +74,4 @@ def test_a_killed_actor_takes_its_processes_along_and_its_shared_memory_can_be_s
     assert [pid for pid in processes if not gone(pid)] == []
     with pytest.raises(RayActorError):
         ray.get(handle.check_health.remote())
-    sweep(files)
-    assert [path for path in files if Path(path).exists()] == []
+    assert shared() - shared_before == set()

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from common.config import RunSpec
+from common.config import MetricsSpec, PoolSpec, RunSpec
 
 SPECS = sorted((Path(__file__).parents[2] / "deploy").glob("*.yaml"))
 
@@ -118,3 +118,22 @@ def test_the_penalty_is_annealed_over_half_the_steps_unless_the_spec_says_otherw
 ) -> None:
     spec = RunSpec.model_validate({"steps": 9, "reward": {"anneal_steps": written}})
     assert spec.scoring.anneal_steps == steps and spec.scoring.outcome == "graded"
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "../other", "a/b", "/tmp/x", "", "a\\b", "a b", "x\n"])
+def test_the_name_of_a_run_cannot_leave_the_runs_folder(name: str) -> None:
+    with pytest.raises(ValidationError, match="name"):
+        RunSpec(name=name)
+
+
+@pytest.mark.parametrize("name", ["../engines", "a/b", "..", "a.b"])
+def test_the_name_of_a_pool_is_no_path(name: str) -> None:
+    with pytest.raises(ValidationError, match="name"):
+        PoolSpec(name=name)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "node-1"])
+def test_metrics_that_other_machines_reach_need_a_token(host: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"give a token_file, or write host: 127\.0\.0\.1"):
+        MetricsSpec(host=host)
+    assert MetricsSpec(host=host, token_file=tmp_path / "token").host == host

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 
 import pytest
@@ -92,3 +93,20 @@ def test_a_meter_refuses_gauges_and_wrong_labels() -> None:
     for arguments in ((REWARD, 1, ""), (NOTES, 1, ""), (LEARNER_STEPS, 1, "ok")):
         with pytest.raises(AssertionError):
             Meter().add(*arguments)
+
+
+def test_metrics_with_a_token_are_read_by_those_who_send_it_and_by_nobody_else() -> None:
+    port = Board().serve(0, "127.0.0.1", token="s3cret")
+
+    def get(**headers: str) -> tuple[int, bytes]:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=headers)
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read()
+
+    assert get() == get(Authorization="Bearer wrong") == get(Authorization="s3cret") == (401, b"")
+    assert get(Authorization="Bearer s3cret\xff") == (401, b"")
+    status, text = get(Authorization="Bearer s3cret")
+    assert status == 200 and b"medserl_learner_steps_total" in text

@@ -109,3 +109,14 @@ def test_a_package_without_a_gguf_file_is_one_line(package: str, tmp_path: Path)
     with pytest.raises(ValueError, match=f"model.source pypi:{package}: no installed package of that name") as caught:
         resolve_model(ModelSpec(source=f"pypi:{package}", cache=tmp_path / "cache"))
     assert "\n" not in str(caught.value) and not list(tmp_path.rglob("*.txt"))
+
+
+@pytest.mark.parametrize(
+    ("names", "says"), [(["pytorch_model.bin", "b.pt"], "found only b.pt, pytorch_model.bin"), ([], "found none")]
+)
+def test_a_model_of_pickled_weights_is_refused_by_name(tmp_path: Path, names: list[str], says: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ValueError, match=f"its weights must be .safetensors files, {says}"):
+        resolve_model(ModelSpec(source=str(tmp_path), cache=tmp_path / "cache"))

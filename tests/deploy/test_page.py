@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from common.metrics import QUADRANTS
+from common.records import Record
 from deploy.page import choose, write_page
 from deploy.rollout_log import write_step
 from tests.deploy.rollouts import REPLY, group, labelled, rollout
@@ -53,6 +56,33 @@ def test_whatever_a_completion_holds_is_escaped(tmp_path: Path, text: str) -> No
     outline = Outline(page_of(tmp_path, text, "invalid_tags"))
     assert outline.tags.count("script") == 1 and "img" not in outline.tags and "b" not in outline.tags
     assert outline.open == []
+
+
+ATTACK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def hostile(record: Any) -> Any:
+    """The record with every string in it made an attack, but for the names of fields."""
+    if isinstance(record, str):
+        return ATTACK + record
+    if isinstance(record, dict):
+        return {key: hostile(value) for key, value in record.items()}
+    if isinstance(record, list | tuple):
+        return type(record)(map(hostile, record))
+    if isinstance(record, Record):
+        return replace(record, **{name: hostile(getattr(record, name)) for name in record.__struct_fields__})
+    return record
+
+
+@pytest.mark.parametrize("env", ["verdict", "another"])
+def test_no_text_field_of_a_rollout_escapes_into_the_page(tmp_path: Path, env: str) -> None:
+    of = labelled()
+    if env == "another":
+        of = replace(of, task=replace(of.task, context={"note": "x"}))
+    run = tmp_path / "<b>run"
+    write_step(run, 1, 4, [hostile(group(of, rollout(), rollout(REPLY + ATTACK)))])
+    outline = Outline(write_page(run).read_text())
+    assert outline.tags.count("script") == 1 and not {"img", "b"} & set(outline.tags) and outline.open == []
 
 
 def test_nothing_is_loaded_from_outside(tmp_path: Path) -> None:

@@ -142,6 +142,20 @@ def test_a_taken_metrics_port_says_what_to_do() -> None:
         serve(Board(), RunSpec(metrics=MetricsSpec(port=port)))
 
 
+def test_a_token_file_must_hold_a_token(tmp_path: Path) -> None:
+    for content in (None, "", " \n"):
+        if content is not None:
+            (tmp_path / "token").write_text(content)
+        with pytest.raises(ValueError, match="write a token of your choice into it"):
+            serve(Board(), RunSpec(metrics=MetricsSpec(port=0, token_file=tmp_path / "token")))
+
+
+def test_metrics_beyond_this_machine_are_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    serve(Board(), RunSpec(metrics=MetricsSpec(port=0, host="0.0.0.0", token_file=tmp_path / "token")))
+    assert f"other machines reach them, with the token in {tmp_path / 'token'}" in capsys.readouterr().out
+
+
 def test_a_step_is_on_the_board() -> None:
     board = Board()
     for number in (1, 2):
