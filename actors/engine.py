@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from common.backends import BACKENDS
 from common.config import PoolSpec, RunSpec
 from common.records import Completion, Message, Sampled
-from common.weights import SyncReport
+from common.weights import SyncReport, progress_file
 
 if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
@@ -195,6 +195,8 @@ class Engine:
         from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
 
         if isinstance(request, dict):
+            if "path" in request:  # the shm backend's
+                request = {**request, "progress": str(progress_file(Path(request["path"]), self.engine_id))}
             request = WeightTransferUpdateRequest(update_info=request)
         await self._llm.update_weights(request)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import mmap
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,10 +44,12 @@ class ShmInitInfo(WeightTransferInitInfo):
 
 @dataclass
 class ShmUpdateInfo(WeightTransferUpdateInfo):
-    """A segment's path and its tensor entries, as plain lists (msgpack carries them to the worker)."""
+    """A segment's path, its tensor entries as plain lists (msgpack carries them to the worker), and the file that
+    names the tensor that is being read."""
 
     path: str
     tensors: list[dict[str, Any]]
+    progress: str
 
 
 class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
@@ -72,7 +76,15 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
         with open(update_info.path, "rb") as file:
             # Private, so that torch gets the writable memory it asks for without a copy; nothing writes to it.
             view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        self.model.load_weights([(entry.name, _read(view, entry)) for entry in entries])
+        progress = Path(update_info.progress)
+
+        def tensors() -> Iterator[tuple[str, torch.Tensor]]:
+            for entry in entries:
+                progress.write_text(entry.name)
+                yield entry.name, _read(view, entry)
+
+        self.model.load_weights(tensors())
+        progress.unlink(missing_ok=True)  # tensor-parallel workers share it
         self.received = checksum(entries)
 
     def shutdown(self) -> None:

@@ -82,10 +82,10 @@ def schedule(kills: int, seed: int) -> list[tuple[str, random.Random]]:
     return [(kind, random.Random(rng.random())) for kind in kinds[:kills]]
 
 
-def kill_one(job: Job, kind: str, rng: random.Random) -> Kill:
+def kill_one(job: Job, kind: str, rng: random.Random, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> Kill:
     """Wait for a step, then a random while; kill one of `kind`; wait until it is replaced and a step follows."""
     step = int(job.step_after(time.time())["step"])
-    time.sleep(rng.uniform(0, LONGEST_WAIT_SECONDS))
+    time.sleep(rng.uniform(0, longest_wait_seconds))
     began, moment = time.monotonic(), time.time()
     if kind == "driver":
         job.kill_driver()

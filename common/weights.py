@@ -101,6 +101,11 @@ def checksum(tensors: Iterable[TensorEntry]) -> str:
     return f"{total:08x}"
 
 
+def progress_file(segment: Path, engine: str) -> Path:
+    """Where an engine that reads `segment` keeps the name of the tensor it is at; absent while it reads nothing."""
+    return segment.with_name(f"{segment.name}.{engine}")
+
+
 class SegmentWriter:
     """Writes one segment, tensor by tensor; the file appears under its name only when complete."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import yaml
@@ -25,6 +26,7 @@ class RunFolder:
     def __init__(self, spec: RunSpec, path: Path) -> None:
         self.spec, self.path = spec, path
         self._rows: list[Row] = []
+        self._lock: TextIO
 
     @property
     def journal(self) -> Path:
@@ -45,7 +47,16 @@ class RunFolder:
     def create(self) -> None:
         """A new run: make the folder and write the resolved spec."""
         self.path.mkdir(parents=True)
+        self.lock()
         (self.path / "spec.yaml").write_text(yaml.safe_dump(self.spec.model_dump(mode="json"), sort_keys=False))
+
+    def lock(self) -> None:
+        """Keep other processes out until this one ends, however it ends. Raises ValueError when one is in."""
+        self._lock = (self.path / "lock").open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{self.path}: this run is going on in another process; stop that one first") from None
 
     def resume(self, version: int) -> None:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""

@@ -24,7 +24,7 @@ from torch import Tensor
 from common.backends import BACKENDS
 from common.config import RunSpec
 from common.errors import last_line
-from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum
+from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum, progress_file
 
 Weights = Callable[[], Iterator[tuple[str, Tensor]]]
 Handles = dict[str, Any]  # engine id -> Ray actor handle
@@ -88,14 +88,21 @@ class ShmSender:
         if self._rank != 0:
             return {}
         calls = [("start_weight_update", ()), ("update_weights", (self._info,)), ("finish_weight_update", ())]
-        return _each(engines, calls, self._timeout)
+        failures = _each(engines, calls, self._timeout)
+        return {engine: f"{line}{self._at(engine)}" for engine, line in failures.items()}
+
+    def _at(self, engine: str) -> str:
+        """The tensor at which an engine's reading stopped, for people."""
+        progress = progress_file(self._path, engine)
+        return f" (at tensor {progress.read_text()})" if progress.is_file() else ""
 
     def checksum(self) -> str:
         return self._checksum
 
     def close(self) -> None:
         if self._rank == 0:
-            self._path.unlink(missing_ok=True)
+            for path in self._path.parent.glob(f"{self._path.name}*"):
+                path.unlink(missing_ok=True)
 
 
 class AdapterSender:
@@ -234,6 +241,8 @@ def _each(engines: Handles, calls: list[tuple[str, tuple[Any, ...]]], timeout: f
         for engine_id, reference in pending.items():
             try:
                 ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
+            except ray.exceptions.GetTimeoutError:
+                failures[engine_id] = f"{method}: no answer within {timeout:g} s"
             except ray.exceptions.RayError as error:
                 failures[engine_id] = f"{method}: {last_line(error)}"
     return failures
@@ -254,7 +263,7 @@ def _checksum_of(tensors: dict[str, Tensor]) -> str:
 
 def sweep_run(run: str) -> None:
     """Remove what a rank of `run` that died hard left in this machine's shared memory."""
-    ours = re.compile(rf"medserl-{re.escape(run)}-\d+-(weights|adapters)(\.partial)?")
+    ours = re.compile(rf"medserl-{re.escape(run)}-\d+-(weights|adapters)(\..+)?")
     for path in SHARED_MEMORY.iterdir():
         if ours.fullmatch(path.name) and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -73,6 +73,14 @@ def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
         made(tmp_path, 0)
 
 
+def test_a_run_that_is_going_on_cannot_be_resumed_beside_it(tmp_path: Path) -> None:
+    running = made(tmp_path, 1)
+    with pytest.raises(ValueError, match="this run is going on in another process"):
+        RunFolder(running.spec, running.path).lock()
+    running._lock.close()  # as the end of its process does
+    RunFolder(running.spec, running.path).lock()
+
+
 def test_resuming_drops_the_rows_and_rollouts_of_later_steps(tmp_path: Path) -> None:
     before = made(tmp_path, 5)
     kept = rollout_files(before)[:2]

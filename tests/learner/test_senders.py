@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from common.config import LearnerSpec, RunSpec, WeightsSpec
-from common.weights import TensorEntry, checksum
+from common.weights import TensorEntry, checksum, progress_file
 from learner import senders
 from learner.senders import AdapterSender, ShmSender, make_sender
 from tests.fakes import remote_error
@@ -121,8 +121,21 @@ def test_an_engine_that_fails_takes_no_further_part_and_the_others_go_on(shared_
     bad = EngineHandle(fault=("start_weight_update", GetTimeoutError("Get timed out")))
     good = EngineHandle()
     failures = ShmSender("run-1", 0, weights, 5).send(1, {"bad": bad, "good": good})
-    assert failures == {"bad": "start_weight_update: Get timed out"}
+    assert failures == {"bad": "start_weight_update: no answer within 5 s"}
     assert bad.calls == ["start_weight_update"] and len(good.calls) == 3 and good.held
+
+
+def test_an_engine_that_hangs_in_a_tensor_is_told_by_call_and_tensor(shared_memory: Path) -> None:
+    class Hangs(EngineHandle):
+        def read(self, info: dict[str, Any]) -> None:
+            progress_file(Path(info["path"]), "a").write_text("model.norm.weight")
+            raise GetTimeoutError("Get timed out: some object(s) not ready.")
+
+    sender = ShmSender("run-1", 0, weights, 5)
+    failures = sender.send(1, {"a": Hangs(), "b": EngineHandle()})
+    assert failures == {"a": "update_weights: no answer within 5 s (at tensor model.norm.weight)"}
+    sender.close()
+    assert list(shared_memory.iterdir()) == []
 
 
 def test_several_hanging_engines_share_one_deadline(shared_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

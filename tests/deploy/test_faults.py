@@ -1,0 +1,85 @@
+"""Kill anything, lose nothing: one real run (Ray, vLLM, DeepSpeed, tiny model) in which every kind of actor dies."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.chaos import kill_one
+from bench.chaos_job import Job
+from deploy.heldout import points
+
+STEPS = 60
+SILENCE_SECONDS = 20
+SPEC = Path(__file__).parents[2] / "deploy" / "smoke.yaml"
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+NOTES = {
+    "scribe": r"scribe-0 died; starting another",
+    "doctor": r"doctor-0 died; starting another",
+    "buffer": r"the replay buffer died; starting another from its journal",
+    "engine": r"engine engines-0\S* died, hung or failed its sync; starting another",
+    "core": r"engine engines-0\S* died, hung or failed its sync; starting another",
+    "rank": r"learner rank 0 died[^\n]*; starting over from the newest checkpoint",
+    "driver": r"going on after step \d+: \S+ is the newest whole checkpoint",
+}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """The run that the tests of this module share, in the order in which they stand."""
+    home = tmp_path_factory.mktemp("faults")
+    shared = set(Path("/dev/shm").glob("psm_*"))
+    flags = {
+        "steps": STEPS,
+        "model.cache": home / "cache",
+        "evaluation.every": 10,
+        "evaluation.tasks": 4,
+        "rollout.silence_seconds": SILENCE_SECONDS,
+    }
+    made = Job(
+        home / "runs", "faults", SPEC, [part for name, value in flags.items() for part in (f"--{name}", f"{value}")]
+    )
+    made.start()
+    yield made
+    if made.process.poll() is None:
+        made.kill_driver()
+    for left in set(Path("/dev/shm").glob("psm_*")) - shared:
+        left.unlink()
+
+
+@pytest.mark.parametrize("kind", ["scribe", "doctor", "buffer", "engine", "core", "rank", "driver"])
+def test_the_run_goes_on_when_one_is_killed(job: Job, kind: str) -> None:
+    before = len(re.findall(NOTES[kind], job.text()))
+    kill = kill_one(job, kind, random.Random(0), longest_wait_seconds=0)
+    assert len(re.findall(NOTES[kind], job.text())) == before + 1, job.text()
+    assert kill.step_seconds < 300 and not job.accounts().twice
+
+
+def test_an_engine_whose_core_is_stopped_is_killed_and_replaced(job: Job) -> None:
+    job.step_after(time.time())
+    stopped = job.kill("core", number=signal.SIGSTOP)
+    moment = time.time()
+    job.wait(lambda: [process for process in job.processes("core") if process.pid != stopped], "another core")
+    assert stopped not in [process.pid for process in job.processes("core")]
+    assert time.time() - moment > SILENCE_SECONDS
+    job.step_after(time.time())
+
+
+def test_the_run_reaches_its_last_step_and_its_accounts_balance(job: Job) -> None:
+    assert job.finish() == 0, job.text()
+    accounts = job.accounts()
+    assert accounts.balance and set(accounts.steps.values()) == {2}, accounts
+    assert [row["step"] for row in job.rows()] == list(range(1, STEPS + 1))
+    assert [row["policy_version"] for row in job.rows()] == list(range(1, STEPS + 1)), "a version was skipped"
+    evaluated = [point.policy_version for point in points(job.folder / "evaluations.jsonl")]
+    assert evaluated == sorted(set(evaluated)) and evaluated[-1] == STEPS
+    assert (job.folder / "model" / "config.json").is_file()
+    assert not list(Path("/dev/shm").glob("medserl-faults-*"))
