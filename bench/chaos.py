@@ -47,7 +47,10 @@ def main() -> None:
     job = Job(runs, "chaos", options.spec, flags)
     job.start()
     started = time.monotonic()
-    kills = [kill_one(job, kind, rng) for kind, rng in schedule(options.kills, options.seed)]
+    kills = []
+    for kind, rng in schedule(options.kills, options.seed):
+        kills.append(kill_one(job, kind, rng))
+        print(f"{kills[-1]}  {account_lines(job.accounts(), options.steps)}", flush=True)
     _ended(job)
     result = {
         "kills": [msgspec.to_builtins(kill) for kill in kills],

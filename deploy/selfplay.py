@@ -32,6 +32,7 @@ import sys
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants, services
 from ray.exceptions import RayError, RayTaskError
 
 from common.errors import last_line
@@ -47,10 +48,14 @@ from envs.env import Environment
 
 
 def connect() -> None:
-    """Join the running Ray cluster (`ray start`, or the job's), or start one in this process.
+    """Join the running Ray cluster (`ray start`, or the job's), or start one that only this machine reaches.
 
     Raises ValueError when the cluster that was named does not answer.
     """
+    if services.canonicalize_bootstrap_address(None) is None:
+        # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Left on, anyone in the network could
+        # run code in this cluster.
+        ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         ray.init(
             include_dashboard=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -62,9 +63,17 @@ def join(process_group: str, rank: int, world: int, rendezvous: str) -> None:
     host, port = rendezvous.rsplit(":", 1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": "0"}
     os.environ |= {"MASTER_ADDR": host, "MASTER_PORT": port}
-    dist.init_process_group(
-        process_group, init_method=f"tcp://{rendezvous}", rank=rank, world_size=world, timeout=_PEER_TIMEOUT
-    )
+    store = _store(host, int(port), rank, world)
+    dist.init_process_group(process_group, store=store, rank=rank, world_size=world, timeout=_PEER_TIMEOUT)
+
+
+def _store(host: str, port: int, rank: int, world: int) -> Any:
+    """Where the ranks meet. Rank 0 listens on `host` alone: left to itself, torch listens on every interface."""
+    kind: Any = dist.TCPStore  # type: ignore[attr-defined]
+    if rank:
+        return kind(host, port, world, is_master=False, timeout=_PEER_TIMEOUT)
+    listener = socket.create_server((host, port), backlog=world)
+    return kind(host, port, world, is_master=True, timeout=_PEER_TIMEOUT, master_listen_fd=listener.detach())
 
 
 def gathered(zero_stage: int) -> Gather:
