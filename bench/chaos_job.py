@@ -61,7 +61,7 @@ class Job:
     def __init__(self, runs: Path, name: str, spec: Path, flags: list[str]) -> None:
         self.folder, self.name = runs / name, name
         self._common = ["--runs", str(runs), "--name", name, "--metrics.port", "0", *flags]
-        self._spec = spec
+        self.spec = spec
         runs.mkdir(parents=True, exist_ok=True)
         self.log = runs / f"{name}.log"
         self.process: subprocess.Popen[bytes]
@@ -70,7 +70,7 @@ class Job:
         """Start the driver."""
         with self.log.open("a") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.selfplay", str(self._spec), *self._common, *flags],
+                [sys.executable, "-m", "deploy.selfplay", str(self.spec), *self._common, *flags],
                 env={"RAY_AUTH_MODE": "disabled", **os.environ},
                 stdout=out,
                 stderr=subprocess.STDOUT,

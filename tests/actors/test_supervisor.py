@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -253,6 +254,15 @@ async def test_a_role_actors_own_bug_is_raised_and_not_restarted() -> None:
     with pytest.raises(KeyError, match="vignette"):
         await world.supervisor.watch()
     assert "doctor-0.1" not in world.placement.roles
+
+
+async def test_a_journal_that_the_disk_refuses_ends_the_watch_since_no_restart_makes_room() -> None:
+    world = await World().start()
+    error = remote_error(OSError(errno.ENOSPC, "No space left on device"))
+    world.placement.roles["scribe-0"].actor.ended.set_exception(error)
+    await settle()
+    with pytest.raises(OSError, match="No space left on device"):
+        await world.supervisor.watch()
 
 
 async def test_a_role_actor_that_returned_because_the_buffer_closed_stays_away() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +47,9 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         "evaluation.tasks": 4,
         "rollout.silence_seconds": SILENCE_SECONDS,
     }
+    spec = Path(shutil.copy(SPEC, home / "smoke.yaml"))
     made = Job(
-        home / "runs", "faults", SPEC, [part for name, value in flags.items() for part in (f"--{name}", f"{value}")]
+        home / "runs", "faults", spec, [part for name, value in flags.items() for part in (f"--{name}", f"{value}")]
     )
     made.start()
     yield made
@@ -71,6 +75,35 @@ def test_an_engine_whose_core_is_stopped_is_killed_and_replaced(job: Job) -> Non
     assert stopped not in [process.pid for process in job.processes("core")]
     assert time.time() - moment > SILENCE_SECONDS
     job.step_after(time.time())
+
+
+def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(job: Job) -> None:
+    checkpoints, away = job.folder / "checkpoints", job.folder / "away"
+    checkpoints.rename(away)
+    checkpoints.write_text("no folder can be made here")
+    told = r"the checkpoint of step \d+ could not be written \([^\n]*\): going on without"
+    job.wait(lambda: re.search(told, job.text()), "the note")
+    job.step_after(time.time())
+    checkpoints.unlink()
+    away.rename(checkpoints)
+
+
+def test_a_spec_edited_to_nonsense_changes_nothing_until_it_is_read_and_then_says_what_is_wrong(job: Job) -> None:
+    spec, whole = job.spec, job.spec.read_text()
+    spec.write_text(whole.replace("learner: {", "learner: {lerning_rate: 1,"))
+    job.step_after(time.time())
+    command = [sys.executable, "-m", "deploy.selfplay", str(spec), "--resume", "--dry-run"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 2 and ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith(f"selfplay: {spec}: learner.lerning_rate: unknown field; did you mean learning_rate?")
+    spec.write_text(whole)
+
+
+def test_a_second_driver_cannot_join_a_run_that_is_going_on(job: Job) -> None:
+    command = [sys.executable, "-m", "deploy.selfplay", str(job.spec), "--resume", "--metrics.port", "0"]
+    flags = ["--runs", str(job.folder.parent), "--name", job.name, "--steps", f"{STEPS}"]
+    ran = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 2 and "this run is going on in another process; stop that one first" in ran.stderr
 
 
 def test_the_run_reaches_its_last_step_and_its_accounts_balance(job: Job) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -226,6 +227,50 @@ def test_the_saved_model_is_the_published_policy(model: Path, rendezvous: str, t
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     merged = PeftModel.from_pretrained(base, tmp_path / "adapter").merge_and_unload().state_dict()
     assert all(torch.allclose(published[name], merged[name], atol=1e-6) for name in published)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("file", ["mp_rank_00_model_states.pt", "random-0.safetensors"])
+def test_a_full_disk_is_an_os_error_and_the_learner_goes_on(
+    model: Path, rendezvous: str, tmp_path: Path, file: str
+) -> None:
+    learner = alone(make_spec(), model, rendezvous)
+    (tmp_path / "full" / "learner").mkdir(parents=True)
+    (tmp_path / "full" / "learner" / file).symlink_to("/dev/full")
+    with pytest.raises(OSError, match=str(tmp_path / "full")):
+        learner.save(tmp_path / "full")
+    learner.step(GROUPS)
+    learner.save(tmp_path / "whole")
+    resumed = alone(make_spec(), model, rendezvous)
+    resumed.load(tmp_path / "whole")
+    assert resumed.version == 1
+
+
+class Evil:
+    """A pickle of it writes a file when it is loaded."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("file", ["mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_optim_states.pt"])
+def test_a_checkpoint_that_would_run_code_is_not_loaded(
+    model: Path, rendezvous: str, tmp_path: Path, file: str
+) -> None:
+    learner, mark = alone(make_spec(), model, rendezvous), tmp_path / "ran"
+    learner.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "learner" / file
+    content = torch.load(path, weights_only=False)
+    torch.save({**content, "evil": Evil(mark)}, path)
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        learner.load(tmp_path / "saved")
+    assert not mark.exists()
+    torch.load(path, weights_only=False)
+    assert mark.exists(), "the attack itself must work"
 
 
 @pytest.mark.integration
