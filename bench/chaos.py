@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,6 +39,7 @@ class Kill(Record):
 def main() -> None:
     """Both runs, then the tables."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that jobs end with this process, however it ends
     runs = options.runs or Path(tempfile.mkdtemp(prefix="chaos-"))
     flags = ["--steps", str(options.steps), "--model.cache", str(runs / "cache")]
     calm = None
@@ -49,8 +52,9 @@ def main() -> None:
     started = time.monotonic()
     kills = []
     for kind, rng in schedule(options.kills, options.seed):
+        before = job.accounts() if job.rows() else None
         kills.append(kill_one(job, kind, rng))
-        print(f"{kills[-1]}  {account_lines(job.accounts(), options.steps)}", flush=True)
+        print(kills[-1], f"before: {before}", f"after: {job.accounts()}", sep="\n", flush=True)
     _ended(job)
     result = {
         "kills": [msgspec.to_builtins(kill) for kill in kills],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -76,6 +77,13 @@ class Job:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        """Kill the run, if it is still going on."""
+        if self.process.poll() is None:
+            self.kill_driver()
 
     def text(self) -> str:
         """All that its drivers printed."""

@@ -127,6 +127,8 @@ class Run:
             self._supervisor.new_buffer,
             lambda: rolling_score(self.folder.rows),
         )
+        if self._interrupted:  # while the attempt before this one ended
+            self._learner.stop()
         await self._supervisor.start(self._phase, self._examine)
         self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.note)
         self._curve.pool = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)

@@ -53,8 +53,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     )
     made.start()
     yield made
-    if made.process.poll() is None:
-        made.kill_driver()
+    made.end()
     for left in set(Path("/dev/shm").glob("psm_*")) - shared:
         left.unlink()
 

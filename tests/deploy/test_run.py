@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors import pulse, supervisor
+from actors.restarts import MAX_RESTARTS, BudgetSpent, Restarts
+from deploy import run as run_module
+from learner import checkpoint
+from tests.deploy.run_world import FakePlacement, World
+
+KINDS = ("scribe", "doctor", "engine", "core", "buffer", "rank", "pool")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fakes() -> Iterator[None]:
+    """Fake actors, and no pauses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "Placement", FakePlacement)
+        patch.setattr(run_module, "Restarts", lambda note: Restarts(note, first_pause_seconds=0))
+        patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
+        patch.setattr(pulse, "ROUND_SECONDS", 0.05)
+        yield
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def play(world: World, monkey: Callable[[], object] | None = None) -> bool:
+    """The run, with `monkey` (a coroutine function) beside it."""
+    running = asyncio.ensure_future(world.run.go())
+    beside = asyncio.ensure_future(monkey()) if monkey else None  # type: ignore[arg-type]
+    try:
+        return await asyncio.wait_for(running, 60)
+    finally:
+        if beside is not None:
+            beside.cancel()
+
+
+async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert await play(world)
+    world.check_accounts()
+    assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
+def test_a_run_goes_on_whoever_is_killed_whenever_and_its_accounts_balance(kills: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as runs:
+        asyncio.run(_killed(World(Path(runs)), kills))
+
+
+async def _killed(world: World, kills: list[tuple[str, int]]) -> None:
+    async def monkey() -> None:
+        for kind, after in kills:
+            await turns(after)
+            world.kill(kind)
+
+    assert await play(world, monkey)
+    world.check_accounts()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_death_is_counted_as_its_kind(tmp_path: Path, kind: str) -> None:
+    world = World(tmp_path)
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 4:
+            await asyncio.sleep(0)
+        assert world.kill(kind)
+
+    assert await play(world, monkey)
+    world.check_accounts()
+    assert world.restarts(kind) >= 1
+
+
+async def test_a_lost_rank_rolls_the_run_back_to_its_newest_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(tmp_path)
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 5:
+            await asyncio.sleep(0)
+        world.kill("rank")
+
+    assert await play(world, monkey)
+    said = capsys.readouterr().out
+    assert "learner rank 0 died" in said and "starting over from the newest checkpoint" in said
+    assert f"going on after step 3: {world.folder.path / 'checkpoints' / 'step-00003'} is the newest whole" in said
+
+
+async def test_a_run_whose_engine_dies_again_and_again_checkpoints_and_ends_with_one_message(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=999)
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 4:
+            await asyncio.sleep(0)
+        while True:
+            world.kill("engine")
+            await asyncio.sleep(0)
+
+    with pytest.raises(BudgetSpent, match=f"gave up after {MAX_RESTARTS} restarts"):
+        await play(world, monkey)
+    found = checkpoint.newest(world.folder.path).checkpoint
+    assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
+
+
+async def test_ctrl_c_finishes_the_step_and_checkpoints_it(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=999)
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 4:
+            await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGINT)
+
+    assert not await play(world, monkey)
+    found = checkpoint.newest(world.folder.path).checkpoint
+    assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
