@@ -32,7 +32,7 @@ TITLES = {
 }
 """How the operating system calls the processes of each kind. The evaluator lives in the driver's process."""
 
-DEADLINE_SECONDS = 300.0
+DEADLINE_SECONDS = 600.0
 POLL_SECONDS = 0.2
 
 Found = TypeVar("Found")

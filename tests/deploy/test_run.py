@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ def fakes() -> Iterator[None]:
         patch.setattr(run_module, "Restarts", lambda note: Restarts(note, first_pause_seconds=0))
         patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
         patch.setattr(pulse, "ROUND_SECONDS", 0.05)
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 
@@ -53,7 +55,7 @@ async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
     assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
 def test_a_run_goes_on_whoever_is_killed_whenever_and_its_accounts_balance(kills: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as runs:
