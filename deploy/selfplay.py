@@ -145,7 +145,7 @@ class Run:
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C
             self._phase("examining the verifier")
-            if await exam.sit(self._env, frozen, self.folder.exam, self._screen.note):
+            if await exam.sit(self._env, frozen, self.spec, self.folder.path, self._screen.note):
                 self._placement.verifier = frozen
 
     async def _stop(self, ranks: list[Any]) -> None:
