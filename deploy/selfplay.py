@@ -126,7 +126,8 @@ class Run:
             self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note
         )
         await self._supervisor.start(self._phase, self._examine)
-        self._curve.pool = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
+        doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
+        self._curve.attach(doctors, channel.hold)
         self._curve.stepped(channel.version)
         learning = asyncio.ensure_future(self._learner.run())
         watching = asyncio.ensure_future(self._supervisor.watch())
