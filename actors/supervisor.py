@@ -93,7 +93,11 @@ class Supervisor:
         on_phase("starting engines")
         slots = [(pool, f"{pool.name}-{number}") for pool in self._spec.pools for number in range(pool.engines)]
         for pool, slot in slots:  # one after another: loading several at once doubles the peak memory
-            await self._start_engine(pool, slot)
+            try:
+                await self._start_engine(pool, slot)
+            except RayError as error:
+                if not _died(error):
+                    raise  # the first heartbeat replaces one that died
         if examine is not None:
             await self._beating(examine())
         self._start_roles()
@@ -186,6 +190,7 @@ class Supervisor:
         outcome = await self._join(self._pools[pool.name], engine_id, handle, 0)
         self._board.add(SYNCS.name, 1, "ok" if outcome.ok else "failed")
         if not outcome.ok:
+            await handle.check_health.remote()  # raises where the fault was its death
             raise NotProved(f"engine {engine_id} does not hold the policy: {outcome.failures[engine_id]}")
 
     def _name(self, slot: str) -> str:

@@ -5,14 +5,13 @@ One static file without scripts. All text is escaped: notes hold whatever their 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
 from html import escape
 from typing import Protocol
 
 from common.records import LabelledTask
+from deploy.page_note import marked
 from envs.verdict.medec import Note
 
 EXAMPLES = 3  # a quadrant
@@ -106,16 +105,3 @@ def _article(labelled: LabelledTask, source: Note) -> str:
 def _item(was: str, now: str, is_error: bool) -> str:
     opened = '<li class="error">' if is_error else "<li>"
     return f"{opened}{marked(was, now)}</li>\n"
-
-
-def marked(was: str, now: str) -> str:
-    """`now` as HTML, with what it took from `was` struck out and what it put in its place marked, word by word."""
-    old, new = (re.findall(r"\s+|[^\s]+", text) for text in (was, now))
-    html = []
-    for kind, i, j, k, m in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        gone, come = escape("".join(old[i:j])), escape("".join(new[k:m]))
-        if kind == "equal":
-            html.append(come)
-        else:
-            html.append((f"<del>{gone}</del>" if gone else "") + (f"<ins>{come}</ins>" if come else ""))
-    return "".join(html)

@@ -94,6 +94,7 @@ def parse(arguments: list[str]) -> Command:
     parser.add_argument("spec", type=Path, help="the run's YAML file, for example deploy/laptop.yaml")
     parser.add_argument("--dry-run", action="store_true", help="print the resolved plan and exit")
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
+    parser.add_argument("--skip-bad-rows", action="store_true", help="the same as --data.skip_bad_rows true")
     flags: CliSettingsSource[Any] = CliSettingsSource(
         _Settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False
     )
@@ -102,6 +103,8 @@ def parse(arguments: list[str]) -> Command:
         spec = _resolve(parsed.spec, flags(parsed_args=parsed))
     except SettingsError as error:
         fail(f"flags and environment: {error}: {error.__cause__}")
+    if parsed.skip_bad_rows:
+        spec = spec.model_copy(update={"data": spec.data.model_copy(update={"skip_bad_rows": True})})
     return Command(spec=spec, dry_run=parsed.dry_run, resume=parsed.resume)
 
 

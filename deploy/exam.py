@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -10,13 +11,11 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from actors.scribe import verifying
+from common.config import RunSpec
 from envs.env import Complete, Environment
 from envs.verdict.verifier import FALSE, RIGHT, ExamResult
 
-PLANNED = (
-    f"# tier C          waits for its exam before the Scribes start: {RIGHT:.0%} of the held-out errors found, at most "
-    f"{FALSE:.0%} of synonyms called errors\n"
-)
+FILE = "exam.json"
 
 
 class Examining(Protocol):
@@ -26,9 +25,31 @@ class Examining(Protocol):
         """Ask the verifier what is known already."""
 
 
-async def sit(env: Environment, pool: Any, path: Path, note: Callable[[str], None]) -> bool:
-    """Examine the frozen `pool`, tell the result, write it to `path`; whether it passed."""
+def planned(spec: RunSpec) -> str:
+    """What the plan says of tier C: what is asked of the verifier, and how the same one did in the newest run."""
+    line = (
+        f"exam before the Scribes start: {RIGHT:.0%} of the held-out errors found, at most {FALSE:.0%} of synonyms "
+        "called errors"
+    )
+    written = sorted(spec.runs.expanduser().glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in written:
+        sat = json.loads(path.read_text())
+        if sat["of"] == _verifier(spec):
+            return f"{line}; {msgspec.convert(sat['result'], ExamResult)}, in run {path.parent.name}"
+    return line
+
+
+async def sit(env: Environment, pool: Any, spec: RunSpec, folder: Path, note: Callable[[str], None]) -> bool:
+    """Examine the frozen `pool`, tell the result, write it into the run's `folder`; whether it passed."""
     result = await cast(Examining, env).exam(verifying(pool))
-    path.write_text(json.dumps({**msgspec.to_builtins(result), "passed": result.passed}) + "\n")
+    written = {"result": msgspec.to_builtins(result), "passed": result.passed, "of": _verifier(spec)}
+    unfinished = folder / f"{FILE}.unfinished"
+    unfinished.write_text(json.dumps(written) + "\n")
+    os.replace(unfinished, folder / FILE)
     note(str(result) if result.passed else f"{result}; going on without tier C")
     return result.passed
+
+
+def _verifier(spec: RunSpec) -> dict[str, Any]:
+    """What its weights and its questions follow from."""
+    return spec.model_dump(mode="json", include={"model", "warm_up", "data", "seed"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,27 +14,35 @@ from common.config import RunSpec
 from envs.env import Environment
 from evals.evaluator import EvalPoint, Evaluator, HeldoutEnvironment
 
+Hold = Callable[[], AbstractAsyncContextManager[int]]
+"""Inside it the engines keep the policy_version that it gives."""
+
 
 class HeldoutCurve:
-    """`stepped` after each version, `finish` or `close` at the end. `pool` is the Doctor's, set when there are engines.
+    """`attach` when there are engines, `stepped` after each version, `finish` or `close` at the end.
 
-    One evaluation at a time: a version that comes while another is being evaluated is passed over.
+    Rollouts go on beside an evaluation; only the next version's weights wait for it.
     """
 
     def __init__(self, env: Environment, spec: RunSpec, path: Path, note: Callable[[str], None]) -> None:
         self._env, self._spec, self._path, self._note = env, spec, path, note
         self._evaluator: Evaluator | None = None
+        self._hold: Hold | None = None
         self._running: asyncio.Task[None] | None = None
         self._newest = max((point.policy_version for point in points(path)), default=-1)  # version evaluated last
-        self.pool: Any = None
+
+    def attach(self, pool: Any, hold: Hold) -> None:
+        """The Doctor's `pool`, and how to keep the version that it holds."""
+        env = cast(HeldoutEnvironment, self._env)
+        self._evaluator = Evaluator(env, pool, self._spec.sampling, self._spec.evaluation.tasks)
+        self._hold = hold
 
     def stepped(self, version: int) -> None:
         """Begin an evaluation in the background when one is due at `version`."""
         every = self._spec.evaluation.every
-        due = every and version % every == 0 and version > self._newest
-        if due and (self._running is None or self._running.done()):
+        if every and version % every == 0 and version > self._newest:
             self._collect()
-            self._running = asyncio.create_task(self._evaluate(version))
+            self._running = asyncio.create_task(self._evaluate())
 
     async def finish(self, version: int) -> None:
         """Wait for what is running, and evaluate the last version."""
@@ -42,7 +51,7 @@ class HeldoutCurve:
         if self._running is not None:
             await self._running
         if self._newest != version:
-            await self._evaluate(version)
+            await self._evaluate()
 
     def close(self) -> None:
         """Give up what is running."""
@@ -50,14 +59,13 @@ class HeldoutCurve:
             self._running.cancel()
 
     def _collect(self) -> None:
-        if self._running is not None:
+        if self._running is not None:  # and over: no version comes while another is held
             self._running.result()  # raises what went wrong in the background
 
-    async def _evaluate(self, version: int) -> None:
-        if self._evaluator is None:
-            env = cast(HeldoutEnvironment, self._env)
-            self._evaluator = Evaluator(env, self.pool, self._spec.sampling, self._spec.evaluation.tasks)
-        point = await self._evaluator.run(version)
+    async def _evaluate(self) -> None:
+        assert self._evaluator is not None and self._hold is not None
+        async with self._hold() as version:
+            point = await self._evaluator.run(version)
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(point) + b"\n")
         self._newest = version

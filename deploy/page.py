@@ -5,7 +5,6 @@ All text of notes, labels and completions is escaped: a completion is whatever t
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import defaultdict
@@ -14,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from deploy.page_note import note, words
 from deploy.rollout_log import read_run
 from evals.batch import RIGHT
 
@@ -107,7 +107,7 @@ def _quadrant_row(quadrant: str, episodes: list[Episode]) -> str:
     mine = [episode for episode in episodes if episode[0]["quadrant"] == quadrant]
     rows = [row for episode in mine for row in episode]
     cells = (
-        _words(quadrant),
+        words(quadrant),
         str(len(mine)),
         str(len(rows)),
         f"{_mean([row['reason'] in RIGHT for row in rows]):.0%}",
@@ -128,7 +128,7 @@ def _form(chosen: list[Episode]) -> str:
 
 
 def _select(name: str, values: list[str]) -> str:
-    options = "".join(f'<option value="{escape(value)}">{_words(value)}</option>' for value in values)
+    options = "".join(f'<option value="{escape(value)}">{words(value)}</option>' for value in values)
     return f'<select name="{name}"><option value="">all</option>{options}</select>'
 
 
@@ -137,7 +137,7 @@ def _article(episode: Episode) -> str:
     right = sum(row["reason"] in RIGHT for row in episode)
     outcomes = " ".join(sorted({row["reason"] for row in episode}))
     return f"""<article data-quadrant="{escape(first["quadrant"])}" data-outcomes="{escape(outcomes)}">
-<div class="head"><h2>Step {first["step"]}: {_words(first["quadrant"])}</h2>
+<div class="head"><h2>Step {first["step"]}: {words(first["quadrant"])}</h2>
 <span>{right} of {len(episode)} flags right, mean reward {_mean([row["reward"] for row in episode]):+.2f}</span>
 <span class="soft small">vignette {escape(first["vignette"])}, source {escape(first["source"])},
 task {escape(first["task_id"])}</span></div>
@@ -150,39 +150,19 @@ task {escape(first["task_id"])}</span></div>
 
 
 def _note(row: Row) -> str:
-    context, truth = json.loads(row["context"]), json.loads(row["truth"])
-    truth = truth.get("verdict", truth)
-    sentences = context.get("sentences")
-    if sentences is None:
-        return f"<pre>{escape(json.dumps(context, indent=2))}</pre><pre>{escape(json.dumps(truth, indent=2))}</pre>"
-    at = truth.get("sentence")
-    label = '<span class="label clean">Clean</span>'
-    if at is not None:
-        label = f'<span class="label error">Error: {escape(str(truth.get("error_type")))}</span>, sentence {at}'
-    items = "".join(_sentence(number, text, number == at, truth) for number, text in enumerate(sentences))
-    operators = ", ".join(_words(operator) for operator in row["operators"]) or "none"
-    return f'<p>Label: {label}</p><ol class="sentences">{items}</ol><p class="soft small">Edits: {operators}</p>'
-
-
-def _sentence(number: int, text: str, wrong: bool, truth: Row) -> str:
-    item = f'<span class="number">{number}</span><span>{escape(text)}</span>'
-    if not wrong:
-        return f"<li>{item}</li>"
-    correction = f"<span>Correct: {escape(str(truth.get('corrected_text')))}</span>"
-    arrow = '<span class="number" aria-hidden="true">→</span>'
-    return f'<li class="wrong">{item}</li><li class="correction">{arrow}{correction}</li>'
+    return note(row["context"], row["truth"], row["operators"], row["tier"])
 
 
 def _rollout(row: Row) -> str:
     components = ", ".join(
-        f"{_words(key.removeprefix('reward_'))} {value:+.2f}"
+        f"{words(key.removeprefix('reward_'))} {value:+.2f}"
         for key, value in row.items()
         if key.startswith("reward_") and value is not None
     )
     oldest, newest = row["policy_version_oldest"], row["policy_version_newest"]
     versions = f"version {oldest}" if oldest == newest else f"versions {oldest} to {newest}"
     return f"""<div class="rollout {_standing(row)}"><div class="top">
-<span class="badge">{_words(row["reason"])}</span><strong>{row["reward"]:+.2f}</strong>
+<span class="badge">{words(row["reason"])}</span><strong>{row["reward"]:+.2f}</strong>
 <span class="soft small">{components}</span></div>
 {_reply(row["completion"])}
 <p class="soft small">{versions}, lag {row["policy_lag"]}, {escape(row["engine"])}, {len(row["logps"])} tokens,
@@ -206,10 +186,6 @@ def _standing(row: Row) -> str:
     if reason == "elsewhere":
         return "part"
     return "good" if reason in RIGHT else "bad"
-
-
-def _words(name: str) -> str:
-    return escape(name.replace("_", " "))
 
 
 def _plural(count: int, noun: str) -> str:

@@ -19,7 +19,7 @@ from envs.by_rule import tasks_by_rule
 from envs.env import Environment
 
 CANARY_TOKENS = 256
-FRESH_COMPLETIONS, FRESH_TOKENS = 16, 16
+FRESH_COMPLETIONS, FRESH_TOKENS = 32, 32
 
 
 class Prepared(Record):

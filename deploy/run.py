@@ -131,7 +131,8 @@ class Run:
             self._learner.stop()
         await self._supervisor.start(self._phase, self._examine)
         self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.note)
-        self._curve.pool = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
+        doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
+        self._curve.attach(doctors, channel.hold)
         self._curve.stepped(channel.version)
         watching = asyncio.ensure_future(self._supervisor.watch())
         try:
@@ -165,7 +166,7 @@ class Run:
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C
             self._phase("examining the verifier")
-            if await exam.sit(self._env, frozen, self.folder.exam, self._screen.note):
+            if await exam.sit(self._env, frozen, self.spec, self.folder.path, self._screen.note):
                 self._placement.verifier = frozen
 
     async def _stop(self, ranks: list[Any]) -> None:

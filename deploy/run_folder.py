@@ -37,10 +37,6 @@ class RunFolder:
         return self.path / "evaluations.jsonl"
 
     @property
-    def exam(self) -> Path:
-        return self.path / "exam.json"
-
-    @property
     def model(self) -> Path:
         return self.path / "model"
 

@@ -69,5 +69,5 @@ def plan(spec: RunSpec, folder: Path) -> str:
         f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
         f"{spec.sampling.max_tokens} tokens\n"
         f"# staleness       at most {bound} groups between lease and training: lag <= {spec.buffer.max_lag}\n"
-        f"{exam.PLANNED if spec.data.tier_c else ''}"
+        + (f"# tier C          {exam.planned(spec)}\n" if spec.data.tier_c else "")
     )

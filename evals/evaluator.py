@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -18,8 +17,8 @@ from evals.statistics import Case, Interval, detection, share
 
 ROLE = "doctor"
 """Whose tokens the pool counts these as."""
-CONCURRENCY = 4
-"""Held-out tasks in hand: few, so that rollouts keep most of the engine."""
+CONCURRENCY = 8
+"""Held-out tasks in hand: the next weights wait for them, and rollouts want the engine too."""
 
 
 class HeldoutEnvironment(Environment, Protocol):
@@ -32,17 +31,13 @@ class HeldoutEnvironment(Environment, Protocol):
 class EvalPoint(Record):
     """One point of a run's held-out curve.
 
-    `policy_version` is the version asked for. `versions`: completions by the versions of their tokens ("3", or "3-4"
-    when the weights changed while they were written); `pinned` is the share wholly written by `policy_version`. The
-    figures are over all completions: dropping the others would drop the long ones, and favour short replies.
-    An invalid reply is wrong on either kind of note, as in the training batch (unlike the official protocol).
+    `policy_version` wrote every token. An invalid reply is wrong on either kind of note, as in the training batch
+    (unlike the official protocol).
     """
 
     policy_version: int
     seconds: float
     notes: int
-    pinned: float
-    versions: dict[str, int]
     valid_share: Interval
     flag_accuracy: Interval
     pair_accuracy: Interval
@@ -66,7 +61,7 @@ class Evaluator:
         self._tasks: list[Heldout] = []
 
     async def run(self, policy_version: int) -> EvalPoint:
-        """One reply to every held-out task, sampled as in training.
+        """One reply to every held-out task, sampled as in training, while the engines hold `policy_version`.
 
         Raises ValueError, one line, when the environment keeps no source back or no task can be made of them.
         """
@@ -74,10 +69,10 @@ class Evaluator:
             self._tasks = await heldout_tasks(self._env, self._count)
         started = time.monotonic()
         gate = asyncio.Semaphore(CONCURRENCY)
-        completions = await asyncio.gather(*(self._ask(one.labelled, gate) for one in self._tasks))
+        completions = await asyncio.gather(*(self._ask(one.labelled, policy_version, gate) for one in self._tasks))
         return self._point(policy_version, time.monotonic() - started, completions)
 
-    async def _ask(self, labelled: LabelledTask, gate: asyncio.Semaphore) -> Completion | None:
+    async def _ask(self, labelled: LabelledTask, version: int, gate: asyncio.Semaphore) -> Completion | None:
         """None when the prompt does not fit the model's context."""
         messages = self._env.open(labelled.task).messages
         max_tokens = min(self._sampling.max_tokens, labelled.task.limits.max_tokens)
@@ -87,6 +82,7 @@ class Evaluator:
             except PromptTooLong:
                 return None
         completion: Completion = sampled.completions[0]
+        assert set(completion.versions) <= {version}, "the weights changed during an evaluation"
         return completion
 
     def _point(self, version: int, seconds: float, completions: Sequence[Completion | None]) -> EvalPoint:
@@ -97,13 +93,10 @@ class Evaluator:
             rewards.append(reward)
             valid.append(reason in FLAGGED | RIGHT | {"missed"})
         found = detection(cases)
-        spans = [_span(completion) for completion in completions if completion is not None]
         return EvalPoint(
             policy_version=version,
             seconds=seconds,
             notes=len(cases),
-            pinned=sum(span == str(version) for span in spans) / len(cases),
-            versions=dict(sorted(Counter(spans).items())),
             valid_share=share(valid),
             flag_accuracy=found.flag_accuracy,
             pair_accuracy=found.pair_accuracy,
@@ -141,8 +134,3 @@ def _case(one: Heldout, reason: str) -> Case:
         right=reason in RIGHT,
         sentence_right=reason in {"found", "clean"},
     )
-
-
-def _span(completion: Completion) -> str:
-    oldest, newest = min(completion.versions), max(completion.versions)
-    return str(oldest) if oldest == newest else f"{oldest}-{newest}"

@@ -2,6 +2,7 @@
 
     the ranks stage -> pause every engine -> the ranks send -> resume at `version` -> prove: version, checksum, canary
 
+While someone holds the version (an evaluation of it), the next publish waits; rollouts and joining engines do not.
 Each phase has a deadline; an error names engine and phase, and the tensor where one was on its way. An engine that
 fails never serves half a policy: it is quarantined and replaced. A rank that fails ends the version: ActorLost, and
 the run rolls back to its newest checkpoint. Ranks, engines and pools are Ray actor handles, known only by the methods
@@ -13,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from ray.exceptions import RayActorError, RayError
@@ -79,6 +81,7 @@ class Channel:
         self._checksum = ""
         self._canary: Canary | None = None
         self._lock = asyncio.Lock()
+        self._held = asyncio.Lock()
 
     @property
     def tolerance(self) -> float:
@@ -88,7 +91,7 @@ class Channel:
 
     async def publish(self, version: int) -> SyncOutcome:
         """Bring every serving engine to `version`; those that fail twice are quarantined and named in the outcome."""
-        async with self._lock:
+        async with self._held, self._lock:
             self.version, self._canary = version, None
             owners, engines = await self._serving()
             outcome = await self._bring(engines)
@@ -98,6 +101,12 @@ class Channel:
                     await owners[engine].quarantine.remote(engine)
                 outcome = _merged(outcome, again)
             return outcome
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[int]:
+        """No engine changes its weights inside; yields the policy_version that all of them hold."""
+        async with self._held:
+            yield self.version
 
     async def _serving(self) -> tuple[dict[str, Any], Handles]:
         """Each serving engine's pool and handle, by engine id."""

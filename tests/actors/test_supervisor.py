@@ -30,6 +30,16 @@ async def test_start_fails_in_one_line_when_an_engine_cannot_prove_the_policy() 
     assert world.board.total(SYNCS, "failed") == 1 and world.placement.roles == {}
 
 
+async def test_an_engine_that_dies_while_it_starts_is_replaced_by_the_first_heartbeat() -> None:
+    world = World()
+    world.placement.load_error = lambda engine_id: ActorDiedError() if engine_id == "engines-0" else None
+    await world.start()
+    assert await world.serving() == {"engines-1"}
+    world.placement.engines["engines-0"].kill()
+    await world.supervisor.beat()
+    assert await world.serving() == {"engines-1", "engines-0.1"} and world.board.total(ENGINE_RESTARTS) == 1
+
+
 async def test_a_frozen_engine_serves_what_it_loaded_and_never_joins_the_channel() -> None:
     world = FrozenWorld()
     await world.start()

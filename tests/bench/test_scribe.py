@@ -8,7 +8,7 @@ import pytest
 
 from bench import scribe
 from bench.scribe import figures, generate, main
-from bench.scribe_page import document, marked
+from bench.scribe_page import document
 from common.config import DataSpec, QuadrantMix
 from envs.verdict.environment import make
 from envs.verdict.medec import bundled_path
@@ -60,10 +60,6 @@ def test_tasks_near_to_the_evaluation_notes_break_the_bound() -> None:
 def test_wrong_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data", "absent.csv"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_edits_are_marked_word_by_word_and_text_is_escaped() -> None:
-    assert marked("He has <b> gout.", "He has <b> & flu.") == ("He has &lt;b&gt; <del>gout.</del><ins>&amp; flu.</ins>")
 
 
 def test_a_page_shows_the_bound_that_is_broken() -> None:

@@ -46,15 +46,24 @@ class Pool:
 
 async def test_a_verifier_that_passes_is_told_and_recorded(tmp_path: Path) -> None:
     notes: list[str] = []
-    assert await exam.sit(Examined(), Handle(Pool(knows=True)), tmp_path / "exam.json", notes.append)
+    assert await exam.sit(Examined(), Handle(Pool(knows=True)), FROZEN, tmp_path, notes.append)
     assert len(notes) == 1 and notes[0].startswith("verifier exam passed: 20 of 20 errors found")
     written = json.loads((tmp_path / "exam.json").read_text())
-    assert written == {"right": 20, "asked": 20, "false": 0, "probes": 20, "passed": True}
+    assert written["result"] == {"right": 20, "asked": 20, "false": 0, "probes": 20} and written["passed"]
+
+
+async def test_the_plan_shows_how_the_same_verifier_did_and_forgets_it_with_other_notes(tmp_path: Path) -> None:
+    spec = FROZEN.model_copy(update={"runs": tmp_path})
+    (tmp_path / "first").mkdir()
+    assert await exam.sit(Examined(), Handle(Pool(knows=True)), spec, tmp_path / "first", lambda _: None)
+    assert exam.planned(spec).endswith("(at most 10%), in run first")
+    other = spec.model_copy(update={"data": DataSpec(tier_c=True, path="other.csv")})
+    assert exam.planned(other).endswith("synonyms called errors")
 
 
 async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Path) -> None:
     notes: list[str] = []
-    assert not await exam.sit(Examined(), Handle(Pool(knows=False)), tmp_path / "exam.json", notes.append)
+    assert not await exam.sit(Examined(), Handle(Pool(knows=False)), FROZEN, tmp_path, notes.append)
     assert len(notes) == 1 and notes[0].startswith("verifier exam failed: 0 of 20 errors found")
     assert notes[0].endswith("; going on without tier C")
     assert json.loads((tmp_path / "exam.json").read_text())["passed"] is False

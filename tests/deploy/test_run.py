@@ -62,6 +62,11 @@ def test_a_run_goes_on_whoever_is_killed_whenever_and_its_accounts_balance(kills
         asyncio.run(_killed(World(Path(runs)), kills))
 
 
+async def test_an_engine_that_dies_as_the_run_starts_over_is_replaced(tmp_path: Path) -> None:
+    """Found by the test above."""
+    await _killed(World(tmp_path), [("pool", 292), ("core", 100), ("engine", 71)])
+
+
 async def _killed(world: World, kills: list[tuple[str, int]]) -> None:
     async def monkey() -> None:
         for kind, after in kills:

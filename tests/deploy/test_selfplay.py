@@ -8,7 +8,7 @@ import pytest
 from common import metrics
 from common.config import BufferSpec, DataSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
 from common.metrics import Board
-from deploy import selfplay
+from deploy import cli, selfplay
 from deploy.run_folder import metrics_row
 from deploy.scoreboard import count, serve
 from deploy.selfplay import ending
@@ -108,7 +108,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
 def test_a_dry_run_says_that_tier_c_waits_for_its_exam(tmp_path: Path) -> None:
     pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
     run = RunSpec(pools=pools, data=DataSpec(tier_c=True))
-    assert "\n# tier C          waits for its exam before the Scribes start: 85% of" in plan(run, tmp_path)
+    assert "\n# tier C          exam before the Scribes start: 85% of" in plan(run, tmp_path)
     assert "tier C" not in plan(RunSpec(), tmp_path)
 
 
@@ -119,8 +119,14 @@ def test_rows_that_were_skipped_are_told_with_the_plan(tmp_path: Path, capsys: p
     with pytest.raises(SystemExit):
         selfplay.main(["deploy/smoke.yaml", *flags])
     assert "field 'Error Type': unknown type 'guess'" in capsys.readouterr().err
-    assert selfplay.main(["deploy/smoke.yaml", *flags, "--data.skip_bad_rows", "true"]) == 0
+    assert selfplay.main(["deploy/smoke.yaml", *flags, "--skip-bad-rows"]) == 0
     assert "119 notes of 60 vignettes; left out: 1 bad_row; the first bad row: " in capsys.readouterr().out
+
+
+def test_skip_bad_rows_is_the_short_form_of_its_field() -> None:
+    short = cli.parse(["deploy/smoke.yaml", "--skip-bad-rows"])
+    assert short == cli.parse(["deploy/smoke.yaml", "--data.skip_bad_rows", "true"])
+    assert short != cli.parse(["deploy/smoke.yaml"])
 
 
 def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

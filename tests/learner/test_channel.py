@@ -327,6 +327,18 @@ async def test_an_engine_joins_between_two_publishes_never_within_one() -> None:
     assert (await join).version == 1
 
 
+async def test_the_next_version_waits_for_who_holds_this_one_and_joining_engines_do_not() -> None:
+    world = World()
+    await world.add("a")
+    await world.channel.publish(1)
+    async with world.channel.hold() as version:
+        publishing = asyncio.ensure_future(world.channel.publish(2))
+        await world.add("late")
+        assert version == 1 == world.channel.version and not publishing.done()
+        assert await world.serving() == {"a", "late"}
+    assert (await publishing).proved == ("a", "late") and world.channel.version == 2
+
+
 async def test_several_hanging_engines_cost_one_deadline_a_phase() -> None:
     world = World(timeout_seconds=0.2)
     for number in range(4):
