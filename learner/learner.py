@@ -110,10 +110,10 @@ class Learner:
         await self.checkpoint()
 
     async def _scribe_phase(self) -> ScribePhase | None:
-        if self._scribe is None or self._stopping:
+        if self._scribe is None or self._stopping or not self._scribe.is_due(self.version):
             return None
         self._on_phase("training the Scribe")
-        return await self._scribe.phase(self.version)
+        return await self._scribe.phase()
 
     async def _difference(self, fresh: tuple[Sampled, ...]) -> float | None:
         if not fresh:

@@ -52,10 +52,12 @@ class ScribeLearner:
         """Scribe steps published."""
         return self._channel.version
 
-    async def phase(self, doctor_steps: int) -> ScribePhase | None:
-        """The turn after so many steps of the Doctor, None where it stays the Doctor's."""
-        if doctor_steps % self._phase_steps:
-            return None
+    def is_due(self, doctor_steps: int) -> bool:
+        """Whether it is the Scribe's turn after so many steps of the Doctor."""
+        return doctor_steps % self._phase_steps == 0
+
+    async def phase(self) -> ScribePhase:
+        """Take a turn."""
         reports, syncs, rates = list[StepReport](), list[SyncOutcome](), list[float]()
         while len(reports) < self._phase_steps:
             batch: AuthorBatch = await self._buffer.take_authored.remote(self.version)
