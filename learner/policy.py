@@ -201,6 +201,7 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
         torch.manual_seed(seed)
         module: PeftModel = get_peft_model(model, config, autocast_adapter_dtype=False)
         if another is not None:
+            torch.manual_seed(seed)
             module.add_adapter(another, copy.deepcopy(config), autocast_adapter_dtype=False)
         return module
 

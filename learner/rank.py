@@ -62,8 +62,8 @@ class LearnerRank:
         """Join the ranks at `rendezvous` ("host:port", served by rank 0) and load the policy. Collective.
 
         With `beside` this is a trained Scribe's rank: it has an adapter and an optimiser of its own on the model that
-        the Doctor's rank loaded. Their calls may take turns in any order, between `accumulate` and `apply` too. The
-        backend's `learner_env` must be in the environment before this process imports deepspeed.
+        the Doctor's rank loaded. Between `accumulate` and `apply` of the one the other may score and send, not train.
+        The backend's `learner_env` must be in the environment before this process imports deepspeed.
         """
         self._spec, self._model_folder, self._rank, self._world = spec, model_folder, rank, world
         self._backend = BACKENDS[spec.backend]
