@@ -136,7 +136,7 @@ class ReplayBuffer:
             return False
         reason = group_rejection(self._filters, group)
         fresh = reason is not None or group.oldest_version >= self._ledger.held[index].version
-        if fresh:  # an error that all find, or none, is paid as such, though the filter may refuse the group
+        if fresh:  # an error that all find, or none, is paid as that, though the filter may refuse the group
             self._royalties.settle(group)
         if reason is not None:
             self._ledger.reject(index, reason)

@@ -1,10 +1,11 @@
 """Royalties: a trained Scribe's tries, from the task that they made to the batch that its learner takes.
 
-    put -> refused: paid 0 at once ------------------------------+-> paid, oldest first -> take, batch_groups at once
-        -> verified: waits for the Doctor's group -> settle -----+
+    put -> waiting for the Doctor's group of its task -> settle -> paid, oldest first -> take, batch_groups at once
 
-What is paid is in `envs/authorship.py`. Nobody waits for anything here: a try is a by-product of a task that the Doctor
-wants anyway, so what comes too late is dropped, and counted. Nothing is journaled: a resumed run pays for new tries.
+What is paid is in `envs/authorship.py`. Refused tries wait with the others of their task, though nobody needs to read
+it for them: paid at once they would be the fresher ones, and a batch would hold more of them than the Scribe writes.
+Nobody waits for anything here: a try is a by-product of a task that the Doctor wants anyway, so what comes too late is
+dropped, and counted. Nothing is journaled: a resumed run pays for new tries.
 """
 
 from __future__ import annotations
@@ -31,31 +32,34 @@ class Royalties:
 
     def __init__(self, batch_groups: int, max_lag: int) -> None:
         self._batch_groups, self._max_lag = batch_groups, max_lag
-        self._waiting: dict[str, tuple[LabelledTask, Authored]] = {}  # by task_id; the buffer's capacity bounds it
+        self._waiting: dict[str, LabelledTask] = {}  # by task_id; the buffer's capacity bounds it
         self._paid: deque[_Paid] = deque()
         self._meter = Meter()
 
     def put(self, labelled: LabelledTask, refused: str = "") -> LabelledTask:
-        """Take the tries off a task that came in. `refused` says why the buffer does not want it."""
-        bare = LabelledTask(task=labelled.task, label=labelled.label)
-        for authored in labelled.authored:
-            if reason := authored.refused or refused:
-                self._pay(bare, authored, 0.0, reason, None)
-            else:
-                self._waiting[bare.task.task_id] = bare, authored
-        return bare
+        """Take the tries off a task that came in. `refused` says why the buffer does not want it: nobody reads it."""
+        if refused:
+            for authored in labelled.authored:
+                self._pay(labelled, authored, 0.0, authored.refused or refused, None)
+        elif labelled.authored:
+            self._waiting[labelled.task.task_id] = labelled
+        return _bare(labelled)
 
     def settle(self, group: Group) -> None:
-        """The Doctor read a task: pay for the try that made it, if one did."""
-        if group.task_id in self._waiting:
-            found, replies = successes(group), len(group.rollouts)
-            reward = author_reward(True, found, replies)
-            self._pay(*self._waiting.pop(group.task_id), reward, VERIFIED, found / replies)
+        """The Doctor read a task: pay for the tries at it, if there were any."""
+        labelled = self._waiting.pop(group.task_id, None)
+        if labelled is None:
+            return
+        found, replies = successes(group), len(group.rollouts)
+        for authored in labelled.authored:
+            amount = author_reward(not authored.refused, found, replies)
+            rate = None if authored.refused else found / replies
+            self._pay(labelled, authored, amount, authored.refused or VERIFIED, rate)
 
     def forget(self, task_id: str) -> None:
         """No Doctor will read this task."""
-        if self._waiting.pop(task_id, None) is not None:
-            self._meter.add(ROYALTIES, label="unread")
+        if labelled := self._waiting.pop(task_id, None):
+            self._meter.add(ROYALTIES, len(labelled.authored), "unread")
 
     def take(self, version: int) -> AuthorBatch:
         """The oldest batch within max_lag of `version`, the Scribe's own; without groups when none is ready.
@@ -85,7 +89,7 @@ class Royalties:
         reward = Reward(components={"payment": amount}, total=amount, reason=reason)
         rollout = Rollout(completion=completion, reward=reward)
         group = Group(
-            labelled=labelled,
+            labelled=_bare(labelled),
             prompt_ids=authored.sampled.prompt_ids,
             rollouts=(rollout,),
             doctor="",
@@ -95,3 +99,7 @@ class Royalties:
             self._meter.add(ROYALTIES, label="overflow")
         self._paid.append(_Paid(group=group, success_rate=success_rate))
         self._meter.add(ROYALTIES, label="unverified" if success_rate is None else f"{success_rate:.1f}")
+
+
+def _bare(labelled: LabelledTask) -> LabelledTask:
+    return LabelledTask(task=labelled.task, label=labelled.label)

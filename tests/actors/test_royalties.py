@@ -51,6 +51,14 @@ def test_a_verified_try_is_paid_once_the_doctors_group_is_scored() -> None:
     assert royalties.take(0) == AuthorBatch(), "a try is trained on once"
 
 
+def test_refused_tries_wait_for_the_doctor_like_the_verified_ones() -> None:
+    royalties = Royalties(1, LAG)
+    royalties.put(authored(0, attempt("json")))
+    assert counts_of(royalties) == {}
+    royalties.settle(read_by_doctor(0, 1.0, -1.0))
+    assert counts_of(royalties) == {"unverified": 1}
+
+
 def test_a_second_group_of_the_same_task_pays_nothing_more() -> None:
     royalties = Royalties(1, LAG)
     royalties.put(authored(0, attempt()))
@@ -81,7 +89,8 @@ def test_a_batch_of_equal_rewards_is_left_out() -> None:
     royalties = Royalties(BATCH, LAG)
     royalties.put(authored(0, attempt("json"), attempt("verifier")))
     royalties.put(authored(1, attempt("json"), attempt()))
-    royalties.settle(read_by_doctor(1, 1.0, -1.0))
+    for index in (0, 1):
+        royalties.settle(read_by_doctor(index, 1.0, -1.0))
     assert rewards_of(royalties.take(0)) == [(0.0, "json"), (1.0, VERIFIED)]
     assert counts_of(royalties)["uniform"] == 2
 
@@ -90,6 +99,7 @@ def test_tries_staler_than_max_lag_are_dropped_wherever_they_stand() -> None:
     royalties = Royalties(BATCH, LAG)
     royalties.put(authored(0, attempt(version=1)))
     royalties.put(authored(1, attempt("json", 3), attempt("json", 1)))
+    royalties.settle(read_by_doctor(1, 1.0, -1.0))
     royalties.settle(read_by_doctor(0, 1.0, -1.0))  # the oldest version, though it was paid last
     royalties.put(authored(2, attempt("", 2)))
     royalties.settle(read_by_doctor(2, 1.0, -1.0))
@@ -106,9 +116,9 @@ def test_whatever_comes_no_batch_is_stale_or_uniform_and_every_try_is_accounted_
     waiting = 0
     for index, (version_step, refused, is_read) in enumerate(tries):
         royalties.put(authored(index, attempt(refused, version)))
-        if not refused and is_read:
+        if is_read:
             royalties.settle(read_by_doctor(index, *([1.0, -1.0] if version_step % 2 else [1.0])))
-        waiting += not refused and not is_read
+        waiting += not is_read
         if data.draw(st.booleans()):
             batch = royalties.take(version)
             trained += len(batch.groups)
