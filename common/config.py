@@ -133,7 +133,7 @@ class RunSpec(Section):
         """The run as the Scribe's learner sees it: every try is a group of one, at the Scribe's own temperature."""
         sampling = self.sampling.model_copy(update={"group_size": 1, "temperature": SCRIBE_TEMPERATURE})
         learner = self.learner.model_copy(update={"algorithm": "reinforce_pp"})
-        return self.model_copy(update={"sampling": sampling, "learner": learner})
+        return self.model_copy(update={"sampling": sampling, "learner": learner, "scribe": ScribeSpec()})
 
     def _tier_c_fits(self) -> None:
         verifiers = [pool for pool in self.pools if pool.frozen]
@@ -157,6 +157,11 @@ class RunSpec(Section):
             return
         if not self.data.tier_c:
             raise ValueError("scribe.train pays for verified errors only: set data.tier_c to true")
+        if self.sampling.group_size < 2 or self.data.proposer_tries == 0:
+            raise ValueError(
+                "scribe.train pays for errors that some replies of a group find and others miss: set "
+                "sampling.group_size to 2 or more and data.proposer_tries above 0"
+            )
         if self.learner.lora_rank == 0 or self.learner.zero_stage == 3:
             raise ValueError(
                 f"scribe.train keeps two adapters on one model, but learner.lora_rank is {self.learner.lora_rank} and "

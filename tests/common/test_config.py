@@ -86,6 +86,11 @@ def test_a_spec_never_changes_after_loading() -> None:
         ),
         ({**TRAINED, "learner": {"lora_rank": 0}}, "learner.lora_rank is 0 and learner.zero_stage 2: set lora_rank"),
         ({**TRAINED, "learner": {"zero_stage": 3}}, "learner.zero_stage 3: set lora_rank above 0 and zero_stage to 2"),
+        (
+            {**TRAINED, "sampling": {"group_size": 1}, "learner": {"algorithm": "reinforce_pp"}},
+            "errors that some replies of a group find and others miss: set sampling.group_size to 2 or more",
+        ),
+        ({**TRAINED, "data": {"tier_c": True, "proposer_tries": 0}}, "and data.proposer_tries above 0"),
         ({"scribe": {"phase_steps": 0}}, "greater than or equal to 1"),
         ({"data": {"quadrants": {"augmented_error": 0.5}}}, "are twins: give them equal shares"),
         ({"data": {"quadrants": {"synthetic_decoy": 0.5}}}, "are twins: give them equal shares"),
