@@ -347,3 +347,12 @@ async def test_without_tries_no_batch_of_them_is_ready_and_nobody_waits(tmp_path
     await roll(buffer, 2)
     assert await buffer.take_authored(0) == AuthorBatch()
     assert not [name for name, _label in buffer.stats()["counts"] if name == ROYALTIES.name]
+
+
+async def test_a_try_whose_note_the_doctor_cannot_read_is_never_paid(tmp_path: Path) -> None:
+    buffer = make(tmp_path)
+    await fill(buffer, 1, written)
+    leased = await buffer.lease("d")
+    assert await buffer.reject_lease("d", leased.task.task_id, "too_long")
+    counts = {label: n for (name, label), n in buffer.stats()["counts"].items() if name == ROYALTIES.name}
+    assert counts == {"unread": 2} and await buffer.take_authored(0) == AuthorBatch()
