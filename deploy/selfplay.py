@@ -125,7 +125,7 @@ class Run:
             self._stepped,
             self._phase,
             lambda: rolling_score(self.folder.rows),
-            None if scribe is None else ScribeLearner(self.spec.scribe.phase_steps, buffer, _sides(ranks), scribe),
+            None if scribe is None else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe),
         )
 
         async def join(pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:

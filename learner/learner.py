@@ -113,7 +113,7 @@ class Learner:
         if self._scribe is None or self._stopping or not self._scribe.is_due(self.version):
             return None
         self._on_phase("training the Scribe")
-        return await self._scribe.phase()
+        return await self._scribe.phase(self._buffer)
 
     async def _difference(self, fresh: tuple[Sampled, ...]) -> float | None:
         if not fresh:

@@ -44,8 +44,8 @@ class ScribeSide:
 class ScribeLearner:
     """Takes the Scribe's turns. `ranks` are `ScribeSide`s; `version` counts published Scribe steps."""
 
-    def __init__(self, phase_steps: int, buffer: Any, ranks: Sequence[Any], channel: Channel) -> None:
-        self._phase_steps, self._buffer, self._ranks, self._channel = phase_steps, buffer, ranks, channel
+    def __init__(self, phase_steps: int, ranks: Sequence[Any], channel: Channel) -> None:
+        self._phase_steps, self._ranks, self._channel = phase_steps, ranks, channel
 
     @property
     def version(self) -> int:
@@ -56,11 +56,11 @@ class ScribeLearner:
         """Whether it is the Scribe's turn after so many steps of the Doctor."""
         return doctor_steps % self._phase_steps == 0
 
-    async def phase(self) -> ScribePhase:
-        """Take a turn."""
+    async def phase(self, buffer: Any) -> ScribePhase:
+        """Take a turn on the tries that `buffer` holds."""
         reports, syncs, rates = list[StepReport](), list[SyncOutcome](), list[float]()
         while len(reports) < self._phase_steps:
-            batch: AuthorBatch = await self._buffer.take_authored.remote(self.version)
+            batch: AuthorBatch = await buffer.take_authored.remote(self.version)
             if not batch.groups:
                 break
             world = len(self._ranks)

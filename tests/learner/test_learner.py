@@ -182,7 +182,7 @@ class World:
             self._stepped,
             self.phases.append,
             lambda: self.scores.get(len(self.steps)),
-            ScribeLearner(phase_steps, Handle(self.buffer), sides, scribe_channel) if phase_steps else None,
+            ScribeLearner(phase_steps, sides, scribe_channel) if phase_steps else None,
         )
 
     def _stepped(self, step: LearnerStep) -> None:
