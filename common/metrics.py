@@ -58,10 +58,21 @@ PROPOSED = _counter(
     "outcome",
     ("accepted", "verifier"),
 )
+ROYALTIES = _counter(
+    "royalties_total",
+    "Tries of a trained Scribe: unverified ones (paid 0), verified ones by the Doctor's success rate (paid 4p(1-p)), "
+    "and those that never reached a step: unread, stale, overflow, or in a batch of uniform rewards.",
+    "outcome",
+    ("unverified", *(f"{tenth / 10:.1f}" for tenth in range(11)), "unread", "stale", "overflow", "uniform"),
+)
 REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", "reason", REJECTIONS)
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
 ACTOR_RESTARTS = _counter("actor_restarts_total", "Role actors replaced after a death.", "actor", ACTOR_KINDS)
 SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", "outcome", ("ok", "failed"))
+SCRIBE_STEPS = _counter("scribe_steps_total", "Optimiser steps of a trained Scribe.")
+SCRIBE_STARVED = _counter("scribe_starved_total", "Scribe phases cut short, or left out, for want of a batch.")
+SCRIBE_REWARD = _gauge("scribe_reward_mean", "Mean reward of the Scribe's tries in its last phase.")
+SCRIBE_VERSION = _gauge("scribe_policy_version", "Scribe steps published.")
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
 REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", "component", REWARD_COMPONENTS)
 FLAG_RATE = _gauge("flag_rate", "Share of the last batch's valid verdicts that say Error.")

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Role = Literal["scribe", "doctor", "verifier"]
 
+SCRIBE_TEMPERATURE = 0.7
+"""Rewording keeps to the meaning; the gate refuses what does not. The Scribe's learner divides its logits by it."""
+
 
 class Section(BaseModel):
     """A part of the spec: unknown fields are errors, values never change after loading."""
@@ -129,6 +132,15 @@ class RolloutSpec(Section):
     """Doctor actors."""
     concurrency: int = Field(8, ge=1)
     """Tasks in hand at once, an actor."""
+
+
+class ScribeSpec(Section):
+    """Training the Scribe on its own errors, with an adapter of its own."""
+
+    train: bool = False
+    """Pay the Scribe for verified errors by how evenly the Doctor is split on them; needs `data.tier_c`."""
+    phase_steps: int = Field(4, ge=1)
+    """Learner steps of the Doctor, then at most as many of the Scribe, in turn."""
 
 
 class BufferSpec(Section):

@@ -61,8 +61,16 @@ class Placement:
 
     @property
     def synced_pools(self) -> list[Any]:
-        """The routers of the pools whose engines follow the policy."""
-        return [self.pools[pool.name] for pool in self._spec.pools if not pool.frozen]
+        """The routers of the pools whose engines follow the Doctor's policy."""
+        return [self.pools[p.name] for p in self._spec.pools if not p.frozen and not self._has_own_policy(p)]
+
+    @property
+    def scribe_pools(self) -> list[Any]:
+        """Of the one whose engines follow a trained Scribe; none where it is not trained."""
+        return [self.pools[pool.name] for pool in self._spec.pools if self._has_own_policy(pool)]
+
+    def _has_own_policy(self, pool: PoolSpec) -> bool:
+        return self._spec.scribe.train and "scribe" in pool.serves
 
     @property
     def frozen_pools(self) -> list[Any]:
@@ -100,7 +108,7 @@ class Placement:
             return (
                 ray.remote(Scribe)
                 .options(**options)
-                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier)
+                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier, spec.scribe.train)
             )
         return (
             ray.remote(Doctor)

@@ -8,6 +8,7 @@ from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
 from learner.learner import LearnerStep
+from learner.scribe import ScribePhase
 
 
 def serve(board: Board, spec: RunSpec) -> None:
@@ -42,3 +43,15 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
     if step.fresh_logp_difference is not None:
         board.set(metrics.FRESH, step.fresh_logp_difference)
     board.set(metrics.STEP_SECONDS, step.step_seconds)
+    if step.scribe is not None:
+        _count_scribe(board, step.scribe, row)
+
+
+def _count_scribe(board: Board, phase: ScribePhase, row: dict[str, Any]) -> None:
+    board.add(metrics.SCRIBE_STEPS.name, len(phase.reports))
+    board.add(metrics.SCRIBE_STARVED.name, int(phase.starved))
+    board.set(metrics.SCRIBE_VERSION, phase.policy_version)
+    if phase.reports:
+        board.set(metrics.SCRIBE_REWARD, row["scribe_reward_mean"])
+    for sync in phase.syncs:
+        board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")

@@ -16,6 +16,7 @@
     Scribe      plan indices        labelled tasks        room: capacity                     release, rejections
     Doctor      ready tasks         groups of n rollouts  a task, and the staleness bound    put_task, release
     Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
+      Scribe's  paid tries          a Scribe version + 1  nothing (learner/scribe.py)        its turn, if it is trained
     Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
     Supervisor  heartbeats          metrics, new actors   a second                           time, deaths
 
@@ -38,6 +39,7 @@ from actors.supervisor import Supervisor
 from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
+from common.weights import SyncOutcome
 from deploy import agreement, cli, exam, flag_alarm
 from deploy.console import Screen, summarise
 from deploy.heldout import HeldoutCurve
@@ -51,6 +53,7 @@ from envs.env import Environment
 from evals.batch import rolling_score
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
+from learner.scribe import ScribeLearner, ScribeSide
 from learner.senders import sweep_run
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
@@ -111,6 +114,7 @@ class Run:
         if self._start.folder is not None:
             await asyncio.gather(*(rank.load.remote(self._start.folder) for rank in ranks))
             channel.version = self._start.version
+        scribe = await self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
         self._learner = Learner(
             self.spec.learner,
             self.spec.steps,
@@ -121,10 +125,14 @@ class Run:
             self._stepped,
             self._phase,
             lambda: rolling_score(self.folder.rows),
+            None if scribe is None else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe),
         )
-        self._supervisor = Supervisor(
-            self.spec, self._placement, pools, buffer, channel.join, self._board, self._screen.note
-        )
+
+        async def join(pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+            follows = scribe if scribe is not None and pool in self._placement.scribe_pools else channel
+            return await follows.join(pool, engine, handle, version)
+
+        self._supervisor = Supervisor(self.spec, self._placement, pools, buffer, join, self._board, self._screen.note)
         await self._supervisor.start(self._phase, self._examine)
         doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.attach(doctors, channel.hold)
@@ -136,6 +144,15 @@ class Run:
         if self._learner.version >= self.spec.steps:
             await _while(watching, asyncio.ensure_future(self._conclude(ranks)))
         watching.cancel()
+
+    async def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
+        start, sides = self._start, _sides(ranks)
+        pools = self._placement.scribe_pools
+        channel = Channel(self.spec.weights, sides, pools, prepared.probe, start.scribe_loaded_gap)
+        if start.folder is not None and start.scribe_version is not None:
+            await asyncio.gather(*(side.load.remote(start.folder) for side in sides))
+            channel.version = start.scribe_version
+        return channel
 
     async def _conclude(self, ranks: list[Any]) -> None:
         self._phase("evaluating")
@@ -182,8 +199,9 @@ class Run:
             if warning:
                 self._screen.note(warning)
         self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))
-        for engine, failure in step.sync.failures.items():
-            self._screen.note(f"engine {engine} quarantined: {failure}")
+        for sync in (step.sync, *(step.scribe.syncs if step.scribe else ())):
+            for engine, failure in sync.failures.items():
+                self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
         self._curve.stepped(step.report.policy_version)
 
@@ -195,6 +213,10 @@ async def _while(watching: asyncio.Future[Any], work: asyncio.Future[None]) -> N
         work.cancel()
         watching.result()
     work.result()
+
+
+def _sides(ranks: list[Any]) -> list[ScribeSide]:
+    return [ScribeSide(rank) for rank in ranks]
 
 
 async def _result(method: Any) -> Any:

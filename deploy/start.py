@@ -19,6 +19,8 @@ class Start(Record):
     version: int = 0
     folder: Path | None = None
     loaded_gap: float | None = None
+    scribe_version: int | None = None  # of a trained Scribe in the checkpoint
+    scribe_loaded_gap: float | None = None
 
 
 def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
@@ -34,10 +36,13 @@ def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
         raise ValueError(f"{path} has no checkpoint to resume from: start without --resume")
     if found.manifest.policy_version >= spec.steps:
         raise ValueError(f"{path} has all its {spec.steps} steps: resume with a larger --steps")
+    scribe = found.manifest.state.get("scribe", {})
     start = Start(
         version=found.manifest.policy_version,
         folder=found.folder,
         loaded_gap=found.manifest.state.get("loaded_gap"),
+        scribe_version=scribe.get("policy_version"),
+        scribe_loaded_gap=scribe.get("loaded_gap"),
     )
     return RunFolder(spec, path), start
 

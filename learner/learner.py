@@ -1,6 +1,7 @@
 """The learner loop: take a batch, step on every rank, publish, release. No torch here: it runs beside the supervisor.
 
     take_batch (waits for batch_groups groups) -> step -> channel.publish(version) -> release -> on_step -> checkpoint?
+                                                                 a trained Scribe's phase, if it is due -^
 
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
 After each publish the engines sample a few fresh rollouts, and the learner scores them just before its next step
@@ -20,6 +21,7 @@ from common.records import Closed, Group, Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel
+from learner.scribe import ScribeLearner, ScribePhase
 from learner.step_report import StepReport
 
 
@@ -33,6 +35,7 @@ class LearnerStep(Record):
     wait_seconds: float  # for the batch
     step_seconds: float  # of the optimiser step on the slowest rank
     seconds: float  # of the whole turn of the loop
+    scribe: ScribePhase | None = None  # the phase of a trained Scribe that followed it
 
 
 class Learner:
@@ -52,10 +55,12 @@ class Learner:
         on_step: Callable[[LearnerStep], None],
         on_phase: Callable[[str], None],
         score: Callable[[], checkpoint.Score | None] = lambda: None,
+        scribe: ScribeLearner | None = None,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
         self._on_step, self._on_phase, self._score = on_step, on_phase, score
+        self._scribe = scribe
         self._stopping = False
         self._saved = channel.version
 
@@ -86,6 +91,7 @@ class Learner:
             outcome = await self._channel.publish(self.version + 1)
             fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
             await self._buffer.release.remote(self.version)
+            phase = await self._scribe_phase()
             self._on_step(
                 LearnerStep(
                     report=report,
@@ -95,12 +101,19 @@ class Learner:
                     wait_seconds=waited,
                     step_seconds=trained,
                     seconds=time.monotonic() - started,
+                    scribe=phase,
                 )
             )
             if self.version % self._spec.checkpoint_every == 0:
                 await self.checkpoint()
         fresh.cancel()
         await self.checkpoint()
+
+    async def _scribe_phase(self) -> ScribePhase | None:
+        if self._scribe is None or self._stopping or not self._scribe.is_due(self.version):
+            return None
+        self._on_phase("training the Scribe")
+        return await self._scribe.phase(self._buffer)
 
     async def _difference(self, fresh: tuple[Sampled, ...]) -> float | None:
         if not fresh:
@@ -125,12 +138,13 @@ class Learner:
         self._on_phase("checkpointing")
         folder = checkpoint.begin(self._run_folder, self.version)
         await asyncio.gather(*(rank.save.remote(folder) for rank in self._ranks))
+        scribe = {} if self._scribe is None else {"scribe": await self._scribe.save(folder)}
         checkpoint.commit(
             folder,
             step=self.version,
             policy_version=self.version,
             ranks=len(self._ranks),
-            state={"loaded_gap": self._channel.loaded_gap},
+            state={"loaded_gap": self._channel.loaded_gap, **scribe},
             score=self._score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common import metrics
@@ -13,7 +14,7 @@ from deploy.scoreboard import count, serve
 from deploy.start import Start, plan, starting_point
 from envs.verdict.medec import bundled_path
 from learner import checkpoint
-from tests.deploy.test_run_folder import step
+from tests.deploy.test_run_folder import phase, step
 
 
 def checkpointed(runs: Path, version: int) -> Path:
@@ -125,3 +126,23 @@ def test_a_step_is_on_the_board() -> None:
     assert board.registry.get_sample_value("medserl_policy_version") == 2
     assert board.registry.get_sample_value("medserl_sync_ok") == 1
     assert board.registry.get_sample_value("medserl_reward_component_mean", {"component": "outcome"}) == -1
+
+
+def test_a_scribe_phase_is_on_the_board() -> None:
+    board = Board()
+    for scribe in (phase(0.25, 0.75), phase(starved=True)):
+        with_phase = msgspec.structs.replace(step(1), scribe=scribe)
+        count(board, with_phase, metrics_row(with_phase))
+    assert board.total(metrics.SCRIBE_STEPS) == 2 and board.total(metrics.SCRIBE_STARVED) == 1
+    assert board.registry.get_sample_value("medserl_scribe_reward_mean") == 0.5
+    assert board.registry.get_sample_value("medserl_scribe_policy_version") == 7
+    assert board.total(metrics.SYNCS, "ok") == 4
+
+
+def test_a_resumed_start_knows_the_scribe_of_its_checkpoint(tmp_path: Path) -> None:
+    folder = checkpoint.begin(tmp_path / "mine", 4)
+    (folder / "rank-0.pt").write_bytes(b"x")
+    state = {"loaded_gap": 0.03, "scribe": {"policy_version": 2, "loaded_gap": 0.04}}
+    checkpoint.commit(folder, step=4, policy_version=4, ranks=1, state=state)
+    _, start = starting_point(spec(tmp_path), resume=True)
+    assert (start.version, start.scribe_version, start.scribe_loaded_gap) == (4, 2, 0.04)
