@@ -78,9 +78,7 @@ def test_an_engine_of_two_cards_stays_on_one_machine() -> None:
     (pool,) = spec.pools
     two = spec.model_copy(update={"pools": (pool.model_copy(update={"engines": 2}),)})
     with pytest.raises(ValueError, match="engines-1 wants 2 GPUs of one machine and none has as many free"):
-        lay_out(
-            spec_of("node8", "--pools", two, *flags[2:], "--hardware.gpus", "3"), PUBLISHED["google/medgemma-4b-it"]
-        )
+        lay_out(two, PUBLISHED["google/medgemma-4b-it"])
 
 
 @pytest.mark.parametrize(
