@@ -16,7 +16,7 @@ import yaml
 
 from common import metrics
 from common.metrics import ALL, Board
-from deploy import dashboard
+from deploy import dashboard, metrics_page
 
 PROMETHEUS = Path("deploy/prometheus")
 DECLARED = {metric.name: metric for metric in ALL}
@@ -138,3 +138,9 @@ def test_a_real_prometheus_answers_every_panel_and_fires_the_alerts(prometheus: 
         waited(server, f'ALERTS{{alertname="{alert}", alertstate="firing"}}')
     health = {rule["name"]: rule["health"] for group in asked(server, "rules")["groups"] for rule in group["rules"]}  # type: ignore[attr-defined]
     assert health == {rule["alert"]: "ok" for rule in RULES}
+
+
+def test_the_metrics_page_is_what_the_script_prints() -> None:
+    text = Path("docs/metrics.md").read_text()
+    assert text == metrics_page.page()
+    assert all(f"| `{metric.name}` | {metric.kind} |" in text and metric.help in text for metric in ALL)
