@@ -7,9 +7,10 @@ from deploy.dashboard import PANELS
 
 HEAD = """# Metrics
 
-Made by `python -m deploy.metrics_page` from `common/metrics.py`. The job serves them on `metrics.port` (9464). All series
-exist, at zero, from the first scrape. Counters are sums over every actor that ever lived, so they never fall when one
-dies; read them with `rate()`. `deploy/grafana/medserl.json` draws them, `deploy/prometheus/rules.yml` raises the alarms.
+Made by `python -m deploy.metrics_page` from `common/metrics.py`. The job serves them on `metrics.port` (9464). All
+series exist, at zero, from the first scrape. Counters are sums over every actor that ever lived, so they never fall
+when one dies; read them with `rate()`. `deploy/grafana/medserl.json` draws them, `deploy/prometheus/rules.yml` has the
+alarms.
 
 | metric | kind | label | what it says | panel |
 |---|---|---|---|---|
@@ -24,7 +25,8 @@ def page() -> str:
 def _row(metric: Metric) -> str:
     label = f"`{metric.label}`: {', '.join(metric.values)}" if metric.label else "-"
     panels = [panel.title for panel in PANELS if any(metric.name in _names(query) for query, _ in panel.queries)]
-    return f"| `{metric.name}` | {metric.kind} | {label} | {metric.help} | {', '.join(panels)} |\n"
+    help_ = metric.help.replace("|", r"\|")  # a bar would end the cell
+    return f"| `{metric.name}` | {metric.kind} | {label} | {help_} | {', '.join(panels)} |\n"
 
 
 def _names(query: str) -> list[str]:

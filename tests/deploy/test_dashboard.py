@@ -143,4 +143,4 @@ def test_a_real_prometheus_answers_every_panel_and_fires_the_alerts(prometheus: 
 def test_the_metrics_page_is_what_the_script_prints() -> None:
     text = Path("docs/metrics.md").read_text()
     assert text == metrics_page.page()
-    assert all(f"| `{metric.name}` | {metric.kind} |" in text and metric.help in text for metric in ALL)
+    assert all(f"| `{metric.name}` | {metric.kind} |" in text for metric in ALL)
