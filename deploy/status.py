@@ -106,9 +106,7 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
 def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> Table:
     shown = Table.grid(padding=(0, 2))
     engines = ", ".join(f"{pool.engines} in pool {pool.name}" for pool in spec.pools)
-    shown.add_row(
-        "run", f"{run} on {spec.backend}" + ("" if series else "; the job does not answer, this is from its files")
-    )
+    shown.add_row("run", f"{run.name} on {spec.backend}{'' if series else '; the job does not answer'}")
     shown.add_row(
         "actors",
         f"engines: {engines}; {spec.rollout.scribes} scribes, {spec.rollout.doctors} doctors, "
