@@ -171,7 +171,13 @@ def layer_bytes(spec: RunSpec, arch: Architecture) -> int:
     norms = 4 * ((4 * d + (arch.heads + arch.kv_heads) * arch.head_dim) if arch.gemma else 2 * d)
     position = norms + b * (2 * d + 4 * arch.intermediate + 3 * heads)
     key_rows = prompt + spec.sampling.group_size * spec.model.context
-    return row * position + key_rows * 2 * heads * b
+    return row * position + key_rows * 2 * heads * b + _mask_bytes(spec, arch, prompt)
+
+
+def _mask_bytes(spec: RunSpec, arch: Architecture, prompt: int) -> int:
+    """One layer's float32 masks: what a completion sees, and the prompt's own where a window is shorter than it."""
+    cut = prompt**2 * arch.sliding_layers // arch.layers if arch.window and arch.window < prompt else 0
+    return 4 * (cut + spec.sampling.max_tokens * spec.model.context)
 
 
 def _millions(count: int) -> str:
