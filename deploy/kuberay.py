@@ -47,7 +47,7 @@ def _cluster(spec: RunSpec, name: str) -> Manifest:
     start = {"metrics-export-port": str(PORTS["ray-metrics"]), "disable-usage-stats": "true"}
     head: Manifest = {
         "rayStartParams": {**start, "dashboard-host": "0.0.0.0"},
-        "template": _pod(spec, name, {**PORTS, "metrics": spec.metrics.port}),
+        "template": _pod(spec, name, PORTS | ({"metrics": spec.metrics.port} if spec.metrics.port else {})),
     }
     cluster: Manifest = {"rayVersion": importlib.metadata.version("ray"), "headGroupSpec": head}
     others = spec.hardware.nodes - 1

@@ -6,6 +6,7 @@ fit is refused (exit code 2) with the smallest change of the spec that would.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from itertools import combinations, product
@@ -16,8 +17,8 @@ from rich.table import Table
 
 from common.architecture import Architecture, architecture
 from common.backends import BACKENDS
-from common.budget import GIB, longest_row, sequences, trained_parameters, width
-from common.config import RunSpec
+from common.budget import BATCHED_TOKENS, GIB, longest_row, sequences, trained_parameters, width
+from common.config import PoolSpec, RunSpec
 from deploy import cli
 from deploy.cards import USABLE, Card, Tenant, lay_out
 from deploy.console import wide_console
@@ -83,7 +84,7 @@ def _way(spec: RunSpec) -> str:
 
 def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | None:
     """The fewest and gentlest edits after which nothing is refused; None when even all of them do not help."""
-    fields = _edits(spec)
+    fields = _edits(spec, arch)
     for count in range(1, MOST_EDITS + 1):
         for chosen in combinations(fields, count):
             for edits in product(*chosen):
@@ -93,7 +94,14 @@ def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | Non
     return None
 
 
-def _edits(spec: RunSpec) -> list[list[Edit]]:
+def _caches(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> list[float]:
+    """Smaller caches, GiB; the smallest that holds a sequence where the present one holds none."""
+    if sequences(spec, pool, arch):
+        return [pool.kv_cache_gib / part for part in (2, 4, 8)]
+    return [math.ceil(4 * arch.kv_bytes(spec.model.context, width(spec), BATCHED_TOKENS) / GIB) / 4]
+
+
+def _edits(spec: RunSpec, arch: Architecture) -> list[list[Edit]]:
     """What could be changed, gentlest first: by field, its values from the mildest."""
     learner = spec.learner
     fields: list[list[Edit]] = [
@@ -101,7 +109,7 @@ def _edits(spec: RunSpec) -> list[list[Edit]]:
         [("learner.gradient_checkpointing", True)] if not learner.gradient_checkpointing else [],
         [("learner.logp_chunk", rows) for rows in (128, 64, 32) if rows < learner.logp_chunk],
         *(
-            [(f"pools.{index}.kv_cache_gib", pool.kv_cache_gib / part) for part in (2, 4, 8)]
+            [(f"pools.{index}.kv_cache_gib", size) for size in _caches(spec, pool, arch)]
             for index, pool in enumerate(spec.pools)
         ),
         [("learner.zero_stage", stage) for stage in (2, 3) if stage > learner.zero_stage and learner.ranks > 1],

@@ -104,3 +104,8 @@ def test_names_are_dns_labels(capsys: pytest.CaptureFixture[str]) -> None:
     assert kuberay.main(["deploy/smoke.yaml", "--name", "My_run.2"]) == 0
     documents = list(yaml.safe_load_all(capsys.readouterr().out))
     assert {document["metadata"]["name"] for document in documents} == {"my-run-2"}
+
+
+def test_a_job_on_any_free_port_declares_none() -> None:
+    (container,) = made("learns")["RayCluster"]["spec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    assert {port["name"] for port in container["ports"]} == kuberay.PORTS.keys()

@@ -102,6 +102,20 @@ def test_what_cannot_work_is_refused_by_name(
     assert code == cli.BAD_INPUT and err.startswith(f"plan: {line}")
 
 
+def test_a_cache_without_room_is_told_its_smallest_size(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = planned(capsys, "smoke", "--pools", '[{"kv_cache_gib": 0.001}]')
+    assert err.splitlines()[1:] == ["plan: the smallest change that fits: pools.engines.kv_cache_gib: 0.25"]
+
+
+def test_medgemma_on_80_gb_trains_with_lora_on_one_card_and_whole_on_four() -> None:
+    arch = PUBLISHED["google/medgemma-4b-it"]
+    one = spec_of("rtx4090", "--hardware.gpu_gib", "80")
+    whole = ("--learner.lora_rank", "0", "--weights.transport", "full", "--weights.backend", "ipc")
+    assert not plan.problems(one, arch)[0]
+    assert plan.problems(spec_of("rtx4090", "--hardware.gpu_gib", "80", *whole), arch)[0]
+    assert not plan.problems(spec_of("node8"), arch)[0]
+
+
 def test_where_nothing_helps_the_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, err = planned(capsys, "rtx4090", "--hardware.gpu_gib", "8")
     assert "changes of the spec help: it needs more or larger cards" in err
