@@ -75,6 +75,17 @@ def test_promtool_accepts_config_and_rules() -> None:
     assert f"{len(RULES)} rules found" in checked.stdout
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_each_alert_fires_when_it_should_and_only_then() -> None:
+    tested = subprocess.run(
+        ["promtool", "test", "rules", "tests/deploy/rules_test.yml"], capture_output=True, text=True
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    cases = yaml.safe_load(Path("tests/deploy/rules_test.yml").read_text())["tests"]
+    fired = {test["alertname"] for case in cases for test in case["alert_rule_test"] if test.get("exp_alerts")}
+    assert fired == {rule["alert"] for rule in RULES}
+
+
 def busy_board() -> Board:
     """A board on which a run has left something everywhere."""
     board = Board()
