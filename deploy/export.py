@@ -15,9 +15,11 @@ from pathlib import Path
 import msgspec
 
 from common.config import RunSpec
+from common.models import COMPLETE
 from deploy import card, cli
 
 CHECK_TEXT = "The patient has had fever and a productive cough for three days. Amoxicillin was started."
+OURS = ("adapter", "warm_up.json", COMPLETE)  # in the run's model folder, of no use outside
 TOLERANCE = {"merged": 0.0, "adapter": 0.1}
 """Nats a token. The adapter's sum is rounded in another order than the merged weights were."""
 
@@ -39,7 +41,7 @@ def export(run: Path, out: Path, adapter: bool) -> str:
     if adapter:
         _copy_adapter(spec, run, out)
     else:
-        shutil.copytree(run / "model", out, ignore=shutil.ignore_patterns("adapter"), dirs_exist_ok=True)
+        shutil.copytree(run / "model", out, ignore=shutil.ignore_patterns(*OURS), dirs_exist_ok=True)
     (out / "README.md").write_text(card.write(spec, run, adapter))
     gap = proof(run, out, spec.model.source if adapter else None)
     if gap > TOLERANCE["adapter" if adapter else "merged"]:

@@ -22,7 +22,8 @@ def finished(tmp_path: Path, run: RunSpec) -> Path:
     folder = tmp_path / "runs" / run.name
     (folder / "model" / "adapter").mkdir(parents=True)
     (folder / "spec.yaml").write_text(yaml.safe_dump(run.model_dump(mode="json")))
-    (folder / "model" / "config.json").write_text("{}")
+    for name in ("config.json", "warm_up.json", "medserl-checksum.txt"):
+        (folder / "model" / name).write_text("{}")
     (folder / "model" / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "/cache/x", "r": 4}')
     rows = [{"step": step, "reward_mean": step / 10, "valid_share": 0.5, "accuracy": None} for step in range(1, 4)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
