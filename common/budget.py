@@ -17,7 +17,7 @@ BATCHED_TOKENS = 2048  # vLLM's default of max_num_batched_tokens for an AsyncLL
 CANARY_ROWS = 256  # positions whose log-probs `prove` asks for at once (deploy/prepare.py)
 BUCKET = 500_000_000  # DeepSpeed's default reduce_bucket_size, numbers
 PROCESS_BYTES = {"cuda": int(0.6 * GIB), "cpu": int(0.9 * GIB)}
-"""Beside the tensors: CUDA context and libraries (assumed), or the resident libraries of a CPU process (measured)."""
+"""Beside the tensors, assumed: CUDA context and libraries, or the resident libraries of a CPU process."""
 GRAPH_BYTES = GIB // 2  # vLLM's captured CUDA graphs (assumed)
 
 
@@ -98,7 +98,7 @@ def trained_parameters(spec: RunSpec, arch: Architecture) -> int:
 
 
 def _process(spec: RunSpec) -> Item:
-    how = "CUDA context and libraries, assumed" if spec.backend == "cuda" else "interpreter and libraries, measured"
+    how = "CUDA context and libraries, assumed" if spec.backend == "cuda" else "interpreter and libraries, assumed"
     return Item(what="process", size=PROCESS_BYTES[spec.backend], how=how)
 
 

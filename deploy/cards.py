@@ -10,8 +10,8 @@ from common.records import Record
 
 USABLE = 0.95
 """Of a card: the rest is for the driver and for what allocators cannot fill."""
-RAY_BYTES = int(0.8 * GIB)  # Ray's own processes and the driver, measured on a CPU
-ROLE_BYTES = int(0.2 * GIB)  # an actor without a model, measured on a CPU
+RAY_BYTES = int(0.8 * GIB)  # Ray's own processes and the driver (assumed)
+ROLE_BYTES = int(0.2 * GIB)  # an actor without a model (assumed)
 
 
 class Tenant(Record):
@@ -111,8 +111,8 @@ def _models(spec: RunSpec, arch: Architecture, share: float) -> tuple[Tenant, ..
 
 def _others(spec: RunSpec) -> tuple[Tenant, ...]:
     roles = spec.rollout.scribes + spec.rollout.doctors + len(spec.pools) + 1
-    ray = Item(what="Ray and the driver", size=RAY_BYTES, how="measured")
-    actors = Item(what="roles, routers, buffer", size=roles * ROLE_BYTES, how=f"{roles} actors, measured")
+    ray = Item(what="Ray and the driver", size=RAY_BYTES, how="assumed")
+    actors = Item(what="roles, routers, buffer", size=roles * ROLE_BYTES, how=f"{roles} actors, assumed")
     return (Tenant(name="Ray and roles", kind="Ray and roles", share=0, items=(ray, actors)),)
 
 
