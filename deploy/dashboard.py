@@ -83,6 +83,11 @@ PANELS = (
     Panel(title="Rejections by reason", queries=(rate(metrics.REJECTED),), stacked=True),
     Panel(title="Notes by quadrant", queries=(rate(metrics.NOTES),), stacked=True),
     Panel(title="Rewordings by outcome", queries=(rate(metrics.REWORDINGS), rate(metrics.PROPOSED)), stacked=True),
+    Panel(title="The Scribe's tries by verdict", queries=(rate(metrics.ROYALTIES),), stacked=True),
+    Panel(title="The Scribe's learner", queries=(newest(metrics.SCRIBE_VERSION), newest(metrics.SCRIBE_REWARD))),
+    Panel(
+        title="The Scribe's steps", queries=(rate(metrics.SCRIBE_STEPS), rate(metrics.SCRIBE_STARVED)), unit="steps/s"
+    ),
     Panel(title="Restarts in the shown time", queries=(count(metrics.ACTOR_RESTARTS), count(metrics.ENGINE_RESTARTS))),
     Panel(title="Importance weights", queries=(newest(metrics.WEIGHTS),)),
     Panel(title="Optimiser steps", queries=(rate(metrics.LEARNER_STEPS),), unit="steps/s"),
