@@ -14,6 +14,7 @@ from common.sections import (
     DataSpec,
     EvaluationSpec,
     FilterSpec,
+    HardwareSpec,
     LearnerSpec,
     MetricsSpec,
     ModelSpec,
@@ -34,6 +35,7 @@ __all__ = [
     "DataSpec",
     "EvaluationSpec",
     "FilterSpec",
+    "HardwareSpec",
     "LearnerSpec",
     "MetricsSpec",
     "ModelSpec",
@@ -94,6 +96,8 @@ class RunSpec(Section):
     """Held-out notes during training."""
     metrics: MetricsSpec = MetricsSpec()
     """The job's Prometheus endpoint."""
+    hardware: HardwareSpec = HardwareSpec()
+    """The machines, for plans and manifests."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RunSpec:

@@ -80,6 +80,7 @@ FLAG_ALARM = _gauge("flag_rate_alarm", "1 while the flag rate has been outside .
 BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", "state", BUFFER_STATES)
 POLICY_VERSION = _gauge("policy_version", "Learner steps published.")
 POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner steps.")
+POLICY_LAG_BOUND = _gauge("policy_lag_bound", "Largest policy lag that the spec allows, learner steps.")
 SYNC_SECONDS = _gauge("weight_sync_seconds", "Duration of the last weight sync.")
 SYNC_OK = _gauge("sync_ok", "1 when every engine proved that it holds the newest policy.")
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")

@@ -182,7 +182,7 @@ class LearnerSpec(Section):
     """Groups an optimiser step, over all ranks."""
     ranks: int = Field(1, ge=1)
     """Data-parallel learner processes."""
-    zero_stage: Literal[0, 1, 2, 3] = 2
+    zero_stage: int = Field(2, ge=0, le=3)
     """DeepSpeed ZeRO stage."""
     lora_rank: int = Field(16, ge=0)
     """LoRA rank on all linear layers; 0 trains every weight."""
@@ -242,6 +242,19 @@ class WeightsSpec(Section):
     """The canary may disagree by this much times its value right after loading."""
     timeout_seconds: float = Field(300, gt=0)
     """Deadline of each phase of a sync."""
+
+
+class HardwareSpec(Section):
+    """What the run will find: the plan checks memory against it, the manifests ask for it. The run itself looks."""
+
+    nodes: int = Field(1, ge=1)
+    """Machines of the Ray cluster."""
+    gpus: int = Field(0, ge=0)
+    """GPUs of one machine."""
+    gpu_gib: float = Field(24, gt=0)
+    """Memory of one GPU, GiB."""
+    ram_gib: float = Field(14, gt=0)
+    """Memory of one machine, GiB."""
 
 
 class EvaluationSpec(Section):

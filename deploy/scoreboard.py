@@ -12,7 +12,7 @@ from learner.scribe import ScribePhase
 
 
 def serve(board: Board, spec: RunSpec) -> None:
-    """Serve the metrics. Raises ValueError when the port is taken."""
+    """Serve the metrics, with what the spec sets. Raises ValueError when the port is taken."""
     try:
         port = board.serve(spec.metrics.port, spec.metrics.host)
     except OSError as error:
@@ -20,6 +20,7 @@ def serve(board: Board, spec: RunSpec) -> None:
             f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
             "choose another, or 0 for any free one"
         ) from error
+    board.set(metrics.POLICY_LAG_BOUND, spec.buffer.max_lag)
     print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
 
 

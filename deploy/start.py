@@ -9,6 +9,7 @@ import yaml
 from common.config import RunSpec
 from common.records import Record
 from deploy import exam
+from deploy.plan import staleness
 from deploy.run_folder import RunFolder, new_name
 from learner import checkpoint
 
@@ -50,7 +51,6 @@ def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
 def plan(spec: RunSpec, folder: Path) -> str:
     """The resolved plan, for people."""
     engines = sum(pool.engines for pool in spec.pools)
-    bound = (spec.buffer.max_lag + 1) * spec.learner.batch_groups
     return (
         f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
         f"# run folder      {folder}\n"
@@ -58,6 +58,6 @@ def plan(spec: RunSpec, folder: Path) -> str:
         f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
         f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
         f"{spec.sampling.max_tokens} tokens\n"
-        f"# staleness       at most {bound} groups between lease and training: lag <= {spec.buffer.max_lag}\n"
+        f"# staleness       {staleness(spec)}\n"
         + (f"# tier C          {exam.planned(spec)}\n" if spec.data.tier_c else "")
     )

@@ -108,7 +108,7 @@ def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys
 
 def test_the_plan_states_the_staleness_bound(tmp_path: Path) -> None:
     run = RunSpec(buffer=BufferSpec(max_lag=2), learner=LearnerSpec(batch_groups=3))
-    assert "at most 9 groups between lease and training: lag <= 2" in plan(run, tmp_path)
+    assert "lag <= 2: at most 9 groups between lease and training" in plan(run, tmp_path)
 
 
 def test_a_taken_metrics_port_says_what_to_do() -> None:
