@@ -72,5 +72,9 @@ def group_rejection(spec: FilterSpec, group: Group) -> str | None:
     if spec.difficulty is None:
         return None
     low, high = spec.difficulty
-    success = sum(rollout.reward.total > 0 for rollout in group.rollouts) / len(group.rollouts)
-    return None if low <= success <= high else "difficulty"
+    return None if low <= successes(group) / len(group.rollouts) <= high else "difficulty"
+
+
+def successes(group: Group) -> int:
+    """Rollouts with a reward above 0."""
+    return sum(rollout.reward.total > 0 for rollout in group.rollouts)

@@ -38,8 +38,9 @@ from typing import Any
 from actors.filters import Novelty, group_rejection
 from actors.ledger import Ledger
 from actors.pairing import choose
+from actors.royalties import Royalties
 from common.config import BufferSpec, FilterSpec
-from common.records import Closed, Group, LabelledTask
+from common.records import AuthorBatch, Closed, Group, LabelledTask
 
 
 class ReplayBuffer:
@@ -61,6 +62,7 @@ class ReplayBuffer:
         self._spec, self._batch_groups, self._filters, self._clock = spec, batch_groups, filters, clock
         self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
         self._ledger = Ledger(journal, trained_steps, batch_groups)
+        self._royalties = Royalties(batch_groups, spec.max_lag)  # stays empty where the Scribe is not trained
         if self._novelty is not None:
             for held in self._ledger.held.values():
                 self._novelty.remember(held.labelled.task)
@@ -82,12 +84,16 @@ class ReplayBuffer:
         """Settle a claim with its task, which the filters may reject. False when the claim was lost meanwhile."""
         if not self._ledger.settle(index):
             return False
+        refused = ""
         if self._ledger.knows(labelled.task.task_id):
-            self._ledger.reject(index, "duplicate")
+            refused = "duplicate"
         elif self._novelty is not None and not self._novelty.accepts(labelled.task):
-            self._ledger.reject(index, "novelty")
+            refused = "novelty"
+        bare = self._royalties.put(labelled, refused)
+        if refused:
+            self._ledger.reject(index, refused)
         else:
-            self._ledger.add(index, labelled)
+            self._ledger.add(index, bare)
         self._wake()
         return True
 
@@ -130,6 +136,8 @@ class ReplayBuffer:
             return False
         reason = group_rejection(self._filters, group)
         fresh = reason is not None or group.oldest_version >= self._ledger.held[index].version
+        if fresh:  # an error that all find, or none, is paid as that, though the filter may refuse the group
+            self._royalties.settle(group)
         if reason is not None:
             self._ledger.reject(index, reason)
         elif fresh:
@@ -146,6 +154,7 @@ class ReplayBuffer:
         if index is None:
             return False
         self._ledger.reject(index, reason)
+        self._royalties.forget(task_id)
         self._wake()
         return True
 
@@ -181,6 +190,10 @@ class ReplayBuffer:
         self._ledger.train()
         self._wake()
 
+    async def take_authored(self, version: int) -> AuthorBatch:
+        """What the Scribe's learner may train on at its own `version`, without waiting."""
+        return self._royalties.take(version)
+
     def _next_batch(self) -> list[int] | None:
         """Indices of the next batch, or None while it must be waited for (the module says why)."""
         self._reject_stale()
@@ -215,8 +228,10 @@ class ReplayBuffer:
 
     def stats(self) -> dict[str, Any]:
         """What `Ledger.stats` says, and how many calls are `waiting` by role."""
+        ledger = self._ledger.stats()
         return {
-            **self._ledger.stats(),
+            **ledger,
+            "counts": {**ledger["counts"], **self._royalties.counts()},
             "waiting": {role: self._waiting[role] for role in ("scribe", "doctor", "learner")},
         }
 

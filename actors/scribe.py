@@ -10,23 +10,31 @@ from actors.engine import PromptTooLong
 from actors.role import Role
 from common.metrics import NOTES, PROPOSED, REJECTED, REWORDINGS
 from common.records import LabelledTask, Message, Provenance
+from common.sections import SCRIBE_TEMPERATURE
 from envs.env import Complete, Environment, Written
-
-TEMPERATURE = 0.7
-"""Rewording keeps to the meaning; the gate refuses what does not."""
-
 
 VERIFIER_TEMPERATURE = 0.0
 """The likeliest letter: the same question has the same answer in the exam and after it."""
 
 
 class Scribe(Role[int]):
-    """Its work is the index of a slot in the environment's plan. `verifier` is a frozen pool that passed its exam."""
+    """Its work is the index of a slot in the environment's plan. `verifier` is a frozen pool that passed its exam.
+
+    With `train` its completions are kept as they were sampled, so that it can be paid for its tries.
+    """
 
     def __init__(
-        self, name: str, env: Environment, buffer: Any, pool: Any, concurrency: int, verifier: Any = None
+        self,
+        name: str,
+        env: Environment,
+        buffer: Any,
+        pool: Any,
+        concurrency: int,
+        verifier: Any = None,
+        train: bool = False,
     ) -> None:
         super().__init__(name, env, buffer, pool, concurrency)
+        self._train = train
         self._verify = None if verifier is None else verifying(verifier)
 
     async def _take(self) -> int:
@@ -48,7 +56,7 @@ class Scribe(Role[int]):
 
     async def _complete(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
         try:
-            return await _written(self._pool, "scribe", messages, max_tokens, TEMPERATURE)
+            return await _written(self._pool, "scribe", messages, max_tokens, SCRIBE_TEMPERATURE, self._train)
         except PromptTooLong:
             self._meter.add(REJECTED, label="too_long")
             return UNANSWERED
@@ -69,10 +77,17 @@ def verifying(pool: Any) -> Complete:
     return ask
 
 
-async def _written(pool: Any, role: str, messages: tuple[Message, ...], max_tokens: int, temperature: float) -> Written:
+async def _written(
+    pool: Any, role: str, messages: tuple[Message, ...], max_tokens: int, temperature: float, keep: bool = False
+) -> Written:
     sampled = await pool.generate.remote(role, messages, 1, max_tokens, temperature)
     (one,) = sampled.completions
-    return Written(text=one.text, truncated=one.truncated, policy_version=min(one.versions))
+    return Written(
+        text=one.text,
+        truncated=one.truncated,
+        policy_version=min(one.versions),
+        sampled=sampled if keep else None,
+    )
 
 
 def rewordings(provenance: Provenance) -> list[str]:

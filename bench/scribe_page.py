@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Protocol
 
+from common.markup import marked
 from common.records import LabelledTask
-from deploy.page_note import marked
 from envs.verdict.medec import Note
 
 EXAMPLES = 3  # a quadrant

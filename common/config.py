@@ -9,10 +9,12 @@ from pydantic import Field, model_validator
 
 from common.backends import BACKENDS
 from common.sections import (
+    SCRIBE_TEMPERATURE,
     BufferSpec,
     DataSpec,
     EvaluationSpec,
     FilterSpec,
+    HardwareSpec,
     LearnerSpec,
     MetricsSpec,
     ModelSpec,
@@ -22,6 +24,7 @@ from common.sections import (
     Role,
     RolloutSpec,
     SamplingSpec,
+    ScribeSpec,
     Section,
     WarmUpSpec,
     WeightsSpec,
@@ -32,6 +35,7 @@ __all__ = [
     "DataSpec",
     "EvaluationSpec",
     "FilterSpec",
+    "HardwareSpec",
     "LearnerSpec",
     "MetricsSpec",
     "ModelSpec",
@@ -42,6 +46,7 @@ __all__ = [
     "RolloutSpec",
     "RunSpec",
     "SamplingSpec",
+    "ScribeSpec",
     "Section",
     "WarmUpSpec",
     "WeightsSpec",
@@ -75,6 +80,8 @@ class RunSpec(Section):
     """How completions are drawn."""
     rollout: RolloutSpec = RolloutSpec()
     """The role actors."""
+    scribe: ScribeSpec = ScribeSpec()
+    """Training the Scribe, off by default."""
     buffer: BufferSpec = BufferSpec()
     """The replay buffer."""
     filters: FilterSpec = FilterSpec()
@@ -89,6 +96,8 @@ class RunSpec(Section):
     """Held-out notes during training."""
     metrics: MetricsSpec = MetricsSpec()
     """The job's Prometheus endpoint."""
+    hardware: HardwareSpec = HardwareSpec()
+    """The machines, for plans and manifests."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RunSpec:
@@ -97,6 +106,7 @@ class RunSpec(Section):
             if len(serving) != 1:
                 raise ValueError(f"pools: exactly one pool must serve the {role}, found {serving or 'none'}")
         self._tier_c_fits()
+        self._trained_scribe_fits()
         if len({pool.name for pool in self.pools}) < len(self.pools):
             raise ValueError("pools: two pools have the same name; give each its own")
         works = BACKENDS[self.backend].weight_backends
@@ -122,6 +132,13 @@ class RunSpec(Section):
         steps = self.steps // 2 if self.reward.anneal_steps is None else self.reward.anneal_steps
         return self.reward.model_copy(update={"anneal_steps": steps})
 
+    @property
+    def of_scribe(self) -> RunSpec:
+        """The run as the Scribe's learner sees it: every try is a group of one, at the Scribe's own temperature."""
+        sampling = self.sampling.model_copy(update={"group_size": 1, "temperature": SCRIBE_TEMPERATURE})
+        learner = self.learner.model_copy(update={"algorithm": "reinforce_pp"})
+        return self.model_copy(update={"sampling": sampling, "learner": learner, "scribe": ScribeSpec()})
+
     def _tier_c_fits(self) -> None:
         verifiers = [pool for pool in self.pools if pool.frozen]
         mixed = next((pool for pool in verifiers if len(pool.serves) > 1), None)
@@ -138,6 +155,28 @@ class RunSpec(Section):
             )
         if self.data.tier_c and self.env != "verdict":
             raise ValueError(f"data.tier_c: env {self.env} has no proposed errors; set it to false")
+
+    def _trained_scribe_fits(self) -> None:
+        if not self.scribe.train:
+            return
+        if not self.data.tier_c:
+            raise ValueError("scribe.train pays for verified errors only: set data.tier_c to true")
+        if self.sampling.group_size < 2 or self.data.proposer_tries == 0:
+            raise ValueError(
+                "scribe.train pays for errors that some replies of a group find and others miss: set "
+                "sampling.group_size to 2 or more and data.proposer_tries above 0"
+            )
+        if self.learner.lora_rank == 0 or self.learner.zero_stage == 3:
+            raise ValueError(
+                f"scribe.train keeps two adapters on one model, but learner.lora_rank is {self.learner.lora_rank} and "
+                f"learner.zero_stage {self.learner.zero_stage}: set lora_rank above 0 and zero_stage to 2 or less"
+            )
+        shared = next((pool for pool in self.pools if {"scribe", "doctor"} <= set(pool.serves)), None)
+        if shared is not None:
+            raise ValueError(
+                f"pools: {shared.name} serves scribe and doctor, but a trained Scribe has weights of its own: write "
+                "serves: [doctor] there and add a pool with serves: [scribe]"
+            )
 
     def _cannot_deadlock(self) -> RunSpec:
         if self.buffer.capacity < self.learner.batch_groups:

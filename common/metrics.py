@@ -62,6 +62,13 @@ PROPOSED = _counter(
     "outcome",
     ("accepted", "verifier"),
 )
+ROYALTIES = _counter(
+    "royalties_total",
+    "Tries of a trained Scribe: unverified ones (paid 0), verified ones by the Doctor's success rate (paid 4p(1-p)), "
+    "and those that never reached a step: unread, stale, overflow, or in a batch of uniform rewards.",
+    "outcome",
+    ("unverified", *(f"{tenth / 10:.1f}" for tenth in range(11)), "unread", "stale", "overflow", "uniform"),
+)
 REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", "reason", REJECTIONS)
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
 ACTOR_RESTARTS = _counter(
@@ -69,6 +76,10 @@ ACTOR_RESTARTS = _counter(
 )
 CHECKPOINTS = _counter("checkpoints_total", "Checkpoints, by outcome.", "outcome", ("ok", "failed"))
 SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", "outcome", ("ok", "failed"))
+SCRIBE_STEPS = _counter("scribe_steps_total", "Optimiser steps of a trained Scribe.")
+SCRIBE_STARVED = _counter("scribe_starved_total", "Scribe phases cut short, or left out, for want of a batch.")
+SCRIBE_REWARD = _gauge("scribe_reward_mean", "Mean reward of the Scribe's tries in its last phase.")
+SCRIBE_VERSION = _gauge("scribe_policy_version", "Scribe steps published.")
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
 REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", "component", REWARD_COMPONENTS)
 FLAG_RATE = _gauge("flag_rate", "Share of the last batch's valid verdicts that say Error.")
@@ -76,6 +87,7 @@ FLAG_ALARM = _gauge("flag_rate_alarm", "1 while the flag rate has been outside .
 BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", "state", BUFFER_STATES)
 POLICY_VERSION = _gauge("policy_version", "Learner steps published.")
 POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner steps.")
+POLICY_LAG_BOUND = _gauge("policy_lag_bound", "Largest policy lag that the spec allows, learner steps.")
 SYNC_SECONDS = _gauge("weight_sync_seconds", "Duration of the last weight sync.")
 SYNC_OK = _gauge("sync_ok", "1 when every engine proved that it holds the newest policy.")
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")

@@ -65,11 +65,15 @@ class Label(Record):
     truth: dict[str, Any]
 
 
-class LabelledTask(Record):
-    """A task with its label, as the replay buffer holds it."""
+class LabelledTask(Record, omit_defaults=True):
+    """A task with its label, as the replay buffer holds it.
+
+    `authored` are the tries of a trained Scribe's model at it, in order; the buffer takes them off on arrival.
+    """
 
     task: Task
     label: Label
+    authored: tuple[Authored, ...] = ()
 
 
 class Rejection(Record):
@@ -109,6 +113,16 @@ class Sampled(Record):
     def newest_version(self) -> int:
         """0 when no completion has a token."""
         return max((max(c.versions, default=0) for c in self.completions), default=0)
+
+
+class Authored(Record):
+    """One try of the Scribe's model at a task, as it was sampled: a single completion.
+
+    `refused` is the reason why it became no task; empty when it was verified, and is what the task asks about.
+    """
+
+    sampled: Sampled
+    refused: str = ""
 
 
 class Reward(Record):
@@ -154,3 +168,13 @@ class Group(Record):
     def newest_version(self) -> int:
         """The policy_version at which the Doctor scored the group."""
         return max(max(r.completion.versions) for r in self.rollouts)
+
+
+class AuthorBatch(Record):
+    """What the Scribe's learner trains on: paid tries, each as a group of one. Without groups none is ready.
+
+    `success_rates` are the Doctor's on the verified ones among them; refused tries have none.
+    """
+
+    groups: tuple[Group, ...] = ()
+    success_rates: tuple[float, ...] = ()

@@ -12,6 +12,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Role = Literal["scribe", "doctor", "verifier"]
 
+SCRIBE_TEMPERATURE = 0.7
+"""Rewording keeps to the meaning; the gate refuses what does not. The Scribe's learner divides its logits by it."""
+
 
 class Section(BaseModel):
     """A part of the spec: unknown fields are errors, values never change after loading."""
@@ -136,6 +139,15 @@ class RolloutSpec(Section):
     """An engine, Scribe, Doctor or buffer that answers no heartbeat for this long is killed and replaced."""
 
 
+class ScribeSpec(Section):
+    """Training the Scribe on its own errors, with an adapter of its own."""
+
+    train: bool = False
+    """Pay the Scribe for verified errors by how evenly the Doctor is split on them; needs `data.tier_c`."""
+    phase_steps: int = Field(4, ge=1)
+    """Learner steps of the Doctor, then at most as many of the Scribe, in turn."""
+
+
 class BufferSpec(Section):
     """The replay buffer."""
 
@@ -175,7 +187,7 @@ class LearnerSpec(Section):
     """Groups an optimiser step, over all ranks."""
     ranks: int = Field(1, ge=1)
     """Data-parallel learner processes."""
-    zero_stage: Literal[0, 1, 2, 3] = 2
+    zero_stage: int = Field(2, ge=0, le=3)
     """DeepSpeed ZeRO stage."""
     lora_rank: int = Field(16, ge=0)
     """LoRA rank on all linear layers; 0 trains every weight."""
@@ -235,6 +247,19 @@ class WeightsSpec(Section):
     """The canary may disagree by this much times its value right after loading."""
     timeout_seconds: float = Field(300, gt=0)
     """Deadline of each phase of a sync."""
+
+
+class HardwareSpec(Section):
+    """What the run will find: the plan checks memory against it, the manifests ask for it. The run itself looks."""
+
+    nodes: int = Field(1, ge=1)
+    """Machines of the Ray cluster."""
+    gpus: int = Field(0, ge=0)
+    """GPUs of one machine."""
+    gpu_gib: float = Field(24, gt=0)
+    """Memory of one GPU, GiB."""
+    ram_gib: float = Field(14, gt=0)
+    """Memory of one machine, GiB."""
 
 
 class EvaluationSpec(Section):

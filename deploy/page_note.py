@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from html import escape
 from typing import Any
 
 import msgspec
 
+from common.markup import marked
 from envs.verdict.edits import Edit, invert
 
 Truth = dict[str, Any]
@@ -34,19 +33,6 @@ def note(context: str, truth: str, operators: Sequence[str], tier: str) -> str:
         f'<p>Label: {_label(verdict)}{injected}</p><p class="soft small">{key}</p>'
         f'<ol class="sentences">{"".join(items)}</ol><p class="soft small">Edits: {names}</p>'
     )
-
-
-def marked(was: str, now: str) -> str:
-    """`now` as HTML, with what it took from `was` struck out and what it put in its place marked, word by word."""
-    old, new = (re.findall(r"\s+|[^\s]+", text) for text in (was, now))
-    html = []
-    for kind, i, j, k, m in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
-        gone, come = escape("".join(old[i:j])), escape("".join(new[k:m]))
-        if kind == "equal":
-            html.append(come)
-        else:
-            html.append((f"<del>{gone}</del>" if gone else "") + (f"<ins>{come}</ins>" if come else ""))
-    return "".join(html)
 
 
 def words(name: str) -> str:

@@ -19,6 +19,7 @@ from actors.scribe import Scribe
 from common.backends import BACKENDS
 from common.config import PoolSpec, RunSpec
 from deploy import prepare
+from deploy.cards import gpu_share
 from envs.env import Environment
 
 MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not compute
@@ -64,8 +65,16 @@ class Placement:
 
     @property
     def synced_pools(self) -> list[Any]:
-        """The routers of the pools whose engines follow the policy."""
-        return [self.pools[pool.name] for pool in self._spec.pools if not pool.frozen]
+        """The routers of the pools whose engines follow the Doctor's policy."""
+        return [self.pools[p.name] for p in self._spec.pools if not p.frozen and not self._has_own_policy(p)]
+
+    @property
+    def scribe_pools(self) -> list[Any]:
+        """Of the one whose engines follow a trained Scribe; none where it is not trained."""
+        return [self.pools[pool.name] for pool in self._spec.pools if self._has_own_policy(pool)]
+
+    def _has_own_policy(self, pool: PoolSpec) -> bool:
+        return self._spec.scribe.train and "scribe" in pool.serves
 
     @property
     def frozen_pools(self) -> list[Any]:
@@ -103,7 +112,7 @@ class Placement:
             return (
                 ray.remote(Scribe)
                 .options(**options)
-                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier)
+                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier, spec.scribe.train)
             )
         return (
             ray.remote(Doctor)
@@ -123,14 +132,4 @@ class Placement:
 
     def _share(self) -> float:
         """Of a GPU, for one that wants a whole one: below 1 when engines and learner must share the only card."""
-        engines = sum(pool.engines * pool.tensor_parallel for pool in self._spec.pools)
-        wanted = (
-            engines * self._backend.gpus_per_engine + self._spec.learner.ranks * self._backend.gpus_per_learner_rank
-        )
-        there = ray.cluster_resources().get("GPU", 0)
-        if wanted > there and there != 1:
-            raise ValueError(
-                f"this run wants {wanted} GPUs ({engines} for engines, {self._spec.learner.ranks} for the learner) and "
-                f"the cluster has {there:g}: lower pools.engines or learner.ranks, or use one card for all"
-            )
-        return 1.0 if wanted <= there else 1.0 / wanted
+        return gpu_share(self._spec, ray.cluster_resources().get("GPU", 0))

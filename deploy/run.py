@@ -20,6 +20,7 @@ from common import metrics
 from common.config import RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
+from common.weights import SyncOutcome
 from deploy import agreement, exam, flag_alarm
 from deploy.console import Screen
 from deploy.heldout import HeldoutCurve
@@ -32,6 +33,7 @@ from envs.env import Environment
 from evals.batch import rolling_score
 from learner.channel import Channel, of_ranks
 from learner.learner import Learner, LearnerStep
+from learner.scribe import ScribeLearner, ScribeSide
 from learner.senders import sweep_run
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
@@ -111,8 +113,14 @@ class Run:
         if start.folder is not None:
             await of_ranks("it loaded its checkpoint", [rank.load.remote(start.folder) for rank in ranks])
             channel.version = start.version
+        scribe = await self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
+
+        async def join(pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+            follows = scribe if scribe is not None and pool in self._placement.scribe_pools else channel
+            return await follows.join(pool, engine, handle, version)
+
         self._supervisor = Supervisor(
-            self.spec, self._placement, pools, buffer, channel.join, self._board, self._restarts, ranks
+            self.spec, self._placement, pools, buffer, join, self._board, self._restarts, ranks
         )
         self._learner = Learner(
             self.spec.learner,
@@ -126,6 +134,7 @@ class Run:
             self._checkpointed,
             self._supervisor.new_buffer,
             lambda: rolling_score(self.folder.rows),
+            None if scribe is None else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe),
         )
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
@@ -141,6 +150,15 @@ class Run:
                 await _while(watching, asyncio.ensure_future(self._conclude(ranks)))
         finally:
             watching.cancel()
+
+    async def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
+        start, sides = self._start, _sides(ranks)
+        pools = self._placement.scribe_pools
+        channel = Channel(self.spec.weights, sides, pools, prepared.probe, start.scribe_loaded_gap)
+        if start.folder is not None and start.scribe_version is not None:
+            await of_ranks("it loaded the Scribe", [side.load.remote(start.folder) for side in sides])
+            channel.version = start.scribe_version
+        return channel
 
     async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
         """Train to the end, an interrupt, or a fault that the supervisor cannot mend: that too leaves a checkpoint."""
@@ -212,8 +230,9 @@ class Run:
             if warning:
                 self._screen.note(warning)
         self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))
-        for engine, failure in step.sync.failures.items():
-            self._screen.note(f"engine {engine} quarantined: {failure}")
+        for sync in (step.sync, *(step.scribe.syncs if step.scribe else ())):
+            for engine, failure in sync.failures.items():
+                self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
         self._curve.stepped(step.report.policy_version)
 
@@ -225,6 +244,10 @@ async def _while(watching: asyncio.Future[Any], work: asyncio.Future[None]) -> N
         work.cancel()
         watching.result()
     work.result()
+
+
+def _sides(ranks: list[Any]) -> list[ScribeSide]:
+    return [ScribeSide(rank) for rank in ranks]
 
 
 async def _result(method: Any) -> Any:

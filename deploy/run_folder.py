@@ -16,6 +16,7 @@ from deploy import heldout, page, plot, rollout_log
 from evals.batch import batch_statistics
 from learner import checkpoint
 from learner.learner import LearnerStep
+from learner.scribe import ScribePhase
 
 Row = dict[str, Any]
 
@@ -135,4 +136,21 @@ def metrics_row(step: LearnerStep) -> Row:
         "sync_pause_seconds": sync.pause_seconds,
         "canary_gap": sync.canary_gap,
         "learner_seconds": report.seconds,
+        **({} if step.scribe is None else scribe_values(step.scribe)),
+    }
+
+
+def scribe_values(phase: ScribePhase) -> Row:
+    """What a trained Scribe's phase adds to the line of the step before it; means are over the phase, null without."""
+    steps, rates = phase.reports, phase.success_rates
+    return {
+        "scribe_policy_version": phase.policy_version,
+        "scribe_steps": len(steps),
+        "scribe_starved": phase.starved,
+        "scribe_tries": sum(report.completions for report in steps),
+        "scribe_verified": len(rates),
+        "scribe_reward_mean": sum(report.reward_mean for report in steps) / len(steps) if steps else None,
+        "scribe_success_rate": sum(rates) / len(rates) if rates else None,
+        "scribe_policy_lag": max((report.policy_lag for report in steps), default=None),
+        "scribe_sync_ok": all(sync.ok for sync in phase.syncs),
     }

@@ -10,10 +10,11 @@ from common.config import RunSpec
 from common.metrics import Board
 from common.sections import LOOPBACK
 from learner.learner import LearnerStep
+from learner.scribe import ScribePhase
 
 
 def serve(board: Board, spec: RunSpec) -> None:
-    """Serve the metrics. Raises ValueError when the port is taken or the token cannot be read."""
+    """Serve the metrics, with what the spec sets. Raises ValueError when the port is taken or the token unreadable."""
     token = _token(spec.metrics.token_file)
     try:
         port = board.serve(spec.metrics.port, spec.metrics.host, token)
@@ -22,6 +23,7 @@ def serve(board: Board, spec: RunSpec) -> None:
             f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
             "choose another, or 0 for any free one"
         ) from error
+    board.set(metrics.POLICY_LAG_BOUND, spec.buffer.max_lag)
     print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
     if spec.metrics.host not in LOOPBACK:
         print(f"metrics: other machines reach them, with the token in {spec.metrics.token_file}")
@@ -56,3 +58,15 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
     if step.fresh_logp_difference is not None:
         board.set(metrics.FRESH, step.fresh_logp_difference)
     board.set(metrics.STEP_SECONDS, step.step_seconds)
+    if step.scribe is not None:
+        _count_scribe(board, step.scribe, row)
+
+
+def _count_scribe(board: Board, phase: ScribePhase, row: dict[str, Any]) -> None:
+    board.add(metrics.SCRIBE_STEPS.name, len(phase.reports))
+    board.add(metrics.SCRIBE_STARVED.name, int(phase.starved))
+    board.set(metrics.SCRIBE_VERSION, phase.policy_version)
+    if phase.reports:
+        board.set(metrics.SCRIBE_REWARD, row["scribe_reward_mean"])
+    for sync in phase.syncs:
+        board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")

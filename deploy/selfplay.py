@@ -16,6 +16,7 @@
     Scribe      plan indices        labelled tasks        room: capacity                     release, rejections
     Doctor      ready tasks         groups of n rollouts  a task, and the staleness bound    put_task, release
     Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
+      Scribe's  paid tries          a Scribe version + 1  nothing (learner/scribe.py)        its turn, if it is trained
     Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
     Supervisor  heartbeats          metrics, new actors   a second                           time, deaths
 

@@ -9,6 +9,7 @@ import yaml
 from common.config import RunSpec
 from common.records import Record
 from deploy import exam
+from deploy.plan import staleness
 from deploy.run_folder import RunFolder, new_name
 from learner import checkpoint
 
@@ -19,6 +20,8 @@ class Start(Record):
     version: int = 0
     folder: Path | None = None
     loaded_gap: float | None = None
+    scribe_version: int | None = None  # of a trained Scribe in the checkpoint
+    scribe_loaded_gap: float | None = None
     resumed: bool = False
     notes: tuple[str, ...] = ()
 
@@ -47,11 +50,14 @@ def after_newest(run_folder: Path) -> Start:
         notes.append("going on at step 1, with the tasks in the journal: there is no whole checkpoint")
         return Start(resumed=True, notes=tuple(notes))
     folder, manifest = found.checkpoint.folder, found.checkpoint.manifest
+    scribe = manifest.state.get("scribe", {})
     notes.append(f"going on after step {manifest.step}: {folder} is the newest whole checkpoint")
     return Start(
         version=manifest.policy_version,
         folder=folder,
         loaded_gap=manifest.state.get("loaded_gap"),
+        scribe_version=scribe.get("policy_version"),
+        scribe_loaded_gap=scribe.get("loaded_gap"),
         resumed=True,
         notes=tuple(notes),
     )
@@ -60,7 +66,6 @@ def after_newest(run_folder: Path) -> Start:
 def plan(spec: RunSpec, folder: Path) -> str:
     """The resolved plan, for people."""
     engines = sum(pool.engines for pool in spec.pools)
-    bound = (spec.buffer.max_lag + 1) * spec.learner.batch_groups
     return (
         f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
         f"# run folder      {folder}\n"
@@ -68,6 +73,6 @@ def plan(spec: RunSpec, folder: Path) -> str:
         f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
         f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
         f"{spec.sampling.max_tokens} tokens\n"
-        f"# staleness       at most {bound} groups between lease and training: lag <= {spec.buffer.max_lag}\n"
+        f"# staleness       {staleness(spec)}\n"
         + (f"# tier C          {exam.planned(spec)}\n" if spec.data.tier_c else "")
     )

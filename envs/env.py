@@ -9,18 +9,26 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task
+from common.records import Authored, Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Sampled, Task
 
 Complete = Callable[[tuple[Message, ...], int], Awaitable["Written"]]
 """`complete(messages, max_tokens)`: the proposer's only door to a language model."""
 
 
 class Written(Record):
-    """What `Complete` returns: the text, whether it ended by itself, and the policy_version that wrote it."""
+    """What `Complete` returns: the text, whether it ended by itself, and the policy_version that wrote it.
+
+    `sampled` is the completion as the engine drew it, where the Scribe is trained and may be paid for it.
+    """
 
     text: str
     truncated: bool
     policy_version: int
+    sampled: Sampled | None = None
+
+    def authored(self, refused: str = "") -> tuple[Authored, ...]:
+        """This text as a try at a task, for `LabelledTask.authored`; nothing where the Scribe is not trained."""
+        return () if self.sampled is None else (Authored(sampled=self.sampled, refused=refused),)
 
 
 class Turn(Record):
@@ -67,6 +75,7 @@ class Environment(Protocol):
         """Turn a source into a labelled task. `complete` is the Scribe's engine; its failures are rejections.
 
         `verify` is a frozen model that passed its exam and judges what `complete` proposes; None where there is none.
+        What a trained Scribe is to be paid for goes into `LabelledTask.authored` (see envs/authorship.py).
         """
 
     def open(self, task: Task) -> Turn:

@@ -1,4 +1,4 @@
-"""LearnerActor: a LearnerRank with its sender, as deploy places it in a Ray actor."""
+"""LearnerActor: one rank of the learner with its senders, as deploy places it in a Ray actor."""
 
 from __future__ import annotations
 
@@ -28,12 +28,21 @@ def environment(spec: RunSpec) -> dict[str, str]:
     return {**BACKENDS[spec.backend].learner_env, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-class LearnerActor(LearnerRank):
+class PublishingRank(LearnerRank):
     """One data-parallel rank that can publish. Every method is collective: call it on all ranks."""
 
-    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
-        super().__init__(spec, model_folder, rank, world, rendezvous)
-        self._sender = make_sender(spec, f"{spec.name}-{os.getpid()}", rank, self._published, self._save_adapter_config)
+    def __init__(
+        self,
+        spec: RunSpec,
+        model_folder: Path,
+        rank: int,
+        world: int,
+        rendezvous: str,
+        beside: LearnerRank | None = None,
+    ) -> None:
+        super().__init__(spec, model_folder, rank, world, rendezvous, beside)
+        name = f"{spec.name}-{os.getpid()}" + (f"-{self._policy.adapter}" if beside else "")
+        self._sender = make_sender(spec, name, rank, self._published, self._save_adapter_config)
 
     def stage(self, version: int) -> None:
         """Get the present weights ready to be sent as `version`, while the engines still sample."""
@@ -56,4 +65,25 @@ class LearnerActor(LearnerRank):
 
     def _save_adapter_config(self, folder: Path) -> None:
         module: Any = self._policy.module
-        module.peft_config["default"].save_pretrained(folder)
+        module.peft_config[self._policy.adapter].save_pretrained(folder)
+
+
+class LearnerActor(PublishingRank):
+    """The Doctor's rank. A trained Scribe's stands beside it, on the same model, and is reached through `scribe`."""
+
+    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
+        super().__init__(spec, model_folder, rank, world, rendezvous)
+        self._scribe: PublishingRank | None = None
+        if spec.scribe.train:
+            self._scribe = PublishingRank(spec.of_scribe, model_folder, rank, world, rendezvous, beside=self)
+
+    def scribe(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the Scribe's rank. Collective."""
+        assert self._scribe is not None
+        return getattr(self._scribe, method)(*arguments)
+
+    def close(self) -> None:
+        """Close both."""
+        if self._scribe is not None:
+            self._scribe.close()
+        super().close()

@@ -45,6 +45,6 @@ def save_adapter(policy: Policy, adapter: dict[str, Tensor], folder: Path) -> No
     """Write a peft adapter folder."""
     folder.mkdir(parents=True, exist_ok=True)
     module: Any = policy.module
-    module.peft_config["default"].save_pretrained(folder)
+    module.peft_config[policy.adapter].save_pretrained(folder)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in adapter.items()}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})

@@ -1,6 +1,7 @@
 """The learner loop: take a batch, step on every rank, publish, release. No torch here: it runs beside the supervisor.
 
     take_batch (waits for batch_groups groups) -> step -> channel.publish(version) -> release -> on_step -> checkpoint?
+                                                                 a trained Scribe's phase, if it is due -^
 
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
 After each publish the engines sample a few fresh rollouts, and the learner scores them just before its next step
@@ -26,6 +27,7 @@ from common.records import Closed, Group, Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel, of_ranks
+from learner.scribe import ScribeLearner, ScribePhase
 from learner.step_report import StepReport
 
 
@@ -39,6 +41,7 @@ class LearnerStep(Record):
     wait_seconds: float  # for the batch
     step_seconds: float  # of the optimiser step on the slowest rank
     seconds: float  # of the whole turn of the loop
+    scribe: ScribePhase | None = None  # the phase of a trained Scribe that followed it
 
 
 class Learner:
@@ -61,11 +64,12 @@ class Learner:
         on_checkpoint: Callable[[str], None],
         new_buffer: Callable[[int], Awaitable[Any]],
         score: Callable[[], checkpoint.Score | None] = lambda: None,
+        scribe: ScribeLearner | None = None,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
         self._on_step, self._on_phase, self._on_checkpoint, self._score = on_step, on_phase, on_checkpoint, score
-        self._new_buffer = new_buffer
+        self._new_buffer, self._scribe = new_buffer, scribe
         self._stopping = False
         self._saved = channel.version
 
@@ -99,6 +103,7 @@ class Learner:
             outcome = await self._channel.publish(self.version + 1)
             fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
             await self._release()
+            phase = await self._scribe_phase()
             self._on_step(
                 LearnerStep(
                     report=report,
@@ -108,6 +113,7 @@ class Learner:
                     wait_seconds=waited,
                     step_seconds=trained,
                     seconds=time.monotonic() - started,
+                    scribe=phase,
                 )
             )
             if self.version % self._spec.checkpoint_every == 0:
@@ -130,6 +136,16 @@ class Learner:
             await self._buffer.release.remote(self.version)
         except RayActorError:  # the journal holds the batch, and the new buffer counts it as trained
             self._buffer = await self._new_buffer(self.version)
+
+    async def _scribe_phase(self) -> ScribePhase | None:
+        if self._scribe is None or self._stopping or not self._scribe.is_due(self.version):
+            return None
+        self._on_phase("training the Scribe")
+        try:
+            return await self._scribe.phase(self._buffer)
+        except RayActorError:  # with the buffer died the tries that it held; the phase is over
+            self._buffer = await self._new_buffer(self.version)
+            return None
 
     async def _difference(self, fresh: tuple[Sampled, ...]) -> float | None:
         if not fresh:
@@ -166,20 +182,21 @@ class Learner:
         try:
             folder = checkpoint.begin(self._run_folder, self.version)
             await of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
-            await asyncio.to_thread(self._commit, folder)
+            scribe = {} if self._scribe is None else {"scribe": await self._scribe.save(folder)}
+            await asyncio.to_thread(self._commit, folder, scribe)
         except OSError:
             checkpoint.discard(self._run_folder)
             raise
         self._saved = self.version
         self._on_checkpoint("")
 
-    def _commit(self, folder: Path) -> None:
+    def _commit(self, folder: Path, scribe: dict[str, Any]) -> None:
         checkpoint.commit(
             folder,
             step=self.version,
             policy_version=self.version,
             ranks=len(self._ranks),
-            state={"loaded_gap": self._channel.loaded_gap},
+            state={"loaded_gap": self._channel.loaded_gap, **scribe},
             score=self._score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)

@@ -30,16 +30,20 @@ Gather = Callable[[list[nn.Parameter]], AbstractContextManager[Any]]
 """Makes partitioned parameters whole inside a `with`; under ZeRO-3 `deepspeed.zero.GatheredParameters`."""
 
 
+SCRIBE = "scribe"
+"""The name of a trained Scribe's adapter; the Doctor's is `default`, as peft calls an only one."""
+
 _NO_MASK = torch.zeros(1, 1, 1, 1)
 """A 4D mask is handed to the layers as it is, which saves making one that packed attention never looks at."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A trainable model and what its reference needs."""
+    """A trainable model and what its reference needs. Two policies may share a module, each with its own adapter."""
 
     module: nn.Module  # the Hugging Face model, inside a PeftModel when lora_rank > 0
     frozen: nn.Module | None  # full training only: an untouched copy (costs the model's memory once more)
+    adapter: str = "default"  # LoRA only
 
     @property
     def config(self) -> Any:
@@ -65,9 +69,14 @@ def whole(_parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
 
 
 def load_policy(
-    folder: Path, learner: LearnerSpec, device: str, seed: int, dtype: torch.dtype = torch.bfloat16
+    folder: Path,
+    learner: LearnerSpec,
+    device: str,
+    seed: int,
+    dtype: torch.dtype = torch.bfloat16,
+    another: str | None = None,
 ) -> Policy:
-    """Load a Hugging Face folder for training; `seed` draws the LoRA matrices.
+    """Load a Hugging Face folder for training; `seed` draws the LoRA matrices. `another` names a second adapter.
 
     Every weight has `dtype`, LoRA's too: DeepSpeed keeps float32 masters of what it trains. The model is in training
     mode (gradient checkpointing asks for it) and must be free of dropout, or log-probs would not repeat. Raises
@@ -85,10 +94,16 @@ def load_policy(
     if learner.lora_rank == 0:
         frozen = copy.deepcopy(model).eval().requires_grad_(False)
         _freeze_outside_decoder(model)
-    module = _with_lora(model, learner, seed) if learner.lora_rank else model
+    module = _with_lora(model, learner, seed, another) if learner.lora_rank else model
     if learner.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return Policy(module=module.train(), frozen=frozen)
+
+
+def activate(policy: Policy) -> None:
+    """Where policies share a module: compute with the adapter of this one, and train no other."""
+    if isinstance(policy.module, PeftModel) and len(policy.module.peft_config) > 1:
+        policy.module.set_adapter(policy.adapter)
 
 
 def base_model(module: nn.Module) -> Any:
@@ -155,7 +170,7 @@ def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -
         if not module_name.startswith((prefix, "lm_head")) or _inside_lora(module_name):
             continue
         if isinstance(module, LoraLayer):
-            yield from _merged(module_name, module, dtype, gather)
+            yield from _merged(module_name, module, policy.adapter, dtype, gather)
             continue
         for name, parameter in module.named_parameters(recurse=False):
             if parameter is embedding and module_name == "lm_head":
@@ -169,12 +184,12 @@ def adapter_weights(policy: Policy, gather: Gather = whole) -> dict[str, Tensor]
     assert isinstance(policy.module, PeftModel)
     lora = [parameter for name, parameter in policy.module.named_parameters() if "lora_" in name]
     with gather(lora):
-        state = get_peft_model_state_dict(policy.module, save_embedding_layers=False)
+        state = get_peft_model_state_dict(policy.module, adapter_name=policy.adapter, save_embedding_layers=False)
         return {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
-def _with_lora(model: Any, learner: LearnerSpec, seed: int) -> PeftModel:
-    """LoRA on every linear layer of the decoder: not on the head, not on a vision tower."""
+def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None) -> PeftModel:
+    """LoRA on every linear layer of the decoder: not on the head, not on a vision tower. The first one is active."""
     decoder = model.get_decoder()
     linear = sorted({name.rsplit(".", 1)[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)})
     config = LoraConfig(
@@ -186,7 +201,11 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int) -> PeftModel:
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return get_peft_model(model, config, autocast_adapter_dtype=False)
+        module: PeftModel = get_peft_model(model, config, autocast_adapter_dtype=False)
+        if another is not None:
+            torch.manual_seed(seed)
+            module.add_adapter(another, copy.deepcopy(config), autocast_adapter_dtype=False)
+        return module
 
 
 def _freeze_outside_decoder(model: Any) -> None:
@@ -216,9 +235,8 @@ def head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: flo
     return torch.cat(logp_parts)
 
 
-def _merged(name: str, layer: Any, dtype: torch.dtype, gather: Gather) -> Iterator[tuple[str, Tensor]]:
+def _merged(name: str, layer: Any, adapter: str, dtype: torch.dtype, gather: Gather) -> Iterator[tuple[str, Tensor]]:
     base = layer.get_base_layer()
-    (adapter,) = layer.active_adapters
     up, down = layer.lora_B[adapter].weight, layer.lora_A[adapter].weight
     with gather([base.weight, up, down]), torch.no_grad():
         delta = (up.float() @ down.float()) * layer.scaling[adapter]

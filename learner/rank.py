@@ -16,9 +16,8 @@ Shapes: N completion tokens of a group, or of all groups of this rank where the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,9 @@ from learner import export, reinforce_pp
 from learner.batch import PackedGroup, layout, pack, pack_completions
 from learner.deepspeed_engine import deepspeed_engine, gathered, join
 from learner.policy import (
+    SCRIBE,
     Policy,
+    activate,
     adapter_weights,
     completion_logps,
     load_policy,
@@ -44,33 +45,49 @@ from learner.policy import (
     sequence_logps,
 )
 from learner.rank_files import restore_random_state, save_random_state, saved_ranks, tensors_only
-from learner.step_report import Share, StepReport, merge_shares, share_of
+from learner.step_report import Clock, Share, StepReport, merge_shares, share_of
 
-_TAG = "learner"  # DeepSpeed's folder below a checkpoint
+_TAG = "learner"  # DeepSpeed's folder below a checkpoint; the Scribe's is called after its adapter
 
 
 class LearnerRank:
     """The policy with its optimiser. `version` counts the optimiser steps taken, over resumes too."""
 
-    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        model_folder: Path,
+        rank: int,
+        world: int,
+        rendezvous: str,
+        beside: LearnerRank | None = None,
+    ) -> None:
         """Join the ranks at `rendezvous` ("host:port", served by rank 0) and load the policy. Collective.
 
+        With `beside` this is a trained Scribe's rank: it has an adapter and an optimiser of its own on the model that
+        the Doctor's rank loaded. Between `accumulate` and `apply` of the one the other may score and send, not train.
         The backend's `learner_env` must be in the environment before this process imports deepspeed.
         """
         self._spec, self._model_folder, self._rank, self._world = spec, model_folder, rank, world
         self._backend = BACKENDS[spec.backend]
         join(self._backend.process_group, rank, world, rendezvous)
         torch.manual_seed(spec.seed)
-        self._policy: Policy = load_policy(
-            model_folder, spec.learner, self._backend.device, spec.seed, getattr(torch, spec.model.dtype)
+        self._beside = beside
+        self._tag = _TAG if beside is None else SCRIBE
+        dtype, another = getattr(torch, spec.model.dtype), SCRIBE if spec.scribe.train else None
+        self._policy: Policy = (
+            load_policy(model_folder, spec.learner, self._backend.device, spec.seed, dtype, another)
+            if beside is None
+            else replace(beside._policy, adapter=SCRIBE)
         )
+        activate(self._policy)
         self._gather = gathered(spec.learner.zero_stage)
         self._engine = deepspeed_engine(self._policy.module, spec)
         # Equally many head calls on every rank: as many as the longest group that the spec allows would need.
         most_tokens = spec.sampling.group_size * spec.sampling.max_tokens
         parts = -(-most_tokens // spec.learner.logp_chunk)
         self._scoring = (spec.sampling.temperature, spec.learner.logp_chunk, parts)
-        self._accumulated: tuple[Share, _Clock] | None = None
+        self._accumulated: tuple[Share, Clock] | None = None
         self.version = 0
 
     def step(self, groups: Sequence[Group]) -> StepReport:
@@ -82,7 +99,8 @@ class LearnerRank:
         """Add up the gradient of this rank's groups, as many on every rank; the weights stay. Collective."""
         assert groups, "a step needs at least one group a rank"
         assert len(set(self._gather_objects(len(groups)))) == 1, "every rank needs the same number of groups"
-        clock = _Clock()
+        activate(self._policy)
+        clock = Clock()
         packed = [pack(group).to(self._backend.device) for group in groups]
         with clock("reference"):
             logp_ref = [self._reference_logps(group) for group in packed]
@@ -99,6 +117,7 @@ class LearnerRank:
         """Step along the accumulated gradient; the report covers all ranks. Collective."""
         assert self._accumulated is not None, "accumulate first"
         (share, clock), self._accumulated = self._accumulated, None
+        activate(self._policy)
         rate = self._spec.learner.learning_rate * warm_up_factor(self.version + 1, self._spec.learner.warmup_steps)
         with clock("optimizer"):
             grad_norm = self._take_step(rate)
@@ -113,12 +132,12 @@ class LearnerRank:
 
     def canary(self, ids: Sequence[int]) -> tuple[float, ...]:
         """Log-probs of `ids[1:]`, each given the tokens before it, nats, at temperature 1. Collective under ZeRO-3."""
-        self._engine.eval()
+        self._evaluating()
         return tuple(sequence_logps(self._policy.module, ids))
 
     def logp_difference(self, samples: Sequence[Sampled]) -> float:
         """Mean |learner - engine| over the tokens of completions that this very version sampled, nats. Collective."""
-        self._engine.eval()
+        self._evaluating()
         return float(torch.cat([self._differences(sampled) for sampled in samples]).mean())
 
     def published_weights(self) -> Iterator[tuple[str, Tensor]]:
@@ -132,19 +151,20 @@ class LearnerRank:
     def save(self, folder: Path) -> None:
         """Write what a resume needs: trained weights, optimiser, random state, version. Collective.
 
-        The frozen base is not in it: it is reloaded from the model folder. Raises OSError, on every rank, when one of
-        them could not write.
+        The frozen base is not in it: it is reloaded from the model folder. Nor is another adapter. Raises OSError, on
+        every rank, when one of them could not write.
         """
+        activate(self._policy)
         fault = ""
         try:
             self._engine.save_checkpoint(
                 str(folder),
-                tag=_TAG,
+                tag=self._tag,
                 client_state={"version": self.version},
                 save_latest=False,
                 exclude_frozen_parameters=self._spec.learner.lora_rank > 0,
             )
-            save_random_state(folder / _TAG, self._rank)
+            save_random_state(folder / self._tag, self._rank)
         except (OSError, RuntimeError, SafetensorError) as error:  # torch's and safetensors' own of a full disk
             fault = f"{folder}: {last_line(error)}"
         if faults := [line for line in self._gather_objects(fault) if line]:
@@ -156,14 +176,14 @@ class LearnerRank:
         Raises ValueError when the checkpoint is of another number of ranks or lacks its files, and UnpicklingError when
         a file holds anything but tensors and plain settings: nothing in it is run.
         """
-        ranks = saved_ranks(folder / _TAG)
+        ranks = saved_ranks(folder / self._tag)
         if ranks != self._world:
             raise ValueError(
                 f"{folder} was saved by {ranks} learner ranks: set learner.ranks to that, not {self._world}"
             )
         with tensors_only():
             path, state = self._engine.load_checkpoint(
-                str(folder), tag=_TAG, load_module_strict=self._spec.learner.lora_rank == 0
+                str(folder), tag=self._tag, load_module_strict=self._spec.learner.lora_rank == 0
             )
         if path is None:
             raise ValueError(f"{folder} holds no learner checkpoint: delete it to resume from the one before")
@@ -181,9 +201,14 @@ class LearnerRank:
         dist.barrier()
 
     def close(self) -> None:
-        """Leave the process group. Nothing can be called afterwards."""
+        """Leave the process group, unless another rank of this process is still in it. Call nothing afterwards."""
         self._engine.destroy()
-        dist.destroy_process_group()
+        if self._beside is None:
+            dist.destroy_process_group()
+
+    def _evaluating(self) -> None:
+        activate(self._policy)
+        self._engine.eval()
 
     def _differences(self, sampled: Sampled) -> Tensor:
         """|learner - engine| of each token [N]."""
@@ -228,7 +253,7 @@ class LearnerRank:
         logp_ref_N: Tensor | None,
         scale: float,
         share: Share,
-        clock: _Clock,
+        clock: Clock,
     ) -> None:
         """Add the group's gradient, times `scale`, and its statistics."""
         learner = self._spec.learner
@@ -270,20 +295,3 @@ class LearnerRank:
 def warm_up_factor(step: int, warmup_steps: int) -> float:
     """Share of the peak learning rate at `step` (from 1): `warmup_steps` steps below the peak, then 1."""
     return min(1.0, step / (warmup_steps + 1))
-
-
-class _Clock:
-    """Wall seconds by phase."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._phases: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self._phases[phase] = self._phases.get(phase, 0.0) + time.perf_counter() - begun
-
-    def seconds(self) -> dict[str, float]:
-        return {**self._phases, "step": time.perf_counter() - self._start}

@@ -263,7 +263,7 @@ def _checksum_of(tensors: dict[str, Tensor]) -> str:
 
 def sweep_run(run: str) -> None:
     """Remove what a rank of `run` that died hard left in this machine's shared memory."""
-    ours = re.compile(rf"medserl-{re.escape(run)}-\d+-(weights|adapters)(\..+)?")
+    ours = re.compile(rf"medserl-{re.escape(run)}-\d+(-scribe)?-(weights|adapters)(\..+)?")
     for path in SHARED_MEMORY.iterdir():
         if ours.fullmatch(path.name) and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -5,8 +5,10 @@ Shapes: N completion tokens of a group.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -14,6 +16,24 @@ from torch import Tensor
 from common.records import Group, Record
 from learner.batch import PackedGroup
 from learner.reinforce_pp import kl_estimate, weight_statistics, weight_sums
+
+
+class Clock:
+    """Wall seconds by phase."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._phases: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self._phases[phase] = self._phases.get(phase, 0.0) + time.perf_counter() - begun
+
+    def seconds(self) -> dict[str, float]:
+        """Of each phase, and of the whole `step`."""
+        return {**self._phases, "step": time.perf_counter() - self._start}
 
 
 class StepReport(Record):

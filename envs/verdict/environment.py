@@ -104,7 +104,8 @@ class VerdictEnvironment:
         assert all(done.sentences[i] == s for i, s in enumerate(drawn.sentences) if i not in drawn.free)
         kept = (*proposed.reasons, *(name for outcome in reworded for name in outcome.outcomes))
         writers = [proposed.policy_version, *(outcome.policy_version for outcome in reworded)]
-        return self._labelled(slot, done, kept, [version for version in writers if version is not None])
+        labelled = self._labelled(slot, done, kept, [version for version in writers if version is not None])
+        return msgspec.structs.replace(labelled, authored=proposed.authored)
 
     def open(self, task: Task) -> Turn:
         """The Doctor's prompt."""

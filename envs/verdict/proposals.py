@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from common.records import Record
+from common.records import Authored, Record
 from envs.env import Complete
 from envs.verdict import edits, gate, prompts
 from envs.verdict.phrases import LONGEST, Injection, holds, swap
@@ -31,28 +31,39 @@ class Proposal(Record, forbid_unknown_fields=True):
 
 
 class Proposed(Record):
-    """What came of asking: an injection if one was accepted, `inject:C:WHY` of each refused try, and who wrote it."""
+    """What came of asking: an injection if one was accepted, `inject:C:WHY` of each refused try, and who wrote it.
+
+    `authored` are all tries, where the Scribe is trained.
+    """
 
     injection: Injection | None
     reasons: tuple[str, ...] = ()
     policy_version: int | None = None
+    authored: tuple[Authored, ...] = ()
 
 
 async def propose(
     sentences: Sequence[str], among: Sequence[int], kind: str, tries: int, complete: Complete, verify: Complete
 ) -> Proposed:
     """Ask for an error of type `kind` in one of the sentences numbered in `among`, up to `tries` times."""
-    reasons = list[str]()
+    reasons, authored = list[str](), list[Authored]()
     for _ in range(tries):
         written = await complete(prompts.scribe_propose_messages(sentences, among, kind), TOKENS)
         found = "truncated" if written.truncated else read(written.text, sentences, among, kind)
         if isinstance(found, Injection):
             at, changed = found.edit.sentence, edits.apply(sentences, found.edit)[found.edit.sentence]
             if await preference(sentences, at, sentences[at], changed, verify) == sentences[at]:
-                return Proposed(injection=found, reasons=tuple(reasons), policy_version=written.policy_version)
+                authored += written.authored()
+                return Proposed(
+                    injection=found,
+                    reasons=tuple(reasons),
+                    policy_version=written.policy_version,
+                    authored=tuple(authored),
+                )
             found = "verifier"
         reasons.append(f"{OPERATOR}:{found}")
-    return Proposed(injection=None, reasons=tuple(reasons))
+        authored += written.authored(refused=found)
+    return Proposed(injection=None, reasons=tuple(reasons), authored=tuple(authored))
 
 
 def read(text: str, sentences: Sequence[str], among: Sequence[int], kind: str) -> Injection | str:

@@ -7,7 +7,7 @@ import pytest
 
 from actors.engine import PromptTooLong
 from actors.scribe import VERIFIER_TEMPERATURE, Scribe, proposed_errors, rewordings, verifying
-from common.records import LabelledTask, Message, Provenance, Rejection
+from common.records import LabelledTask, Message, Provenance, Rejection, Sampled
 from envs.env import Complete, Slot
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
@@ -127,3 +127,35 @@ async def test_a_fault_of_the_environment_ends_the_run_under_its_own_name() -> N
     scribe = Scribe("scribe-0", Faulty(), Handle(FakeBuffer(0)), Handle(FakePool()), 2)
     with pytest.raises(KeyError, match="vignette"):
         await scribe.run()
+
+
+class Authoring(FakeEnv):
+    """Every completion is a try; it is accepted when it says so."""
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        written = await complete((Message(role="user", content="an error"),), 16)
+        tries = written.authored("" if written.text == "good" else "json")
+        return msgspec.structs.replace(labelled_task(slot.index), authored=tries)
+
+
+async def test_a_trained_scribes_tries_travel_with_their_task_as_they_were_sampled() -> None:
+    buffer = FakeBuffer(0, 1)
+    pool = FakePool((completion("good"),), (completion("bad"),))
+    await Scribe("scribe-0", Authoring(), Handle(buffer), Handle(pool), 1, None, True).run()
+    (good,), (bad,) = buffer.tasks[0].authored, buffer.tasks[1].authored
+    assert (good.refused, bad.refused) == ("", "json")
+    assert good.sampled == Sampled(prompt_ids=(7, 8), completions=(completion("good"),))
+
+
+async def test_a_scribe_that_is_not_trained_keeps_nothing_of_its_completions() -> None:
+    buffer = FakeBuffer(0)
+    await Scribe("scribe-0", Authoring(), Handle(buffer), Handle(FakePool((completion("good"),))), 1).run()
+    assert buffer.tasks[0].authored == ()
+
+
+async def test_a_prompt_that_does_not_fit_is_no_try() -> None:
+    buffer, pool = FakeBuffer(0), FakePool(remote_error(PromptTooLong("900 tokens")))
+    await Scribe("scribe-0", Authoring(), Handle(buffer), Handle(pool), 1, None, True).run()
+    assert buffer.tasks[0].authored == ()

@@ -8,11 +8,17 @@ import yaml
 from pydantic import ValidationError
 
 from common.config import MetricsSpec, PoolSpec, RunSpec
+from common.sections import SCRIBE_TEMPERATURE
 
 SPECS = sorted((Path(__file__).parents[2] / "deploy").glob("*.yaml"))
 
 
 FROZEN = {"name": "frozen", "serves": ["verifier"]}
+TRAINED: dict[str, Any] = {
+    "scribe": {"train": True},
+    "data": {"tier_c": True},
+    "pools": [{"name": "scribes", "serves": ["scribe"]}, {"name": "doctors", "serves": ["doctor"]}, FROZEN],
+}
 
 
 def refused(**content: Any) -> str:
@@ -73,6 +79,19 @@ def test_a_spec_never_changes_after_loading() -> None:
         ({"data": {"tier_c": True}, "pools": [FROZEN]}, "exactly one pool must serve the scribe, found none"),
         ({"data": {"tier_c": True, "heldout": 0}, "pools": [{}, FROZEN]}, "set heldout above 0"),
         ({"env": "contradiction", "data": {"tier_c": True}, "pools": [{}, FROZEN]}, "has no proposed errors"),
+        ({"scribe": {"train": True}}, "pays for verified errors only: set data.tier_c to true"),
+        (
+            {**TRAINED, "pools": [{}, FROZEN]},
+            "engines serves scribe and doctor, but a trained Scribe has weights of its own: write serves: [doctor]",
+        ),
+        ({**TRAINED, "learner": {"lora_rank": 0}}, "learner.lora_rank is 0 and learner.zero_stage 2: set lora_rank"),
+        ({**TRAINED, "learner": {"zero_stage": 3}}, "learner.zero_stage 3: set lora_rank above 0 and zero_stage to 2"),
+        (
+            {**TRAINED, "sampling": {"group_size": 1}, "learner": {"algorithm": "reinforce_pp"}},
+            "errors that some replies of a group find and others miss: set sampling.group_size to 2 or more",
+        ),
+        ({**TRAINED, "data": {"tier_c": True, "proposer_tries": 0}}, "and data.proposer_tries above 0"),
+        ({"scribe": {"phase_steps": 0}}, "greater than or equal to 1"),
         ({"data": {"quadrants": {"augmented_error": 0.5}}}, "are twins: give them equal shares"),
         ({"data": {"quadrants": {"synthetic_decoy": 0.5}}}, "are twins: give them equal shares"),
         (
@@ -100,6 +119,18 @@ def test_a_refused_capacity_is_cured_by_the_value_in_the_message(max_lag: int) -
     message = refused(buffer={"capacity": 1, "max_lag": max_lag})
     enough = int(message.rsplit(" ", 1)[1])
     assert RunSpec.model_validate({"buffer": {"capacity": enough, "max_lag": max_lag}}).buffer.capacity == enough
+
+
+def test_the_scribes_learner_sees_groups_of_one_at_the_scribes_temperature() -> None:
+    spec = RunSpec.model_validate(TRAINED)
+    seen = spec.of_scribe
+    assert (seen.sampling.group_size, seen.sampling.temperature) == (1, SCRIBE_TEMPERATURE)
+    assert seen.learner.algorithm == "reinforce_pp" and spec.learner.algorithm == "reinforce_pp_baseline"
+    assert RunSpec.model_validate(seen.model_dump()) == seen, "it is a spec that could be written"
+
+
+def test_the_scribe_is_not_trained_by_default() -> None:
+    assert not RunSpec().scribe.train
 
 
 def test_only_the_pool_of_the_verifier_is_frozen() -> None:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from actors.engine_pool import EnginePool
-from common.config import DataSpec, PoolSpec, RunSpec, WeightsSpec
+from common.config import DataSpec, PoolSpec, RunSpec, ScribeSpec, WeightsSpec
 from common.records import Message, Sampled
 from deploy import exam
 from deploy.placement import Placement
@@ -82,3 +82,15 @@ async def test_a_frozen_pool_is_never_published_to() -> None:
     assert not any(line.endswith(" f") for line in log)
     assert len(await channel.fresh_rollouts()) == 1
     assert placement.frozen_pools == [placement.pools["frozen"]]
+
+
+async def test_a_trained_scribes_pool_follows_the_scribe_and_not_the_doctor() -> None:
+    pools = (PoolSpec(serves=("doctor",)), PoolSpec(name="scribes", serves=("scribe",)), FROZEN.pools[1])
+    spec = RunSpec(pools=pools, data=DataSpec(tier_c=True), scribe=ScribeSpec(train=True))
+    placement = Placement(spec, Examined())
+    placement.pools = {pool.name: Handle(EnginePool(pool.name)) for pool in pools}
+    assert placement.scribe_pools == [placement.pools["scribes"]]
+    assert placement.synced_pools == [placement.pools["engines"]]
+    untrained = Placement(spec.model_copy(update={"scribe": ScribeSpec()}), Examined())
+    untrained.pools = placement.pools
+    assert untrained.scribe_pools == [] and len(untrained.synced_pools) == 2

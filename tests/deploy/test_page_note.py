@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from deploy.page_note import marked, note
+from deploy.page_note import note
 
 SOURCE = ["He is 40 years old.", "He has <gout>.", "Colchicine was started."]
 TRUTH = {"error_type": "treatment", "sentence": 2, "corrected_text": "Colchicine was started."}
@@ -15,10 +15,6 @@ SHOWN = ["He is 40yo.", "He has <gout>.", "Insulin was started."]
 
 def html(edits: list[dict[str, object]], tier: str = "B") -> str:
     return note(json.dumps({"sentences": SHOWN}), json.dumps({**TRUTH, "edits": edits}), ["noise:age"], tier)
-
-
-def test_edits_are_marked_word_by_word_and_text_is_escaped() -> None:
-    assert marked("He has <b> gout.", "He has <b> & flu.") == ("He has &lt;b&gt; <del>gout.</del><ins>&amp; flu.</ins>")
 
 
 def test_a_note_shows_what_its_source_said_where_it_was_edited() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -10,6 +11,7 @@ from common.config import RunSpec
 from common.weights import SyncOutcome
 from deploy.run_folder import RunFolder, metrics_row, new_name
 from learner.learner import LearnerStep
+from learner.scribe import ScribePhase
 from learner.step_report import StepReport
 from tests.deploy.rollouts import group, labelled, rollout
 
@@ -134,3 +136,27 @@ def test_a_new_name_is_the_first_that_is_free(tmp_path: Path) -> None:
         (tmp_path / expected).mkdir()
     (tmp_path / "run-10").mkdir()
     assert new_name(tmp_path, "run") == "run-4" and new_name(tmp_path, "other") == "other"
+
+
+def phase(*rewards: float, rates: tuple[float, ...] = (), starved: bool = False) -> ScribePhase:
+    reports = tuple(msgspec.structs.replace(step(1).report, reward_mean=reward) for reward in rewards)
+    return ScribePhase(
+        policy_version=7,
+        reports=reports,
+        syncs=(step(1).sync,) * len(rewards),
+        success_rates=rates,
+        starved=starved,
+    )
+
+
+def test_a_scribe_phase_adds_to_the_line_of_the_step_before_it_and_nothing_where_there_was_none() -> None:
+    plain = metrics_row(step(1))
+    row = metrics_row(msgspec.structs.replace(step(1), scribe=phase(0.25, 0.75, rates=(0.5, 0.1))))
+    assert not [name for name in plain if name.startswith("scribe")] and row.keys() > plain.keys()
+    assert (row["scribe_policy_version"], row["scribe_steps"], row["scribe_tries"]) == (7, 2, 4)
+    assert (row["scribe_reward_mean"], row["scribe_verified"], row["scribe_success_rate"]) == (0.5, 2, 0.3)
+
+
+def test_a_starved_scribe_phase_says_so_and_has_no_means() -> None:
+    row = metrics_row(msgspec.structs.replace(step(1), scribe=phase(starved=True)))
+    assert row["scribe_starved"] and row["scribe_reward_mean"] is None and row["scribe_success_rate"] is None

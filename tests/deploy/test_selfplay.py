@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common import metrics
@@ -15,7 +16,7 @@ from deploy.selfplay import ending
 from deploy.start import Start, plan, starting_point
 from envs.verdict.medec import bundled_path
 from learner import checkpoint
-from tests.deploy.test_run_folder import step
+from tests.deploy.test_run_folder import phase, step
 from tests.fakes import remote_error
 
 
@@ -139,7 +140,7 @@ def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys
 
 def test_the_plan_states_the_staleness_bound(tmp_path: Path) -> None:
     run = RunSpec(buffer=BufferSpec(max_lag=2), learner=LearnerSpec(batch_groups=3))
-    assert "at most 9 groups between lease and training: lag <= 2" in plan(run, tmp_path)
+    assert "lag <= 2: at most 9 groups between lease and training" in plan(run, tmp_path)
 
 
 def test_a_taken_metrics_port_says_what_to_do() -> None:
@@ -171,3 +172,23 @@ def test_a_step_is_on_the_board() -> None:
     assert board.registry.get_sample_value("medserl_policy_version") == 2
     assert board.registry.get_sample_value("medserl_sync_ok") == 1
     assert board.registry.get_sample_value("medserl_reward_component_mean", {"component": "outcome"}) == -1
+
+
+def test_a_scribe_phase_is_on_the_board() -> None:
+    board = Board()
+    for scribe in (phase(0.25, 0.75), phase(starved=True)):
+        with_phase = msgspec.structs.replace(step(1), scribe=scribe)
+        count(board, with_phase, metrics_row(with_phase))
+    assert board.total(metrics.SCRIBE_STEPS) == 2 and board.total(metrics.SCRIBE_STARVED) == 1
+    assert board.registry.get_sample_value("medserl_scribe_reward_mean") == 0.5
+    assert board.registry.get_sample_value("medserl_scribe_policy_version") == 7
+    assert board.total(metrics.SYNCS, "ok") == 4
+
+
+def test_a_resumed_start_knows_the_scribe_of_its_checkpoint(tmp_path: Path) -> None:
+    folder = checkpoint.begin(tmp_path / "mine", 4)
+    (folder / "rank-0.pt").write_bytes(b"x")
+    state = {"loaded_gap": 0.03, "scribe": {"policy_version": 2, "loaded_gap": 0.04}}
+    checkpoint.commit(folder, step=4, policy_version=4, ranks=1, state=state)
+    _, start = starting_point(spec(tmp_path), resume=True)
+    assert (start.version, start.scribe_version, start.scribe_loaded_gap) == (4, 2, 0.04)

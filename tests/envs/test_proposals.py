@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config import DataSpec
-from common.records import Label, LabelledTask, Message
+from common.records import Label, LabelledTask, Message, Sampled
 from envs.env import Written
 from envs.verdict import edits
 from envs.verdict.checker import Checker, cosmetic
@@ -113,14 +113,14 @@ def test_no_accepted_error_is_cosmetic_to_the_independent_checker(data: st.DataO
 class Model:
     """Answers in turn, the last answer for ever; remembers what it was asked."""
 
-    def __init__(self, *answers: str, truncated: bool = False) -> None:
-        self.answers, self.truncated = list(answers), truncated
+    def __init__(self, *answers: str, truncated: bool = False, sampled: Sampled | None = None) -> None:
+        self.answers, self.truncated, self.sampled = list(answers), truncated, sampled
         self.asked: list[str] = []
 
     async def __call__(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
         self.asked.append(messages[-1].content)
         text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return Written(text=text, truncated=self.truncated, policy_version=5)
+        return Written(text=text, truncated=self.truncated, policy_version=5, sampled=self.sampled)
 
 
 class Verifier:
@@ -158,6 +158,16 @@ async def test_each_refused_try_leaves_its_reason_and_costs_the_verifier_nothing
     assert verifier.asked == 2
 
 
+async def test_a_trained_scribes_tries_are_told_in_order_and_only_a_verified_one_is_not_refused() -> None:
+    sampled = Sampled(prompt_ids=(1,), completions=())
+    model = Model("no json", json.dumps({**GOOD, "sentence": 0}), json.dumps(GOOD), sampled=sampled)
+    outcome = await propose(NOTE, AMONG, "diagnosis", 3, model, Verifier("Pneumonia"))
+    assert [one.refused for one in outcome.authored] == ["json", "sentence", ""]
+    assert all(one.sampled is sampled for one in outcome.authored)
+    unsure = await propose(NOTE, AMONG, "diagnosis", 2, Model(json.dumps(GOOD), sampled=sampled), Verifier())
+    assert [one.refused for one in unsure.authored] == ["verifier", "verifier"]
+
+
 async def test_a_truncated_proposal_is_not_read() -> None:
     outcome = await propose(NOTE, AMONG, "diagnosis", 1, Model(json.dumps(GOOD), truncated=True), Verifier("Pneumonia"))
     assert outcome.reasons == ("inject:C:truncated",) and outcome.injection is None
@@ -190,6 +200,12 @@ class Inventor:
         return Written(text=text, truncated=False, policy_version=9)
 
 
+class TrainedInventor(Inventor):
+    async def __call__(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
+        written = await super().__call__(messages, max_tokens)
+        return msgspec.structs.replace(written, sampled=Sampled(prompt_ids=(1,), completions=()))
+
+
 class NoLeeches(Verifier):
     async def __call__(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
         a = messages[-1].content.rsplit("\nA: ", 1)[1].split("\nB: ")[0]
@@ -218,6 +234,18 @@ async def test_a_proposed_error_becomes_the_label_and_the_independent_checker_ag
         assert "eeches" in truth["error_text"]
         assert CHECKER.disagreement(task) is None
     assert len({task.label.truth["error_type"] for task in tasks}) > 1, "types are drawn, not fixed"
+
+
+async def test_the_tries_of_a_trained_scribe_come_with_the_task_and_its_rewordings_do_not() -> None:
+    for index in range(120):
+        slot = ENV.plan(index)
+        task = await ENV.propose(slot, random.Random(slot.seed), TrainedInventor(), NoLeeches())
+        plain = await made(ENV, index, NoLeeches())
+        assert isinstance(task, LabelledTask) and msgspec.structs.replace(task, authored=()) == plain
+        assert [not one.refused for one in task.authored].count(True) == (task.task.provenance.tier == "C")
+        assert len(task.authored) == sum(name.startswith("inject:C:") for name in task.task.provenance.operators) + (
+            task.task.provenance.tier == "C"
+        )
 
 
 async def test_twins_undo_to_the_same_note_and_lock_the_same_sentences() -> None:

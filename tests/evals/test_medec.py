@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.verdict.medec import load_notes
@@ -93,7 +93,6 @@ def test_quotes_around_a_correction_fall_and_one_character_stays() -> None:
     assert (answers["a"].correction, answers["b"].correction) == ("He has flu.", '"')
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_line_reads_back_whatever_the_correction_holds(text: str) -> None:
     correction = " ".join(text.split())

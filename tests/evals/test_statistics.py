@@ -32,7 +32,6 @@ def test_the_wilson_interval_agrees_with_a_published_example() -> None:
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998, table I, method 3
 
 
-@settings(deadline=None)
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_wilson_interval_holds_the_share_and_stays_within_bounds(counts: tuple[int, int]) -> None:
     lower, upper = wilson(*counts)
@@ -62,7 +61,7 @@ def test_an_invalid_reply_can_be_wrong_without_being_a_false_alarm() -> None:
     assert found.specificity.value == 0.0 and found.youden_j.value == -1.0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(FLAGS, st.booleans())
 def test_a_constant_flag_has_no_youden_and_no_pair(flags: list[tuple[bool, bool]], constant: bool) -> None:
     cases = [one for at in range(len(flags)) for one in twins(str(at), constant, constant)]
@@ -70,7 +69,7 @@ def test_a_constant_flag_has_no_youden_and_no_pair(flags: list[tuple[bool, bool]
     assert found.youden_j.value == pytest.approx(0.0) and found.pair_accuracy.value == 0.0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(FLAGS)
 def test_every_interval_holds_its_figure(flags: list[tuple[bool, bool]]) -> None:
     found = detection([one for at, pair in enumerate(flags) for one in twins(str(at), *pair)])
@@ -121,7 +120,6 @@ def test_mcnemar_is_the_exact_binomial_on_shared_notes() -> None:
     assert found.p == pytest.approx(2 * (1 + 9) / 2**9)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=600))
 def test_mcnemar_is_symmetric_and_a_probability(flags: list[tuple[bool, bool]]) -> None:
     this = {str(at): pair[0] for at, pair in enumerate(flags)}

@@ -58,7 +58,7 @@ def dense(packed: PackedGroup, tensors: list[Tensor], window: int | None) -> Ten
     return (scores.softmax(-1) @ value).transpose(1, 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(prompt=tokens, completions=completions, window=st.none() | st.integers(1, 9))
 def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
     prompt: list[int], completions: list[list[int]], window: int | None

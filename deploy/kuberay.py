@@ -1,0 +1,100 @@
+"""KubeRay manifests of a run: `python -m deploy.kuberay SPEC | kubectl apply -f -`. Takes `deploy.selfplay`'s flags.
+
+A ConfigMap with the resolved spec, a volume that all nodes share, a RayCluster of `hardware.nodes` machines with
+`hardware.gpus` GPUs each, and the RayJob that runs there. The image is deploy/docker/Dockerfile's.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from typing import Any
+
+import yaml
+
+from common.config import RunSpec
+from deploy import cli
+
+Manifest = dict[str, Any]
+APP, SPEC_FOLDER = "/app", "/etc/medserl"
+PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
+
+
+def manifests(spec: RunSpec) -> list[Manifest]:
+    """What `kubectl apply` makes, in order."""
+    name = spec.name.lower().replace("_", "-").replace(".", "-")  # Kubernetes' names are DNS labels
+    inside = {"metrics": spec.metrics.model_copy(update={"host": "0.0.0.0"}), "runs": f"{APP}/runs"}
+    inside["model"] = spec.model.model_copy(update={"cache": f"{APP}/cache"})
+    resolved = spec.model_copy(update=inside).model_dump(mode="json")
+    return [
+        _object("v1", "ConfigMap", name, data={"spec.yaml": yaml.safe_dump(resolved, sort_keys=False)}),
+        _object("v1", "PersistentVolumeClaim", name, spec=_volume(spec)),
+        _object("ray.io/v1", "RayCluster", name, spec=_cluster(spec, name)),
+        _object("ray.io/v1", "RayJob", name, spec=_job(name)),
+    ]
+
+
+def _object(version: str, kind: str, name: str, **content: Any) -> Manifest:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **content}
+
+
+def _volume(spec: RunSpec) -> Manifest:
+    mode = "ReadWriteMany" if spec.hardware.nodes > 1 else "ReadWriteOnce"
+    return {"accessModes": [mode], "resources": {"requests": {"storage": "100Gi"}}}
+
+
+def _cluster(spec: RunSpec, name: str) -> Manifest:
+    start = {"metrics-export-port": str(PORTS["ray-metrics"]), "disable-usage-stats": "true"}
+    head: Manifest = {
+        "rayStartParams": {**start, "dashboard-host": "0.0.0.0"},
+        "template": _pod(spec, name, PORTS | ({"metrics": spec.metrics.port} if spec.metrics.port else {})),
+    }
+    cluster: Manifest = {"rayVersion": importlib.metadata.version("ray"), "headGroupSpec": head}
+    others = spec.hardware.nodes - 1
+    if others:
+        group = {"groupName": "nodes", "replicas": others, "minReplicas": others, "maxReplicas": others}
+        ports = {"ray-metrics": PORTS["ray-metrics"]}
+        cluster["workerGroupSpecs"] = [{**group, "rayStartParams": start, "template": _pod(spec, name, ports)}]
+    return cluster
+
+
+def _pod(spec: RunSpec, name: str, ports: dict[str, int]) -> Manifest:
+    hardware = spec.hardware
+    resources = {"memory": f"{hardware.ram_gib:g}Gi"} | ({"nvidia.com/gpu": hardware.gpus} if hardware.gpus else {})
+    mounts = {"shm": "/dev/shm", "spec": SPEC_FOLDER}
+    kept = [{"name": "kept", "mountPath": f"{APP}/{folder}", "subPath": folder} for folder in ("runs", "cache")]
+    container = {
+        "name": "ray",
+        "image": f"medserl:{'gpu' if hardware.gpus else 'cpu'}",
+        "env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}],
+        "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
+        "resources": {"limits": resources, "requests": resources},
+        "volumeMounts": [*({"name": volume, "mountPath": path} for volume, path in mounts.items()), *kept],
+    }
+    volumes = [
+        # Weights travel through /dev/shm, whose default of 64 MB holds no model.
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{hardware.ram_gib / 2:g}Gi"}},
+        {"name": "spec", "configMap": {"name": name}},
+        {"name": "kept", "persistentVolumeClaim": {"claimName": name}},
+    ]
+    return {"spec": {"containers": [container], "volumes": volumes}}
+
+
+def _job(name: str) -> Manifest:
+    return {
+        "entrypoint": f"cd {APP} && python -m deploy.selfplay {SPEC_FOLDER}/spec.yaml",
+        "clusterSelector": {"ray.io/cluster": name},  # the cluster outlives the job, for --resume and what comes after
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the manifests."""
+    spec = cli.parse(sys.argv[1:] if arguments is None else arguments).spec
+    if spec.backend == "cuda" and not spec.hardware.gpus:
+        cli.fail("hardware.gpus is 0: write how many GPUs a machine has")
+    print(yaml.safe_dump_all(manifests(spec), sort_keys=False), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

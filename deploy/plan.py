@@ -1,0 +1,243 @@
+"""`python -m deploy.plan SPEC`: where a run's actors would go and what they would keep in memory. Starts nothing.
+
+Takes the flags of `deploy.selfplay`; `--hardware.gpus 8 --hardware.gpu_gib 80` plans for other machines. What cannot
+fit is refused (exit code 2) with the smallest change of the spec that would.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from itertools import combinations, product
+from typing import Any
+
+from pydantic import ValidationError
+from rich.table import Table
+
+from common.architecture import Architecture, architecture
+from common.backends import BACKENDS
+from common.budget import BATCHED_TOKENS, GIB, longest_row, sequences, trained_parameters, width
+from common.config import PoolSpec, RunSpec
+from deploy import cli
+from deploy.cards import USABLE, Card, Tenant, lay_out
+from deploy.console import wide_console
+
+Edit = tuple[str, Any]
+"""A field of the spec and its new value."""
+MOST_EDITS = 3
+
+
+def problems(spec: RunSpec, arch: Architecture) -> tuple[list[str], tuple[Card, ...]]:
+    """Why the run cannot work on its hardware, one line each, and the cards as far as they could be laid out."""
+    if spec.backend == "cuda" and not spec.hardware.gpus:
+        return ["hardware.gpus is 0: write how many GPUs a machine has, and hardware.gpu_gib"], ()
+    for pool in spec.pools:
+        if arch.heads % pool.tensor_parallel:
+            return [f"pools.{pool.name}.tensor_parallel {pool.tensor_parallel} does not divide {arch.heads} heads"], ()
+    try:
+        cards = lay_out(spec, arch)
+    except ValueError as error:
+        return [str(error)], ()
+    return [*_overfull(cards), *_no_sequence(spec, arch), *_wrong_transport(spec, cards)], cards
+
+
+def _overfull(cards: tuple[Card, ...]) -> Iterator[str]:
+    for card in cards:
+        if not card.fits:
+            tenants = ", ".join(
+                f"{tenant.name} {tenant.size / GIB:.1f} ({_largest(tenant)})" for tenant in card.tenants
+            )
+            yield f"{card.name}: {card.used:.1f} GiB do not fit {USABLE:.0%} of {card.gib:g}: {tenants}"
+
+
+def _largest(tenant: Tenant) -> str:
+    items = sorted(tenant.items, key=lambda item: -item.size)[:3]
+    return ", ".join(f"{item.what} {item.size / GIB:.1f}" for item in items)
+
+
+def _no_sequence(spec: RunSpec, arch: Architecture) -> Iterator[str]:
+    for pool in spec.pools:
+        if not sequences(spec, pool, arch):
+            yield (
+                f"pools.{pool.name}.kv_cache_gib {pool.kv_cache_gib:g} holds no sequence of model.context "
+                f"{spec.model.context}: raise the one or lower the other"
+            )
+
+
+def _wrong_transport(spec: RunSpec, cards: tuple[Card, ...]) -> Iterator[str]:
+    shared = len(cards) == 1
+    way = _way(spec)
+    if way == "nccl" and shared:
+        yield "NCCL does not join two processes on one GPU: set weights.backend: ipc, or weights.transport: adapter"
+    if way == "ipc" and not shared:
+        yield "CUDA IPC reaches only processes on the same GPU: set weights.backend: nccl"
+    if way in ("shm", "adapter") and spec.hardware.nodes > 1:
+        yield f"{way} travels through one machine's shared memory: set hardware.nodes: 1, or transport full over nccl"
+
+
+def _way(spec: RunSpec) -> str:
+    if spec.weights.transport == "adapter":
+        return "adapter"
+    return spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
+
+
+def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | None:
+    """The fewest and gentlest edits after which nothing is refused; None when even all of them do not help."""
+    fields = _edits(spec, arch)
+    for count in range(1, MOST_EDITS + 1):
+        for chosen in combinations(fields, count):
+            for edits in product(*chosen):
+                changed = edited(spec, edits)
+                if changed is not None and not problems(changed, arch)[0]:
+                    return edits
+    return None
+
+
+def _caches(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> list[float]:
+    """Smaller caches, GiB; the smallest that holds a sequence where the present one holds none."""
+    if sequences(spec, pool, arch):
+        return [pool.kv_cache_gib / part for part in (2, 4, 8)]
+    return [math.ceil(4 * arch.kv_bytes(spec.model.context, width(spec), BATCHED_TOKENS) / GIB) / 4]
+
+
+def _edits(spec: RunSpec, arch: Architecture) -> list[list[Edit]]:
+    """What could be changed, gentlest first: by field, its values from the mildest."""
+    learner = spec.learner
+    fields: list[list[Edit]] = [
+        [("weights.backend", backend) for backend in BACKENDS[spec.backend].weight_backends],
+        [("learner.gradient_checkpointing", True)] if not learner.gradient_checkpointing else [],
+        [("learner.logp_chunk", rows) for rows in (128, 64, 32) if rows < learner.logp_chunk],
+        *(
+            [(f"pools.{index}.kv_cache_gib", size) for size in _caches(spec, pool, arch)]
+            for index, pool in enumerate(spec.pools)
+        ),
+        [("learner.zero_stage", stage) for stage in (2, 3) if stage > learner.zero_stage and learner.ranks > 1],
+        [("sampling.group_size", spec.sampling.group_size // 2)] if spec.sampling.group_size > 3 else [],
+        [("learner.lora_rank", rank) for rank in (32, 16, 8) if rank < (learner.lora_rank or 64)],
+        [("learner.ranks", learner.ranks * times) for times in (2, 4, 8)],
+    ]
+    return [edits for edits in fields if edits]
+
+
+def edited(spec: RunSpec, edits: tuple[Edit, ...]) -> RunSpec | None:
+    """The spec after the edits; None when its parts no longer fit each other."""
+    content = spec.model_dump()
+    for field, value in edits:
+        *path, last = field.split(".")
+        section: Any = content
+        for part in path:
+            section = section[int(part) if part.isdigit() else part]
+        section[last] = value
+    try:
+        return RunSpec(**content)
+    except ValidationError:
+        return None
+
+
+def staleness(spec: RunSpec) -> str:
+    """The bound, and the lag to expect when everything overlaps."""
+    groups = spec.learner.batch_groups
+    bound = (spec.buffer.max_lag + 1) * groups
+    in_hand = min(bound, spec.rollout.doctors * spec.rollout.concurrency)
+    expected = min(spec.buffer.max_lag, -(-in_hand // groups))
+    return (
+        f"lag <= {spec.buffer.max_lag}: at most {bound} groups between lease and training; expect {expected}: the "
+        f"Doctors hold up to {in_hand} groups, {in_hand / groups:.2g} steps' worth"
+    )
+
+
+def transport(spec: RunSpec, arch: Architecture) -> str:
+    """How a version travels, and how large it is."""
+    way, b = _way(spec), width(spec)
+    numbers = trained_parameters(spec, arch) if way == "adapter" else arch.text_parameters
+    kept = "running sequences keep their version" if way == "adapter" else "engines pause, load and resume"
+    means = {"adapter": "LoRA adapters through shared memory", "shm": "full weights through shared memory"}
+    return f"{means.get(way, f'full weights over {way}')}, {numbers * b / GIB:.2f} GiB a version; {kept}"
+
+
+def render(spec: RunSpec, arch: Architecture, cards: tuple[Card, ...]) -> list[Table | str]:
+    """The plan, for people."""
+    return [_places(cards), "", *_budgets(cards), *_facts(spec, arch)]
+
+
+def _places(cards: tuple[Card, ...]) -> Table:
+    table = _table("placement", ("card", "share of it, and the actor", "GiB at the peak", "GiB"))
+    for card in cards:
+        tenants = ", ".join(
+            f"{tenant.share:.2g} {tenant.name}" if tenant.share else tenant.name for tenant in card.tenants
+        )
+        table.add_row(card.name, tenants, f"{card.used:.1f}", f"{card.gib:g}")
+    return table
+
+
+def _budgets(cards: tuple[Card, ...]) -> Iterator[Table | str]:
+    kinds = {tenant.kind: tenant for card in cards for tenant in card.tenants}
+    for kind, tenant in kinds.items():
+        table = _table(f"{kind}: {tenant.size / GIB:.2f} GiB at the peak", ("GiB", "what", "moment", "derivation"))
+        for item in tenant.items:
+            table.add_row(f"{item.size / GIB:.2f}", item.what, ", ".join(item.phases) or "always", item.how)
+        yield table
+        yield ""
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if "GiB" in name else "left", overflow="fold")
+    return table
+
+
+def _facts(spec: RunSpec, arch: Architecture) -> Iterator[str]:
+    prompt, row = longest_row(spec)
+    n = spec.sampling.group_size
+    yield f"longest row   {prompt} prompt + {n} x {spec.sampling.max_tokens} completion tokens = {row} packed positions"
+    for pool in spec.pools:
+        held = sequences(spec, pool, arch)
+        yield (
+            f"{pool.name:13} {pool.engines} x {min(held, pool.max_num_seqs)} sequences at once: the KV cache holds "
+            f"{held} of {spec.model.context} tokens each, max_num_seqs is {pool.max_num_seqs}"
+        )
+    yield f"sync          {transport(spec, arch)}"
+    yield f"staleness     {staleness(spec)}"
+    yield "not counted   the warm-up, which has the cards to itself before engines and ranks start"
+
+
+def refusal(spec: RunSpec, arch: Architecture, found: list[str]) -> str:
+    """Why the run is refused and what would help, for people."""
+    edits = smallest_change(spec, arch)
+    if edits is None:
+        advice = f"no {MOST_EDITS} changes of the spec help: it needs more or larger cards (hardware)"
+    else:
+        advice = f"the smallest change that fits: {' and '.join(_told(spec, edit) for edit in edits)}"
+    return "\n".join([*found, advice])
+
+
+def _told(spec: RunSpec, edit: Edit) -> str:
+    field, value = edit
+    path = field.split(".")
+    if path[0] == "pools":
+        path[1] = spec.pools[int(path[1])].name
+    return f"{'.'.join(path)}: {str(value).lower() if isinstance(value, bool) else value}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the plan. 0 when the run fits, else 2 and why on standard error."""
+    spec = cli.parse(sys.argv[1:] if arguments is None else arguments).spec
+    try:
+        arch = architecture(spec.model.source)
+    except ValueError as error:
+        return _refuse(str(error))
+    found, cards = problems(spec, arch)
+    for part in render(spec, arch, cards) if cards else ():
+        wide_console().print(part, highlight=False, soft_wrap=isinstance(part, str))
+    return _refuse(refusal(spec, arch, found)) if found else 0
+
+
+def _refuse(message: str) -> int:
+    print("\n".join(f"plan: {line}" for line in message.splitlines()), file=sys.stderr)
+    return cli.BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""How a run is doing, from another terminal: `python -m deploy.status runs/laptop`, once or with `--watch`.
+
+Reads what the run writes (spec.yaml, metrics.jsonl, evaluations.jsonl) and, while the job answers, its metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from common import metrics
+from common.config import RunSpec
+from common.records import Record
+from deploy import cli, heldout
+from deploy.console import table, wide_console
+
+RECENT = 5  # steps that the figures are means of
+STARVED, CALM = 0.25, 0.05
+"""Share of its time that the learner waits: above the first rollouts are short, below the second the learner is."""
+Row = dict[str, Any]
+Series = dict[tuple[str, str], float]
+"""(metric, label value or "") -> newest value."""
+
+
+class Advice(Record):
+    """Who waits for whom, and the edit of the spec that would help; none when nobody waits much."""
+
+    line: str
+    edit: str = ""
+
+
+def read_rows(run: Path) -> list[Row]:
+    """The steps logged so far; a line that is being written is left out."""
+    file = run / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def scrape(host: str, port: int) -> Series | None:
+    """What the job serves now; None when nothing answers there."""
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=3) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return None
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("medserl_")
+    }
+
+
+def advise(spec: RunSpec, rows: Sequence[Row], ready: float | None) -> Advice:
+    """Who is starved over the last steps; `ready` is how many tasks wait for a Doctor, None when not known."""
+    recent = rows[-RECENT:]
+    waits = sum(row["wait_seconds"] for row in recent) / sum(row["seconds"] for row in recent)
+    if waits < CALM and spec.buffer.max_lag:
+        line = f"the Doctors wait for the learner, which waits {waits:.0%} of the time itself"
+        # On a CPU more ranks would share the same cores.
+        return Advice(line=line, edit=f"learner.ranks: {spec.learner.ranks * 2}" if spec.backend == "cuda" else "")
+    if waits < STARVED:
+        return Advice(line=f"balanced: the learner waits for rollouts {waits:.0%} of the time")
+    return Advice(line=f"the learner waits for rollouts {waits:.0%} of the time", edit=_more_rollouts(spec, ready))
+
+
+def _more_rollouts(spec: RunSpec, ready: float | None) -> str:
+    """The edit that brings more rollouts: Scribes when tasks are short, else Doctors, engines or room to run ahead."""
+    rollout, learner = spec.rollout, spec.learner
+    if ready == 0:
+        return f"rollout.scribes: {rollout.scribes + 1} (no task waits for a Doctor)"
+    in_hand = rollout.doctors * rollout.concurrency
+    pool = next(pool for pool in spec.pools if "doctor" in pool.serves)
+    if in_hand >= (spec.buffer.max_lag + 1) * learner.batch_groups and not spec.buffer.max_lag:
+        return "buffer.max_lag: 1 (a synchronous run waits by design)"
+    if in_hand * spec.sampling.group_size >= pool.engines * pool.max_num_seqs:
+        return f"pools.{pool.name}.engines: {pool.engines + 1} (its {pool.max_num_seqs} sequences an engine are full)"
+    if in_hand >= (spec.buffer.max_lag + 1) * learner.batch_groups:
+        return f"buffer.max_lag: {spec.buffer.max_lag + 1}, or pools.{pool.name}.engines: {pool.engines + 1}"
+    return f"rollout.doctors: {rollout.doctors + 1}"
+
+
+def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
+    """The run at a glance."""
+    rows = read_rows(run)
+    parts: list[Any] = [_facts(spec, run, rows, series)]
+    if rows:
+        parts += ["", table(f"last of {len(rows)} steps, of {spec.steps}", rows[-RECENT:]), ""]
+        ready = series.get((metrics.BUFFER.name, "ready")) if series else None
+        advice = advise(spec, rows, ready)
+        parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
+    return Group(*parts)
+
+
+def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> Table:
+    shown = Table.grid(padding=(0, 2))
+    engines = ", ".join(f"{pool.engines} in pool {pool.name}" for pool in spec.pools)
+    shown.add_row("run", f"{run.name} on {spec.backend}{'' if series else '; the job does not answer'}")
+    shown.add_row(
+        "actors",
+        f"engines: {engines}; {spec.rollout.scribes} scribes, {spec.rollout.doctors} doctors, "
+        f"{spec.learner.ranks} learner ranks",
+    )
+    if rows:
+        age = time.time() - rows[-1]["time"]
+        shown.add_row("progress", f"step {rows[-1]['step']} of {spec.steps}, {age:.0f} s ago; {_throughput(rows)}")
+        shown.add_row("lag", f"{rows[-1]['policy_lag']} of at most {spec.buffer.max_lag}")
+    if series:
+        states = metrics.BUFFER_STATES
+        shown.add_row("buffer", ", ".join(f"{_value(series, metrics.BUFFER, state)} {state}" for state in states))
+        restarts = [f"{_value(series, metrics.ACTOR_RESTARTS, kind)} {kind}" for kind in metrics.ACTOR_KINDS]
+        shown.add_row("restarts", f"{', '.join(restarts)}; {_value(series, metrics.ENGINE_RESTARTS)} engines replaced")
+    points = heldout.points(run / "evaluations.jsonl")
+    shown.add_row("last eval", heldout.line(points[-1]) if points else "none")
+    return shown
+
+
+def _throughput(rows: list[Row]) -> str:
+    recent = rows[-RECENT:]
+    seconds = sum(row["seconds"] for row in recent)
+    completions, tokens = (sum(row[name] for row in recent) for name in ("completions", "rollout_tokens"))
+    return f"{completions / seconds:.2f} completions/s, {tokens / seconds:.0f} tokens/s over {len(recent)} steps"
+
+
+def _value(series: Series, metric: metrics.Metric, label: str = "") -> str:
+    return f"{series.get((metric.name, label), 0):g}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the status, or keep it on the screen. 0, or 2 and one line."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.status", description="How a run is doing.")
+    parser.add_argument("run", type=Path, help="the run's folder, for example runs/laptop")
+    parser.add_argument("--port", type=int, help="where the job serves its metrics (default: the spec's metrics.port)")
+    parser.add_argument("--watch", action="store_true", help="refresh every two seconds until Ctrl-C")
+    args = parser.parse_args(arguments)
+    if not (args.run / "spec.yaml").is_file():
+        print(f"status: {args.run}: no run there (a folder with spec.yaml); runs are kept under runs/", file=sys.stderr)
+        return cli.BAD_INPUT
+    spec = cli.load(args.run / "spec.yaml")
+    port = spec.metrics.port if args.port is None else args.port
+
+    def now() -> Group:
+        return render(spec, args.run, scrape(spec.metrics.host, port) if port else None)
+
+    console = wide_console()
+    if not args.watch:
+        console.print(now(), highlight=False)
+        return 0
+    with Live(now(), console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(2)
+                live.update(now(), refresh=True)
+        except KeyboardInterrupt:
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

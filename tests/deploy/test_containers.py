@@ -1,0 +1,111 @@
+"""The compose file, the Dockerfile and the KubeRay manifests: what can be said of them without running one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from common.config import RunSpec
+from deploy import cli, kuberay
+
+COMPOSE: dict[str, Any] = yaml.safe_load(Path("docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+
+
+def test_each_profile_brings_a_head_a_job_and_what_watches_them() -> None:
+    by_profile = {
+        profile: {name for name, service in SERVICES.items() if profile in service["profiles"]}
+        for profile in ("cpu", "gpu", "gpu-worker")
+    }
+    assert by_profile == {
+        "cpu": {"head", "worker", "job", "prometheus", "grafana"},
+        "gpu": {"head-gpu", "job-gpu", "prometheus", "grafana"},
+        "gpu-worker": {"worker-gpu"},
+    }
+
+
+def test_gpus_are_reserved_and_their_lock_installed_in_the_gpu_services_only() -> None:
+    for name, service in SERVICES.items():
+        gpu = name.endswith("-gpu")
+        assert ("deploy" in service) == gpu
+        if "build" in service:
+            assert service["build"].get("args") == ({"LOCK": "gpu"} if gpu else None)
+            assert service["image"] == f"medserl:{'gpu' if gpu else 'cpu'}"
+            assert service["ipc"] == "host"
+
+
+def test_every_mount_and_dependency_exists() -> None:
+    for service in SERVICES.values():
+        for source in (mount.split(":")[0] for mount in service.get("volumes", [])):
+            assert Path(source).exists() if source.startswith("./") else source in COMPOSE["volumes"]
+        for other, state in service.get("depends_on", {}).items():
+            assert state == {"condition": "service_healthy"} and "healthcheck" in SERVICES[other]
+            assert set(service["profiles"]) <= set(SERVICES[other]["profiles"])
+
+
+@pytest.mark.parametrize("name", ["job", "job-gpu"])
+def test_a_job_runs_a_spec_that_ships(name: str) -> None:
+    found = re.search(r"\$\{SPEC:-(\S+)\}", SERVICES[name]["command"])
+    assert found is not None
+    assert cli.load(Path(found[1])).backend == ("cuda" if name == "job-gpu" else "cpu")
+
+
+def test_grafana_finds_the_dashboard_and_prometheus_its_rules() -> None:
+    mounted = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
+    (provider,) = yaml.safe_load(Path("deploy/grafana/provisioning/dashboards/medserl.yml").read_text())["providers"]
+    assert Path(mounted["./deploy/grafana/medserl.json"]).parent == Path(provider["options"]["path"])
+    assert SERVICES["prometheus"]["volumes"][0] == "./deploy/prometheus:/etc/prometheus:ro"
+
+
+def test_the_dockerfile_copies_what_exists() -> None:
+    text = Path("deploy/docker/Dockerfile").read_text()
+    sources = [source for line in re.findall(r"^COPY (.+)$", text, re.M) for source in line.split()[:-1]]
+    assert sources and all(Path(source).exists() for source in sources)
+
+
+def made(name: str, *flags: str) -> dict[str, Any]:
+    spec = cli.parse([f"deploy/{name}.yaml", *flags]).spec
+    return {manifest["kind"]: manifest for manifest in kuberay.manifests(spec)}
+
+
+def test_a_single_machine_is_a_head_without_workers() -> None:
+    cluster = made("node8")["RayCluster"]["spec"]
+    (container,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    assert "workerGroupSpecs" not in cluster
+    assert container["image"] == "medserl:gpu"
+    assert container["resources"]["limits"] == {"memory": "512Gi", "nvidia.com/gpu": 8}
+
+
+def test_further_machines_are_workers_that_share_a_volume() -> None:
+    objects = made("node8", "--hardware.nodes", "3")
+    (group,) = objects["RayCluster"]["spec"]["workerGroupSpecs"]
+    assert group["replicas"] == group["minReplicas"] == group["maxReplicas"] == 2
+    assert objects["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_the_job_runs_the_resolved_spec_on_that_cluster() -> None:
+    objects = made("smoke", "--steps", "7")
+    job, cluster = objects["RayJob"], objects["RayCluster"]
+    assert job["spec"]["clusterSelector"] == {"ray.io/cluster": cluster["metadata"]["name"]}
+    spec = RunSpec(**yaml.safe_load(objects["ConfigMap"]["data"]["spec.yaml"]))
+    assert (spec.steps, spec.metrics.host, str(spec.runs)) == (7, "0.0.0.0", "/app/runs")
+    (container,) = cluster["spec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    assert f"{kuberay.SPEC_FOLDER}/spec.yaml" in job["spec"]["entrypoint"]
+    volumes = {volume["name"] for volume in cluster["spec"]["headGroupSpec"]["template"]["spec"]["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+    assert {"name": "metrics", "containerPort": spec.metrics.port} in container["ports"]
+
+
+def test_names_are_dns_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    assert kuberay.main(["deploy/smoke.yaml", "--name", "My_run.2"]) == 0
+    documents = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert {document["metadata"]["name"] for document in documents} == {"my-run-2"}
+
+
+def test_a_job_on_any_free_port_declares_none() -> None:
+    (container,) = made("learns")["RayCluster"]["spec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    assert {port["name"] for port in container["ports"]} == kuberay.PORTS.keys()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.architecture import PUBLISHED, architecture
+from common.config import RunSpec
+from deploy import cli, plan
+from deploy.cards import gpu_share, lay_out
+
+DEPLOY = Path("deploy")
+
+
+def spec_of(name: str, *flags: str) -> RunSpec:
+    return cli.parse([str(DEPLOY / f"{name}.yaml"), *flags]).spec
+
+
+def planned(capsys: pytest.CaptureFixture[str], name: str, *flags: str) -> tuple[int, str, str]:
+    code = plan.main([str(DEPLOY / f"{name}.yaml"), *flags])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in DEPLOY.glob("*.yaml")))
+def test_every_spec_that_ships_fits_its_hardware(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = planned(capsys, name)
+    assert (code, err) == (0, "")
+    assert "at the peak" in out and "staleness     lag <=" in out
+
+
+def test_medgemma_with_lora_stays_under_24_gb_on_one_card(capsys: pytest.CaptureFixture[str]) -> None:
+    (card,) = lay_out(spec_of("rtx4090"), PUBLISHED["google/medgemma-4b-it"])
+    assert 18 < card.used < 24 and [tenant.share for tenant in card.tenants] == [0.5, 0.5]
+    _, out, _ = planned(capsys, "rtx4090")
+    assert "(3,880.3M text + 419.8M vision parameters) x 2 B" in out
+    assert "LoRA adapters through shared memory" in out
+
+
+def test_full_fine_tuning_there_is_refused_with_the_reason_and_a_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--learner.lora_rank", "0", "--weights.transport", "full", "--weights.backend", "ipc")
+    code, _, err = planned(capsys, "rtx4090", *flags)
+    lines = err.splitlines()
+    assert code == cli.BAD_INPUT and all(line.startswith("plan: ") for line in lines)
+    assert "GiB do not fit 95% of 24: learner rank 0" in lines[0] and "AdamW 43.4" in lines[0]
+    assert lines[-1] == "plan: the smallest change that fits: learner.lora_rank: 32"
+
+
+def test_the_change_that_is_advised_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = spec_of("rtx4090", "--pools", '[{"name": "big", "kv_cache_gib": 8}]', "--learner.logp_chunk", "1024")
+    arch = architecture(spec.model.source)
+    edits = plan.smallest_change(spec, arch)
+    assert edits is not None
+    edited = plan.edited(spec, edits)
+    assert edited is not None and plan.problems(spec, arch)[0] and not plan.problems(edited, arch)[0]
+    assert "pools.big.kv_cache_gib: " in plan.refusal(spec, arch, ["x"])
+
+
+def test_ranks_and_engines_get_cards_of_their_own_where_there_are_enough() -> None:
+    spec = spec_of("node8")
+    cards = lay_out(spec, architecture(spec.model.source))
+    assert [tenant.name for card in cards for tenant in card.tenants] == [
+        *(f"learner rank {rank}" for rank in range(4)),
+        "scribes-0",
+        *(f"doctors-{index}" for index in range(3)),
+    ]
+    assert [card.name for card in cards] == [f"node 0, GPU {gpu}" for gpu in range(8)]
+
+
+def test_an_engine_of_two_cards_stays_on_one_machine() -> None:
+    pools = '[{"name": "engines", "engines": 1, "tensor_parallel": 2}]'
+    flags = ("--pools", pools, "--learner.ranks", "2", "--learner.zero_stage", "2", "--hardware.nodes", "2")
+    spec = spec_of("node8", *flags, "--hardware.gpus", "3")
+    cards = lay_out(spec, PUBLISHED["google/medgemma-4b-it"])
+    engine = [card.name for card in cards if card.tenants[0].name == "engines-0"]
+    assert engine == ["node 1, GPU 0", "node 1, GPU 1"]  # node 0 has one card left, which is not enough
+    (pool,) = spec.pools
+    two = spec.model_copy(update={"pools": (pool.model_copy(update={"engines": 2}),)})
+    with pytest.raises(ValueError, match="engines-1 wants 2 GPUs of one machine and none has as many free"):
+        lay_out(two, PUBLISHED["google/medgemma-4b-it"])
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "line"),
+    [
+        ("node8", ["--hardware.gpus", "4"], "this run wants 8 GPUs (4 for engines, 4 for the learner) and the cluster"),
+        ("node8", ["--hardware.gpus", "0"], "hardware.gpus is 0: write how many GPUs a machine has"),
+        ("node8", ["--weights.backend", "ipc"], "CUDA IPC reaches only processes on the same GPU: set weights.backend"),
+        ("rtx4090", ["--weights.transport", "full"], "NCCL does not join two processes on one GPU"),
+        ("laptop", ["--hardware.nodes", "2"], "shm travels through one machine's shared memory: set hardware.nodes: 1"),
+        ("laptop", ["--model.source", "org/unheard-of"], "model.source 'org/unheard-of': no facts to plan with"),
+        ("laptop", ["--hardware.ram_gib", "2"], "memory: "),
+        ("smoke", ["--pools", '[{"kv_cache_gib": 0.001}]'], "pools.engines.kv_cache_gib 0.001 holds no sequence of"),
+        ("node8", ["--pools", '[{"tensor_parallel": 3}]'], "pools.engines.tensor_parallel 3 does not divide 8 heads"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(
+    capsys: pytest.CaptureFixture[str], name: str, flags: list[Any], line: str
+) -> None:
+    code, _, err = planned(capsys, name, *flags)
+    assert code == cli.BAD_INPUT and err.startswith(f"plan: {line}")
+
+
+def test_a_cache_without_room_is_told_its_smallest_size(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = planned(capsys, "smoke", "--pools", '[{"kv_cache_gib": 0.001}]')
+    assert err.splitlines()[1:] == ["plan: the smallest change that fits: pools.engines.kv_cache_gib: 0.25"]
+
+
+def test_medgemma_on_80_gb_trains_with_lora_on_one_card_and_whole_on_four() -> None:
+    arch = PUBLISHED["google/medgemma-4b-it"]
+    one = spec_of("rtx4090", "--hardware.gpu_gib", "80")
+    whole = ("--learner.lora_rank", "0", "--weights.transport", "full", "--weights.backend", "ipc")
+    assert not plan.problems(one, arch)[0]
+    assert plan.problems(spec_of("rtx4090", "--hardware.gpu_gib", "80", *whole), arch)[0]
+    assert not plan.problems(spec_of("node8"), arch)[0]
+
+
+def test_where_nothing_helps_the_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = planned(capsys, "rtx4090", "--hardware.gpu_gib", "8")
+    assert "changes of the spec help: it needs more or larger cards" in err
+
+
+def test_one_card_is_shared_evenly_and_too_few_are_refused() -> None:
+    spec = spec_of("node8")
+    assert gpu_share(spec, 8) == 1 and gpu_share(spec, 1) == 1 / 8
+    with pytest.raises(ValueError, match="use one card for all"):
+        gpu_share(spec, 4)

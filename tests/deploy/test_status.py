@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from common import metrics
+from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RolloutSpec, RunSpec
+from common.metrics import Board
+from deploy import cli, status
+from deploy.run_folder import metrics_row
+from tests.deploy.test_run_folder import step
+
+
+def rows(waiting: float, count: int = 6) -> list[dict[str, Any]]:
+    """Steps whose learner waited for this share of the time; the first one waited for all of it."""
+    made = [metrics_row(step(number)) for number in range(1, count + 1)]
+    made = [row | {"seconds": 10.0, "wait_seconds": 10 * waiting} for row in made]
+    return [made[0] | {"wait_seconds": 10.0}, *made[1:]]
+
+
+def folder(tmp_path: Path, spec: RunSpec, logged: list[dict[str, Any]]) -> Path:
+    run = tmp_path / spec.name
+    run.mkdir()
+    (run / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in logged) + '{"step": 9, "rew')
+    return run
+
+
+WIDE = {"pools": (PoolSpec(engines=2, max_num_seqs=64),), "rollout": RolloutSpec(doctors=1, concurrency=8)}
+
+
+@pytest.mark.parametrize(
+    ("sections", "ready", "edit"),
+    [
+        ({}, 0.0, "rollout.scribes: 2 (no task waits for a Doctor)"),
+        ({}, 3.0, "pools.engines.engines: 2 (its 64 sequences an engine are full)"),
+        ({}, None, "pools.engines.engines: 2 (its 64 sequences an engine are full)"),
+        (WIDE, 3.0, "buffer.max_lag: 2, or pools.engines.engines: 3"),
+        (WIDE | {"learner": LearnerSpec(batch_groups=8)}, 3.0, "rollout.doctors: 2"),
+        ({"buffer": BufferSpec(max_lag=0)}, 3.0, "buffer.max_lag: 1 (a synchronous run waits by design)"),
+    ],
+)
+def test_a_learner_that_waits_asks_for_what_is_short(sections: dict[str, Any], ready: float | None, edit: str) -> None:
+    advice = status.advise(RunSpec(**sections), rows(0.63), ready)
+    assert advice == status.Advice(line="the learner waits for rollouts 63% of the time", edit=edit)
+
+
+def test_a_learner_that_never_waits_is_the_one_that_is_short() -> None:
+    assert status.advise(RunSpec(), rows(0.01), 3).edit == ""
+    assert status.advise(RunSpec(backend="cuda"), rows(0.01), 3).edit == "learner.ranks: 2"
+
+
+def test_a_balanced_run_needs_no_edit() -> None:
+    assert status.advise(RunSpec(), rows(0.1), 3) == status.Advice(
+        line="balanced: the learner waits for rollouts 10% of the time"
+    )
+
+
+def test_a_running_job_is_read_from_its_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = Board()
+    board.set(metrics.BUFFER, 7, "leased")
+    board.add(metrics.ACTOR_RESTARTS.name, 2, "doctor")
+    port = board.serve(0, "127.0.0.1")
+    run = folder(tmp_path, RunSpec(name="live", metrics=MetricsSpec(port=port)), rows(0.63))
+    assert status.main([str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "0 ready, 7 leased" in out and "2 doctor" in out and "does not answer" not in out
+    assert "rollouts 63% of the time: set rollout.scribes: 2" in out
+    assert "engines: 1 in pool engines; 1 scribes, 1 doctors, 1 learner ranks" in out
+
+
+def test_a_job_that_is_gone_is_read_from_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logged = [row | {"time": time.time() - 90, "completions": 20} for row in rows(0.63)]
+    run = folder(tmp_path, RunSpec(name="gone", metrics=MetricsSpec(port=0)), logged)
+    assert status.main([str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "the job does not answer" in out and "buffer" not in out
+    assert "step 6 of 8, 90 s ago; 2.00 completions/s" in out and "last eval  none" in out
+
+
+def test_a_run_without_a_step_has_no_table_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status.main([str(folder(tmp_path, RunSpec(name="new"), [])), "--port", "0"]) == 0
+    assert "waits" not in capsys.readouterr().out
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status.main([str(tmp_path)]) == cli.BAD_INPUT
+    assert capsys.readouterr().err.startswith(f"status: {tmp_path}: no run there")
