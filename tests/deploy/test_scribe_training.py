@@ -65,7 +65,7 @@ def test_a_scribe_takes_its_steps_beside_the_doctor_and_its_engines_prove_its_ow
     assert board.total(ROYALTIES, "unverified") > 0
     assert sum(board.total(ROYALTIES, f"{tenth / 10:.1f}") for tenth in range(11)) > 0
 
-    found = checkpoint.latest(folder.path)
+    found = checkpoint.newest(folder.path).checkpoint
     assert found is not None and found.manifest.state["scribe"]["policy_version"] == steps
     assert any(name.startswith("scribe/") for name in found.manifest.files)
     assert not list(Path("/dev/shm").glob("medserl-authors-*"))

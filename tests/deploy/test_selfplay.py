@@ -190,5 +190,6 @@ def test_a_resumed_start_knows_the_scribe_of_its_checkpoint(tmp_path: Path) -> N
     (folder / "rank-0.pt").write_bytes(b"x")
     state = {"loaded_gap": 0.03, "scribe": {"policy_version": 2, "loaded_gap": 0.04}}
     checkpoint.commit(folder, step=4, policy_version=4, ranks=1, state=state)
+    (tmp_path / "mine" / "journal.jsonl").touch()
     _, start = starting_point(spec(tmp_path), resume=True)
     assert (start.version, start.scribe_version, start.scribe_loaded_gap) == (4, 2, 0.04)
