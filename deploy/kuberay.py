@@ -17,13 +17,16 @@ from deploy import cli
 
 Manifest = dict[str, Any]
 APP, SPEC_FOLDER = "/app", "/etc/medserl"
+TOKEN_FOLDER = "/etc/medserl-metrics"
+"""Of the secret `NAME-metrics`, made beforehand: `kubectl create secret generic NAME-metrics --from-literal=token=...`."""
 PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
 
 
 def manifests(spec: RunSpec) -> list[Manifest]:
     """What `kubectl apply` makes, in order."""
     name = spec.name.lower().replace("_", "-").replace(".", "-")  # Kubernetes' names are DNS labels
-    inside = {"metrics": spec.metrics.model_copy(update={"host": "0.0.0.0"}), "runs": f"{APP}/runs"}
+    served = {"host": "0.0.0.0", "token_file": f"{TOKEN_FOLDER}/token"}
+    inside = {"metrics": spec.metrics.model_copy(update=served), "runs": f"{APP}/runs"}
     inside["model"] = spec.model.model_copy(update={"cache": f"{APP}/cache"})
     resolved = spec.model_copy(update=inside).model_dump(mode="json")
     return [
@@ -61,7 +64,7 @@ def _cluster(spec: RunSpec, name: str) -> Manifest:
 def _pod(spec: RunSpec, name: str, ports: dict[str, int]) -> Manifest:
     hardware = spec.hardware
     resources = {"memory": f"{hardware.ram_gib:g}Gi"} | ({"nvidia.com/gpu": hardware.gpus} if hardware.gpus else {})
-    mounts = {"shm": "/dev/shm", "spec": SPEC_FOLDER}
+    mounts = {"shm": "/dev/shm", "spec": SPEC_FOLDER, "token": TOKEN_FOLDER}
     kept = [{"name": "kept", "mountPath": f"{APP}/{folder}", "subPath": folder} for folder in ("runs", "cache")]
     container = {
         "name": "ray",
@@ -75,6 +78,7 @@ def _pod(spec: RunSpec, name: str, ports: dict[str, int]) -> Manifest:
         # Weights travel through /dev/shm, whose default of 64 MB holds no model.
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{hardware.ram_gib / 2:g}Gi"}},
         {"name": "spec", "configMap": {"name": name}},
+        {"name": "token", "secret": {"secretName": f"{name}-metrics"}},
         {"name": "kept", "persistentVolumeClaim": {"claimName": name}},
     ]
     return {"spec": {"containers": [container], "volumes": volumes}}
