@@ -18,7 +18,7 @@ from deploy import cli
 Manifest = dict[str, Any]
 APP, SPEC_FOLDER = "/app", "/etc/medserl"
 TOKEN_FOLDER = "/etc/medserl-metrics"
-"""Of the secret `NAME-metrics`; before the job: `kubectl create secret generic NAME-metrics --from-literal=token=...`."""
+"""Of the secret NAME-metrics, made first: `kubectl create secret generic NAME-metrics --from-literal=token=...`."""
 PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
 
 
