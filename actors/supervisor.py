@@ -14,7 +14,7 @@ from ray.exceptions import RayActorError, RayError
 
 from common.config import PoolSpec, RunSpec
 from common.errors import last_line
-from common.metrics import ACTOR_RESTARTS, BUFFER, ENGINE_RESTARTS, PHASE, SYNCS, Board
+from common.metrics import ACTOR_RESTARTS, BUFFER, CLAIMED, ENGINE_RESTARTS, IMBALANCE, MADE, PHASE, SYNCS, Board
 from common.weights import SyncOutcome
 
 HEARTBEAT_SECONDS = 1.0
@@ -187,6 +187,8 @@ class Supervisor:
     def _report_buffer(self, stats: dict[str, Any]) -> None:
         for state in BUFFER.values:
             self._board.set(BUFFER, stats[state], state)
+        for metric, name in ((MADE, "made"), (CLAIMED, "claimed"), (IMBALANCE, "imbalance")):
+            self._board.set(metric, stats[name])
         self._board.merge("buffer", stats["counts"])
 
     async def stop(self) -> None:

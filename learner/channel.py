@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -98,7 +97,7 @@ class Channel:
         """Let a newly loaded engine serve once it has proved the newest policy. Quarantine is simply not joining."""
         async with self._lock:
             if self.version == loaded_version:
-                outcome = await self._prove({engine: handle}, {}, time.monotonic())
+                outcome = await self._prove({engine: handle}, {}, _now())
             else:
                 outcome = await self._bring({engine: handle})
             if outcome.ok:
@@ -114,7 +113,7 @@ class Channel:
         return tuple((await self._phase("sample", calls, {})).values())
 
     async def _bring(self, engines: Handles) -> SyncOutcome:
-        started = time.monotonic()
+        started = _now()
         failures: dict[str, str] = {}
         await self._of_ranks("stage", engines, self.version)
         full = self._spec.transport == "full"
@@ -156,7 +155,7 @@ class Channel:
                 failures[engine] = fault
         return SyncOutcome(
             version=self.version,
-            seconds=time.monotonic() - started,
+            seconds=_now() - started,
             pause_seconds=max((r.pause_seconds for r in reports.values()), default=0.0),
             canary_gap=max(gaps.values(), default=0.0),
             proved=tuple(engine for engine in reports if engine not in failures),
@@ -188,6 +187,10 @@ class Channel:
 
         await asyncio.gather(*(one(engine, call) for engine, call in calls.items()))
         return done
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _awaited(call: Awaitable[Any]) -> Any:

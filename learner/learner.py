@@ -11,7 +11,6 @@ changes the weights: so every step knows how well sampler and learner agree, and
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -75,18 +74,19 @@ class Learner:
 
     async def run(self) -> None:
         """The loop. Leaves a checkpoint of the last version behind."""
+        now = asyncio.get_running_loop().time
         fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
         while self.version < self._steps and not self._stopping:
-            started = time.monotonic()
+            started = now()
             self._on_phase("waiting for a batch")
             try:
                 groups: tuple[Group, ...] = await self._buffer.take_batch.remote()
             except Closed:
                 break
-            waited = time.monotonic() - started
+            waited = now() - started
             self._on_phase("training")
             report, difference = await self._train(groups, fresh)
-            trained = time.monotonic() - started - waited
+            trained = now() - started - waited
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
             fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
@@ -100,7 +100,7 @@ class Learner:
                     fresh_logp_difference=difference,
                     wait_seconds=waited,
                     step_seconds=trained,
-                    seconds=time.monotonic() - started,
+                    seconds=now() - started,
                     scribe=phase,
                 )
             )
@@ -148,4 +148,5 @@ class Learner:
             score=self._score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
+        await self._buffer.checkpointed.remote(checkpoint.oldest_step(self._run_folder))
         self._saved = self.version

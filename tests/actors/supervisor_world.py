@@ -56,7 +56,7 @@ class FakeBuffer:
         self.returned.append(("claims", name))
 
     def stats(self) -> dict[str, Any]:
-        return {**dict.fromkeys(BUFFER_STATES, 1), "counts": {}}
+        return {**dict.fromkeys(BUFFER_STATES, 1), "made": 6, "claimed": 2, "imbalance": 0, "counts": {}}
 
 
 class FakePlacement:

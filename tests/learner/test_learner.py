@@ -127,6 +127,7 @@ class FakeBuffer:
     def __init__(self, log: list[str], batches: int, batch: int) -> None:
         self.log, self.batches, self.batch = log, batches, batch
         self.given = 0
+        self.oldest_steps: list[int] = []
         self.tries = 0  # batches of them that are ready
         self.asked: list[int] = []  # the Scribe's versions that asked
 
@@ -147,6 +148,9 @@ class FakeBuffer:
     async def release(self, version: int) -> None:
         self.log.append(f"release {version}")
 
+    async def checkpointed(self, oldest_step: int) -> None:
+        self.oldest_steps.append(oldest_step)
+
 
 class World:
     def __init__(
@@ -157,6 +161,7 @@ class World:
         batches: int = 99,
         ranks: int = 1,
         version: int = 0,
+        keep: int = 9,
         phase_steps: int = 0,  # 0: the Scribe is not trained
     ) -> None:
         self.log: list[str] = []
@@ -173,7 +178,7 @@ class World:
         sides = [ScribeSide(Handle(rank)) for rank in self.ranks]
         scribe_channel: Any = self.scribe_channel
         self.learner = Learner(
-            LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=9),
+            LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=keep),
             steps,
             folder,
             Handle(self.buffer),
@@ -221,6 +226,17 @@ async def test_checkpoints_are_written_at_the_cadence_and_at_the_end(tmp_path: P
     await world.learner.run()
     assert world.checkpoints() == ["step-00002", "step-00004", "step-00005"]
     assert world.learner.version == 5
+
+
+async def test_the_buffer_hears_to_which_step_a_resume_may_still_go_back(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=9, keep=2)
+    world.scores = {2: (0.5, 0.5)}
+    await world.learner.run()
+    assert world.checkpoints() == ["step-00002", "step-00008", "step-00009"], "the best one stays"
+    assert world.buffer.oldest_steps == [2] * 5
+    world = World(tmp_path / "unscored", steps=9, keep=2)
+    await world.learner.run()
+    assert world.buffer.oldest_steps == [2, 2, 4, 6, 8]
 
 
 async def test_a_checkpoint_carries_the_score_of_the_steps_logged_before_it(tmp_path: Path) -> None:
