@@ -227,7 +227,7 @@ class ReplayBuffer:
                 self._ledger.reject(index, "stale")
 
     async def checkpointed(self, oldest_step: int) -> None:
-        """A checkpoint was written; no resume will ask for a step before `oldest_step`, so the journal may forget it."""
+        """A checkpoint was written; no resume asks for a step before `oldest_step`, so the journal may forget it."""
         self._ledger.compact(oldest_step)
 
     # ---- everyone
