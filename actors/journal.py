@@ -131,6 +131,7 @@ class Journal:
 
     def close(self) -> None:
         os.close(self._file)
+        self._file = -1  # the number may soon be another file's
 
     def _refused(self, error: OSError) -> str:
         return f"{self._path} cannot be written ({error.strerror}): make room, then go on with --resume"
@@ -251,11 +252,11 @@ class _Fold:
             if index not in live or state in ("batched", "trained"):  # else it is ready, or will be after a resume
                 same.setdefault((state, step, reason), []).append(index)
         left_out = self._task_ids - {labelled.task.task_id for labelled in live.values()}
-        yield Event(state="compacted", step=oldest_step, task_ids=tuple(sorted(left_out)))
         for index, labelled in live.items():
             yield Event(state="ready", indices=(index,), labelled=labelled)
         for (state, step, reason), indices in same.items():
             yield Event(state=state, indices=tuple(indices), step=step, reason=reason)
+        yield Event(state="compacted", step=oldest_step, task_ids=tuple(sorted(left_out)))
 
     def recovered(self, dropped_lines: int) -> Recovered:
         state = dict(sorted(self._state.items()))

@@ -106,6 +106,13 @@ class Life:
         await self.buffer_handle.close.remote()
         return "finished"
 
+    def end(self) -> None:
+        """A dead process has no timers."""
+        for timer in (self.buffer._sync, self.buffer._expiry):
+            if timer is not None:
+                timer.cancel()
+        self.buffer._ledger.close()
+
     async def _watch(self, heartbeat: float) -> None:
         while True:
             await self.supervisor.beat()
@@ -160,7 +167,9 @@ class SimulatedRun:
             return last_line(error)
         finally:
             await end_tasks(injecting)
-            life.buffer._ledger.close()
+            life.end()
+            if life.killed.done() and life.killed.result() == "power":
+                _lose_power(self.journal, self._random.random())
 
     def stepped(self, step: LearnerStep) -> None:
         """Hear of a published step, and check it."""
@@ -188,8 +197,6 @@ class SimulatedRun:
 
     def _apply(self, kind: str, life: Life) -> bool:
         if kind in ("driver", "power"):
-            if kind == "power" and not life.killed.done():
-                asyncio.get_running_loop().call_soon(_lose_power, self.journal, self._random.random())
             if not life.killed.done():
                 life.killed.set_result(kind)
             return True
