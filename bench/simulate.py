@@ -147,8 +147,9 @@ def run_schedules(first: int, count: int, console: Console) -> bool:
 def tell(seed: int, console: Console) -> bool:
     """One schedule in full; whether nothing was violated."""
     spec, speeds, _, faults = schedule(seed)
-    console.print(spec.model_dump(mode="json"), speeds, faults, run_schedule(seed))
-    return not run_schedule(seed).violations
+    outcome = run_schedule(seed)
+    console.print(spec.model_dump(mode="json"), speeds, faults, outcome)
+    return not outcome.violations
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -68,7 +68,7 @@ class Life:
         )
         self.buffer_handle = Handle(self.buffer, pace.travel, pace.speeds.service)
         adapter = spec.weights.transport == "adapter"
-        self.ranks = [Handle(FakeRank(pace, adapter), pace.travel) for _ in range(spec.learner.ranks)]
+        self.ranks = [Handle(FakeRank(pace, adapter), pace.travel, serial=True) for _ in range(spec.learner.ranks)]
         pools = {pool.name: Handle(EnginePool(pool.name), pace.travel, pace.speeds.service) for pool in spec.pools}
         self.placement = FakePlacement(spec, pace, run.game, self.buffer_handle, pools)
         gap = start.manifest.state["loaded_gap"] if start else None

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import selectors
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
@@ -75,11 +76,15 @@ class Handle:
     """`handle.method.remote(...)` on an actor that may be killed.
 
     A call takes `travel()` seconds to arrive. `service` seconds of each call occupy the actor's only thread, one call
-    after another. As with Ray, a call goes on when its caller dies, and raises ActorDiedError when its actor does.
+    after another; with `serial` the whole call does, as in an actor without `async` methods. As in Ray, a call goes on
+    when its caller dies, and raises ActorDiedError when its actor does.
     """
 
-    def __init__(self, actor: Any, travel: Callable[[], float] = lambda: 0.0, service: float = 0.0) -> None:
+    def __init__(
+        self, actor: Any, travel: Callable[[], float] = lambda: 0.0, service: float = 0.0, serial: bool = False
+    ) -> None:
         self.actor, self.travel, self.service = actor, travel, service
+        self.turn = asyncio.Lock() if serial else nullcontext()
         self.dead = False
         self.free_at = 0.0
         self.calls: set[asyncio.Task[Any]] = set()
@@ -105,6 +110,10 @@ class _Method:
         return answer
 
     async def _call(self, *arguments: Any) -> Any:
+        async with self._handle.turn:
+            return await self._run(*arguments)
+
+    async def _run(self, *arguments: Any) -> Any:
         handle, now = self._handle, asyncio.get_running_loop().time()
         delay = handle.travel()
         if handle.service:

@@ -57,6 +57,7 @@ class Channel:
         self._canary: Canary | None = None
         self._lock = asyncio.Lock()
         self._held = asyncio.Lock()
+        self._changing = False  # the learner has both locks, from its step to its publication
 
     @property
     def tolerance(self) -> float:
@@ -64,9 +65,20 @@ class Channel:
         assert self.loaded_gap is not None
         return min(max(self._spec.canary_factor * self.loaded_gap, GAP_FLOOR), GAP_CEILING)
 
+    async def begin_change(self) -> None:
+        """The learner is about to change its weights: until the next `publish` is over no engine joins.
+
+        One that did would get the new weights under the old version. Waits for who holds the present version.
+        """
+        await self._held.acquire()
+        await self._lock.acquire()
+        self._changing = True
+
     async def publish(self, version: int) -> SyncOutcome:
         """Bring every serving engine to `version`; those that fail twice are quarantined and named in the outcome."""
-        async with self._held, self._lock:
+        if not self._changing:
+            await self.begin_change()
+        try:
             self.version, self._canary = version, None
             owners, engines = await self._serving()
             outcome = await self._bring(engines)
@@ -76,6 +88,10 @@ class Channel:
                     await owners[engine].quarantine.remote(engine)
                 outcome = _merged(outcome, again)
             return outcome
+        finally:
+            self._changing = False
+            self._lock.release()
+            self._held.release()
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[int]:

@@ -128,6 +128,7 @@ class Learner:
         shares = [groups[rank::world] for rank in range(world)]
         await asyncio.gather(*(rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)))
         difference = await self._difference(await fresh)
+        await self._channel.begin_change()
         reports: list[StepReport] = await asyncio.gather(*(rank.apply.remote() for rank in self._ranks))
         return reports[0], difference  # the same on every rank, but for its timings
 

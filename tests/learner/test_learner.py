@@ -107,6 +107,11 @@ class FakeChannel:
         self.failures: dict[str, str] = {}
         self.error: Exception | None = None
         self.deaf = False  # no engine answers
+        self.changing = False
+
+    async def begin_change(self) -> None:
+        assert all(not line.startswith("step") for line in self.log[-1:]), "the weights have changed already"
+        self.changing = True
 
     async def fresh_rollouts(self) -> tuple[Sampled, ...]:
         await asyncio.sleep(0)
@@ -116,6 +121,8 @@ class FakeChannel:
         await asyncio.sleep(0)
         if self.error:
             raise self.error
+        assert self.changing, "an engine could have joined between the step and its publication"
+        self.changing = False
         self.version = version
         self.log.append(f"{self.whose}publish {version}")
         return SyncOutcome(
