@@ -40,6 +40,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jump = _Jump()
         super().__init__(self._jump)
+        self._clock_resolution = 1e-6  # s; below it a timer is due. The default is lost in a float after 97 days
         self.unexpected: list[str] = []
         self.set_exception_handler(VirtualLoop._heard)
 
