@@ -149,6 +149,9 @@ class FakeEngine:
             raise remote_error(EngineDeadError("EngineCore encountered an issue"))
 
 
+UNTOLD = ("tokens", "completion_tokens", "loss", "grad_norm", "learning_rate", "reward_mean", "reward_std")
+
+
 class Sent(Record):
     """As `learner.actor.Sent`."""
 
@@ -178,17 +181,11 @@ class FakeRank:
             policy_lag=self.version - 1 - oldest,
             groups=len(self._groups),
             completions=sum(len(group.rollouts) for group in self._groups),
-            tokens=0,
-            completion_tokens=0,
-            loss=0.0,
             kl_to_reference=None,
-            grad_norm=0.0,
-            learning_rate=0.0,
-            reward_mean=0.0,
-            reward_std=0.0,
             reward_components={},
             weights={},
             seconds={},
+            **dict.fromkeys(UNTOLD, 0),
         )
 
     async def logp_difference(self, samples: Sequence[Sampled]) -> float:
