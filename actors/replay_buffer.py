@@ -7,8 +7,7 @@
 
 The class knows nothing of Ray: it runs on one event loop, changes its state only between two awaits (so no locks), and
 never polls. Scribes wait in `claim`, Doctors in `lease`, the learner in `take_batch`: in one line each, of which a
-change calls the first only, and only when it can go on; it calls the next. So hundreds wait at no cost to the others.
-`actors.ledger` holds the tasks.
+change calls the first only, and only when it can go on; it calls the next. `actors.ledger` holds the tasks.
 
 Why no group is ever staler than max_lag (L), with V the version and B = batch_groups. A task leased at version v has
 tokens of version >= v, because engines hold v before it is released here; so it must be taken at V <= v + L. Call a
@@ -167,8 +166,8 @@ class ReplayBuffer:
     async def return_leases(self, doctor: str) -> int:
         """Take back what a dead Doctor had leased, and the leases it waits for; how many it had."""
         self._deaths[doctor] += 1
-        held = self._ledger.held
-        returned = self._ledger.unlease(i for i in self._ledger.indices("leased") if held[i].doctor == doctor)
+        leased, held = self._ledger.indices("leased"), self._ledger.held
+        returned = self._ledger.unlease(i for i in leased if held[i].doctor == doctor)
         self._lines["doctor"].call_all(doctor)
         self._wake()
         return returned
@@ -205,9 +204,8 @@ class ReplayBuffer:
         """Indices of the next batch, or None while it must be waited for (the module says why)."""
         self._reject_stale()
         held, size, max_lag = self._ledger.held, self._batch_groups, self._spec.max_lag
-        outstanding = sorted(
-            (held[i].version, i) for i in self._ledger.indices("leased") + self._ledger.indices("rolled")
-        )
+        indices = self._ledger.indices("leased") + self._ledger.indices("rolled")
+        outstanding = sorted((held[index].version, index) for index in indices)
         due = self._ledger.version - max_lag
 
         def in_time(batch: Sequence[int]) -> bool:
@@ -268,7 +266,6 @@ class ReplayBuffer:
                     raise Closed(f"{name} was given up for dead")
                 if ready():
                     return
-                self._watch_expiry()
                 await self._lines[role].turn(name)
         except (Closed, asyncio.CancelledError):
             self._wake()  # it may have been called: it is the next one's turn then
@@ -278,24 +275,19 @@ class ReplayBuffer:
 
     def _wake(self) -> None:
         """Something changed: the first of each line may look again, if it can go on."""
-        may_go_on = {"scribe": self._has_room, "doctor": self._admits, "learner": self._may_have_batch}
+        enough = self._ledger.count("rolled") >= self._batch_groups
+        may_go_on = {"scribe": self._has_room(), "doctor": self._admits(), "learner": enough}
         for role, line in self._lines.items():
-            if line and may_go_on[role]():
+            if may_go_on[role]:
                 line.call_first()
-        if any(self._lines.values()):
-            self._watch_expiry()
+        self._watch_expiry()
         if self._ledger.unsynced and self._sync is None:
             self._sync = asyncio.get_running_loop().call_later(SYNC_SECONDS, self._sync_journal)
 
-    def _may_have_batch(self) -> bool:
-        return self._ledger.count("rolled") >= self._batch_groups
-
     def _watch_expiry(self) -> None:
-        """While somebody waits, look when the next claim or lease expires."""
         deadline = self._ledger.next_deadline()
         if self._expiry is None and deadline is not None:
-            seconds = max(0.0, deadline - self._clock())
-            self._expiry = asyncio.get_running_loop().call_later(seconds, self._expired)
+            self._expiry = asyncio.get_running_loop().call_later(deadline - self._clock(), self._expired)
 
     def _expired(self) -> None:
         self._expiry = None

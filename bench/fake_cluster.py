@@ -87,9 +87,6 @@ class FakeEngine:
     async def shared_memory(self) -> tuple[str, ...]:
         return ()
 
-    async def shutdown(self) -> None:
-        self._check_core()
-
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         lengths = [self.pace.tokens() for _ in range(n)]
         first, paused = self.version, self._paused()
@@ -204,8 +201,8 @@ class FakeRank:
                 handle.actor.version = version
         return Sent(checksum=f"sum-{version}", failures=failures)
 
-    async def canary(self, token_ids: tuple[int, ...]) -> tuple[float, ...]:
-        return (-1.0 - 0.25 * self.version,) * (len(token_ids) - 1)
+    async def canary(self, ids: tuple[int, ...]) -> tuple[float, ...]:
+        return (-1.0 - 0.25 * self.version,) * (len(ids) - 1)
 
     async def save(self, folder: Path) -> None:
         await self._take("save", 1.0)
