@@ -1,13 +1,18 @@
-"""The replay buffer's journal: one JSON line a transition, appended and flushed, and its replay on resume.
+"""The replay buffer's journal: one JSON line a transition, and its replay on resume.
 
 A task's index never changes, so folding the lines in order gives the state of every task. Only tasks are kept, not
 rollouts: what was in flight is rolled out again. A `resumed` line undoes what came after its step, exactly as the
 resume that wrote it did; without it a second replay would count the abandoned batches as trained.
+
+Every line ends in a crc32 of what stands before it, so a torn line is known for one. Durable lines reach the disk at
+once, the others in batches (`SYNC_LINES`, `SYNC_SECONDS`). When the file has doubled it is rewritten with what a resume
+may still ask for: whole, or not at all.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,20 +20,31 @@ import msgspec
 
 from common.records import LabelledTask, Record
 
+SYNC_LINES, SYNC_SECONDS = 256, 1.0
+"""Lines that are not durable wait for the disk no longer than this. Losing them loses no account, only work: their
+tasks are made or rolled out again. So a second of work is at stake, and 256 lines share the price of one fsync."""
+
+WORTHWHILE_BYTES = 1 << 20
+"""A smaller journal is replayed in a moment and never compacted."""
+
+_MARK = b',"crc":"'
+
 
 class Event(Record, omit_defaults=True):
     """One transition of the tasks at `indices` (plan indices).
 
-    `state` is the new state: claimed, unclaimed, one of `common.metrics.BUFFER_STATES`, or `resumed` (no indices).
+    `state` is the new state: claimed, unclaimed, one of `common.metrics.BUFFER_STATES`; or, without indices, `resumed`
+    or `compacted`.
     """
 
     state: str
     indices: tuple[int, ...] = ()
-    step: int = 0  # batched, trained: the policy_version that this batch makes; resumed: the checkpoint's
+    step: int = 0  # batched, trained: the policy_version that this batch makes; resumed, compacted: the checkpoint's
     by: str = ""  # claimed, leased: the actor
     reason: str = ""  # rejected
     version: int = 0  # leased: the policy_version at that moment
     labelled: LabelledTask | None = None  # ready, the first time
+    task_ids: tuple[str, ...] = ()  # compacted: of the tasks that were left out, so that no twin of them is taken
 
 
 class Recovered(Record):
@@ -40,58 +56,157 @@ class Recovered(Record):
     trained: dict[int, int]  # index -> step
     rejected: dict[int, str]  # index -> reason
     task_ids: frozenset[str]  # of every task that ever was
-    dropped_lines: int  # 1 when the last line was half-written
+    dropped_lines: int  # 1 when the last line was torn
 
 
 class Journal:
-    """Append-only JSON lines at `path`. Cuts off a half-written last line before appending."""
+    """Append-only JSON lines at `path`. Cuts off a torn last line before appending.
+
+    Raises ValueError, one line, when the disk refuses: then the transition is not in the file.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab")
-        whole = _whole_lines(path.read_bytes())
-        self._file.truncate(len(whole))
-        self._encoder = msgspec.json.Encoder()
+        self._path, self._temporary = path, path.with_name(f"{path.name}.new")
+        self._temporary.unlink(missing_ok=True)  # of a compaction that was cut short
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._bytes = len(_without_torn_line(path.read_bytes()))
+        os.ftruncate(self._file, self._bytes)
+        _sync_folder(path)
+        self._unsynced = 0  # lines
+        self._worthwhile = WORTHWHILE_BYTES
+        self._fault = ""
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether a line waits for the disk."""
+        return self._unsynced > 0
 
     def write(self, event: Event, durable: bool = False) -> None:
         """Append one line and hand it to the operating system; `durable` waits for the disk too."""
-        self._file.write(self._encoder.encode(event) + b"\n")
-        self._file.flush()
-        if durable:
-            os.fsync(self._file.fileno())
+        if self._fault:
+            raise ValueError(self._fault)
+        line = _sealed(event)
+        try:
+            _write_all(self._file, line)
+        except OSError as error:
+            os.ftruncate(self._file, self._bytes)  # the half that was written
+            raise ValueError(self._refused(error)) from error
+        self._unsynced += 1
+        if durable or self._unsynced >= SYNC_LINES:
+            self.sync()
+        self._bytes += len(line)
+
+    def sync(self) -> None:
+        """Wait until every line is on disk. If one cannot be brought there, nothing is ever written again."""
+        try:
+            os.fsync(self._file)
+        except OSError as error:  # what is on disk now, nobody knows; a second fsync would not say it again
+            self._fault = self._refused(error)
+            os.ftruncate(self._file, self._bytes)
+            raise ValueError(self._fault) from error
+        self._unsynced = 0
+
+    def compact(self, oldest_step: int) -> None:
+        """Leave out what no resume at `oldest_step` or later needs, if the file doubled since this was last done.
+
+        A crash leaves the old file or the new one, and both replay to the same state at each of those steps.
+        """
+        if self._bytes < self._worthwhile:
+            return
+        fold = _folded(self._path, self._path.read_bytes())
+        new = os.open(self._temporary, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC)
+        try:
+            size = sum(_write_all(new, _sealed(event)) for event in fold.events(oldest_step))
+            os.fsync(new)
+            os.replace(self._temporary, self._path)
+        except OSError as error:
+            os.close(new)
+            self._temporary.unlink(missing_ok=True)
+            raise ValueError(self._refused(error)) from error
+        os.close(self._file)
+        self._file, self._bytes, self._unsynced = new, size, 0
+        self._worthwhile = max(WORTHWHILE_BYTES, 2 * size)
+        _sync_folder(self._path)
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._file)
+        self._file = -1  # the number may soon be another file's
+
+    def _refused(self, error: OSError) -> str:
+        return f"{self._path} cannot be written ({error.strerror}): make room, then go on with --resume"
 
 
 def replay(path: Path, trained_steps: int) -> Recovered:
     """The buffer's state at the checkpoint that `trained_steps` learner steps made.
 
     Batches of those steps are trained, even if the run died before it noted their release. Batches of later steps and
-    everything in flight are ready again, in plan order; rejected tasks stay rejected. A half-written last line is
-    dropped and counted. Raises ValueError, naming file and line, if another line cannot be read.
+    everything in flight are ready again, in plan order; rejected tasks stay rejected. A torn last line is dropped and
+    counted. Raises ValueError, naming file and line, if another line cannot be read.
     """
     if not path.is_file():
         raise ValueError(f"{path}: a run resumes from its journal, and this one is missing; start a new run instead")
     data = path.read_bytes()
-    whole = _whole_lines(data)
-    fold = _Fold()
-    for event in _events(path, whole):
-        fold.apply(event)
+    whole = _without_torn_line(data)
+    fold = _folded(path, whole)
+    if trained_steps < fold.oldest_step:
+        raise ValueError(
+            f"{path}: was compacted when step {fold.oldest_step} had the oldest checkpoint, so it cannot go back to "
+            f"step {trained_steps}; resume from a later checkpoint"
+        )
     fold.roll_back(trained_steps)
     return fold.recovered(dropped_lines=int(len(whole) < len(data)))
 
 
-def _whole_lines(data: bytes) -> bytes:
-    return data[: data.rfind(b"\n") + 1]
+def _sealed(event: Event) -> bytes:
+    body = msgspec.json.encode(event)[:-1]
+    return b'%s%s%08x"}\n' % (body, _MARK, zlib.crc32(body))
+
+
+def _opened(line: bytes) -> bytes | None:
+    """The JSON of an event, or None when the checksum does not match."""
+    body, _, seal = line.rpartition(_MARK)
+    return body + b"}" if seal == b'%08x"}' % zlib.crc32(body) else None
+
+
+def _without_torn_line(data: bytes) -> bytes:
+    start = data[:-1].rfind(b"\n") + 1
+    last = data[start:]
+    return data if last.endswith(b"\n") and _opened(last[:-1]) is not None else data[:start]
+
+
+def _write_all(file: int, data: bytes) -> int:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
+    return len(data)
+
+
+def _sync_folder(path: Path) -> None:
+    """Bring the file's name to the disk."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _folded(path: Path, data: bytes) -> _Fold:
+    fold = _Fold()
+    for event in _events(path, data):
+        fold.apply(event)
+    return fold
 
 
 def _events(path: Path, data: bytes) -> Iterator[Event]:
     decoder = msgspec.json.Decoder(Event)
-    for number, line in enumerate(data.splitlines(), start=1):
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        body = _opened(line)
         try:
-            yield decoder.decode(line)
-        except msgspec.DecodeError as error:
+            if body is None:
+                raise ValueError("its checksum does not match")
+            yield decoder.decode(body)
+        except ValueError as error:  # msgspec.DecodeError is one
             raise ValueError(
                 f"{path}:{number}: not a journal line ({error}); restore the file from a copy, or start a new run"
             ) from error
@@ -101,16 +216,22 @@ class _Fold:
     """The newest state of each index."""
 
     def __init__(self) -> None:
+        self.oldest_step = 0  # that the lines can still go back to
         self._state: dict[int, tuple[str, int, str]] = {}  # index -> state, step, reason
         self._labelled: dict[int, LabelledTask] = {}
+        self._task_ids: set[str] = set()
 
     def apply(self, event: Event) -> None:
         if event.state == "resumed":
             return self.roll_back(event.step)
+        if event.state == "compacted":
+            self.oldest_step = event.step
+            self._task_ids.update(event.task_ids)
         for index in event.indices:
             self._state[index] = (event.state, event.step, event.reason)
             if event.labelled is not None:
                 self._labelled[index] = event.labelled
+                self._task_ids.add(event.labelled.task.task_id)
 
     def roll_back(self, trained_steps: int) -> None:
         for index, (state, step, _) in self._state.items():
@@ -118,6 +239,24 @@ class _Fold:
                 self._state[index] = ("trained", step, "")
             elif state != "rejected":
                 self._state[index] = ("ready" if index in self._labelled else "unclaimed", 0, "")
+
+    def events(self, oldest_step: int) -> Iterator[Event]:
+        """The same state at every step from `oldest_step` on, in as few lines as that takes."""
+        oldest_step = max(oldest_step, self.oldest_step)
+        same: dict[tuple[str, int, str], list[int]] = {}
+        live: dict[int, LabelledTask] = {}
+        for index, (state, step, reason) in sorted(self._state.items()):
+            over = state == "rejected" or (state in ("batched", "trained") and step <= oldest_step)
+            if index in self._labelled and not over:
+                live[index] = self._labelled[index]
+            if index not in live or state in ("batched", "trained"):  # else it is ready, or will be after a resume
+                same.setdefault((state, step, reason), []).append(index)
+        left_out = self._task_ids - {labelled.task.task_id for labelled in live.values()}
+        for index, labelled in live.items():
+            yield Event(state="ready", indices=(index,), labelled=labelled)
+        for (state, step, reason), indices in same.items():
+            yield Event(state=state, indices=tuple(indices), step=step, reason=reason)
+        yield Event(state="compacted", step=oldest_step, task_ids=tuple(sorted(left_out)))
 
     def recovered(self, dropped_lines: int) -> Recovered:
         state = dict(sorted(self._state.items()))
@@ -127,6 +266,6 @@ class _Fold:
             unclaimed=tuple(index for index, (name, _, _) in state.items() if name == "unclaimed"),
             trained={index: step for index, (name, step, _) in state.items() if name == "trained"},
             rejected={index: reason for index, (name, _, reason) in state.items() if name == "rejected"},
-            task_ids=frozenset(labelled.task.task_id for labelled in self._labelled.values()),
+            task_ids=frozenset(self._task_ids),
             dropped_lines=dropped_lines,
         )

@@ -1,10 +1,16 @@
 """Ledger: the exactly-once half of the replay buffer. Every index given is in one state, and every change is journaled.
 
-It moves tasks and counts them; who may move, and when, is the business of `actors.replay_buffer`.
+It moves tasks and counts them; who may move, and when, is the business of `actors.replay_buffer`. A transition is
+written before it is made: one that the disk refuses did not happen. After each of them this must hold:
+
+    made = ready + leased + rolled + batched + trained + rejected        given = claimed + made
+
+`made` counts the claims that ended (in a task, or in a rejection) and nothing else counts them.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +20,8 @@ from typing import Any
 from actors.journal import Event, Journal, replay
 from common.metrics import BUFFER_STATES, REJECTED, Meter
 from common.records import Group, LabelledTask
+
+HELD_STATES = ("ready", "leased", "rolled", "batched")
 
 
 @dataclass
@@ -39,17 +47,21 @@ class Held:
 class Ledger:
     """Tasks by state, over a new journal (`trained_steps` None) or the replayed one of an earlier run.
 
-    Raises ValueError when the journal contradicts `trained_steps` or `batch_groups`, or exists and should not.
+    Deadlines must not decrease from one claim, and from one lease, to the next. Raises ValueError when the journal
+    contradicts `trained_steps` or `batch_groups`, or exists and should not; every transition does when it cannot be
+    written.
     """
 
     def __init__(self, journal: Path, trained_steps: int | None, batch_groups: int) -> None:
-        self.claims: dict[int, Claim] = {}
+        self.claims: dict[int, Claim] = {}  # in the order of their deadlines
         self.held: dict[int, Held] = {}
         self.version = trained_steps or 0
         self.trained = 0
         self.refused: Counter[str] = Counter()  # late, stale: results that came too late to be used
-        self._unclaimed: list[int] = []  # given once and lost again: given first, lowest first
-        self._next_index = self._returned = self._dropped_lines = 0
+        self._in: dict[str, dict[int, Held]] = {state: {} for state in HELD_STATES}  # each in order of arrival
+        self._ready: list[int] = []  # a heap: plan order
+        self._unclaimed: list[int] = []  # a heap: given once and lost again, given first
+        self._next_index = self._made = self._returned = self._dropped_lines = 0
         self._index_of: dict[str, int] = {}  # task_id -> index, of held tasks
         self._task_ids: set[str] = set()
         self._rejected: Counter[str] = Counter()
@@ -61,6 +73,7 @@ class Ledger:
         self._journal = Journal(journal)
         if trained_steps is not None:
             self._journal.write(Event(state="resumed", step=trained_steps), durable=True)
+        self.balance()
 
     def _recover(self, path: Path, trained_steps: int, batch_groups: int) -> None:
         found = replay(path, trained_steps)
@@ -69,9 +82,10 @@ class Ledger:
                 f"{path}: {len(found.trained)} tasks were trained in {trained_steps} steps, which is not "
                 f"learner.batch_groups {batch_groups} a step; resume with the batch_groups that the run began with"
             )
-        self.held = {index: Held(labelled) for index, labelled in found.ready.items()}
-        self._index_of = {held.labelled.task.task_id: index for index, held in self.held.items()}
+        for index, labelled in found.ready.items():
+            self._hold(index, Held(labelled))
         self._unclaimed, self._next_index = list(found.unclaimed), found.next_index
+        self._made = len(found.ready) + len(found.trained) + len(found.rejected)
         self.trained = len(found.trained)
         self._rejected.update(found.rejected.values())
         self._task_ids.update(found.task_ids)
@@ -79,38 +93,43 @@ class Ledger:
 
     def claim(self, scribe: str, deadline: float) -> int:
         """Give an index out: the lowest that was given and lost, else the next of the plan."""
-        if self._unclaimed:
-            index = self._unclaimed.pop(0)
-        else:
-            index, self._next_index = self._next_index, self._next_index + 1
-        self.claims[index] = Claim(scribe, deadline)
+        index = self._unclaimed[0] if self._unclaimed else self._next_index
         self._journal.write(Event(state="claimed", indices=(index,), by=scribe))
+        if self._unclaimed:
+            heapq.heappop(self._unclaimed)
+        else:
+            self._next_index += 1
+        self.claims[index] = Claim(scribe, deadline)
+        self.balance()
         return index
 
-    def settle(self, index: int) -> bool:
-        """End a claim; False, and counted, when it was lost."""
-        if self.claims.pop(index, None) is None:
+    def is_claimed(self, index: int) -> bool:
+        """Whether a claim still stands; counted when it was lost."""
+        if index not in self.claims:
             self.refused["late"] += 1
-            return False
-        return True
+        return index in self.claims
 
     def knows(self, task_id: str) -> bool:
         """Whether a task of this id was ever ready."""
         return task_id in self._task_ids
 
     def add(self, index: int, labelled: LabelledTask) -> None:
-        """Settled -> ready."""
-        self._task_ids.add(labelled.task.task_id)
-        self._index_of[labelled.task.task_id] = index
-        self.held[index] = Held(labelled)
+        """Claimed -> ready."""
         self._journal.write(Event(state="ready", indices=(index,), labelled=labelled))
+        del self.claims[index]
+        self._made += 1
+        self._task_ids.add(labelled.task.task_id)
+        self._hold(index, Held(labelled))
+        self.balance()
 
     def lease(self, doctor: str, deadline: float) -> LabelledTask:
         """Ready -> leased, the first in plan order."""
-        index = min(self.indices("ready"))
-        held = self.held[index]
-        held.state, held.doctor, held.version, held.deadline = "leased", doctor, self.version, deadline
+        index = self._ready[0]
         self._journal.write(Event(state="leased", indices=(index,), by=doctor, version=self.version))
+        heapq.heappop(self._ready)
+        held = self._move(index, "leased")
+        held.doctor, held.version, held.deadline = doctor, self.version, deadline
+        self.balance()
         return held.labelled
 
     def leased_to(self, doctor: str, task_id: str) -> int | None:
@@ -121,83 +140,97 @@ class Ledger:
 
     def roll(self, index: int, group: Group) -> None:
         """Leased -> rolled."""
-        self.held[index].state, self.held[index].group = "rolled", group
         self._journal.write(Event(state="rolled", indices=(index,)))
+        self._move(index, "rolled").group = group
+        self.balance()
 
     def batch(self, indices: list[int]) -> tuple[Group, ...]:
         """Rolled -> batched. On disk when it returns: a checkpoint may follow, and then they must not come back."""
-        groups = []
-        for index in indices:
-            held = self.held[index]
-            assert held.group is not None
-            held.state = "batched"
-            groups.append(held.group)
         self._journal.write(Event(state="batched", indices=tuple(indices), step=self.version + 1), durable=True)
-        return tuple(groups)
+        groups = tuple(group for index in indices if (group := self._move(index, "batched").group) is not None)
+        assert len(groups) == len(indices)
+        self.balance()
+        return groups
 
     def train(self) -> None:
         """Batched -> trained; the version counts one more."""
-        indices = tuple(self.indices("batched"))
+        indices = tuple(self._in["batched"])
+        self._journal.write(Event(state="trained", indices=indices, step=self.version + 1), durable=True)
         for index in indices:
             self._forget(index)
         self.trained, self.version = self.trained + len(indices), self.version + 1
-        self._journal.write(Event(state="trained", indices=indices, step=self.version), durable=True)
+        self.balance()
 
     def reject(self, index: int, reason: str) -> None:
-        """A settled or held index -> rejected."""
+        """A claimed, leased or rolled index -> rejected."""
+        self._journal.write(Event(state="rejected", indices=(index,), reason=reason))
         if index in self.held:
             self._forget(index)
+        else:
+            del self.claims[index]
+            self._made += 1
         self._rejected[reason] += 1
         self._meter.add(REJECTED, label=reason)
-        self._journal.write(Event(state="rejected", indices=(index,), reason=reason))
+        self.balance()
 
     def unclaim(self, indices: Iterable[int]) -> int:
         """Claimed -> to be given again; how many."""
-        lost = list(indices)
+        lost = self._give_back("unclaimed", indices)
         for index in lost:
             del self.claims[index]
-        self._unclaimed = sorted(self._unclaimed + lost)
-        return self._give_back("unclaimed", lost)
+            heapq.heappush(self._unclaimed, index)
+        self.balance()
+        return len(lost)
 
     def unlease(self, indices: Iterable[int]) -> int:
         """Leased -> ready; how many."""
-        lost = list(indices)
+        lost = self._give_back("ready", indices)
         for index in lost:
-            self.held[index] = Held(self.held[index].labelled)
-        return self._give_back("ready", lost)
+            self._hold(index, Held(self._in["leased"].pop(index).labelled))
+        self.balance()
+        return len(lost)
 
     def expire(self, now: float) -> int:
         """Take back the claims and leases whose deadline has come; how many."""
+        first = self.next_deadline()
+        if first is None or first > now:
+            return 0
         claims = [index for index, claim in self.claims.items() if claim.deadline <= now]
-        leases = [index for index in self.indices("leased") if self.held[index].deadline <= now]
+        leases = [index for index, held in self._in["leased"].items() if held.deadline <= now]
         return self.unclaim(claims) + self.unlease(leases)
 
     def next_deadline(self) -> float | None:
         """When the next claim or lease expires."""
-        deadlines = [claim.deadline for claim in self.claims.values()]
-        deadlines += [self.held[index].deadline for index in self.indices("leased")]
-        return min(deadlines, default=None)
+        firsts = (next(iter(self.claims.values()), None), next(iter(self._in["leased"].values()), None))
+        return min((first.deadline for first in firsts if first is not None), default=None)
 
-    def twins(self) -> dict[int, int]:
-        """Of held tasks, index -> index of the twin: 2k and 2k+1, where they are of one vignette."""
-        return {index: index ^ 1 for index in self.held if self._vignette(index) == self._vignette(index ^ 1)}
+    def twins(self, of: Iterable[int]) -> dict[int, int]:
+        """Index -> index of the twin, where both are held: 2k and 2k+1, of one vignette."""
+        return {index: index ^ 1 for index in of if self._vignette(index) == self._vignette(index ^ 1)}
 
     def _vignette(self, index: int) -> str | None:
         held = self.held.get(index)
         return held.labelled.task.provenance.vignette if held is not None else None
 
     def indices(self, state: str) -> list[int]:
-        return [index for index, held in self.held.items() if held.state == state]
+        return list(self._in[state])
 
     def count(self, *states: str) -> int:
-        return sum(held.state in states for held in self.held.values())
+        return sum(len(self._in[state]) for state in states)
+
+    @property
+    def imbalance(self) -> int:
+        """Tasks made and in no state, less tasks in a state that were never made: always 0."""
+        return self._made - len(self.held) - self.trained - self._rejected.total()
 
     def stats(self) -> dict[str, Any]:
-        """Tasks by state; `claimed` and `given` indices; `version`; `rejections` by reason; `counts` for the board."""
+        """Tasks `made` and by state, `claimed` and `given` indices, `rejections` by reason, `counts` for the board."""
         return {
-            **{state: self.count(state) for state in BUFFER_STATES},
+            **{state: len(tasks) for state, tasks in self._in.items()},
             "trained": self.trained,
             "rejected": self._rejected.total(),
+            "made": self._made,
+            "imbalance": self.imbalance,
             "claimed": len(self.claims),
             "given": self._next_index - len(self._unclaimed),
             "version": self.version,
@@ -209,22 +242,56 @@ class Ledger:
             "counts": self._meter.counts(),
         }
 
+    def balance(self) -> None:
+        """Assert what the module says, in constant time."""
+        assert not self.imbalance, self.stats()
+        assert len(self.claims) + self._made == self._next_index - len(self._unclaimed), self.stats()
+        assert len(self.held) == len(self._index_of) == sum(map(len, self._in.values())), self.stats()
+
     def check(self) -> None:
         """Assert that every index given is in exactly one state."""
+        self.balance()
         stats = self.stats()
-        assert stats["claimed"] + sum(stats[state] for state in BUFFER_STATES) == stats["given"], stats
+        assert sum(stats[state] for state in BUFFER_STATES) == stats["made"], stats
         places = [*self.claims, *self.held, *self._unclaimed]
         assert len(places) == len(set(places)), stats
-        assert len(self._index_of) == len(self.held), stats
+        assert all(held.state == state for state, tasks in self._in.items() for held in tasks.values()), stats
+        assert sorted(self._ready) == sorted(self._in["ready"]), stats
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether a transition waits for the disk."""
+        return self._journal.unsynced
+
+    def sync(self) -> None:
+        """Bring every transition to the disk."""
+        self._journal.sync()
+
+    def compact(self, oldest_step: int) -> None:
+        """Let the journal forget what a resume at `oldest_step` or later does not need."""
+        self._journal.compact(oldest_step)
 
     def close(self) -> None:
         self._journal.close()
 
-    def _give_back(self, state: str, indices: list[int]) -> int:
-        if indices:
-            self._returned += len(indices)
-            self._journal.write(Event(state=state, indices=tuple(indices)))
-        return len(indices)
+    def _give_back(self, state: str, indices: Iterable[int]) -> list[int]:
+        lost = list(indices)
+        if lost:
+            self._journal.write(Event(state=state, indices=tuple(lost)))
+        self._returned += len(lost)
+        return lost
+
+    def _hold(self, index: int, held: Held) -> None:
+        self.held[index] = self._in["ready"][index] = held
+        self._index_of[held.labelled.task.task_id] = index
+        heapq.heappush(self._ready, index)
+
+    def _move(self, index: int, state: str) -> Held:
+        held = self.held[index]
+        self._in[state][index] = self._in[held.state].pop(index)
+        held.state = state
+        return held
 
     def _forget(self, index: int) -> None:
-        del self._index_of[self.held.pop(index).labelled.task.task_id]
+        held = self.held.pop(index)
+        del self._in[held.state][index], self._index_of[held.labelled.task.task_id]

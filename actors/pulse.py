@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -29,18 +28,18 @@ class Round(Record):
 class Pulse:
     """Asks every actor over and over; one that gives no answer for `silence_seconds` is at fault."""
 
-    def __init__(self, silence_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._silence_seconds, self._clock = silence_seconds, clock
+    def __init__(self, silence_seconds: float) -> None:
+        self._silence_seconds = silence_seconds
         self._calls: dict[str, tuple[asyncio.Future[Any], float]] = {}
 
     async def round(self, asks: Mapping[str, Ask], patient: Mapping[str, Ask]) -> Round:
         """Ask those who are not being asked still, and hear who answers. `patient` ones may take any time."""
-        everyone = {**asks, **patient}
+        everyone, now = {**asks, **patient}, asyncio.get_running_loop().time
         for name in [name for name in self._calls if name not in everyone]:
             self._calls.pop(name)[0].cancel()
         for name, ask in everyone.items():
             if name not in self._calls:
-                self._calls[name] = asyncio.ensure_future(_answer(ask)), self._clock()
+                self._calls[name] = asyncio.ensure_future(_answer(ask)), now()
         await asyncio.wait([self._calls[name][0] for name in asks], timeout=ROUND_SECONDS)
         heard = Round(answers={}, faults={})
         for name, (call, since) in list(self._calls.items()):
@@ -49,7 +48,7 @@ class Pulse:
                     heard.answers[name] = call.result()
                 else:
                     heard.faults[name] = error
-            elif name in asks and self._clock() - since > self._silence_seconds:
+            elif name in asks and now() - since > self._silence_seconds:
                 call.cancel()
                 heard.faults[name] = Silent(f"gave no answer for {self._silence_seconds:g} s")
             else:

@@ -6,8 +6,8 @@
       +- death, expiry, or REJECTED <--------------------+
 
 The class knows nothing of Ray: it runs on one event loop, changes its state only between two awaits (so no locks), and
-wakes its waiters by an event, never by polling. Scribes wait in `claim`, Doctors in `lease`, the learner in
-`take_batch`. `actors.ledger` holds the tasks.
+never polls. Scribes wait in `claim`, Doctors in `lease`, the learner in `take_batch`: in one line each, of which a
+change calls the first only, and only when it can go on; it calls the next. `actors.ledger` holds the tasks.
 
 Why no group is ever staler than max_lag (L), with V the version and B = batch_groups. A task leased at version v has
 tokens of version >= v, because engines hold v before it is released here; so it must be taken at V <= v + L. Call a
@@ -36,9 +36,11 @@ from pathlib import Path
 from typing import Any
 
 from actors.filters import Novelty, group_rejection
+from actors.journal import SYNC_SECONDS
 from actors.ledger import Ledger
 from actors.pairing import choose
 from actors.royalties import Royalties
+from actors.waiting_line import WaitingLine
 from common.config import BufferSpec, FilterSpec
 from common.records import AuthorBatch, Closed, Group, LabelledTask
 
@@ -66,10 +68,12 @@ class ReplayBuffer:
         if self._novelty is not None:
             for held in self._ledger.held.values():
                 self._novelty.remember(held.labelled.task)
+        self._lines = {role: WaitingLine() for role in ("scribe", "doctor", "learner")}
         self._waiting: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()  # how often an actor name was given up for dead
         self._closed = False
-        self._changed = asyncio.Event()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._sync: asyncio.TimerHandle | None = None
 
     # ---- Scribes
 
@@ -77,12 +81,12 @@ class ReplayBuffer:
         """The plan index to make a task from. Waits while the buffer is full; raises Closed."""
         await self._until("scribe", self._has_room, scribe)
         index = self._ledger.claim(scribe, self._clock() + self._spec.lease_seconds)
-        self._wake()  # the waiting ones must look at the new deadline
+        self._wake()
         return index
 
     async def put_task(self, index: int, labelled: LabelledTask) -> bool:
         """Settle a claim with its task, which the filters may reject. False when the claim was lost meanwhile."""
-        if not self._ledger.settle(index):
+        if not self._ledger.is_claimed(index):
             return False
         refused = ""
         if self._ledger.knows(labelled.task.task_id):
@@ -99,7 +103,7 @@ class ReplayBuffer:
 
     async def reject_claim(self, index: int, reason: str) -> bool:
         """Settle a claim of which no task came. False when the claim was lost meanwhile."""
-        if not self._ledger.settle(index):
+        if not self._ledger.is_claimed(index):
             return False
         self._ledger.reject(index, reason)
         self._wake()
@@ -109,6 +113,7 @@ class ReplayBuffer:
         """Take back what a dead Scribe had claimed, and the claims it waits for; how many it had."""
         self._deaths[scribe] += 1
         returned = self._ledger.unclaim(i for i, claim in self._ledger.claims.items() if claim.scribe == scribe)
+        self._lines["scribe"].call_all(scribe)
         self._wake()
         return returned
 
@@ -119,7 +124,7 @@ class ReplayBuffer:
 
     async def lease(self, doctor: str) -> LabelledTask:
         """The first ready task in plan order. Waits for one and for the staleness bound; raises Closed."""
-        await self._until("doctor", lambda: self._admits() and self._ledger.count("ready") > 0, doctor)
+        await self._until("doctor", self._admits, doctor)
         labelled = self._ledger.lease(doctor, self._clock() + self._spec.lease_seconds)
         self._wake()
         return labelled
@@ -161,15 +166,16 @@ class ReplayBuffer:
     async def return_leases(self, doctor: str) -> int:
         """Take back what a dead Doctor had leased, and the leases it waits for; how many it had."""
         self._deaths[doctor] += 1
-        held = self._ledger.held
-        returned = self._ledger.unlease(i for i in self._ledger.indices("leased") if held[i].doctor == doctor)
+        leased, held = self._ledger.indices("leased"), self._ledger.held
+        returned = self._ledger.unlease(i for i in leased if held[i].doctor == doctor)
+        self._lines["doctor"].call_all(doctor)
         self._wake()
         return returned
 
     def _admits(self) -> bool:
         running = self._ledger.count("leased", "rolled", "batched")
         bound = (self._spec.max_lag + self._ledger.version + 1) * self._batch_groups
-        return running + self._ledger.trained + 1 <= bound
+        return self._ledger.count("ready") > 0 and running + self._ledger.trained + 1 <= bound
 
     # ---- the learner
 
@@ -198,9 +204,8 @@ class ReplayBuffer:
         """Indices of the next batch, or None while it must be waited for (the module says why)."""
         self._reject_stale()
         held, size, max_lag = self._ledger.held, self._batch_groups, self._spec.max_lag
-        outstanding = sorted(
-            (held[i].version, i) for i in self._ledger.indices("leased") + self._ledger.indices("rolled")
-        )
+        indices = self._ledger.indices("leased") + self._ledger.indices("rolled")
+        outstanding = sorted((held[index].version, index) for index in indices)
         due = self._ledger.version - max_lag
 
         def in_time(batch: Sequence[int]) -> bool:
@@ -209,7 +214,7 @@ class ReplayBuffer:
             return all(sum(version <= due + k for version in left) <= k * size for k in range(max_lag))
 
         rolled = [index for _, index in outstanding if held[index].state == "rolled"]
-        return choose(rolled, self._ledger.twins(), size, in_time)
+        return choose(rolled, self._ledger.twins(rolled), size, in_time)
 
     def _reject_stale(self) -> None:
         """The bound once more, at sampling: only a fault of this class could let a stale group come so far."""
@@ -219,12 +224,17 @@ class ReplayBuffer:
             if group is not None and group.oldest_version < oldest:
                 self._ledger.reject(index, "stale")
 
+    async def checkpointed(self, oldest_step: int) -> None:
+        """A checkpoint was written; no resume asks for a step before `oldest_step`, so the journal may forget it."""
+        self._ledger.compact(oldest_step)
+
     # ---- everyone
 
     async def close(self) -> None:
         """Everyone who waits, now or later, gets Closed; work in hand may still be put and released."""
         self._closed = True
-        self._wake()
+        for line in self._lines.values():
+            line.call_all()
 
     def stats(self) -> dict[str, Any]:
         """What `Ledger.stats` says, and how many calls are `waiting` by role."""
@@ -232,7 +242,7 @@ class ReplayBuffer:
         return {
             **ledger,
             "counts": {**ledger["counts"], **self._royalties.counts()},
-            "waiting": {role: self._waiting[role] for role in ("scribe", "doctor", "learner")},
+            "waiting": {role: self._waiting[role] for role in self._lines},
         }
 
     def check(self) -> None:
@@ -256,16 +266,35 @@ class ReplayBuffer:
                     raise Closed(f"{name} was given up for dead")
                 if ready():
                     return
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._seconds_to_expiry()):
-                        await self._changed.wait()
+                await self._lines[role].turn(name)
+        except (Closed, asyncio.CancelledError):
+            self._wake()  # it may have been called: it is the next one's turn then
+            raise
         finally:
             self._waiting[role] -= 1
 
-    def _seconds_to_expiry(self) -> float | None:
-        deadline = self._ledger.next_deadline()
-        return None if deadline is None else max(0.0, deadline - self._clock())
-
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        """Something changed: the first of each line may look again, if it can go on."""
+        enough = self._ledger.count("rolled") >= self._batch_groups
+        may_go_on = {"scribe": self._has_room(), "doctor": self._admits(), "learner": enough}
+        for role, line in self._lines.items():
+            if may_go_on[role]:
+                line.call_first()
+        self._watch_expiry()
+        if self._ledger.unsynced and self._sync is None:
+            self._sync = asyncio.get_running_loop().call_later(SYNC_SECONDS, self._sync_journal)
+
+    def _watch_expiry(self) -> None:
+        deadline = self._ledger.next_deadline()
+        if self._expiry is None and deadline is not None:
+            self._expiry = asyncio.get_running_loop().call_later(deadline - self._clock(), self._expired)
+
+    def _expired(self) -> None:
+        self._expiry = None
+        self._ledger.expire(self._clock())
+        self._wake()
+
+    def _sync_journal(self) -> None:
+        self._sync = None
+        with suppress(ValueError):  # the journal refuses every later write with the same words
+            self._ledger.sync()

@@ -24,7 +24,7 @@ from actors.pulse import Pulse, Round, Silent
 from actors.restarts import Restarts
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
-from common.metrics import ACTOR_RESTARTS, BUFFER, ENGINE_RESTARTS, PHASE, SYNCS, Board
+from common.metrics import ACTOR_RESTARTS, BUFFER, CLAIMED, ENGINE_RESTARTS, IMBALANCE, MADE, PHASE, SYNCS, Board
 from common.weights import SyncOutcome
 
 HEARTBEAT_SECONDS = 1.0
@@ -243,6 +243,8 @@ class Supervisor:
     def _report_buffer(self, stats: dict[str, Any]) -> None:
         for state in BUFFER.values:
             self._board.set(BUFFER, stats[state], state)
+        for metric, name in ((MADE, "made"), (CLAIMED, "claimed"), (IMBALANCE, "imbalance")):
+            self._board.set(metric, stats[name])
         self._board.merge("buffer", stats["counts"])
 
     async def stop(self) -> None:

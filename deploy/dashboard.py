@@ -60,6 +60,11 @@ PANELS = (
     ),
     Panel(title="Tasks in the buffer", queries=(newest(metrics.BUFFER),), stacked=True),
     Panel(
+        title="Accounts of the buffer",
+        queries=(newest(metrics.MADE), newest(metrics.CLAIMED), newest(metrics.IMBALANCE)),
+        about="Every task made is in one state: the imbalance is always 0.",
+    ),
+    Panel(
         title="Who is busy",
         queries=(newest(metrics.PHASE),),
         about="A learner at 0 waits for rollouts: add engines or Doctors.",

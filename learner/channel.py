@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -82,6 +81,7 @@ class Channel:
         self._canary: Canary | None = None
         self._lock = asyncio.Lock()
         self._held = asyncio.Lock()
+        self._changing = False  # the learner has both locks, from its step to its publication
 
     @property
     def tolerance(self) -> float:
@@ -89,9 +89,20 @@ class Channel:
         assert self.loaded_gap is not None
         return min(max(self._spec.canary_factor * self.loaded_gap, GAP_FLOOR), GAP_CEILING)
 
+    async def begin_change(self) -> None:
+        """The learner is about to change its weights: until the next `publish` is over no engine joins.
+
+        One that did would get the new weights under the old version. Waits for who holds the present version.
+        """
+        await self._held.acquire()
+        await self._lock.acquire()
+        self._changing = True
+
     async def publish(self, version: int) -> SyncOutcome:
         """Bring every serving engine to `version`; those that fail twice are quarantined and named in the outcome."""
-        async with self._held, self._lock:
+        if not self._changing:
+            await self.begin_change()
+        try:
             self.version, self._canary = version, None
             owners, engines = await self._serving()
             outcome = await self._bring(engines)
@@ -101,6 +112,10 @@ class Channel:
                     await owners[engine].quarantine.remote(engine)
                 outcome = _merged(outcome, again)
             return outcome
+        finally:
+            self._changing = False
+            self._lock.release()
+            self._held.release()
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[int]:
@@ -125,7 +140,7 @@ class Channel:
         """Let a newly loaded engine serve once it has proved the newest policy. Quarantine is simply not joining."""
         async with self._lock:
             if self.version == loaded_version:
-                outcome = await self._prove({engine: handle}, {}, time.monotonic())
+                outcome = await self._prove({engine: handle}, {}, _now())
             else:
                 outcome = await self._bring({engine: handle})
             if outcome.ok:
@@ -141,7 +156,7 @@ class Channel:
         return tuple((await self._phase("sample", calls, {})).values())
 
     async def _bring(self, engines: Handles) -> SyncOutcome:
-        started = time.monotonic()
+        started = _now()
         failures: dict[str, str] = {}
         await self._of_ranks("stage", engines, self.version)
         full = self._spec.transport == "full"
@@ -185,7 +200,7 @@ class Channel:
                 failures[engine] = fault
         return SyncOutcome(
             version=self.version,
-            seconds=time.monotonic() - started,
+            seconds=_now() - started,
             pause_seconds=max((r.pause_seconds for r in reports.values()), default=0.0),
             canary_gap=max(gaps.values(), default=0.0),
             proved=tuple(engine for engine in reports if engine not in failures),
@@ -217,6 +232,10 @@ class Channel:
 
         await asyncio.gather(*(one(engine, call) for engine, call in calls.items()))
         return done
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _awaited(call: Awaitable[Any]) -> Any:

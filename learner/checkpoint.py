@@ -147,6 +147,11 @@ def best(run_folder: Path) -> Checkpoint | None:
     return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
 
+def oldest_step(run_folder: Path) -> int:
+    """The step of the oldest complete checkpoint: no resume goes back further. Asked only when there is one."""
+    return _step(_complete(run_folder)[0])
+
+
 def read(folder: Path) -> Checkpoint:
     """Read and check one checkpoint folder. Raises ValueError, one line that names the file and what is wrong."""
     path = folder / MANIFEST

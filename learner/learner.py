@@ -14,8 +14,8 @@ that the dead one gave out is either trained and published, or was never taken.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,18 +87,19 @@ class Learner:
 
         Raises ActorLost when a rank or a pool died, and OSError when the last checkpoint could not be written.
         """
+        now = asyncio.get_running_loop().time
         fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
         while self.version < self._steps and not self._stopping:
-            started = time.monotonic()
+            started = now()
             self._on_phase("waiting for a batch")
             try:
                 groups = await self._take()
             except Closed:
                 break
-            waited = time.monotonic() - started
+            waited = now() - started
             self._on_phase("training")
             report, difference = await self._train(groups, fresh)
-            trained = time.monotonic() - started - waited
+            trained = now() - started - waited
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
             fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
@@ -112,7 +113,7 @@ class Learner:
                     fresh_logp_difference=difference,
                     wait_seconds=waited,
                     step_seconds=trained,
-                    seconds=time.monotonic() - started,
+                    seconds=now() - started,
                     scribe=phase,
                 )
             )
@@ -162,6 +163,7 @@ class Learner:
         calls = [rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)]
         await of_ranks("it trained", calls)
         difference = await self._difference(await fresh)
+        await self._channel.begin_change()
         reports: list[StepReport] = await of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
         return reports[0], difference  # the same on every rank, but for its timings
 
@@ -189,6 +191,8 @@ class Learner:
             raise
         self._saved = self.version
         self._on_checkpoint("")
+        with suppress(RayActorError):  # its successor hears of the next one
+            await self._buffer.checkpointed.remote(checkpoint.oldest_step(self._run_folder))
 
     def _commit(self, folder: Path, scribe: dict[str, Any]) -> None:
         checkpoint.commit(

@@ -63,6 +63,7 @@ class ScribeLearner:
             if not batch.groups:
                 break
             world = len(self._ranks)
+            await self._channel.begin_change()
             steps = [rank.step.remote(batch.groups[at::world]) for at, rank in enumerate(self._ranks)]
             reports.append((await of_ranks("it trained the Scribe", steps))[0])
             syncs.append(await self._channel.publish(self.version + 1))

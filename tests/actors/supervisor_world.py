@@ -73,7 +73,7 @@ class FakeBuffer:
     async def stats(self) -> dict[str, Any]:
         if self.hangs:
             await asyncio.Event().wait()
-        return {**dict.fromkeys(BUFFER_STATES, 1), "counts": {}}
+        return {**dict.fromkeys(BUFFER_STATES, 1), "made": 6, "claimed": 2, "imbalance": 0, "counts": {}}
 
 
 class FakeRank:

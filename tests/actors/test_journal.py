@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from actors import journal as journal_module
 from actors.journal import Event, Journal, replay
 from common.records import Label, LabelledTask, Limits, Provenance, Task
+from tests.actors.fragile_os import Crash, FragileOs
 
 
 def labelled(index: int) -> LabelledTask:
@@ -91,14 +96,32 @@ def test_a_half_written_last_line_is_dropped_counted_and_cut_off(tmp_path: Path)
     assert (list(found.ready), found.dropped_lines) == ([0, 1], 0)
 
 
-@pytest.mark.parametrize("damage", [b"{nonsense\n", b'{"indices":[1]}\n', b"\xff\n", b"\n"])
+@pytest.mark.parametrize("damage", [b"{nonsense\n", b'{"indices":[1]}\n', b"\xff\n", b"\n", b'{"state":"ready"}\n'])
 def test_a_damaged_line_is_an_error_that_names_file_and_line(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, *ready(0))
-    path.write_bytes(path.read_bytes() + damage)
-    write(path, *ready(1))
+    line = path.read_bytes()
+    path.write_bytes(line + damage + line)
     with pytest.raises(ValueError, match=r"journal\.jsonl:2: not a journal line"):
         replay(path, 0)
+
+
+@given(at=st.integers(0), bit=st.integers(0, 7))
+@settings(max_examples=200, deadline=None)
+def test_any_bit_that_flips_is_noticed(at: int, bit: int) -> None:
+    line = journal_module._sealed(ready(0)[0])
+    at %= len(line)
+    damaged = line[:at] + bytes([line[at] ^ 1 << bit]) + line[at + 1 :]
+    assert journal_module._without_torn_line(line) == line
+    assert journal_module._without_torn_line(damaged) == b""
+
+
+def test_a_last_line_with_a_wrong_checksum_is_torn(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, *ready(0, 1))
+    path.write_bytes(path.read_bytes().replace(b"task-1", b"task-2"))
+    found = replay(path, 0)
+    assert (list(found.ready), found.dropped_lines) == ([0], 1)
 
 
 def test_a_missing_journal_says_to_start_a_new_run(tmp_path: Path) -> None:
@@ -109,3 +132,152 @@ def test_a_missing_journal_says_to_start_a_new_run(tmp_path: Path) -> None:
 def test_an_empty_journal_is_an_empty_run(tmp_path: Path) -> None:
     write(tmp_path / "journal.jsonl")
     assert replay(tmp_path / "journal.jsonl", 0).next_index == 0
+
+
+def test_a_full_disk_leaves_no_half_line_and_says_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FragileOs()
+    monkeypatch.setattr(journal_module, "os", disk)
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.write(ready(0)[0])
+    before = path.read_bytes()
+    disk.room = 100
+    with pytest.raises(
+        ValueError, match=r"journal\.jsonl cannot be written \(No space left on device\): make room"
+    ) as said:
+        journal.write(ready(1)[0])
+    assert path.read_bytes() == before and "\n" not in str(said.value)
+    disk.room = None
+    journal.write(ready(2)[0])
+    assert list(replay(path, 0).ready) == [0, 2]
+
+
+def test_after_a_failed_sync_nothing_is_written_for_nobody_knows_what_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FragileOs()
+    monkeypatch.setattr(journal_module, "os", disk)
+    journal = Journal(tmp_path / "journal.jsonl")
+    disk.sync_fails = True
+    with pytest.raises(ValueError, match="Input/output error"):
+        journal.write(Event(state="batched", indices=(0,), step=1), durable=True)
+    disk.sync_fails = False
+    with pytest.raises(ValueError, match="Input/output error"):
+        journal.write(ready(0)[0])
+    assert (tmp_path / "journal.jsonl").read_bytes() == b""
+
+
+def test_lines_reach_the_disk_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "SYNC_LINES", 3)
+    journal = Journal(tmp_path / "journal.jsonl")
+    waiting = []
+    for index in range(4):
+        journal.write(Event(state="claimed", indices=(index,)))
+        waiting.append(journal.unsynced)
+    assert waiting == [True, True, False, True]
+    journal.write(Event(state="batched", indices=(0,), step=1), durable=True)
+    assert not journal.unsynced
+
+
+def long_run() -> list[Event]:
+    """Five steps of two tasks each, a rejection of either kind, a resume at 3, and some of everything in flight."""
+    events = [Event(state="claimed", indices=(index,), by="s") for index in range(16)]
+    events += [*ready(*range(13)), Event(state="rejected", indices=(13,), reason="gate")]
+    for step in (1, 2, 3, 4, 5):
+        pair = (2 * step - 2, 2 * step - 1)
+        events += [Event(state=state, indices=pair, step=step) for state in ("batched", "trained")]
+        if step == 4:
+            events += [Event(state="resumed", step=3), Event(state="batched", indices=pair, step=4)]
+    events += [
+        Event(state="rejected", indices=(10,), reason="difficulty"),
+        Event(state="leased", indices=(11,), by="d"),
+    ]
+    return [*events, Event(state="unclaimed", indices=(14,)), Event(state="rolled", indices=(12,))]
+
+
+def compacted(path: Path, oldest_step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "WORTHWHILE_BYTES", 0)
+    journal = Journal(path)
+    journal.compact(oldest_step)
+    journal.write(Event(state="claimed", indices=(16,), by="s"))
+    journal.close()
+
+
+@pytest.mark.parametrize("oldest", [0, 2, 3, 5])
+def test_a_compacted_journal_says_the_same_at_every_step_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, oldest: int
+) -> None:
+    path, other = tmp_path / "journal.jsonl", tmp_path / "other.jsonl"
+    write(path, *long_run())
+    size = path.stat().st_size
+    write(other, *long_run(), Event(state="claimed", indices=(16,), by="s"))
+    compacted(path, oldest, monkeypatch)
+    assert path.stat().st_size < size
+    for step in range(oldest, 6):
+        assert replay(path, step) == replay(other, step)
+    compacted(path, 5, monkeypatch)
+    assert replay(path, 5) == replay(other, 5), "compacted twice"
+
+
+def test_a_compacted_journal_refuses_a_step_that_it_forgot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, *long_run())
+    compacted(path, 3, monkeypatch)
+    with pytest.raises(ValueError, match="cannot go back to step 2; resume from a later checkpoint"):
+        replay(path, 2)
+
+
+def test_a_journal_is_compacted_only_when_it_has_doubled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "WORTHWHILE_BYTES", 1000)
+    journal = Journal(tmp_path / "journal.jsonl")
+    thresholds = []
+    for index in range(40):
+        journal.write(ready(index)[0])
+        journal.compact(0)
+        thresholds.append(journal._worthwhile)
+    kept = sorted(set(thresholds))
+    assert len(kept) > 3 and all(after >= 2 * before for before, after in pairwise(kept))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_crash_anywhere_in_a_compaction_leaves_the_old_file_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    disk, crashes = FragileOs(), 0
+    path, other = tmp_path / "journal.jsonl", tmp_path / "other.jsonl"
+    write(other, *long_run())
+    monkeypatch.setattr(journal_module, "WORTHWHILE_BYTES", 0)
+    monkeypatch.setattr(journal_module, "os", disk)
+    for calls in range(40):
+        path.unlink(missing_ok=True)
+        write(path, *long_run())
+        journal = Journal(path)
+        disk.arm(calls, share)
+        try:
+            journal.compact(3)
+        except Crash:
+            crashes += 1
+        disk.restart()
+        for step in (3, 4, 5):
+            assert replay(path, step) == replay(other, step)
+        Journal(path).close()
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["journal.jsonl", "other.jsonl"]
+    assert 5 < crashes < 40
+
+
+def test_a_disk_that_fills_up_during_a_compaction_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FragileOs()
+    monkeypatch.setattr(journal_module, "WORTHWHILE_BYTES", 0)
+    monkeypatch.setattr(journal_module, "os", disk)
+    path = tmp_path / "journal.jsonl"
+    write(path, *long_run())
+    before = path.read_bytes()
+    journal = Journal(path)
+    disk.room = 200
+    with pytest.raises(ValueError, match="No space left on device"):
+        journal.compact(3)
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["journal.jsonl"]

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from actors import pulse
 from actors.pulse import Pulse, Silent
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Actor:
@@ -31,10 +25,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_round_says_who_answered_and_who_failed_and_keeps_waiting_for_the_slow() -> None:
-    clock, well, ill, slow = Clock(), Actor(), Actor(), Actor()
+    well, ill, slow = Actor(), Actor(), Actor()
     well.answer.set_result(3)
     ill.answer.set_exception(KeyError("x"))
-    heart = Pulse(10, clock)
+    heart = Pulse(10)
     asks = {"well": well.ask, "ill": ill.ask, "slow": slow.ask}
     heard = await heart.round(asks, {})
     assert heard.answers == {"well": 3} and isinstance(heard.faults["ill"], KeyError) and "slow" not in heard.faults
@@ -43,11 +37,12 @@ async def test_a_round_says_who_answered_and_who_failed_and_keeps_waiting_for_th
     assert (well.asked, slow.asked) == (2, 1)
 
 
-async def test_only_a_patient_actor_may_be_silent_for_long() -> None:
-    clock, silent, rank = Clock(), Actor(), Actor()
-    heart = Pulse(10, clock)
-    for now, faults in ((0, set()), (10, set()), (10.5, {"silent"}), (11, set())):
-        clock.now = now
+async def test_only_a_patient_actor_may_be_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent, rank = Actor(), Actor()
+    heart, clock = Pulse(10), [0.0]
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + clock[0])
+    for later, faults in ((0, set()), (9, set()), (10.5, {"silent"}), (11, set())):
+        clock[0] = later
         heard = await heart.round({"silent": silent.ask}, {"rank": rank.ask})
         assert set(heard.faults) == faults and not heard.answers
     assert isinstance(Silent("x"), RuntimeError) and silent.asked == 2 and rank.asked == 1
@@ -56,7 +51,7 @@ async def test_only_a_patient_actor_may_be_silent_for_long() -> None:
 async def test_who_is_no_longer_asked_is_forgotten() -> None:
     gone, here = Actor(), Actor()
     here.answer.set_result(1)
-    heart = Pulse(10, Clock())
+    heart = Pulse(10)
     await heart.round({"gone": gone.ask}, {})
     assert (await heart.round({"here": here.ask}, {})).answers == {"here": 1}
     gone.answer.set_result(2)

@@ -251,6 +251,7 @@ async def test_the_buffers_states_are_on_the_board() -> None:
     world = await World().start()
     await world.supervisor.beat()
     assert all(world.sample("medserl_buffer_tasks", state=state) == 1 for state in BUFFER_STATES)
+    assert [world.sample(f"medserl_buffer_{name}") for name in ("made", "claimed", "imbalance")] == [6, 2, 0]
 
 
 async def test_stop_ends_every_actor_and_lets_engines_end_by_themselves() -> None:

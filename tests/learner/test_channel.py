@@ -339,6 +339,29 @@ async def test_the_next_version_waits_for_who_holds_this_one_and_joining_engines
     assert (await publishing).proved == ("a", "late") and world.channel.version == 2
 
 
+async def test_no_engine_joins_between_the_learners_step_and_its_publication() -> None:
+    world = World()
+    await world.add("a")
+    await world.channel.begin_change()
+    world.ranks[0].version = 1  # the optimiser step
+    join = asyncio.ensure_future(world.add("late"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert world.log == ["prove a"]
+    assert (await world.channel.publish(1)).ok
+    assert (await join).version == 1 and world.log.index("prove a", 1) < world.log.index("stage 1", 5)
+
+
+async def test_a_publish_that_fails_lets_engines_join_again() -> None:
+    world = World(timeout_seconds=0.01)
+    await world.add("a")
+    send, world.ranks[0].send = world.ranks[0].send, lambda *_: asyncio.Event().wait()  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="did not finish"):
+        await world.channel.publish(1)
+    world.ranks[0].send = send  # type: ignore[method-assign]
+    assert (await asyncio.wait_for(world.add("late"), 2)).version == 1
+
+
 async def test_several_hanging_engines_cost_one_deadline_a_phase() -> None:
     world = World(timeout_seconds=0.2)
     for number in range(4):

@@ -112,6 +112,11 @@ class FakeChannel:
         self.failures: dict[str, str] = {}
         self.error: Exception | None = None
         self.deaf = False  # no engine answers
+        self.changing = False
+
+    async def begin_change(self) -> None:
+        assert all(not line.startswith("step") for line in self.log[-1:]), "the weights have changed already"
+        self.changing = True
 
     async def fresh_rollouts(self) -> tuple[Sampled, ...]:
         await asyncio.sleep(0)
@@ -121,6 +126,8 @@ class FakeChannel:
         await asyncio.sleep(0)
         if self.error:
             raise self.error
+        assert self.changing, "an engine could have joined between the step and its publication"
+        self.changing = False
         self.version = version
         self.log.append(f"{self.whose}publish {version}")
         return SyncOutcome(
@@ -132,6 +139,7 @@ class FakeBuffer:
     def __init__(self, log: list[str], batches: int, batch: int) -> None:
         self.log, self.batches, self.batch = log, batches, batch
         self.given = 0
+        self.oldest_steps: list[int] = []
         self.tries = 0  # batches of them that are ready
         self.asked: list[int] = []  # the Scribe's versions that asked
 
@@ -152,6 +160,9 @@ class FakeBuffer:
     async def release(self, version: int) -> None:
         self.log.append(f"release {version}")
 
+    async def checkpointed(self, oldest_step: int) -> None:
+        self.oldest_steps.append(oldest_step)
+
 
 class World:
     def __init__(
@@ -162,6 +173,7 @@ class World:
         batches: int = 99,
         ranks: int = 1,
         version: int = 0,
+        keep: int = 9,
         phase_steps: int = 0,  # 0: the Scribe is not trained
     ) -> None:
         self.log: list[str] = []
@@ -181,7 +193,7 @@ class World:
         sides = [ScribeSide(Handle(rank)) for rank in self.ranks]
         scribe_channel: Any = self.scribe_channel
         self.learner = Learner(
-            LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=9),
+            LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=keep),
             steps,
             folder,
             self.buffer_handle,
@@ -236,6 +248,17 @@ async def test_checkpoints_are_written_at_the_cadence_and_at_the_end(tmp_path: P
     await world.learner.run()
     assert world.checkpoints() == ["step-00002", "step-00004", "step-00005"]
     assert world.learner.version == 5
+
+
+async def test_the_buffer_hears_to_which_step_a_resume_may_still_go_back(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=9, keep=2)
+    world.scores = {2: (0.5, 0.5)}
+    await world.learner.run()
+    assert world.checkpoints() == ["step-00002", "step-00008", "step-00009"], "the best one stays"
+    assert world.buffer.oldest_steps == [2] * 5
+    world = World(tmp_path / "unscored", steps=9, keep=2)
+    await world.learner.run()
+    assert world.buffer.oldest_steps == [2, 2, 4, 6, 8]
 
 
 async def test_a_checkpoint_carries_the_score_of_the_steps_logged_before_it(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""A virtual clock for asyncio, and stand-ins for Ray actor handles that live on it.
+
+When nothing is left to do now, the loop moves its clock to the next timer instead of waiting for it: hours pass in the
+time that the code in between takes. Everything is deterministic, so a seed repeats a run exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import selectors
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
+
+Result = TypeVar("Result")
+
+
+class Stuck(RuntimeError):
+    """Everyone waits and nobody has set a timer: this would never end."""
+
+
+class _Jump(selectors.SelectSelector):
+    """Instead of waiting for a timer, moves the clock to it."""
+
+    now = 0.0  # s
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None:
+            raise Stuck("everyone waits and no timer is set")
+        self.now += timeout
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose `time` starts at 0 and costs nothing."""
+
+    def __init__(self) -> None:
+        self._jump = _Jump()
+        super().__init__(self._jump)
+        self._clock_resolution = 1e-6  # s; below it a timer is due. The default is lost in a float after 97 days
+        self.unexpected: list[str] = []
+        self.set_exception_handler(VirtualLoop._heard)
+
+    def _heard(self, context: dict[str, Any]) -> None:
+        """A callback that failed, or a task whose error nobody asked for: ordinary only when an actor was killed."""
+        if not ("future" in context and isinstance(context.get("exception"), RayError)):
+            self.unexpected.append(f"{context['message']}: {context.get('exception')!r}")
+
+    def time(self) -> float:
+        return self._jump.now
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """At once: the clock would run ahead of a thread."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except OSError as error:
+            future.set_exception(error)
+        return future
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """`main` on a virtual clock of its own; what it left running is cancelled. Raises Stuck."""
+    loop = VirtualLoop()
+    try:
+        result = loop.run_until_complete(main)
+        loop.run_until_complete(end_tasks())
+        assert not loop.unexpected, loop.unexpected
+        return result
+    finally:
+        loop.close()
+
+
+async def end_tasks(*kept: asyncio.Future[Any]) -> None:
+    """Cancel every task but this one and `kept`, and wait until they ended."""
+    left = asyncio.all_tasks() - {asyncio.current_task(), *kept}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+class Handle:
+    """`handle.method.remote(...)` on an actor that may be killed.
+
+    A call takes `travel()` seconds to arrive. `service` seconds of each call occupy the actor's only thread, one call
+    after another; with `serial` the whole call does, as in an actor without `async` methods. As in Ray, a call goes on
+    when its caller dies, and raises ActorDiedError when its actor does.
+    """
+
+    def __init__(
+        self, actor: Any, travel: Callable[[], float] = lambda: 0.0, service: float = 0.0, serial: bool = False
+    ) -> None:
+        self.actor, self.travel, self.service = actor, travel, service
+        self.turn = asyncio.Lock() if serial else nullcontext()
+        self.dead = False
+        self.free_at = 0.0
+        self.calls: set[asyncio.Task[Any]] = set()
+
+    def __getattr__(self, name: str) -> _Method:
+        return _Method(self, name)
+
+    def kill(self) -> None:
+        self.dead = True
+        for call in self.calls:
+            call.cancel()
+
+
+class _Method:
+    def __init__(self, handle: Handle, name: str) -> None:
+        self._handle, self._name = handle, name
+
+    def remote(self, *arguments: Any) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        call = asyncio.ensure_future(self._call(*arguments))
+        self._handle.calls.add(call)
+        call.add_done_callback(lambda call: self._answered(call, answer))
+        return answer
+
+    async def _call(self, *arguments: Any) -> Any:
+        async with self._handle.turn:
+            return await self._run(*arguments)
+
+    async def _run(self, *arguments: Any) -> Any:
+        handle, now = self._handle, asyncio.get_running_loop().time()
+        delay = handle.travel()
+        if handle.service:
+            handle.free_at = max(handle.free_at, now + delay) + handle.service
+            delay = handle.free_at - now
+        if delay:
+            await asyncio.sleep(delay)
+        if handle.dead:
+            raise ActorDiedError()
+        outcome = getattr(handle.actor, self._name)(*arguments)
+        return await outcome if inspect.isawaitable(outcome) else outcome
+
+    def _answered(self, call: asyncio.Task[Any], answer: asyncio.Future[Any]) -> None:
+        self._handle.calls.discard(call)
+        error = ActorDiedError() if call.cancelled() else call.exception()
+        if answer.done():  # the caller is gone
+            return
+        if error is None:
+            answer.set_result(call.result())
+        else:
+            answer.set_exception(error)
+            answer.exception()  # who does not wait for an answer does not hear of its error, as with Ray
+
+
+def remote_error(cause: Exception) -> RayTaskError:
+    """`cause` as Ray raises it at the caller: of both types."""
+    error: RayTaskError = RayTaskError("method", f"Traceback of the actor\n{type(cause).__name__}: {cause}", cause)
+    return error.as_instanceof_cause()
