@@ -40,6 +40,7 @@ class Pulse:
         for name, ask in everyone.items():
             if name not in self._calls:
                 self._calls[name] = asyncio.ensure_future(_answer(ask)), now()
+                self._calls[name][0].add_done_callback(_heard)
         await asyncio.wait([self._calls[name][0] for name in asks], timeout=ROUND_SECONDS)
         heard = Round(answers={}, faults={})
         for name, (call, since) in list(self._calls.items()):
@@ -55,6 +56,12 @@ class Pulse:
                 continue
             del self._calls[name]
         return heard
+
+
+def _heard(call: asyncio.Future[Any]) -> None:
+    """The error of one who is no longer asked about must not be told at some later time."""
+    if not call.cancelled():
+        call.exception()
 
 
 async def _answer(ask: Ask) -> Any:

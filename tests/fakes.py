@@ -26,7 +26,9 @@ class Method:
         self._handle, self._name = handle, name
 
     def remote(self, *arguments: Any) -> asyncio.Future[Any]:
-        return asyncio.ensure_future(self._call(*arguments))
+        answer = asyncio.ensure_future(self._call(*arguments))
+        answer.add_done_callback(_heard)  # as Ray: an error that nobody waits for is nobody's
+        return answer
 
     async def _call(self, *arguments: Any) -> Any:
         if self._handle.dead.is_set():
@@ -35,11 +37,17 @@ class Method:
         if not inspect.isawaitable(outcome):
             return outcome
         call, death = asyncio.ensure_future(outcome), asyncio.ensure_future(self._handle.dead.wait())
+        call.add_done_callback(_heard)
         await asyncio.wait([call, death], return_when=asyncio.FIRST_COMPLETED)
         (death if call.done() else call).cancel()
         if not call.done():
             raise ActorDiedError()
         return call.result()
+
+
+def _heard(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()
 
 
 def remote_error(cause: Exception) -> RayTaskError:

@@ -12,6 +12,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,9 @@ class Policy:
             text=reply, token_ids=(1,), logps=(-1.0,), versions=(self.version,), finish_reason="stop", engine="e"
         )
         return Sampled(prompt_ids=(1,), completions=(one,) * n)
+
+    async def begin_change(self) -> None:
+        return
 
     async def publish(self, version: int) -> SyncOutcome:
         await asyncio.sleep(0)
@@ -131,6 +135,8 @@ class Process:
                 self.buffer.kill()
             turn += 1
             await asyncio.sleep(0)
+        if learning.done():
+            learning.result()
         for task in (learning, *self.tasks):
             task.cancel()
         await asyncio.gather(learning, *self.tasks, return_exceptions=True)
@@ -158,22 +164,24 @@ def steps_of(lives: list[int], buffer_dies_at: int | None = None) -> list[Step]:
         return asyncio.run(run(Path(folder), lives, buffer_dies_at))
 
 
-UNDISTURBED = steps_of([])
+@cache
+def undisturbed() -> list[Step]:
+    return steps_of([])
 
 
 def test_a_run_left_alone_trains_the_plan_in_order() -> None:
-    tasks = [task for _, batch, _ in UNDISTURBED for task in batch]
+    tasks = [task for _, batch, _ in undisturbed() for task in batch]
     assert tasks == [f"task-{index}" for index in range(STEPS * BATCH)]
-    assert len({loss for _, _, loss in UNDISTURBED}) == STEPS
+    assert len({loss for _, _, loss in undisturbed()}) == STEPS
 
 
 @settings(deadline=None, max_examples=60)
 @given(lives=st.lists(st.integers(1, 400), min_size=1, max_size=3))
 def test_a_run_killed_anywhere_and_resumed_trains_the_same_tasks_to_the_same_losses(lives: list[int]) -> None:
-    assert steps_of(lives) == UNDISTURBED
+    assert steps_of(lives) == undisturbed()
 
 
 @settings(deadline=None, max_examples=40)
 @given(turn=st.integers(0, 400))
 def test_a_run_whose_buffer_dies_anywhere_trains_the_same_tasks_to_the_same_losses(turn: int) -> None:
-    assert steps_of([], buffer_dies_at=turn) == UNDISTURBED
+    assert steps_of([], buffer_dies_at=turn) == undisturbed()
