@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -24,7 +24,7 @@ def save_random_state(folder: Path, rank: int) -> None:
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
-    save_file(state, _random_file(folder, rank))
+    _random_file(folder, rank).write_bytes(save(state))  # save_file's errors are no OSError when the disk is full
 
 
 def restore_random_state(folder: Path, rank: int) -> None:

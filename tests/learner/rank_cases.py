@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,12 @@ def make_group(seed: int, version: int = 0) -> Group:
 
 def weights_of(rank: Any) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in rank.published_weights()}
+
+
+def free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def run_rank(rank: int, world: int, rendezvous: str, model: Path, out: Path, stages: tuple[int, ...]) -> None:

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +14,14 @@ from common.backends import CPU
 from common.config import RunSpec
 from common.records import Group, Sampled
 from learner.rank import LearnerRank, warm_up_factor
-from tests.learner.rank_cases import make_group, make_model, make_spec, weights_of
+from tests.learner.rank_cases import free_address, make_group, make_model, make_spec, weights_of
 
 GROUPS = [make_group(at) for at in range(4)]
-
-
-def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def rendezvous() -> Iterator[str]:
-    """One process group for all learners of this process."""
-    os.environ.update(CPU.learner_env)
-    yield free_address()
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def alone(spec: RunSpec, model: Path, rendezvous: str) -> LearnerRank:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from common.backends import CPU
 from common.config import RunSpec, ScribeSpec
 from learner.actor import LearnerActor
 from tests.learner.rank_cases import make_group, make_model, make_spec
-from tests.learner.test_rank import free_address
 
 GROUPS = [make_group(at) for at in range(4)]
 OTHERS = [make_group(at) for at in range(10, 14)]
@@ -26,14 +23,6 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def rendezvous() -> Iterator[str]:
-    os.environ.update(CPU.learner_env)
-    yield free_address()
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def spec_of(train: bool, **learner: object) -> RunSpec:

@@ -1,0 +1,21 @@
+"""Fixtures of the learner's tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from common.backends import CPU
+from tests.learner.rank_cases import free_address
+
+
+@pytest.fixture(scope="session")
+def rendezvous() -> Iterator[str]:
+    """One process group for all learners of this process: DeepSpeed holds on to the first one that it meets."""
+    os.environ.update(CPU.learner_env)
+    yield free_address()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
