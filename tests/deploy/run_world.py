@@ -24,7 +24,7 @@ from learner.actor import Sent
 from learner.step_report import StepReport
 from tests.actors.fake_env import FakeEnv
 from tests.fakes import Handle, remote_error
-from tests.learner.test_learner import report_of
+from tests.learner.learner_world import report_of
 
 PROBE = Probe(canary_ids=(1, 2), prompt_ids=(1,), completions=1, max_tokens=1, temperature=1.0)
 

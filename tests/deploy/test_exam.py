@@ -15,7 +15,7 @@ from envs.verdict.verifier import exam as ask_all
 from learner.channel import Channel
 from tests.actors.fake_env import FakeEnv, completion
 from tests.fakes import Handle
-from tests.learner.test_channel import PROBE, FakeEngine, FakeRank
+from tests.learner.channel_world import PROBE, FakeEngine, FakeRank
 
 NOTE = ("He coughs.", "He is given amoxicillin.")
 PAIRS = [Choice(sentences=NOTE, at=1, original=f"Right {n}.", other=f"Wrong {n}.") for n in range(20)]

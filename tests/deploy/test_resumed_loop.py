@@ -31,7 +31,7 @@ from learner.learner import Learner, LearnerStep
 from learner.step_report import StepReport
 from tests.actors.fake_env import FakeEnv
 from tests.fakes import Handle, settle
-from tests.learner.test_learner import report_of
+from tests.learner.learner_world import report_of
 
 STEPS, BATCH, EVERY = 6, 2, 2
 Step = tuple[int, tuple[str, ...], float]  # step, its tasks in order, its loss

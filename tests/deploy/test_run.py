@@ -55,26 +55,29 @@ async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
     assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
 def test_a_run_goes_on_whoever_is_killed_whenever_and_its_accounts_balance(kills: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as runs:
-        asyncio.run(_killed(World(Path(runs)), kills))
+        world = World(Path(runs))
+        assert asyncio.run(_killed(world, kills))
+        world.check_accounts()
 
 
 async def test_an_engine_that_dies_as_the_run_starts_over_is_replaced(tmp_path: Path) -> None:
     """Found by the test above."""
-    await _killed(World(tmp_path), [("pool", 292), ("core", 100), ("engine", 71)])
+    world = World(tmp_path)
+    assert await _killed(world, [("pool", 292), ("core", 100), ("engine", 71)])
+    world.check_accounts()
 
 
-async def _killed(world: World, kills: list[tuple[str, int]]) -> None:
+async def _killed(world: World, kills: list[tuple[str, int]]) -> bool:
     async def monkey() -> None:
         for kind, after in kills:
             await turns(after)
             world.kill(kind)
 
-    assert await play(world, monkey)
-    world.check_accounts()
+    return await play(world, monkey)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ from common.records import Group
 from common.weights import SyncOutcome
 from learner.step_report import StepReport
 from tests.fakes import remote_error
-from tests.learner.test_learner import World
+from tests.learner.learner_world import World
 
 
 async def test_a_buffer_that_dies_while_the_learner_waits_is_replaced_at_the_version_in_hand(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from learner import checkpoint
-from tests.learner.test_learner import World
+from tests.learner.learner_world import World
 
 
 def turns(world: World) -> list[str]:
