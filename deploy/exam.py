@@ -46,7 +46,8 @@ async def sit(env: Environment, pool: Any, spec: RunSpec, folder: Path, note: Ca
     unfinished = folder / f"{FILE}.unfinished"
     unfinished.write_text(json.dumps(written) + "\n")
     os.replace(unfinished, folder / FILE)
-    note(str(result) if result.passed else f"{result}; going on without tier C")
+    without = "without tier C, so the Scribe learns nothing" if spec.scribe.train else "without tier C"
+    note(str(result) if result.passed else f"{result}; going on {without}")
     return result.passed
 
 

@@ -69,6 +69,13 @@ async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Pat
     assert json.loads((tmp_path / "exam.json").read_text())["passed"] is False
 
 
+async def test_a_scribe_that_has_nothing_to_learn_from_is_told_of(tmp_path: Path) -> None:
+    notes: list[str] = []
+    spec = FROZEN.model_copy(update={"scribe": ScribeSpec(train=True)})
+    assert not await exam.sit(Examined(), Handle(Pool(knows=False)), spec, tmp_path, notes.append)
+    assert notes[0].endswith("; going on without tier C, so the Scribe learns nothing")
+
+
 async def test_a_frozen_pool_is_never_published_to() -> None:
     log: list[str] = []
     placement = Placement(FROZEN, Examined())
