@@ -4,8 +4,9 @@
                                                                  a trained Scribe's phase, if it is due -^
 
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
-After each publish the engines sample a few fresh rollouts, and the learner scores them just before its next step
-changes the weights: so every step knows how well sampler and learner agree, and neither waits for the other.
+While the ranks add up the gradient the engines sample a few fresh rollouts, and the learner scores them just before
+the step changes the weights: so every step knows how well sampler and learner agree, and neither waits for the other.
+A synchronous run has no other request then: what its rollouts draw does not depend on whose turn comes first.
 
 A buffer that dies is replaced here, between two steps, since only here it is known which steps are trained: a batch
 that the dead one gave out is either trained and published, or was never taken.
@@ -88,7 +89,6 @@ class Learner:
         Raises ActorLost when a rank or a pool died, and OSError when the last checkpoint could not be written.
         """
         now = asyncio.get_running_loop().time
-        fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
         while self.version < self._steps and not self._stopping:
             started = now()
             self._on_phase("waiting for a batch")
@@ -98,11 +98,10 @@ class Learner:
                 break
             waited = now() - started
             self._on_phase("training")
-            report, difference = await self._train(groups, fresh)
+            report, difference = await self._train(groups)
             trained = now() - started - waited
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
-            fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
             await self._release()
             phase = await self._scribe_phase()
             self._on_step(
@@ -119,7 +118,6 @@ class Learner:
             )
             if self.version % self._spec.checkpoint_every == 0:
                 await self._try_checkpoint()
-        fresh.cancel()
         await self.checkpoint()
 
     async def _take(self) -> tuple[Group, ...]:
@@ -155,14 +153,12 @@ class Learner:
         differences: list[float] = await of_ranks("it scored fresh rollouts", calls)
         return differences[0]  # every rank holds the same weights
 
-    async def _train(
-        self, groups: tuple[Group, ...], fresh: Awaitable[tuple[Sampled, ...]]
-    ) -> tuple[StepReport, float | None]:
+    async def _train(self, groups: tuple[Group, ...]) -> tuple[StepReport, float | None]:
         world = len(self._ranks)
         shares = [groups[rank::world] for rank in range(world)]
         calls = [rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)]
-        await of_ranks("it trained", calls)
-        difference = await self._difference(await fresh)
+        _, fresh = await asyncio.gather(of_ranks("it trained", calls), self._channel.fresh_rollouts())
+        difference = await self._difference(fresh)
         await self._channel.begin_change()
         reports: list[StepReport] = await of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
         return reports[0], difference  # the same on every rank, but for its timings
