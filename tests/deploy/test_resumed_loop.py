@@ -28,6 +28,7 @@ from common.records import Completion, Group, Message, Sampled
 from common.weights import SyncOutcome
 from deploy.start import after_newest
 from learner.learner import Learner, LearnerStep
+from learner.ranks import Patience
 from learner.step_report import StepReport
 from tests.actors.fake_env import FakeEnv
 from tests.fakes import Handle, settle
@@ -103,6 +104,7 @@ class Process:
             lambda _: None,
             lambda fault: None,
             self.new_buffer,
+            Patience(120.0),
         )
 
     def _buffer(self, trained_steps: int | None) -> Handle:
