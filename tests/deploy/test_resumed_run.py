@@ -14,7 +14,7 @@ import pytest
 from bench.chaos_job import Job
 from deploy.rollout_log import read_run
 
-STEPS, BATCH, CHECKPOINT_EVERY = 8, 3, 3
+STEPS, BATCH, CHECKPOINT_EVERY = 7, 2, 3
 SPEC = Path(__file__).parents[2] / "deploy" / "smoke.yaml"
 REPEATS = {
     "steps": STEPS,
@@ -27,12 +27,13 @@ REPEATS = {
     "rollout.concurrency": 1,
     "sampling.group_size": 1,
 }
-OF_THE_CLOCK = ("time", "engine", "seconds", "_per_second")
+OF_THE_CLOCK = ("time", "seconds", "_per_second", "fresh_logp_difference")
+"""Names of what may differ. Fresh rollouts are several requests at once; they are measured, and not trained on."""
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
-def without_times(row: dict[str, Any]) -> dict[str, Any]:
+def settled(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.endswith(OF_THE_CLOCK)}
 
 
@@ -51,10 +52,10 @@ def test_a_run_killed_between_checkpoints_and_resumed_is_the_run_never_killed_to
     assert killed.finish() == 0, killed.text()
     assert f"going on after step {CHECKPOINT_EVERY}: " in killed.text()
 
-    rows = [without_times(row) for row in calm.rows()]
+    rows = [settled(row) for row in calm.rows()]
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
     assert len({row["loss"] for row in rows}) == STEPS and {row["policy_lag"] for row in rows} == {0}
-    assert [without_times(row) for row in killed.rows()] == rows, "losses, rewards, norms, canaries"
+    assert [settled(row) for row in killed.rows()] == rows, "losses, rewards, norms, canaries"
     one, other = (read_run(job.folder).to_pylist() for job in (calm, killed))
     assert len({tuple(rollout["token_ids"]) for rollout in one}) > STEPS, "the policy's words vary"
     assert other == one, "the same notes, in the same order, with the same replies"
