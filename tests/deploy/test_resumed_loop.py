@@ -1,8 +1,8 @@
 """The synchronous loop with its real buffer, journal, checkpoints, Scribe, Doctor and learner loop, over a policy of
 one number: killed anywhere and resumed, it trains the same tasks in the same order to the same losses.
 
-A real engine samples unseeded, so that two real runs never agree to the digit; here its replies are a function of
-prompt and policy, which is all that the loop itself can be asked to keep.
+Here an engine's replies are a function of prompt and policy, so that it may be killed at any turn of the event loop.
+The same with real engines, killed once: test_resumed_run.py.
 """
 
 from __future__ import annotations
