@@ -18,7 +18,7 @@ from common.weights import SHARED_MEMORY
 
 DOCTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHAPES = ((1, 4), (1, 16), (2, 4))  # buffer.max_lag, groups of a batch a Doctor
-STEPS = 6
+GROUPS, FEWEST_STEPS = 4096, 6  # of each cell there: lengths vary, so that few groups take now more, now less
 FLEET, FLEET_BATCH = 64, 128  # Doctors and batch of the second table
 LAGS = (1, 2, 4)
 FLEET_STEPS = 48  # a step ends with its longest completion, so that many are needed for a mean
@@ -44,7 +44,7 @@ class Rate(Record):
     busy: float  # share of its time in which the learner does not wait for a batch
 
 
-def measure(doctors: int, batch: int, max_lag: int, speeds: Speeds, steps: int = STEPS) -> Rate:
+def measure(doctors: int, batch: int, max_lag: int, speeds: Speeds, steps: int = FEWEST_STEPS) -> Rate:
     """The rate of one run."""
     spec = RunSpec(
         steps=SKIPPED + steps,
@@ -72,20 +72,21 @@ def doctors_table() -> Table:
     speeds = Speeds(learner_seconds_per_token=5e-5, load=1.0, service=1e-3)
     at_once = msgspec.structs.replace(speeds, tokens_per_second=1e9)
     most = measure(max(DOCTORS), 4 * max(DOCTORS), 2, at_once).groups_per_hour
-    alone = measure(1, 128, 2, speeds).groups_per_hour
-    title = f"one Doctor alone {alone:.0f} groups/h, the learner alone {most:.0f} groups/h"
+    alone = _long(1, 16, 2, speeds).groups_per_hour
+    title = f"one Doctor alone {alone:.0f} groups/h, the learner alone {most:.0f}; groups/h, efficiency, learner busy"
     table = Table(title=title, title_justify="left")
-    shapes = (f"lag {lag}, {groups} groups a Doctor:" for lag, groups in SHAPES)
-    for column in ("Doctors", *(f"{shape} {what}" for shape in shapes for what in ("groups/h", "efficiency", "busy"))):
+    for column in ("Doctors", *(f"lag {lag}, {groups} groups a Doctor in a batch" for lag, groups in SHAPES)):
         table.add_column(column, justify="right")
     for doctors in DOCTORS:
-        cells = []
-        for lag, groups in SHAPES:
-            rate = measure(doctors, groups * doctors, lag, speeds)
-            possible = min(doctors * alone, most)
-            cells += [f"{rate.groups_per_hour:.0f}", f"{rate.groups_per_hour / possible:.1%}", f"{rate.busy:.0%}"]
+        possible = min(doctors * alone, most)
+        rates = [_long(doctors, groups * doctors, lag, speeds) for lag, groups in SHAPES]
+        cells = [f"{r.groups_per_hour:.0f}  {r.groups_per_hour / possible:4.0%}  {r.busy:4.0%}" for r in rates]
         table.add_row(f"{doctors}{' *' if doctors * alone > most else ''}", *cells)
     return table
+
+
+def _long(doctors: int, batch: int, max_lag: int, speeds: Speeds) -> Rate:
+    return measure(doctors, batch, max_lag, speeds, max(FEWEST_STEPS, -(-GROUPS // batch)))
 
 
 def lag_table() -> Table:
