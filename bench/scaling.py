@@ -27,11 +27,12 @@ HEARTBEAT = 600.0  # s; nobody dies here
 GROUP_SIZE = 8
 
 ASSUMPTIONS = """\
-One Doctor plays one group of 8 completions at a time on an engine of its own; engines are added with Doctors. A
-sequence decodes 50 tokens/s however many there are (decoding is bound by memory). Lengths are log-normal with median
-600 tokens and the given sigma, cut at 8192: at sigma 1 the mean is about 1.6 medians, and one in a hundred is ten.
-The learner takes a fixed time a token, alone on its devices; a publish pauses every engine for about 1.2 s. A message
-takes 1 ms on its way, and each call holds the buffer's or the pool's only thread for 1 ms. Scribes need no model.
+One Doctor plays one group of 8 completions at a time on an engine of its own; engines are added with Doctors, and
+so are groups to the batch. A sequence decodes 50 tokens/s however many there are (decoding is bound by memory).
+Lengths are log-normal with median 600 tokens and the given sigma, cut at 8192: at sigma 1 the mean is about 1.6
+medians, and one in a hundred is ten. The learner takes a fixed time a token, alone on its devices; a publish pauses
+every engine for about 1.2 s. A message takes 1 ms on its way, and each call holds the buffer's or the pool's only
+thread for 1 ms. Scribes need no model.
 Buffer, journal, staleness rule, supervisor, channel, learner loop, pool, Scribe and Doctor are the real code.
 Efficiency is of what the Doctors, one by one, or the learner, whichever is less, could do; * the learner is less.
 busy: the share of its time in which the learner does not wait for a batch. lag: buffer.max_lag."""
