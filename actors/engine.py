@@ -8,6 +8,7 @@ import re
 import signal
 import time
 import uuid
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,13 +224,17 @@ class Engine:
         self._adapter, self._version, self._checksum, self._pause_seconds = request, version, checksum, 0.0
 
     async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:
-        """What this engine holds: version, checksum of what arrived, and its log-probs of the canary tokens 1..T-1."""
+        """What this engine holds: version, checksum of what arrived, and its log-probs of the canary tokens 1..T-1.
+
+        Its draws begin anew here, so that what follows depends on the version and not on what was asked before.
+        """
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         params = SamplingParams(
             max_tokens=1, temperature=1.0, prompt_logprobs=0, output_kind=RequestOutputKind.FINAL_ONLY
         )
         output = await self._run(canary_ids, params)
+        await self._llm.collective_rpc("begin_draws", args=(self._seed(),))
         logps = tuple(
             position[token].logprob for position, token in zip(output.prompt_logprobs[1:], canary_ids[1:], strict=True)
         )
@@ -240,6 +245,11 @@ class Engine:
             canary_logps=logps,
             pause_seconds=self._pause_seconds,
         )
+
+    def _seed(self) -> int:
+        """Of the draws under this version; another one for each slot, the same one for who takes a dead engine's."""
+        slot = self.engine_id.split(".")[0]
+        return zlib.crc32(f"{self._spec.seed} {slot} {self._version}".encode())
 
     async def check_health(self) -> str:
         """The engine id, once the core process has answered; raises vLLM's EngineDeadError when it is gone."""

@@ -21,6 +21,7 @@ from vllm.distributed.weight_transfer.base import (
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
+from vllm.utils.torch_utils import set_random_seed
 
 from common.weights import TensorEntry, checksum
 
@@ -35,6 +36,14 @@ class WorkerExtension:
         """Checksum of the last complete update; "" before the first one."""
         engine = self.weight_transfer_engine  # type: ignore[attr-defined]
         return getattr(engine, "received", "")
+
+    def begin_draws(self, seed: int) -> None:
+        """Sample from here on as every engine does that began with `seed`.
+
+        Requests carry no seed, so vLLM's CPU sampler draws theirs from this process's global generator, one draw a
+        sampled token, and nothing else draws from it.
+        """
+        set_random_seed(seed)
 
 
 @dataclass

@@ -7,13 +7,18 @@ resume that wrote it did; without it a second replay would count the abandoned b
 Every line ends in a crc32 of what stands before it, so a torn line is known for one. Durable lines reach the disk at
 once, the others in batches (`SYNC_LINES`, `SYNC_SECONDS`). When the file has doubled it is rewritten with what a resume
 may still ask for: whole, or not at all.
+
+Whoever opens a journal goes on in a file of its own, which takes the name of the one before. A process that was given
+up for dead and wakes up again (SIGSTOP, swap) writes into a file without a name, and cannot take the name back.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -60,22 +65,20 @@ class Recovered(Record):
 
 
 class Journal:
-    """Append-only JSON lines at `path`. Cuts off a torn last line before appending.
+    """Append-only JSON lines at `path`, which from here on nobody else can write. Leaves a torn last line behind.
 
     Raises ValueError, one line, when the disk refuses: then the transition is not in the file.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._temporary = path, path.with_name(f"{path.name}.new")
-        self._temporary.unlink(missing_ok=True)  # of a compaction that was cut short
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._bytes = len(_without_torn_line(path.read_bytes()))
-        os.ftruncate(self._file, self._bytes)
-        _sync_folder(path)
-        self._unsynced = 0  # lines
+        self._path = path
         self._worthwhile = WORTHWHILE_BYTES
         self._fault = ""
+        for left in path.parent.glob(f"{path.name}.*.new"):  # cut short; and who wakes up has nothing to rename
+            left.unlink(missing_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._go_on_with([_without_torn_line(path.read_bytes())])
 
     @property
     def unsynced(self) -> bool:
@@ -115,18 +118,25 @@ class Journal:
         if self._bytes < self._worthwhile:
             return
         fold = _folded(self._path, self._path.read_bytes())
-        new = os.open(self._temporary, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC)
+        self._go_on_with(_sealed(event) for event in fold.events(oldest_step))
+        self._worthwhile = max(WORTHWHILE_BYTES, 2 * self._bytes)
+
+    def _go_on_with(self, lines: Iterable[bytes]) -> None:
+        """Put a new file that begins with `lines` in the place of the old one: whole, or not at all."""
+        temporary = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.new")
+        new = os.open(temporary, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            size = sum(_write_all(new, _sealed(event)) for event in fold.events(oldest_step))
+            size = sum(_write_all(new, line) for line in lines)
             os.fsync(new)
-            os.replace(self._temporary, self._path)
+            if not os.path.samestat(os.fstat(self._file), os.stat(self._path)):
+                raise OSError(errno.ESTALE, "another process has taken it over")
+            os.replace(temporary, self._path)
         except OSError as error:
             os.close(new)
-            self._temporary.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise ValueError(self._refused(error)) from error
         os.close(self._file)
         self._file, self._bytes, self._unsynced = new, size, 0
-        self._worthwhile = max(WORTHWHILE_BYTES, 2 * size)
         _sync_folder(self._path)
 
     def close(self) -> None:

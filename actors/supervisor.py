@@ -7,7 +7,8 @@ replaces the dead. It knows no Ray API but the errors: `Placement` starts and en
     buffer                           another from its journal, between two steps of the learner, and new role actors
     learner rank, engine pool        ActorLost: the run starts over from its newest checkpoint, in the same process
 
-Who gives no answer for `rollout.silence_seconds` is killed, and so dies. The learner is patient: a step takes its time.
+Who gives no answer for `rollout.silence_seconds` is killed, and so dies. A step takes its time: whether a rank
+hangs, its caller knows (learner/ranks.py).
 """
 
 from __future__ import annotations

@@ -17,19 +17,22 @@ from common.records import Record
 from common.weights import SHARED_MEMORY
 
 DOCTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-BATCH = 512
+SHAPES = ((1, 4), (1, 16), (2, 4))  # buffer.max_lag, groups of a batch a Doctor
+GROUPS, FEWEST_STEPS = 4096, 6  # of each cell there: lengths vary, so that few groups take now more, now less
 FLEET, FLEET_BATCH = 64, 128  # Doctors and batch of the second table
-LAGS = (1, 2)
-SKIPPED, MEASURED = 2, 6  # steps
+LAGS = (1, 2, 4)
+FLEET_STEPS = 48  # a step ends with its longest completion, so that many are needed for a mean
+SKIPPED = 2  # steps, before the measured ones
 HEARTBEAT = 600.0  # s; nobody dies here
 GROUP_SIZE = 8
 
 ASSUMPTIONS = """\
-One Doctor plays one group of 8 completions at a time on an engine of its own; engines are added with Doctors. A
-sequence decodes 50 tokens/s however many there are (decoding is bound by memory). Lengths are log-normal with median
-600 tokens and the given sigma, cut at 8192: at sigma 1 the mean is about 1.6 medians, and one in a hundred is ten.
-The learner takes a fixed time a token, alone on its devices; a publish pauses every engine for about 1.2 s. A message
-takes 1 ms on its way, and each call holds the buffer's or the pool's only thread for 1 ms. Scribes need no model.
+One Doctor plays one group of 8 completions at a time on an engine of its own; engines are added with Doctors, and
+so are groups to the batch. A sequence decodes 50 tokens/s however many there are (decoding is bound by memory).
+Lengths are log-normal with median 600 tokens and the given sigma, cut at 8192: at sigma 1 the mean is about 1.6
+medians, and one in a hundred is ten. The learner takes a fixed time a token, alone on its devices; a publish pauses
+every engine for about 1.2 s. A message takes 1 ms on its way, and each call holds the buffer's or the pool's only
+thread for 1 ms. Scribes need no model.
 Buffer, journal, staleness rule, supervisor, channel, learner loop, pool, Scribe and Doctor are the real code.
 Efficiency is of what the Doctors, one by one, or the learner, whichever is less, could do; * the learner is less.
 busy: the share of its time in which the learner does not wait for a batch. lag: buffer.max_lag."""
@@ -42,10 +45,10 @@ class Rate(Record):
     busy: float  # share of its time in which the learner does not wait for a batch
 
 
-def measure(doctors: int, batch: int, max_lag: int, speeds: Speeds) -> Rate:
+def measure(doctors: int, batch: int, max_lag: int, speeds: Speeds, steps: int = FEWEST_STEPS) -> Rate:
     """The rate of one run."""
     spec = RunSpec(
-        steps=SKIPPED + MEASURED,
+        steps=SKIPPED + steps,
         pools=(PoolSpec(engines=doctors),),
         sampling=SamplingSpec(group_size=GROUP_SIZE),
         rollout=RolloutSpec(scribes=2, doctors=doctors, concurrency=1),
@@ -66,58 +69,64 @@ def measure(doctors: int, batch: int, max_lag: int, speeds: Speeds) -> Rate:
 
 
 def doctors_table() -> Table:
-    """Throughput by number of Doctors, until the learner saturates."""
+    """Throughput by number of Doctors, until the learner saturates. The batch grows with the Doctors."""
     speeds = Speeds(learner_seconds_per_token=5e-5, load=1.0, service=1e-3)
     at_once = msgspec.structs.replace(speeds, tokens_per_second=1e9)
-    most = measure(max(DOCTORS), BATCH, max(LAGS), at_once).groups_per_hour
-    alone = measure(1, BATCH, max(LAGS), speeds).groups_per_hour
-    title = f"{BATCH} groups a step; one Doctor alone {alone:.0f} groups/h, the learner alone {most:.0f} groups/h"
+    most = measure(max(DOCTORS), 4 * max(DOCTORS), 2, at_once).groups_per_hour
+    alone = _long(1, 16, 2, speeds).groups_per_hour
+    title = f"one Doctor alone {alone:.0f} groups/h, the learner alone {most:.0f}; groups/h, efficiency, learner busy"
     table = Table(title=title, title_justify="left")
-    for column in ("Doctors", *(f"lag {lag}: {what}" for lag in LAGS for what in ("groups/h", "efficiency", "busy"))):
+    for column in ("Doctors", *(f"lag {lag}, {groups} groups a Doctor in a batch" for lag, groups in SHAPES)):
         table.add_column(column, justify="right")
     for doctors in DOCTORS:
-        cells = []
-        for lag in LAGS:
-            rate = measure(doctors, BATCH, lag, speeds)
-            possible = min(doctors * alone, most)
-            cells += [f"{rate.groups_per_hour:.0f}", f"{rate.groups_per_hour / possible:.1%}", f"{rate.busy:.0%}"]
+        possible = min(doctors * alone, most)
+        rates = [_long(doctors, groups * doctors, lag, speeds) for lag, groups in SHAPES]
+        cells = [f"{r.groups_per_hour:.0f}  {r.groups_per_hour / possible:4.0%}  {r.busy:4.0%}" for r in rates]
         table.add_row(f"{doctors}{' *' if doctors * alone > most else ''}", *cells)
     return table
 
 
+def _long(doctors: int, batch: int, max_lag: int, speeds: Speeds) -> Rate:
+    return measure(doctors, batch, max_lag, speeds, max(FEWEST_STEPS, -(-GROUPS // batch)))
+
+
 def lag_table() -> Table:
     """Asynchronous over synchronous, by tail and by how long training takes beside sampling."""
-    title = f"groups/h, {FLEET} Doctors, {FLEET_BATCH} groups a step: async (max_lag 1) against sync (max_lag 0)"
+    title = (
+        f"groups/h, {FLEET} Doctors, {FLEET_BATCH} groups a step: async (max_lag 1 and more) against sync (max_lag 0)"
+    )
     table = Table(title=title, title_justify="left")
-    for column in ("sigma", "train : sample", "sync", "async", "async/sync", "learner busy sync", "async"):
+    for column in ("sigma", "train : sample", "sync", *(f"lag {lag} / sync" for lag in LAGS), "busy: sync", "lag 1"):
         table.add_column(column, justify="right")
     for sigma in (0.0, 0.5, 1.0):
-        sampled = FLEET_BATCH / measure(FLEET, FLEET_BATCH, 1, _speeds(sigma, 0.0)).groups_per_hour * 3600
-        tokens = _tokens_per_second(sigma, sampled)
+        rate = _fleet(_speeds(sigma, 0.0), max(LAGS)).groups_per_hour  # when nothing holds the Doctors back
+        tokens = _tokens_per_second(sigma, rate)
         for ratio in (0.25, 0.5, 1.0):
-            speeds = _speeds(sigma, ratio / tokens)
-            sync, lagging = (measure(FLEET, FLEET_BATCH, lag, speeds) for lag in (0, 1))
+            sync, *lagging = (_fleet(_speeds(sigma, ratio / tokens), lag) for lag in (0, *LAGS))
             table.add_row(
                 f"{sigma:g}",
                 f"{ratio:g}",
                 f"{sync.groups_per_hour:.0f}",
-                f"{lagging.groups_per_hour:.0f}",
-                f"{lagging.groups_per_hour / sync.groups_per_hour:.2f}",
+                *(f"{lags.groups_per_hour / sync.groups_per_hour:.2f}" for lags in lagging),
                 f"{sync.busy:.0%}",
-                f"{lagging.busy:.0%}",
+                f"{lagging[0].busy:.0%}",
             )
     return table
+
+
+def _fleet(speeds: Speeds, max_lag: int) -> Rate:
+    return measure(FLEET, FLEET_BATCH, max_lag, speeds, FLEET_STEPS)
 
 
 def _speeds(sigma: float, learner_seconds_per_token: float) -> Speeds:
     return Speeds(sigma=sigma, learner_seconds_per_token=learner_seconds_per_token, load=1.0, service=1e-3)
 
 
-def _tokens_per_second(sigma: float, seconds_per_step: float) -> float:
-    """What the Doctors sample when nothing holds them back: the learner that keeps up with them is as fast."""
+def _tokens_per_second(sigma: float, groups_per_hour: float) -> float:
+    """Of a learner that just keeps up with Doctors of this rate."""
     pace = Pace(_speeds(sigma, 0.0), 0)
     mean = sum(pace.tokens() for _ in range(20_000)) / 20_000
-    return mean * GROUP_SIZE * FLEET_BATCH / seconds_per_step
+    return mean * GROUP_SIZE * groups_per_hour / 3600
 
 
 def show(console: Console) -> None:

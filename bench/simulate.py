@@ -7,7 +7,7 @@
 A schedule is one run of 3 to 8 learner steps with a seeded spec (Scribes, Doctors, engines, ranks, lag, batch,
 capacity, leases, transport, checkpoints) and up to 8 faults at seeded moments: a Scribe, Doctor or engine killed, an
 engine's core killed under its actor, an engine twenty times slower for five minutes, one that hangs in a phase of a
-sync, a learner rank killed or hanging in a transfer, the buffer or the driver killed, and a power failure that takes a
+sync, a learner rank killed or hanging, the buffer or the driver killed, and a power failure that takes a
 part of what the journal had not yet brought to the disk. A run whose learner, buffer or driver died goes on from its
 newest checkpoint. Checked: accounts at every transition, the lag of every group trained, no task trained twice and no
 version skipped along the checkpoints that led to the end, the journal against the steps made, and that it ends at all.

@@ -31,6 +31,7 @@ from common.weights import Probe
 from learner import checkpoint
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
+from learner.ranks import Patience
 
 SLOW_SECONDS = 300.0  # how long a slow engine stays so
 SLOWNESS = 20.0
@@ -45,6 +46,8 @@ class Fault(Record):
 
 
 FAULTS = ("scribe", "doctor", "engine", "core", "slow", "hang", "rank", "rank_hang", "buffer", "driver", "power")
+
+RANK_CALLS = ("accumulate", "apply", "stage", "send", "save")  # in which a rank may hang
 
 
 class NoBoard:
@@ -86,6 +89,7 @@ class Life:
             lambda _: None,
             lambda _: None,
             self._lost_buffer,
+            run.patience,
             run.score,
         )
         board: Any = NoBoard()
@@ -136,6 +140,7 @@ class SimulatedRun:
         self.spec, self.game, self.folder = spec, game, folder
         self.pace, self._random = Pace(speeds, seed), random.Random(seed + 1)
         self.journal = folder / "journal.jsonl"
+        self.patience = Patience(spec.rollout.silence_seconds)
         self.history: dict[str, int] = {}  # task id -> the step that trained it, along the checkpoints that led here
         self.steps: list[tuple[float, LearnerStep]] = []  # when each was made, in order, abandoned ones too
         self.violations: list[str] = []
@@ -221,7 +226,7 @@ class SimulatedRun:
         if kind == "rank":
             rank.kill()
         else:
-            rank.actor.hangs = self._random.choice(("stage", "send"))
+            rank.actor.hangs = self._random.choice(RANK_CALLS)
         return True
 
     def _hit(self, kind: str, handle: Handle) -> None:

@@ -31,8 +31,9 @@ from deploy.scoreboard import count
 from deploy.start import Start, after_newest
 from envs.env import Environment
 from evals.batch import rolling_score
-from learner.channel import Channel, of_ranks
+from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
+from learner.ranks import Patience
 from learner.scribe import ScribeLearner, ScribeSide
 from learner.senders import sweep_run
 
@@ -49,6 +50,7 @@ class Run:
         self._placement.journal = folder.journal
         self._screen = Screen(f"self-play {spec.name}", spec.steps)
         self._restarts = Restarts(self._screen.note)
+        self._patience = Patience(spec.rollout.silence_seconds)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
@@ -111,7 +113,9 @@ class Run:
         pools = self._placement.engine_pools()
         channel = Channel(self.spec.weights, ranks, self._placement.synced_pools, prepared.probe, start.loaded_gap)
         if start.folder is not None:
-            await of_ranks("it loaded its checkpoint", [rank.load.remote(start.folder) for rank in ranks])
+            await self._patience.of_ranks(
+                "it loaded its checkpoint", [rank.load.remote(start.folder) for rank in ranks]
+            )
             channel.version = start.version
         scribe = await self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
 
@@ -133,8 +137,11 @@ class Run:
             self._phase,
             self._checkpointed,
             self._supervisor.new_buffer,
+            self._patience,
             lambda: rolling_score(self.folder.rows),
-            None if scribe is None else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe),
+            None
+            if scribe is None
+            else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._patience),
         )
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
@@ -156,7 +163,7 @@ class Run:
         pools = self._placement.scribe_pools
         channel = Channel(self.spec.weights, sides, pools, prepared.probe, start.scribe_loaded_gap)
         if start.folder is not None and start.scribe_version is not None:
-            await of_ranks("it loaded the Scribe", [side.load.remote(start.folder) for side in sides])
+            await self._patience.of_ranks("it loaded the Scribe", [side.load.remote(start.folder) for side in sides])
             channel.version = start.scribe_version
         return channel
 
@@ -179,7 +186,9 @@ class Run:
         assert self._curve is not None
         await self._curve.finish(self.spec.steps)
         self._phase("saving the model")
-        await of_ranks("it saved the model", [rank.save_model.remote(self.folder.model) for rank in ranks])
+        await self._patience.of_ranks(
+            "it saved the model", [rank.save_model.remote(self.folder.model) for rank in ranks]
+        )
 
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C

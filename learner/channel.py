@@ -23,6 +23,7 @@ from common.config import WeightsSpec
 from common.errors import ActorLost, last_line
 from common.records import Sampled
 from common.weights import Canary, Probe, SyncOutcome, SyncReport
+from learner.ranks import of_ranks
 
 GAP_FLOOR = 0.005
 """Nats. Below it sampler and learner agree as well as two orders of float additions can."""
@@ -34,29 +35,7 @@ was not reloaded costs .3 and more."""
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
 
-DEATH_SECONDS = 10.0
-"""Between a rank's death and the news of it; the other ranks fail at once, each with an error of its own."""
-
 Handles = dict[str, Any]
-
-
-async def of_ranks(doing: str, calls: Sequence[Awaitable[Any]]) -> list[Any]:
-    """What each rank answers, one call a rank. Raises ActorLost when one died, and what another raised otherwise."""
-    answers = [asyncio.ensure_future(_awaited(call)) for call in calls]
-    try:
-        _, pending = await asyncio.wait(answers, return_when=asyncio.FIRST_EXCEPTION)
-        if pending:
-            await asyncio.wait(pending, timeout=DEATH_SECONDS)
-        for rank, answer in enumerate(answers):
-            if answer.done() and isinstance(answer.exception(), RayActorError):
-                raise ActorLost("learner", f"learner rank {rank} died while {doing}")
-        for answer in answers:
-            if answer.done():
-                answer.result()  # raises what another rank raised
-        return [answer.result() for answer in answers]
-    finally:
-        for answer in answers:
-            answer.cancel()
 
 
 class Channel:

@@ -4,8 +4,9 @@
                                                                  a trained Scribe's phase, if it is due -^
 
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
-After each publish the engines sample a few fresh rollouts, and the learner scores them just before its next step
-changes the weights: so every step knows how well sampler and learner agree, and neither waits for the other.
+While the ranks add up the gradient the engines sample a few fresh rollouts, and the learner scores them just before
+the step changes the weights: so every step knows how well sampler and learner agree, and neither waits for the other.
+A synchronous run has no other request then: what its rollouts draw does not depend on whose turn comes first.
 
 A buffer that dies is replaced here, between two steps, since only here it is known which steps are trained: a batch
 that the dead one gave out is either trained and published, or was never taken.
@@ -26,7 +27,8 @@ from common.errors import last_line
 from common.records import Closed, Group, Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
-from learner.channel import Channel, of_ranks
+from learner.channel import Channel
+from learner.ranks import Patience
 from learner.scribe import ScribeLearner, ScribePhase
 from learner.step_report import StepReport
 
@@ -63,13 +65,14 @@ class Learner:
         on_phase: Callable[[str], None],
         on_checkpoint: Callable[[str], None],
         new_buffer: Callable[[int], Awaitable[Any]],
+        patience: Patience,
         score: Callable[[], checkpoint.Score | None] = lambda: None,
         scribe: ScribeLearner | None = None,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
         self._on_step, self._on_phase, self._on_checkpoint, self._score = on_step, on_phase, on_checkpoint, score
-        self._new_buffer, self._scribe = new_buffer, scribe
+        self._new_buffer, self._patience, self._scribe = new_buffer, patience, scribe
         self._stopping = False
         self._saved = channel.version
 
@@ -85,10 +88,10 @@ class Learner:
     async def run(self) -> None:
         """The loop. Leaves a checkpoint of the last version behind.
 
-        Raises ActorLost when a rank or a pool died, and OSError when the last checkpoint could not be written.
+        Raises ActorLost when a pool died, or a rank died or hangs, and OSError when the last checkpoint could not be
+        written.
         """
         now = asyncio.get_running_loop().time
-        fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
         while self.version < self._steps and not self._stopping:
             started = now()
             self._on_phase("waiting for a batch")
@@ -98,11 +101,10 @@ class Learner:
                 break
             waited = now() - started
             self._on_phase("training")
-            report, difference = await self._train(groups, fresh)
+            report, difference = await self._train(groups)
             trained = now() - started - waited
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
-            fresh = asyncio.ensure_future(self._channel.fresh_rollouts())
             await self._release()
             phase = await self._scribe_phase()
             self._on_step(
@@ -119,7 +121,6 @@ class Learner:
             )
             if self.version % self._spec.checkpoint_every == 0:
                 await self._try_checkpoint()
-        fresh.cancel()
         await self.checkpoint()
 
     async def _take(self) -> tuple[Group, ...]:
@@ -152,19 +153,19 @@ class Learner:
         if not fresh:
             return None
         calls = [rank.logp_difference.remote(fresh) for rank in self._ranks]
-        differences: list[float] = await of_ranks("it scored fresh rollouts", calls)
+        differences: list[float] = await self._patience.of_ranks("it scored fresh rollouts", calls)
         return differences[0]  # every rank holds the same weights
 
-    async def _train(
-        self, groups: tuple[Group, ...], fresh: Awaitable[tuple[Sampled, ...]]
-    ) -> tuple[StepReport, float | None]:
+    async def _train(self, groups: tuple[Group, ...]) -> tuple[StepReport, float | None]:
         world = len(self._ranks)
         shares = [groups[rank::world] for rank in range(world)]
         calls = [rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)]
-        await of_ranks("it trained", calls)
-        difference = await self._difference(await fresh)
+        _, fresh = await asyncio.gather(self._patience.of_ranks("it trained", calls), self._channel.fresh_rollouts())
+        difference = await self._difference(fresh)
         await self._channel.begin_change()
-        reports: list[StepReport] = await of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
+        reports: list[StepReport] = await self._patience.of_ranks(
+            "it trained", [rank.apply.remote() for rank in self._ranks]
+        )
         return reports[0], difference  # the same on every rank, but for its timings
 
     async def _try_checkpoint(self) -> None:
@@ -183,7 +184,7 @@ class Learner:
         self._on_phase("checkpointing")
         try:
             folder = checkpoint.begin(self._run_folder, self.version)
-            await of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
+            await self._patience.of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
             scribe = {} if self._scribe is None else {"scribe": await self._scribe.save(folder)}
             await asyncio.to_thread(self._commit, folder, scribe)
         except OSError:

@@ -16,7 +16,8 @@ from typing import Any
 
 from common.records import AuthorBatch, Record
 from common.weights import SyncOutcome
-from learner.channel import Channel, of_ranks
+from learner.channel import Channel
+from learner.ranks import Patience
 from learner.step_report import StepReport
 
 
@@ -43,8 +44,8 @@ class ScribeSide:
 class ScribeLearner:
     """Takes the Scribe's turns. `ranks` are `ScribeSide`s; `version` counts published Scribe steps."""
 
-    def __init__(self, phase_steps: int, ranks: Sequence[Any], channel: Channel) -> None:
-        self._phase_steps, self._ranks, self._channel = phase_steps, ranks, channel
+    def __init__(self, phase_steps: int, ranks: Sequence[Any], channel: Channel, patience: Patience) -> None:
+        self._phase_steps, self._ranks, self._channel, self._patience = phase_steps, ranks, channel, patience
 
     @property
     def version(self) -> int:
@@ -65,7 +66,7 @@ class ScribeLearner:
             world = len(self._ranks)
             await self._channel.begin_change()
             steps = [rank.step.remote(batch.groups[at::world]) for at, rank in enumerate(self._ranks)]
-            reports.append((await of_ranks("it trained the Scribe", steps))[0])
+            reports.append((await self._patience.of_ranks("it trained the Scribe", steps))[0])
             syncs.append(await self._channel.publish(self.version + 1))
             rates += batch.success_rates
         return ScribePhase(
@@ -78,5 +79,5 @@ class ScribeLearner:
 
     async def save(self, folder: Path) -> dict[str, Any]:
         """Add the Scribe to a checkpoint; what its manifest keeps about it."""
-        await of_ranks("it saved the Scribe", [rank.save.remote(folder) for rank in self._ranks])
+        await self._patience.of_ranks("it saved the Scribe", [rank.save.remote(folder) for rank in self._ranks])
         return {"policy_version": self.version, "loaded_gap": self._channel.loaded_gap}

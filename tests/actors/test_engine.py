@@ -116,6 +116,18 @@ async def test_sampled_log_probs_are_of_the_tempered_distribution(engine: Engine
     assert (tempered - torch.tensor(completion.logps)).abs().mean() < 0.04  # bf16 noise, four times as large
 
 
+async def test_an_engine_repeats_its_draws_after_it_proved_the_same_version_again(engine: Engine) -> None:
+    ids = await canary_ids(engine)
+
+    async def two_replies() -> list[tuple[int, ...]]:
+        await engine.prove(ids)
+        return [(await engine.sample(ids, 1, 32, 1.0)).completions[0].token_ids for _ in range(2)]
+
+    first, second = await two_replies()
+    assert first != second
+    assert await two_replies() == [first, second]
+
+
 async def test_a_prompt_that_leaves_no_room_for_the_completion_is_refused(engine: Engine) -> None:
     with pytest.raises(PromptTooLong, match=r"exceed model\.context 768"):
         await engine.generate(MESSAGES, 1, 760, 1.0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -281,3 +282,45 @@ def test_a_disk_that_fills_up_during_a_compaction_leaves_the_old_file(
     with pytest.raises(ValueError, match="No space left on device"):
         journal.compact(3)
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["journal.jsonl"]
+
+
+def test_a_process_that_wakes_up_beside_its_successor_writes_nothing_into_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "WORTHWHILE_BYTES", 0)
+    path = tmp_path / "journal.jsonl"
+    stopped = Journal(path)
+    for event in ready(0, 1):
+        stopped.write(event)
+    successor = Journal(path)
+    successor.write(Event(state="resumed", step=0), durable=True)
+    stopped.write(Event(state="rejected", indices=(0,), reason="gate"), durable=True)
+    with pytest.raises(ValueError, match="another process has taken it over"):
+        stopped.compact(0)
+    successor.write(ready(2)[0])
+    successor.compact(0)
+    stopped.write(ready(3)[0])
+    assert list(replay(path, 0).ready) == [0, 1, 2]
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.jsonl"]
+
+
+def test_a_process_stopped_within_a_compaction_cannot_end_it_beside_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedBeforeItsRename(FragileOs):
+        def replace(self, source: Path, target: Path) -> None:
+            monkeypatch.setattr(journal_module, "os", os)
+            self.successor = Journal(path)
+            self.successor.write(ready(2)[0])
+            os.replace(source, target)
+
+    monkeypatch.setattr(journal_module, "WORTHWHILE_BYTES", 0)
+    path, disk = tmp_path / "journal.jsonl", StoppedBeforeItsRename()
+    stopped = Journal(path)
+    for event in ready(0, 1):
+        stopped.write(event)
+    monkeypatch.setattr(journal_module, "os", disk)
+    with pytest.raises(ValueError, match="No such file"):
+        stopped.compact(0)
+    disk.successor.write(ready(3)[0])
+    assert list(replay(path, 0).ready) == [0, 1, 2, 3]

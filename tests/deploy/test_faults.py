@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.chaos import kill_one
@@ -20,6 +22,7 @@ from deploy.heldout import points
 
 STEPS = 60
 SILENCE_SECONDS = 20
+EVALUATE_EVERY = 5
 SPEC = Path(__file__).parents[2] / "deploy" / "smoke.yaml"
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -43,7 +46,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     flags = {
         "steps": STEPS,
         "model.cache": home / "cache",
-        "evaluation.every": 10,
+        "evaluation.every": EVALUATE_EVERY,
         "evaluation.tasks": 4,
         "rollout.silence_seconds": SILENCE_SECONDS,
     }
@@ -58,12 +61,40 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         left.unlink()
 
 
-@pytest.mark.parametrize("kind", ["scribe", "doctor", "buffer", "engine", "core", "rank", "driver"])
+@pytest.mark.parametrize("kind", ["scribe", "doctor", "buffer", "engine", "rank", "driver"])
 def test_the_run_goes_on_when_one_is_killed(job: Job, kind: str) -> None:
     before = len(re.findall(NOTES[kind], job.text()))
     kill = kill_one(job, kind, random.Random(0), longest_wait_seconds=0)
     assert len(re.findall(NOTES[kind], job.text())) == before + 1, job.text()
     assert kill.step_seconds < 300 and not job.accounts().twice
+
+
+def evaluated(job: Job) -> list[int]:
+    """The policy_versions of the held-out curve."""
+    return [point.policy_version for point in points(job.folder / "evaluations.jsonl")]
+
+
+def stopped_in_an_evaluation(job: Job) -> int:
+    """The policy_version that is being evaluated by a core that was just stopped; 0 where none is."""
+    version = len(job.rows())
+    if version % EVALUATE_EVERY or version in evaluated(job):
+        return 0
+    core = job.kill("core", number=signal.SIGSTOP)
+    time.sleep(1)  # for an answer that was on its way
+    if version not in evaluated(job):
+        return version
+    os.kill(core, signal.SIGCONT)
+    return 0
+
+
+def test_an_evaluation_whose_core_is_killed_goes_on_with_another_under_the_same_version(job: Job) -> None:
+    before = len(re.findall(NOTES["core"], job.text()))
+    version = job.wait(lambda: stopped_in_an_evaluation(job), "an evaluation")
+    dead, moment = job.kill("core"), time.time()
+    job.wait(lambda: version in evaluated(job), "the evaluation's point")
+    assert dead not in [process.pid for process in job.processes("core")]
+    assert job.step_after(moment)["step"] == version + 1, "no version came while this one was evaluated"
+    assert len(re.findall(NOTES["core"], job.text())) == before + 1, job.text()
 
 
 def test_an_engine_whose_core_is_stopped_is_killed_and_replaced(job: Job) -> None:
@@ -85,6 +116,17 @@ def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(job: Job
     job.step_after(time.time())
     checkpoints.unlink()
     away.rename(checkpoints)
+
+
+def test_a_journal_that_the_disk_refuses_ends_the_run_with_one_message_and_it_can_be_resumed(job: Job) -> None:
+    (buffer,) = job.processes("buffer")
+    size = (job.folder / "journal.jsonl").stat().st_size
+    buffer.rlimit(psutil.RLIMIT_FSIZE, (size, size))
+    assert job.finish() == 2, job.text()
+    (said,) = re.findall(r"^selfplay: .*", job.text(), re.MULTILINE)
+    assert said.endswith("journal.jsonl cannot be written (File too large): make room, then go on with --resume")
+    job.start("--resume")
+    job.step_after(time.time())
 
 
 def test_a_spec_edited_to_nonsense_changes_nothing_until_it_is_read_and_then_says_what_is_wrong(job: Job) -> None:
@@ -111,7 +153,6 @@ def test_the_run_reaches_its_last_step_and_its_accounts_balance(job: Job) -> Non
     assert accounts.balance and set(accounts.steps.values()) == {2}, accounts
     assert [row["step"] for row in job.rows()] == list(range(1, STEPS + 1))
     assert [row["policy_version"] for row in job.rows()] == list(range(1, STEPS + 1)), "a version was skipped"
-    evaluated = [point.policy_version for point in points(job.folder / "evaluations.jsonl")]
-    assert evaluated == sorted(set(evaluated)) and evaluated[-1] == STEPS
+    assert evaluated(job) == list(range(0, STEPS + 1, EVALUATE_EVERY)), "an evaluation was lost, or made twice"
     assert (job.folder / "model" / "config.json").is_file()
     assert not list(Path("/dev/shm").glob("medserl-faults-*"))

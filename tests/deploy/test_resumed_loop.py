@@ -1,8 +1,8 @@
 """The synchronous loop with its real buffer, journal, checkpoints, Scribe, Doctor and learner loop, over a policy of
 one number: killed anywhere and resumed, it trains the same tasks in the same order to the same losses.
 
-A real engine samples unseeded, so that two real runs never agree to the digit; here its replies are a function of
-prompt and policy, which is all that the loop itself can be asked to keep.
+Here an engine's replies are a function of prompt and policy, so that it may be killed at any turn of the event loop.
+The same with real engines, killed once: test_resumed_run.py.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from common.records import Completion, Group, Message, Sampled
 from common.weights import SyncOutcome
 from deploy.start import after_newest
 from learner.learner import Learner, LearnerStep
+from learner.ranks import Patience
 from learner.step_report import StepReport
 from tests.actors.fake_env import FakeEnv
 from tests.fakes import Handle, settle
@@ -103,6 +104,7 @@ class Process:
             lambda _: None,
             lambda fault: None,
             self.new_buffer,
+            Patience(120.0),
         )
 
     def _buffer(self, trained_steps: int | None) -> Handle:

@@ -13,6 +13,7 @@ from common.records import AuthorBatch, Closed, Group, Label, LabelledTask, Limi
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Learner, LearnerStep
+from learner.ranks import Patience
 from learner.scribe import ScribeLearner, ScribeSide
 from learner.step_report import StepReport
 from tests.fakes import Handle, remote_error
@@ -203,8 +204,9 @@ class World:
             self.phases.append,
             self.notes.append,
             self.new_buffer,
+            Patience(120.0),
             lambda: self.scores.get(len(self.steps)),
-            ScribeLearner(phase_steps, sides, scribe_channel) if phase_steps else None,
+            ScribeLearner(phase_steps, sides, scribe_channel, Patience(120.0)) if phase_steps else None,
         )
 
     async def new_buffer(self, version: int) -> Handle:

@@ -1,0 +1,69 @@
+"""Calls to all ranks of the learner at once: which of them died, and whether they hang."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from ray.exceptions import RayActorError
+
+from common.errors import ActorLost
+
+DEATH_SECONDS = 10.0
+"""Between a rank's death and the news of it; the other ranks fail at once, each with an error of its own."""
+
+TIMES_LONGER = 10
+"""A call that takes so many times longer than the longest of its kind hangs: batches differ, but not by that much."""
+
+FIRST_SECONDS = 6 * 3600.0
+"""For the first call of its kind in a run, of which nothing is known: a GPU may compile, a CPU may take its time."""
+
+
+async def of_ranks(doing: str, calls: Sequence[Awaitable[Any]]) -> list[Any]:
+    """What each rank answers, one call a rank. Raises ActorLost when one died, and what another raised otherwise."""
+    answers = [asyncio.ensure_future(_awaited(call)) for call in calls]
+    try:
+        _, pending = await asyncio.wait(answers, return_when=asyncio.FIRST_EXCEPTION)
+        if pending:
+            await asyncio.wait(pending, timeout=DEATH_SECONDS)
+        for rank, answer in enumerate(answers):
+            if answer.done() and isinstance(answer.exception(), RayActorError):
+                raise ActorLost("learner", f"learner rank {rank} died while {doing}")
+        for answer in answers:
+            if answer.done():
+                answer.result()  # raises what another rank raised
+        return [answer.result() for answer in answers]
+    finally:
+        for answer in answers:
+            answer.cancel()
+
+
+class Patience:
+    """How long each kind of call may take: `TIMES_LONGER` than ever before in this run, and never less than
+    `least_seconds`."""
+
+    def __init__(self, least_seconds: float) -> None:
+        self._least_seconds = least_seconds
+        self._longest: dict[str, float] = {}  # s, by kind
+
+    async def of_ranks(self, doing: str, calls: Sequence[Awaitable[Any]]) -> list[Any]:
+        """As the function. Raises ActorLost when they hang, too."""
+        now = asyncio.get_running_loop().time
+        began, deadline = now(), self._deadline(doing)
+        try:
+            async with asyncio.timeout(deadline):
+                answers = await of_ranks(doing, calls)
+        except TimeoutError as error:
+            raise ActorLost("learner", f"the learner gave no answer for {deadline:.0f} s while {doing}") from error
+        self._longest[doing] = max(self._longest.get(doing, 0.0), now() - began)
+        return answers
+
+    def _deadline(self, doing: str) -> float:
+        if doing not in self._longest:
+            return max(self._least_seconds, FIRST_SECONDS)
+        return max(self._least_seconds, TIMES_LONGER * self._longest[doing])
+
+
+async def _awaited(call: Awaitable[Any]) -> Any:
+    return await call

@@ -1,0 +1,61 @@
+"""A synchronous real run (Ray, vLLM, DeepSpeed, tiny model) that is killed and resumed goes on as one never killed.
+
+One request at a time in the engine: its draws are then the same in every run of the spec. A group of one needs the
+algorithm without a baseline, and a Scribe that asks the model would be a second request.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.chaos_job import Job
+from deploy.rollout_log import read_run
+
+STEPS, BATCH, CHECKPOINT_EVERY = 7, 2, 3
+SPEC = Path(__file__).parents[2] / "deploy" / "smoke.yaml"
+REPEATS = {
+    "steps": STEPS,
+    "buffer.max_lag": 0,
+    "data.proposer_tries": 0,
+    "data.reworded_sentences": 0,
+    "learner.algorithm": "reinforce_pp",
+    "learner.batch_groups": BATCH,
+    "learner.checkpoint_every": CHECKPOINT_EVERY,
+    "rollout.concurrency": 1,
+    "sampling.group_size": 1,
+}
+OF_THE_CLOCK = ("time", "seconds", "_per_second", "fresh_logp_difference")
+"""Names of what may differ. Fresh rollouts are several requests at once; they are measured, and not trained on."""
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+
+def settled(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not name.endswith(OF_THE_CLOCK)}
+
+
+def test_a_run_killed_between_checkpoints_and_resumed_is_the_run_never_killed_to_the_last_bit(tmp_path: Path) -> None:
+    flags = {**REPEATS, "model.cache": tmp_path / "cache"}
+    calm, killed = (
+        Job(tmp_path / "runs", name, SPEC, [part for flag in flags.items() for part in (f"--{flag[0]}", f"{flag[1]}")])
+        for name in ("calm", "killed")
+    )
+    calm.start()
+    assert calm.finish() == 0, calm.text()
+    killed.start()
+    killed.wait(lambda: len(killed.rows()) > CHECKPOINT_EVERY, "a step after the checkpoint")
+    killed.kill_driver()
+    killed.start("--resume")
+    assert killed.finish() == 0, killed.text()
+    assert f"going on after step {CHECKPOINT_EVERY}: " in killed.text()
+
+    rows = [settled(row) for row in calm.rows()]
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert len({row["loss"] for row in rows}) == STEPS and {row["policy_lag"] for row in rows} == {0}
+    assert [settled(row) for row in killed.rows()] == rows, "losses, rewards, norms, canaries"
+    one, other = (read_run(job.folder).to_pylist() for job in (calm, killed))
+    assert len({tuple(rollout["token_ids"]) for rollout in one}) > STEPS, "the policy's words vary"
+    assert other == one, "the same notes, in the same order, with the same replies"
