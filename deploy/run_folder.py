@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from common.config import RunSpec
-from deploy import heldout, page, plot, rollout_log
+from deploy import heldout, page, plot, rollout_log, stop
 from evals.batch import batch_statistics
 from learner import checkpoint
 from learner.learner import LearnerStep
@@ -53,7 +53,11 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{self.path}: this run is going on in another process; stop that one first") from None
+            raise ValueError(
+                f"{self.path}: this run is going on in another process; stop that one first: "
+                f"python -m deploy.stop {self.path}"
+            ) from None
+        stop.asked(self.path)  # of a run that ended before it looked
 
     def resume(self, version: int) -> None:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
