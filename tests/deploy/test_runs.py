@@ -107,12 +107,14 @@ def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) ->
     assert not list(Path("/dev/shm").glob("medserl-two-*"))
 
 
-def test_a_synchronous_run_that_is_interrupted_resumes_and_never_lags(home: Path) -> None:
+def test_a_synchronous_run_that_is_stopped_resumes_and_never_lags(home: Path) -> None:
     job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0")
     job.wait_for(r"step 1/5")
-    job.process.send_signal(signal.SIGINT)
-    assert job.finish() == 0, job.text()
     run = home / "runs" / "sync"
+    stop = [sys.executable, "-m", "deploy.stop", str(run)]
+    stopped = subprocess.run(stop, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
+    assert stopped.returncode == 0 and f"{run / 'spec.yaml'} --resume" in stopped.stdout, stopped
+    assert job.finish() == 0, job.text()
     made = len(rows_of(run))
     assert 1 <= made < 5
     assert "--resume" in job.text()

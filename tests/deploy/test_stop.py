@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_stop_asks_waits_for_the_end_and_says_how_to_go_on(tmp_path: Path, capsy
 
     def run() -> None:
         while not stop.asked(folder.path):
-            pass
+            time.sleep(0.01)
         folder.log(step(2))
         folder._lock.close()
 
