@@ -116,6 +116,14 @@ async def test_sampled_log_probs_are_of_the_tempered_distribution(engine: Engine
     assert (tempered - torch.tensor(completion.logps)).abs().mean() < 0.04  # bf16 noise, four times as large
 
 
+async def test_a_heartbeat_tells_how_full_the_kv_cache_was_since_the_last_one(engine: Engine) -> None:
+    await engine.generate(MESSAGES, 4, 48, 1.0)
+    assert 0 < await engine.check_health() < 1
+    await asyncio.sleep(0.2)  # vLLM tells of the step that freed the cache after its outputs
+    await engine.check_health()
+    assert await engine.check_health() == 0
+
+
 async def test_a_prompt_that_leaves_no_room_for_the_completion_is_refused(engine: Engine) -> None:
     with pytest.raises(PromptTooLong, match=r"exceed model\.context 768"):
         await engine.generate(MESSAGES, 1, 760, 1.0)
