@@ -13,6 +13,7 @@ import yaml
 
 from common.config import RunSpec
 from deploy import heldout, page, plot, rollout_log, stop
+from deploy.sink import Sink
 from evals.batch import batch_statistics
 from learner import checkpoint
 from learner.learner import LearnerStep
@@ -22,12 +23,13 @@ Row = dict[str, Any]
 
 
 class RunFolder:
-    """One run's folder. Nothing is on disk before `create`."""
+    """One run's folder. Nothing is on disk before `create`. Raises ValueError for a sink that is not installed."""
 
     def __init__(self, spec: RunSpec, path: Path) -> None:
         self.spec, self.path = spec, path
         self._rows: list[Row] = []
         self._lock: TextIO
+        self._sink = Sink(spec)
 
     @property
     def journal(self) -> Path:
@@ -46,6 +48,7 @@ class RunFolder:
         self.path.mkdir(parents=True)
         self.lock()
         (self.path / "spec.yaml").write_text(yaml.safe_dump(self.spec.model_dump(mode="json"), sort_keys=False))
+        self._sink.open()
 
     def lock(self) -> None:
         """Keep other processes out until this one ends, however it ends. Raises ValueError when one is in."""
@@ -61,6 +64,7 @@ class RunFolder:
 
     def resume(self, version: int) -> None:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
+        self._sink.open()
         checkpoint.set_aside(self.path, version)
         metrics = self.path / "metrics.jsonl"
         lines = metrics.read_text().splitlines() if metrics.exists() else []
@@ -82,6 +86,7 @@ class RunFolder:
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         self._rows.append(row)
+        self._sink.log(row)
         return row
 
     @property
@@ -91,6 +96,7 @@ class RunFolder:
 
     def finish(self) -> list[Row]:
         """Draw the plot and write the page; returns all rows."""
+        self._sink.close()
         if self._rows:
             plot.draw(self.path)
             page.write_page(self.path)
