@@ -10,15 +10,24 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.rollout_log import read_run
+from tests.deploy.prometheus_world import INSTALLED, scraping
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 420
+MOVED = (
+    'rate(medserl_rollout_tokens_total{role="doctor"}[1m])',
+    'max_over_time(medserl_kv_cache_use{role="doctor"}[5m])',
+    "increase(medserl_engine_restarts_total[5m])",
+    "medserl_policy_version",
+)
+"""What a run in which an engine died has moved in Prometheus."""
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2 * DEADLINE)]
 
@@ -73,7 +82,7 @@ def rows_of(run: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) -> None:
+def test_two_engines_share_the_work_one_that_dies_is_replaced_and_every_panel_shows_it(home: Path) -> None:
     pools = [
         {
             "name": "engines",
@@ -87,11 +96,18 @@ def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) ->
     port = job.wait_for(r"metrics: http://127\.0\.0\.1:(\d+)/metrics").group(1)
     first_scrape = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
     assert 'medserl_notes_total{quadrant="synthetic_decoy"} 0.0' in first_scrape
-    job.wait_for(r"step 2/8")
-    victim = engine_cores(job)[0]
-    os.kill(victim, signal.SIGKILL)
-    assert job.finish() == 0, job.text()
-    assert "starting another" in job.text()
+    with scraping(f"127.0.0.1:{port}", home / "prometheus") if INSTALLED else nullcontext() as prometheus:
+        job.wait_for(r"step 2/8")
+        victim = engine_cores(job)[0]
+        os.kill(victim, signal.SIGKILL)
+        job.wait_for("starting another")
+        job.wait_for(r"step 7/8")
+        moment = time.time()
+        assert job.finish() == 0, job.text()
+        if prometheus is not None:
+            assert prometheus.unanswered(moment) == []
+            still = [query for query in MOVED if float(prometheus.found(query, moment)[0]["value"][1]) <= 0]
+            assert still == []
 
     run = home / "runs" / "two"
     rows = rows_of(run)
