@@ -124,12 +124,10 @@ def test_two_engines_share_the_work_one_that_dies_is_replaced_and_every_panel_sh
 
 
 def test_a_synchronous_run_that_is_stopped_resumes_and_never_lags(home: Path) -> None:
-    job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0")
+    job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0", "--warm_up.steps", "0")
     job.wait_for(r"step 1/5")
     run = home / "runs" / "sync"
-    stop = [sys.executable, "-m", "deploy.stop", str(run)]
-    stopped = subprocess.run(stop, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
-    assert stopped.returncode == 0 and f"{run / 'spec.yaml'} --resume" in stopped.stdout, stopped
+    assert f"{run / 'spec.yaml'} --resume" in ran("deploy.stop", run)
     assert job.finish() == 0, job.text()
     made = len(rows_of(run))
     assert 1 <= made < 5
@@ -145,6 +143,40 @@ def test_a_synchronous_run_that_is_stopped_resumes_and_never_lags(home: Path) ->
         (step, task) for step, task in zip(rollouts["step"].to_pylist(), rollouts["task_id"].to_pylist(), strict=True)
     }
     assert len(tasks) == len({task for _, task in tasks}), "a task was trained twice"
+
+
+def ran(*command: str | Path) -> str:
+    """What `python -m ...` prints; it must end well."""
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("name", "flags"), [("two", ()), ("sync", ("--adapter",))])
+def test_the_model_of_a_run_is_exported_loaded_again_and_agrees(home: Path, name: str, flags: tuple[str, ...]) -> None:
+    out = home / f"{name}-export"
+    line = ran("deploy.export", home / "runs" / name, out, *flags)
+    assert float(line.split()[-4]) <= 1e-3, line
+    weights = "adapter_model.safetensors" if flags else "model.safetensors"
+    assert (out / weights).is_file() and "accuracy on its own training tasks" in (out / "README.md").read_text()
+    assert str(home) not in (out / "README.md").read_text()
+
+
+def test_the_doctor_of_a_run_reads_a_note_and_answers(home: Path) -> None:
+    note = home / "note.txt"
+    note.write_text("A fictional man of 40 has had chest pain for an hour. He takes no drugs.\n")
+    said = ran("deploy.ask", home / "runs" / "two", "--note", note)
+    assert " 0 A fictional man of 40 has had chest pain for an hour." in said and " 1 He takes no drugs." in said
+    assert re.search(r"^(Reasoning  .+\nVerdict    .+|The reply does not follow the format \(\w+\):)$", said, re.M), (
+        said
+    )
 
 
 @pytest.mark.parametrize(
