@@ -1,8 +1,12 @@
-"""KvUse: how full an engine's KV cache is, as vLLM tells it after each engine step."""
+"""How full the engines' KV caches are: heard from vLLM after each engine step, shown by the supervisor."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from common.config import PoolSpec
+from common.metrics import KV_USE, Board
 
 
 class KvUse:
@@ -30,3 +34,10 @@ class KvUse:
 
     def record_sleep_state(self, is_awake: int, level: int) -> None:
         """Called by vLLM when it sleeps, which ours never do."""
+
+
+def show(board: Board, shares: Iterable[tuple[PoolSpec, float | None]]) -> None:
+    """Put the fullest cache of each role on the board: an engine's pool, and what its heartbeat said, None for none."""
+    heard = [(role, share) for pool, share in shares if share is not None for role in pool.serves]
+    for role in {role for role, _ in heard}:
+        board.set(KV_USE, max(share for named, share in heard if named == role), role)

@@ -19,13 +19,13 @@ from typing import Any, Protocol
 
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from actors import kv_use
 from actors.engine_pool import engine_died
-from actors.gauges import show_buffer, show_caches
 from actors.pulse import Pulse, Round, Silent
 from actors.restarts import Restarts
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
-from common.metrics import ACTOR_RESTARTS, ENGINE_RESTARTS, PHASE, SYNCS, Board
+from common.metrics import ACTOR_RESTARTS, BUFFER, CLAIMED, ENGINE_RESTARTS, IMBALANCE, MADE, PHASE, SYNCS, Board
 from common.weights import SyncOutcome
 
 HEARTBEAT_SECONDS = 1.0
@@ -131,9 +131,8 @@ class Supervisor:
             self._check_lost(heard)
             if (stats := heard.answers.get("buffer")) is None:
                 return  # dead: the learner asks for another between two steps; until then, roles die of it
-            show_buffer(self._board, stats)
-            shares = [(pool, heard.answers.get(name)) for name, (pool, _) in self._engines.items()]
-            show_caches(self._board, shares)
+            self._report_buffer(stats)
+            kv_use.show(self._board, [(pool, heard.answers.get(name)) for name, (pool, _) in self._engines.items()])
             for engine_id in [name for name in self._engines if name in heard.faults]:
                 await self._give_up_engine(engine_id, heard.faults[engine_id])
             busy = dict.fromkeys(("engine", "scribe", "doctor"), False)
@@ -242,6 +241,13 @@ class Supervisor:
         self._board.add(ACTOR_RESTARTS.name, 1, kind)
         self._start_role(kind, name.split(".")[0])
         return False
+
+    def _report_buffer(self, stats: dict[str, Any]) -> None:
+        for state in BUFFER.values:
+            self._board.set(BUFFER, stats[state], state)
+        for metric, name in ((MADE, "made"), (CLAIMED, "claimed"), (IMBALANCE, "imbalance")):
+            self._board.set(metric, stats[name])
+        self._board.merge("buffer", stats["counts"])
 
     async def stop(self) -> None:
         """End every actor that this supervisor started."""
