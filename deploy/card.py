@@ -28,7 +28,7 @@ LAST_STEPS = 10
 def write(spec: RunSpec, run: Path, adapter: bool) -> str:
     """The card, Markdown with the Hub's header."""
     licence, terms = next((found for key, found in TERMS.items() if spec.model.source.startswith(key)), UNKNOWN_TERMS)
-    source = public(spec)["model"]["source"]
+    source = base_model(spec)
     header: dict[str, Any] = {"license": licence, "library_name": "peft" if adapter else "transformers"}
     header |= {"tags": ["medical", "reinforcement-learning", "medserl"], "language": ["en"]}
     if "/" in source:
@@ -93,6 +93,11 @@ def public(spec: RunSpec) -> dict[str, Any]:
     content.pop("runs")
     content["data"]["path"] = Path(spec.data.path).name
     content["data"]["evaluation"] = spec.data.evaluation and spec.data.evaluation.name
-    if Path(spec.model.source).is_absolute():
-        content["model"]["source"] = Path(spec.model.source).name
+    content["model"]["source"] = base_model(spec)
     return content
+
+
+def base_model(spec: RunSpec) -> str:
+    """What the model was made of: an id, or the name of a folder of this machine."""
+    source = spec.model.source
+    return Path(source).name if Path(source).is_absolute() else source

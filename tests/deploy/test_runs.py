@@ -123,8 +123,9 @@ def test_two_engines_share_the_work_one_that_dies_is_replaced_and_every_panel_sh
     assert not list(Path("/dev/shm").glob("medserl-two-*"))
 
 
-def test_a_synchronous_run_that_is_stopped_resumes_and_never_lags(home: Path) -> None:
-    job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0", "--warm_up.steps", "0")
+def test_a_synchronous_run_that_is_stopped_resumes_and_never_lags(home: Path, tiny_model: Path) -> None:
+    base = ["--model.source", str(tiny_model), "--warm_up.steps", "0"]
+    job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0", *base)
     job.wait_for(r"step 1/5")
     run = home / "runs" / "sync"
     assert f"{run / 'spec.yaml'} --resume" in ran("deploy.stop", run)
