@@ -68,7 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not is_going_on(run):
         print(f"stop: nothing is running there; {stopped(run, spec)}", file=sys.stderr)
         return cli.BAD_INPUT
-    ask(run)
+    try:
+        ask(run)
+    except OSError as error:
+        print(
+            f"stop: {run}: no word can be left there ({error.strerror}): run it as who started the run", file=sys.stderr
+        )
+        return cli.BAD_INPUT
     print(f"{run}: stopping after the step in hand (Ctrl-C here only ends the waiting)", flush=True)
     while is_going_on(run):
         time.sleep(LOOK_SECONDS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from pathlib import Path
@@ -64,3 +65,16 @@ def test_word_left_for_a_run_that_ended_first_does_not_stop_the_one_that_resumes
     folder = RunFolder(before.spec, before.path)
     folder.lock()
     assert not stop.asked(folder.path)
+
+
+def test_a_folder_that_nobody_may_write_into_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(tmp_path, 1)
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert stop.main([str(folder.path)]) == cli.BAD_INPUT
+    assert "(Permission denied): run it as who started the run\n" in capsys.readouterr().err
