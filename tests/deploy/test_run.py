@@ -153,3 +153,9 @@ async def test_word_from_another_terminal_finishes_the_step_and_checkpoints_it(
     await ended_by(world, lambda: stop.ask(world.folder.path))
     assert "as deploy.stop asks" in capsys.readouterr().out
     assert not stop.asked(world.folder.path), "the next run would stop at once"
+
+
+async def test_a_run_that_is_asked_to_stop_while_it_starts_ends_before_its_first_step(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=999)
+    world.run._wind_down("asked")
+    assert not await play(world) and world.folder.rows == []
