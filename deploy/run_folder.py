@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 class RunFolder:
-    """One run's folder. Nothing is on disk before `create`. Raises ValueError for a sink that is not installed."""
+    """One run's folder. Nothing is on disk before `create`."""
 
     def __init__(self, spec: RunSpec, path: Path) -> None:
         self.spec, self.path = spec, path

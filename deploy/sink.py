@@ -20,31 +20,31 @@ class Sink:
     """Takes a row a step. What was trained before a resume stays in a run of its own, in the same group."""
 
     def __init__(self, spec: RunSpec) -> None:
-        """Raises ValueError, one line, when the library is not installed."""
-        self._spec, self._open = spec, False
-        self._library = _library(spec.metrics.sink)
+        self._spec = spec
+        self._library: Any = None  # once it is open
 
     def open(self) -> None:
-        """Begin a run there; harmless when it was begun."""
-        if self._library is not None and not self._open:
+        """Begin a run there, if the spec asks for one and none was begun."""
+        if self._library is None and (library := load(self._spec.metrics.sink)) is not None:
             name = self._spec.name
-            self._library.init(project=PROJECT, name=name, group=name, config=public(self._spec))
-            self._open = True
+            library.init(project=PROJECT, name=name, group=name, config=public(self._spec))
+            self._library = library
 
     def log(self, row: Mapping[str, Any]) -> None:
         """One line of metrics.jsonl."""
-        if self._open:
+        if self._library is not None:
             numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
             self._library.log(numbers, step=row["step"])
 
     def close(self) -> None:
         """Send what is left."""
-        if self._open:
+        if self._library is not None:
             self._library.finish()
-            self._open = False
+            self._library = None
 
 
-def _library(name: str | None) -> Any:
+def load(name: str | None) -> Any:
+    """The library of that name; None for none. Raises ValueError, one line, when it is not installed."""
     if name is None:
         return None
     try:
