@@ -160,11 +160,13 @@ def ran(*command: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("name", "flags"), [("two", ()), ("sync", ("--adapter",))])
-def test_the_model_of_a_run_is_exported_loaded_again_and_agrees(home: Path, name: str, flags: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("name", "flags", "most"), [("two", (), 0.0), ("sync", ("--adapter",), 0.02)])
+def test_the_model_of_a_run_is_exported_loaded_again_and_agrees(
+    home: Path, name: str, flags: tuple[str, ...], most: float
+) -> None:
     out = home / f"{name}-export"
     line = ran("deploy.export", home / "runs" / name, out, *flags)
-    assert float(line.split()[-4]) <= 1e-3, line
+    assert float(line.split()[-4]) <= most, line
     weights = "adapter_model.safetensors" if flags else "model.safetensors"
     assert (out / weights).is_file() and "accuracy on its own training tasks" in (out / "README.md").read_text()
     assert str(home) not in (out / "README.md").read_text()
