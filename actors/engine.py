@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actors.kv_use import KvUse
 from common.backends import BACKENDS
 from common.config import PoolSpec, RunSpec
 from common.records import Completion, Message, Sampled
@@ -57,13 +58,14 @@ class Engine:
         self._checksum = ""
         self._paused_at = 0.0
         self._pause_seconds = 0.0
+        self._kv_use = KvUse()
         self._llm: AsyncLLM
 
     async def load(self, version: int) -> str:
         """Start vLLM on the model folder and call its weights `version`; returns the engine id."""
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._llm = AsyncLLM.from_engine_args(self._arguments())
+        self._llm = AsyncLLM.from_engine_args(self._arguments(), stat_loggers=[lambda *_: self._kv_use])
         await self._llm.update_weight_version(str(version))
         if self._spec.weights.transport == "full" and self._weight_backend() == "shm":
             from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
@@ -251,14 +253,17 @@ class Engine:
         slot = self.engine_id.split(".")[0]
         return zlib.crc32(f"{self._spec.seed} {slot} {self._version}".encode())
 
-    async def check_health(self) -> str:
-        """The engine id, once the core process has answered; raises vLLM's EngineDeadError when it is gone."""
+    async def check_health(self) -> float:
+        """How full the KV cache was since the last call (0 to 1), once the core process has answered.
+
+        Raises vLLM's EngineDeadError when the core is gone.
+        """
         answer = asyncio.ensure_future(self._llm.is_paused())
         while not answer.done():
             await self._llm.check_health()  # a call to a core that dies is never answered
             await asyncio.wait([answer], timeout=1)
         answer.result()
-        return self.engine_id
+        return self._kv_use.take()
 
     async def process_ids(self) -> tuple[int, ...]:
         """This actor's process and its children."""

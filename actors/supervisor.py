@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from actors import kv_use
 from actors.engine_pool import engine_died
 from actors.pulse import Pulse, Round, Silent
 from actors.restarts import Restarts
@@ -132,6 +133,7 @@ class Supervisor:
             if (stats := heard.answers.get("buffer")) is None:
                 return  # dead: the learner asks for another between two steps; until then, roles die of it
             self._report_buffer(stats)
+            kv_use.show(self._board, [(pool, heard.answers.get(name)) for name, (pool, _) in self._engines.items()])
             for engine_id in [name for name in self._engines if name in heard.faults]:
                 await self._give_up_engine(engine_id, heard.faults[engine_id])
             busy = dict.fromkeys(("engine", "scribe", "doctor"), False)

@@ -84,9 +84,9 @@ class FakeEngine:
         assert version == 0
         await self._work(self.pace.speeds.load)
 
-    async def check_health(self) -> str:
+    async def check_health(self) -> float:
         await self._work(0.0)
-        return self.engine_id
+        return 0.0
 
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         lengths = [self.pace.tokens() for _ in range(n)]

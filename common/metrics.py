@@ -88,6 +88,9 @@ BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", "state"
 MADE = _gauge("buffer_made", "Tasks made or refused: each is in one state of medserl_buffer_tasks.")
 CLAIMED = _gauge("buffer_claimed", "Plan indices that a Scribe is making a task from, beside those made.")
 IMBALANCE = _gauge("buffer_imbalance", "Tasks made less tasks in a state: not 0 means that one was lost or doubled.")
+KV_USE = _gauge(
+    "kv_cache_use", "Share of the KV cache in use, by role: the fullest engine that serves it.", "role", ROLES
+)
 POLICY_VERSION = _gauge("policy_version", "Learner steps published.")
 POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner steps.")
 POLICY_LAG_BOUND = _gauge("policy_lag_bound", "Largest policy lag that the spec allows, learner steps.")

@@ -272,7 +272,7 @@ class EvaluationSpec(Section):
 
 
 class MetricsSpec(Section):
-    """The job's Prometheus endpoint."""
+    """The job's Prometheus endpoint, and where its figures go beside it."""
 
     port: int = Field(9464, ge=0, le=65535)
     """0 picks a free port."""
@@ -280,6 +280,8 @@ class MetricsSpec(Section):
     """Interface to listen on; one that other machines reach needs `token_file`."""
     token_file: Path | None = None
     """Its content must come as `Authorization: Bearer ...` with every scrape (Prometheus: `credentials_file`)."""
+    sink: Literal["wandb", "trackio"] | None = None
+    """Send each step's figures there too; the library must be installed."""
 
     @model_validator(mode="after")
     def _others_need_a_token(self) -> MetricsSpec:

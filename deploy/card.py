@@ -28,7 +28,7 @@ LAST_STEPS = 10
 def write(spec: RunSpec, run: Path, adapter: bool) -> str:
     """The card, Markdown with the Hub's header."""
     licence, terms = next((found for key, found in TERMS.items() if spec.model.source.startswith(key)), UNKNOWN_TERMS)
-    source = _public(spec)["model"]["source"]
+    source = base_model(spec)
     header: dict[str, Any] = {"license": licence, "library_name": "peft" if adapter else "transformers"}
     header |= {"tags": ["medical", "reinforcement-learning", "medserl"], "language": ["en"]}
     if "/" in source:
@@ -55,7 +55,7 @@ says whether one holds a medical error. It was trained by self-play against a Sc
 
 ## The whole spec
 ```yaml
-{yaml.safe_dump(_public(spec), sort_keys=False)}```
+{yaml.safe_dump(public(spec), sort_keys=False)}```
 """
 
 
@@ -86,13 +86,18 @@ def _scores(spec: RunSpec, run: Path) -> str:
     return "\n".join(lines)
 
 
-def _public(spec: RunSpec) -> dict[str, Any]:
+def public(spec: RunSpec) -> dict[str, Any]:
     """The spec without this machine's folders."""
     content = spec.model_dump(mode="json")
     content["model"].pop("cache")
     content.pop("runs")
     content["data"]["path"] = Path(spec.data.path).name
     content["data"]["evaluation"] = spec.data.evaluation and spec.data.evaluation.name
-    if Path(spec.model.source).is_absolute():
-        content["model"]["source"] = Path(spec.model.source).name
+    content["model"]["source"] = base_model(spec)
     return content
+
+
+def base_model(spec: RunSpec) -> str:
+    """What the model was made of: an id, or the name of a folder of this machine."""
+    source = spec.model.source
+    return Path(source).name if Path(source).is_absolute() else source

@@ -70,6 +70,12 @@ PANELS = (
         about="A learner at 0 waits for rollouts: add engines or Doctors.",
     ),
     Panel(
+        title="KV cache in use",
+        queries=(newest(metrics.KV_USE),),
+        unit="percentunit",
+        about="Of the fullest engine, largest of a second. At 1 sequences wait: more kv_cache_gib, or more engines.",
+    ),
+    Panel(
         title="Optimiser step and weight sync",
         queries=(newest(metrics.STEP_SECONDS), newest(metrics.SYNC_SECONDS)),
         unit="s",

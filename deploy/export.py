@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from common.config import RunSpec
-from common.models import COMPLETE
+from common.config import ModelSpec, RunSpec
+from common.models import COMPLETE, TINY
 from deploy import card, cli
 
 CHECK_TEXT = "The patient has had fever and a productive cough for three days. Amoxicillin was started."
@@ -43,7 +43,7 @@ def export(run: Path, out: Path, adapter: bool) -> str:
     else:
         shutil.copytree(run / "model", out, ignore=shutil.ignore_patterns(*OURS), dirs_exist_ok=True)
     (out / "README.md").write_text(card.write(spec, run, adapter))
-    gap = proof(run, out, spec.model.source if adapter else None)
+    gap = proof(run, out, spec.model if adapter else None)
     if gap > TOLERANCE["adapter" if adapter else "merged"]:
         raise ValueError(
             f"{out}: do not use it; loaded again it differs from the run's model by {gap:.3f} nats a token"
@@ -54,24 +54,23 @@ def export(run: Path, out: Path, adapter: bool) -> str:
 def _copy_adapter(spec: RunSpec, run: Path, out: Path) -> None:
     if not spec.learner.lora_rank:
         raise ValueError(f"{run} trained every weight (learner.lora_rank 0), so it has no adapter: leave --adapter out")
-    if spec.warm_up.steps:
+    if spec.warm_up.steps or spec.model.source == TINY:
+        kind, or_else = ("warmed-up", ", or train with warm_up.steps 0") if spec.warm_up.steps else ("tiny", "")
         raise ValueError(
-            f"{run}: its adapter sits on the warmed-up model, which is published nowhere: export the merged model, or "
-            "train with warm_up.steps 0"
+            f"{run}: its adapter sits on the {kind} model, which is published nowhere: export the merged model{or_else}"
         )
     shutil.copytree(run / "model" / "adapter", out, dirs_exist_ok=True)
     file = out / "adapter_config.json"
     settings = msgspec.json.decode(file.read_bytes())
     file.write_bytes(
-        msgspec.json.format(msgspec.json.encode(settings | {"base_model_name_or_path": spec.model.source}))
+        msgspec.json.format(msgspec.json.encode(settings | {"base_model_name_or_path": card.base_model(spec)}))
     )
 
 
-def proof(run: Path, out: Path, base: str | None) -> float:
+def proof(run: Path, out: Path, base: ModelSpec | None) -> float:
     """Mean |log-prob difference| of the export and the run's model over `CHECK_TEXT`, nats; `base` is an adapter's."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from common.config import ModelSpec
     from common.models import resolve_model
     from learner.policy import sequence_logps
 
@@ -81,7 +80,7 @@ def proof(run: Path, out: Path, base: str | None) -> float:
     else:
         from peft import PeftModel
 
-        whole = AutoModelForCausalLM.from_pretrained(resolve_model(ModelSpec(source=base)), dtype=theirs.dtype)
+        whole = AutoModelForCausalLM.from_pretrained(resolve_model(base), dtype=theirs.dtype)
         ours = PeftModel.from_pretrained(whole, out).eval()
     ids = AutoTokenizer.from_pretrained(run / "model" if base else out).encode(CHECK_TEXT)
     pairs = zip(sequence_logps(ours, ids), sequence_logps(theirs, ids), strict=True)

@@ -19,6 +19,8 @@ Manifest = dict[str, Any]
 APP, SPEC_FOLDER = "/app", "/etc/medserl"
 TOKEN_FOLDER = "/etc/medserl-metrics"
 """Of the secret NAME-metrics, made first: `kubectl create secret generic NAME-metrics --from-literal=token=...`."""
+ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_JOB_STOP_WAIT_TIME_S": "600"}
+"""A job that is stopped finishes its step and writes a checkpoint: Ray would kill it after 3 seconds."""
 PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
 
 
@@ -69,7 +71,7 @@ def _pod(spec: RunSpec, name: str, ports: dict[str, int]) -> Manifest:
     container = {
         "name": "ray",
         "image": f"medserl:{'gpu' if hardware.gpus else 'cpu'}",
-        "env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}],
+        "env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
         "resources": {"limits": resources, "requests": resources},
         "volumeMounts": [*({"name": volume, "mountPath": path} for volume, path in mounts.items()), *kept],

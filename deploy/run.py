@@ -21,7 +21,7 @@ from common.config import RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
 from common.weights import SyncOutcome
-from deploy import agreement, exam, flag_alarm
+from deploy import agreement, exam, flag_alarm, stop
 from deploy.console import Screen
 from deploy.heldout import HeldoutCurve
 from deploy.placement import Placement
@@ -39,6 +39,7 @@ from learner.senders import sweep_run
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
 CLOSE_SECONDS = 30.0  # for the learner to end by itself
+LOOK_SECONDS = 1.0  # between two looks for word from deploy.stop
 
 
 class Run:
@@ -59,14 +60,17 @@ class Run:
 
     async def go(self) -> bool:
         """Run to the end or to an interrupt; whether all steps were made."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):  # the second is what `ray job stop` and `kill` send
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
         with self._screen:
             prepared = await self._prepare()
             self._placement.model_folder = prepared.model_folder
             if not self._start.resumed:
                 self.folder.create()
+            listening = asyncio.ensure_future(self._listen())
             while not await self._attempt(prepared):
                 self._start = after_newest(self.folder.path)
+            listening.cancel()
         return self._learner is not None and self._learner.version >= self.spec.steps
 
     async def _attempt(self, prepared: Prepared) -> bool:
@@ -213,10 +217,21 @@ class Run:
     def _interrupt(self) -> None:
         if self._interrupted or self._learner is None:
             os._exit(HARD_STOP)
+        self._wind_down("stopping after this step (Ctrl-C again: at once)")
+
+    async def _listen(self) -> None:
+        """Stop when another terminal asks for it (deploy/stop.py)."""
+        while not stop.asked(self.folder.path):
+            await asyncio.sleep(LOOK_SECONDS)
+        if not self._interrupted:
+            self._wind_down("stopping after this step, as deploy.stop asks (Ctrl-C: at once)")
+
+    def _wind_down(self, why: str) -> None:
         self._interrupted = True
-        self._screen.note("stopping after this step (Ctrl-C again: at once)")
-        self._learner.stop()
-        self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
+        self._screen.note(why)
+        if self._learner is not None:
+            self._learner.stop()
+            self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
 
     def _phase(self, name: str) -> None:
         self._screen.phase(name)

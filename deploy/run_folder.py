@@ -12,7 +12,8 @@ import msgspec
 import yaml
 
 from common.config import RunSpec
-from deploy import heldout, page, plot, rollout_log
+from deploy import heldout, page, plot, rollout_log, stop
+from deploy.sink import Sink
 from evals.batch import batch_statistics
 from learner import checkpoint
 from learner.learner import LearnerStep
@@ -28,6 +29,7 @@ class RunFolder:
         self.spec, self.path = spec, path
         self._rows: list[Row] = []
         self._lock: TextIO
+        self._sink = Sink(spec)
 
     @property
     def journal(self) -> Path:
@@ -46,6 +48,7 @@ class RunFolder:
         self.path.mkdir(parents=True)
         self.lock()
         (self.path / "spec.yaml").write_text(yaml.safe_dump(self.spec.model_dump(mode="json"), sort_keys=False))
+        self._sink.open()
 
     def lock(self) -> None:
         """Keep other processes out until this one ends, however it ends. Raises ValueError when one is in."""
@@ -53,10 +56,15 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{self.path}: this run is going on in another process; stop that one first") from None
+            raise ValueError(
+                f"{self.path}: this run is going on in another process; stop that one first: "
+                f"python -m deploy.stop {self.path}"
+            ) from None
+        stop.asked(self.path)  # of a run that ended before it looked
 
     def resume(self, version: int) -> None:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
+        self._sink.open()
         checkpoint.set_aside(self.path, version)
         metrics = self.path / "metrics.jsonl"
         lines = metrics.read_text().splitlines() if metrics.exists() else []
@@ -78,6 +86,7 @@ class RunFolder:
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         self._rows.append(row)
+        self._sink.log(row)
         return row
 
     @property
@@ -87,6 +96,7 @@ class RunFolder:
 
     def finish(self) -> list[Row]:
         """Draw the plot and write the page; returns all rows."""
+        self._sink.close()
         if self._rows:
             plot.draw(self.path)
             page.write_page(self.path)

@@ -8,7 +8,7 @@ import yaml
 
 from common.config import RunSpec
 from common.records import Record
-from deploy import exam
+from deploy import exam, sink
 from deploy.plan import staleness
 from deploy.run_folder import RunFolder, new_name
 from learner import checkpoint
@@ -27,7 +27,8 @@ class Start(Record):
 
 
 def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
-    """The run's folder and first step. Raises ValueError when there is nothing to resume."""
+    """The run's folder and first step. Raises ValueError when there is nothing to resume, or a sink not installed."""
+    sink.load(spec.metrics.sink)  # now rather than after the warm-up
     runs = spec.runs.expanduser().resolve()
     if not resume:
         name = new_name(runs, spec.name)

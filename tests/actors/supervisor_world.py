@@ -23,18 +23,19 @@ class FakeEngine:
     def __init__(self, error: Exception | None) -> None:
         self._error = error
         self.hangs = self.core_died = self.core_killed = self.ended = False
+        self.kv_use = 0.0
 
     async def load(self, version: int) -> None:
         assert version == 0
         if self._error:
             raise self._error
 
-    async def check_health(self) -> str:
+    async def check_health(self) -> float:
         if self.hangs:
             await asyncio.Event().wait()
         if self.core_died:
             raise remote_error(EngineDeadError("EngineCore encountered an issue"))
-        return "e"
+        return self.kv_use
 
     async def kill_core(self) -> None:
         self.core_killed = True

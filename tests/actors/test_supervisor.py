@@ -8,7 +8,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from actors.restarts import MAX_RESTARTS, BudgetSpent
-from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, NOTES, PHASE, SYNCS
+from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, KV_USE, NOTES, PHASE, SYNCS
 from tests.actors.supervisor_world import FrozenWorld, World
 from tests.fakes import remote_error, settle
 
@@ -36,6 +36,15 @@ async def test_an_engine_that_dies_while_it_starts_is_replaced_by_the_first_hear
     world.placement.engines["engines-0"].kill()
     await world.supervisor.beat()
     assert await world.serving() == {"engines-1", "engines-0.1"} and world.board.total(ENGINE_RESTARTS) == 1
+
+
+async def test_the_fullest_kv_cache_is_shown_for_each_role_that_its_pool_serves() -> None:
+    world = await World().start()
+    world.placement.engines["engines-0"].actor.kv_use = 0.25
+    world.placement.engines["engines-1"].actor.kv_use = 0.75
+    await world.supervisor.beat()
+    shown = {role: world.board.registry.get_sample_value(KV_USE.name, {"role": role}) for role in KV_USE.values}
+    assert shown == {"scribe": 0.75, "doctor": 0.75, "verifier": 0.0}
 
 
 async def test_a_frozen_engine_serves_what_it_loaded_and_never_joins_the_channel() -> None:

@@ -45,8 +45,9 @@ class FakeEngine:
         if self.core_died:
             raise remote_error(EngineDeadError("EngineCore encountered an issue"))
 
-    async def check_health(self) -> None:
+    async def check_health(self) -> float:
         await self._core()
+        return 0.5
 
     async def sample(self, prompt_ids: tuple[int, ...], n: int, *_: Any) -> Sampled:
         await self._core()

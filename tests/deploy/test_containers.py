@@ -100,6 +100,13 @@ def test_the_job_runs_the_resolved_spec_on_that_cluster() -> None:
     assert {"name": "metrics", "containerPort": spec.metrics.port} in container["ports"]
 
 
+def test_a_stopped_job_is_given_the_time_to_write_its_checkpoint() -> None:
+    (container,) = made("node8")["RayCluster"]["spec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    kubernetes = {variable["name"]: variable["value"] for variable in container["env"]}
+    for environment in (kubernetes, SERVICES["head"]["environment"], SERVICES["head-gpu"]["environment"]):
+        assert int(environment["RAY_JOB_STOP_WAIT_TIME_S"]) >= 300
+
+
 def test_names_are_dns_labels(capsys: pytest.CaptureFixture[str]) -> None:
     assert kuberay.main(["deploy/smoke.yaml", "--name", "My_run.2"]) == 0
     documents = list(yaml.safe_load_all(capsys.readouterr().out))

@@ -3,12 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
-import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +12,11 @@ import yaml
 from common import metrics
 from common.metrics import ALL, Board
 from deploy import dashboard, metrics_page
+from tests.deploy.prometheus_world import INSTALLED, SHIPPED, scraping
 
-PROMETHEUS = Path("deploy/prometheus")
 DECLARED = {metric.name: metric for metric in ALL}
 SERIES = re.compile(r"(medserl_\w+)(?:\{([^}]*)\})?")
-RULES = [rule for group in yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"] for rule in group["rules"]]
+RULES = [rule for group in yaml.safe_load((SHIPPED / "rules.yml").read_text())["groups"] for rule in group["rules"]]
 QUERIES = [*dashboard.queries(), *(rule["expr"] for rule in RULES)]
 
 
@@ -69,7 +64,7 @@ def test_every_alert_says_what_happened_and_what_to_do() -> None:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_accepts_config_and_rules() -> None:
-    command = ["promtool", "check", "config", str(PROMETHEUS / "prometheus.yml")]
+    command = ["promtool", "check", "config", str(SHIPPED / "prometheus.yml")]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert f"{len(RULES)} rules found" in checked.stdout
@@ -98,57 +93,20 @@ def busy_board() -> Board:
     return board
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path) -> Iterator[tuple[str, Board]]:
-    """A real Prometheus that scrapes a real exporter every second."""
-    board = busy_board()
-    target = f"127.0.0.1:{board.serve(0, '127.0.0.1')}"
-    config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    config["scrape_configs"] = [{"job_name": "medserl", "static_configs": [{"targets": [target]}]}]
-    config["rule_files"] = [str((PROMETHEUS / "rules.yml").resolve())]
-    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
-    with subprocess.Popen([*command, f"--web.listen-address={address}", "--log.level=error"]) as process:
-        yield f"http://{address}", board
-        process.terminate()
-
-
-def asked(server: str, path: str) -> dict[str, object]:
-    with urllib.request.urlopen(f"{server}/api/v1/{path}", timeout=10) as answer:
-        data: dict[str, object] = json.load(answer)["data"]
-    return data
-
-
-def waited(server: str, expression: str, seconds: float = 60) -> object:
-    """The first result of a query that is not empty."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            found = asked(server, "query?" + urllib.parse.urlencode({"query": expression}))["result"]
-        except OSError:  # it is still starting
-            found = None
-        if found:
-            return found
-        time.sleep(0.5)
-    return pytest.fail(f"no data: {expression}")
-
-
 @pytest.mark.integration
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
-def test_a_real_prometheus_answers_every_panel_and_fires_the_alerts(prometheus: tuple[str, Board]) -> None:
-    server, board = prometheus
-    for query in dashboard.queries():
-        assert waited(server, query.replace(dashboard.WINDOW, "1m").replace("$__range", "1m"))
-    board.set(metrics.POLICY_LAG, 3)
-    board.set(metrics.FLAG_ALARM, 1)
-    for alert in ("LagBeyondTheBound", "FlagRateOutOfBand"):
-        waited(server, f'ALERTS{{alertname="{alert}", alertstate="firing"}}')
-    health = {rule["name"]: rule["health"] for group in asked(server, "rules")["groups"] for rule in group["rules"]}  # type: ignore[attr-defined]
-    assert health == {rule["alert"]: "ok" for rule in RULES}
+@pytest.mark.skipif(not INSTALLED, reason="Prometheus is not installed")
+def test_a_real_prometheus_answers_every_panel_and_fires_the_alerts(tmp_path: Path) -> None:
+    board = busy_board()
+    with scraping(f"127.0.0.1:{board.serve(0, '127.0.0.1')}", tmp_path) as prometheus:
+        prometheus.waited("rate(medserl_learner_steps_total[1m])")
+        assert not prometheus.unanswered()
+        board.set(metrics.POLICY_LAG, 3)
+        board.set(metrics.FLAG_ALARM, 1)
+        for alert in ("LagBeyondTheBound", "FlagRateOutOfBand"):
+            prometheus.waited(f'ALERTS{{alertname="{alert}", alertstate="firing"}}')
+        groups = prometheus.asked("rules")["groups"]
+        health = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+        assert health == {rule["alert"]: "ok" for rule in RULES}
 
 
 def test_the_metrics_page_is_what_the_script_prints() -> None:

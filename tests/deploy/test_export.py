@@ -58,6 +58,7 @@ def test_an_adapter_names_the_published_base_and_no_cache_folder(tmp_path: Path)
     [
         ({"warm_up": WarmUpSpec(steps=5)}, "sits on the warmed-up model, which is published nowhere"),
         ({"learner": LearnerSpec(lora_rank=0)}, "trained every weight .* so it has no adapter"),
+        ({"model": ModelSpec(source="tiny")}, "sits on the tiny model, .*: export the merged model$"),
     ],
 )
 def test_an_adapter_that_nobody_could_use_is_refused(tmp_path: Path, sections: dict[str, Any], line: str) -> None:

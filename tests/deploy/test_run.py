@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actors import pulse, supervisor
 from actors.restarts import MAX_RESTARTS, BudgetSpent, Restarts
 from deploy import run as run_module
+from deploy import stop
 from learner import checkpoint
 from tests.deploy.run_world import FakePlacement, World
 
@@ -28,6 +29,7 @@ def fakes() -> Iterator[None]:
         patch.setattr(run_module, "Restarts", lambda note: Restarts(note, first_pause_seconds=0))
         patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
         patch.setattr(pulse, "ROUND_SECONDS", 0.05)
+        patch.setattr(run_module, "LOOK_SECONDS", 0.01)
         patch.setattr(os, "fsync", lambda _: None)
         yield
 
@@ -126,14 +128,34 @@ async def test_a_run_whose_engine_dies_again_and_again_checkpoints_and_ends_with
     assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
 
 
-async def test_ctrl_c_finishes_the_step_and_checkpoints_it(tmp_path: Path) -> None:
-    world = World(tmp_path, steps=999)
+async def ended_by(world: World, ask: Callable[[], None]) -> None:
+    """Play, ask the run to end after its fourth step, and look for the checkpoint of the step that was its last."""
 
     async def monkey() -> None:
         while len(world.folder.rows) < 4:
             await asyncio.sleep(0)
-        signal.raise_signal(signal.SIGINT)
+        ask()
 
     assert not await play(world, monkey)
     found = checkpoint.newest(world.folder.path).checkpoint
     assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_or_sigterm_finishes_the_step_and_checkpoints_it(tmp_path: Path, number: signal.Signals) -> None:
+    await ended_by(World(tmp_path, steps=999), lambda: signal.raise_signal(number))
+
+
+async def test_word_from_another_terminal_finishes_the_step_and_checkpoints_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(tmp_path, steps=9999)
+    await ended_by(world, lambda: stop.ask(world.folder.path))
+    assert "as deploy.stop asks" in capsys.readouterr().out
+    assert not stop.asked(world.folder.path), "the next run would stop at once"
+
+
+async def test_a_run_that_is_asked_to_stop_while_it_starts_ends_before_its_first_step(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=999)
+    world.run._wind_down("asked")
+    assert not await play(world) and world.folder.rows == []

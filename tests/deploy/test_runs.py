@@ -10,15 +10,24 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.rollout_log import read_run
+from tests.deploy.prometheus_world import INSTALLED, scraping
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 420
+MOVED = (
+    'rate(medserl_rollout_tokens_total{role="doctor"}[1m])',
+    'max_over_time(medserl_kv_cache_use{role="doctor"}[5m])',
+    "increase(medserl_engine_restarts_total[5m])",
+    "medserl_policy_version",
+)
+"""What a run in which an engine died has moved in Prometheus."""
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(2 * DEADLINE)]
 
@@ -73,7 +82,7 @@ def rows_of(run: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) -> None:
+def test_two_engines_share_the_work_one_that_dies_is_replaced_and_every_panel_shows_it(home: Path) -> None:
     pools = [
         {
             "name": "engines",
@@ -87,11 +96,18 @@ def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) ->
     port = job.wait_for(r"metrics: http://127\.0\.0\.1:(\d+)/metrics").group(1)
     first_scrape = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
     assert 'medserl_notes_total{quadrant="synthetic_decoy"} 0.0' in first_scrape
-    job.wait_for(r"step 2/8")
-    victim = engine_cores(job)[0]
-    os.kill(victim, signal.SIGKILL)
-    assert job.finish() == 0, job.text()
-    assert "starting another" in job.text()
+    with scraping(f"127.0.0.1:{port}", home / "prometheus") if INSTALLED else nullcontext() as prometheus:
+        job.wait_for(r"step 2/8")
+        victim = engine_cores(job)[0]
+        os.kill(victim, signal.SIGKILL)
+        job.wait_for("starting another")
+        job.wait_for(r"step 7/8")
+        moment = time.time()
+        assert job.finish() == 0, job.text()
+        if prometheus is not None:
+            assert prometheus.unanswered(moment) == []
+            still = [query for query in MOVED if float(prometheus.found(query, moment)[0]["value"][1]) <= 0]
+            assert still == []
 
     run = home / "runs" / "two"
     rows = rows_of(run)
@@ -107,12 +123,13 @@ def test_two_engines_share_the_work_and_one_that_dies_is_replaced(home: Path) ->
     assert not list(Path("/dev/shm").glob("medserl-two-*"))
 
 
-def test_a_synchronous_run_that_is_interrupted_resumes_and_never_lags(home: Path) -> None:
-    job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0")
+def test_a_synchronous_run_that_is_stopped_resumes_and_never_lags(home: Path, tiny_model: Path) -> None:
+    base = ["--model.source", str(tiny_model), "--warm_up.steps", "0"]
+    job = Job(home, "--name", "sync", "--steps", "5", "--buffer.max_lag", "0", *base)
     job.wait_for(r"step 1/5")
-    job.process.send_signal(signal.SIGINT)
-    assert job.finish() == 0, job.text()
     run = home / "runs" / "sync"
+    assert f"{run / 'spec.yaml'} --resume" in ran("deploy.stop", run)
+    assert job.finish() == 0, job.text()
     made = len(rows_of(run))
     assert 1 <= made < 5
     assert "--resume" in job.text()
@@ -127,6 +144,42 @@ def test_a_synchronous_run_that_is_interrupted_resumes_and_never_lags(home: Path
         (step, task) for step, task in zip(rollouts["step"].to_pylist(), rollouts["task_id"].to_pylist(), strict=True)
     }
     assert len(tasks) == len({task for _, task in tasks}), "a task was trained twice"
+
+
+def ran(*command: str | Path) -> str:
+    """What `python -m ...` prints; it must end well."""
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("name", "flags", "most"), [("two", (), 0.0), ("sync", ("--adapter",), 0.02)])
+def test_the_model_of_a_run_is_exported_loaded_again_and_agrees(
+    home: Path, name: str, flags: tuple[str, ...], most: float
+) -> None:
+    out = home / f"{name}-export"
+    line = ran("deploy.export", home / "runs" / name, out, *flags)
+    assert float(line.split()[-4]) <= most, line
+    weights = "adapter_model.safetensors" if flags else "model.safetensors"
+    assert (out / weights).is_file() and "accuracy on its own training tasks" in (out / "README.md").read_text()
+    assert str(home) not in (out / "README.md").read_text()
+
+
+def test_the_doctor_of_a_run_reads_a_note_and_answers(home: Path) -> None:
+    note = home / "note.txt"
+    note.write_text("A fictional man of 40 has had chest pain for an hour. He takes no drugs.\n")
+    said = ran("deploy.ask", home / "runs" / "two", "--note", note)
+    assert " 0 A fictional man of 40 has had chest pain for an hour." in said and " 1 He takes no drugs." in said
+    assert re.search(r"^(Reasoning  .+\nVerdict    .+|The reply does not follow the format \(\w+\):)$", said, re.M), (
+        said
+    )
 
 
 @pytest.mark.parametrize(

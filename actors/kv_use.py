@@ -1,0 +1,43 @@
+"""How full the engines' KV caches are: heard from vLLM after each engine step, shown by the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from common.config import PoolSpec
+from common.metrics import KV_USE, Board
+
+
+class KvUse:
+    """A stat logger of vLLM's: it has the methods of `StatLoggerBase`, which only an engine's process could import."""
+
+    def __init__(self) -> None:
+        self._newest = self._largest = 0.0
+
+    def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
+        """Called by vLLM; None when only requests were reported."""
+        if scheduler_stats is not None:
+            self._newest = scheduler_stats.kv_cache_usage
+            self._largest = max(self._largest, self._newest)
+
+    def take(self) -> float:
+        """The largest share in use since the last call, 0 to 1: the newest would miss a burst between two calls."""
+        largest, self._largest = self._largest, self._newest
+        return largest
+
+    def log_engine_initialized(self) -> None:
+        """Called by vLLM once it has loaded."""
+
+    def log(self) -> None:
+        """Called by vLLM where it would print."""
+
+    def record_sleep_state(self, is_awake: int, level: int) -> None:
+        """Called by vLLM when it sleeps, which ours never do."""
+
+
+def show(board: Board, shares: Iterable[tuple[PoolSpec, float | None]]) -> None:
+    """Put the fullest cache of each role on the board: an engine's pool, and what its heartbeat said, None for none."""
+    heard = [(role, share) for pool, share in shares if share is not None for role in pool.serves]
+    for role in {role for role, _ in heard}:
+        board.set(KV_USE, max(share for named, share in heard if named == role), role)

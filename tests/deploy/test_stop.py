@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy import cli, stop
+from deploy.run_folder import RunFolder
+from deploy.stop import is_going_on
+from tests.deploy.test_run_folder import made, step
+
+
+def test_a_run_is_going_on_as_long_as_its_folder_is_locked(tmp_path: Path) -> None:
+    folder = made(tmp_path, 1)
+    assert is_going_on(folder.path)
+    folder._lock.close()  # as the end of its process does
+    assert not is_going_on(folder.path)
+    assert not is_going_on(tmp_path)
+
+
+def test_stop_asks_waits_for_the_end_and_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = made(tmp_path, 1)
+
+    def run() -> None:
+        while not stop.asked(folder.path):
+            time.sleep(0.01)
+        folder.log(step(2))
+        folder._lock.close()
+
+    running = threading.Thread(target=run)
+    running.start()
+    assert stop.main([str(folder.path)]) == 0
+    running.join()
+    steps = folder.spec.steps
+    resume = f"go on with: {cli.PROGRAM} {folder.path / 'spec.yaml'} --resume\n"
+    assert capsys.readouterr().out.endswith(f"{folder.path}: 2 of {steps} steps are made; {resume}")
+
+
+def test_where_nothing_runs_one_line_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = made(tmp_path, 3)
+    folder._lock.close()
+    for path, line in (
+        (folder.path, "nothing is running there; "),
+        (tmp_path, "no run there (a folder with spec.yaml)"),
+    ):
+        assert stop.main([str(path)]) == cli.BAD_INPUT
+        captured = capsys.readouterr()
+        assert line in captured.err and captured.err.count("\n") == 1 and not captured.out
+    assert not (folder.path / "stop").exists()
+
+
+def test_a_run_that_made_all_its_steps_is_told_to_ask_for_more(tmp_path: Path) -> None:
+    folder = made(tmp_path, 3)
+    three = folder.spec.model_copy(update={"steps": 3})
+    assert stop.stopped(folder.path, three).endswith("--resume --steps 6")
+
+
+def test_word_left_for_a_run_that_ended_first_does_not_stop_the_one_that_resumes_it(tmp_path: Path) -> None:
+    before = made(tmp_path, 1)
+    stop.ask(before.path)
+    before._lock.close()
+    folder = RunFolder(before.spec, before.path)
+    folder.lock()
+    assert not stop.asked(folder.path)
+
+
+def test_a_folder_that_nobody_may_write_into_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made(tmp_path, 1)
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert stop.main([str(folder.path)]) == cli.BAD_INPUT
+    assert "(Permission denied): run it as who started the run\n" in capsys.readouterr().err
