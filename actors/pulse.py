@@ -23,6 +23,7 @@ class Round(Record):
 
     answers: dict[str, Any]
     faults: dict[str, BaseException]  # what the call raised, or Silent
+    asked: dict[str, float]  # loop time at which those who answer or are at fault were asked
 
 
 class Pulse:
@@ -42,7 +43,7 @@ class Pulse:
                 self._calls[name] = asyncio.ensure_future(_answer(ask)), now()
                 self._calls[name][0].add_done_callback(_heard)
         await asyncio.wait([self._calls[name][0] for name in asks], timeout=ROUND_SECONDS)
-        heard = Round(answers={}, faults={})
+        heard = Round(answers={}, faults={}, asked={})
         for name, (call, since) in list(self._calls.items()):
             if call.done():
                 if (error := call.exception()) is None:
@@ -54,6 +55,7 @@ class Pulse:
                 heard.faults[name] = Silent(f"gave no answer for {self._silence_seconds:g} s")
             else:
                 continue
+            heard.asked[name] = since
             del self._calls[name]
         return heard
 

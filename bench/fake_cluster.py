@@ -76,6 +76,9 @@ class FakeEngine:
         self._paused_seconds = 0.0
         self._core = asyncio.get_running_loop().create_future()
 
+    def __ray_ready__(self) -> bool:
+        return True
+
     def kill_core(self) -> None:
         if not self._core.done():
             self._core.set_result(None)

@@ -91,7 +91,7 @@ class Life:
         board: Any = NoBoard()
         self.restarts = Restarts(lambda _: None)
         self.supervisor = Supervisor(
-            spec, self.placement, pools, self.buffer_handle, self.channel.join, board, self.restarts
+            spec, self.placement, pools, self.buffer_handle, lambda _: self.channel, board, self.restarts
         )
         self.killed: asyncio.Future[str] = loop.create_future()
 

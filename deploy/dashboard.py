@@ -70,6 +70,11 @@ PANELS = (
         about="A learner at 0 waits for rollouts: add engines or Doctors.",
     ),
     Panel(
+        title="Actors",
+        queries=(newest(metrics.ACTORS), (metrics.ACTORS_WANTED.name, "{{actor}} wanted")),
+        about="Serving, and wanted by the spec in effect: python -m deploy.apply changes it.",
+    ),
+    Panel(
         title="Optimiser step and weight sync",
         queries=(newest(metrics.STEP_SECONDS), newest(metrics.SYNC_SECONDS)),
         unit="s",

@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command. Returns the exit code: 0 done, 1 failed, 2 bad input."""
     command = cli.parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        folder, start = starting_point(command.spec, command.resume)
+        folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
         env = registry.make(command.spec.env, command.spec.data, command.spec.seed, folder.spec.scoring)
         if command.dry_run:
             print(f"{plan(folder.spec, folder.path)}# data            {env.notice}")
@@ -92,6 +92,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     """Run, then draw, write and summarise, whatever happened. Raises ValueError for bad input found on the way."""
     if start.resumed:
         folder.lock()
+        folder.record(folder.spec, folder.file)
     connect()
     run = Run(folder.spec, env, folder, start, board)
     resume = f"go on with: {cli.PROGRAM} {folder.path / 'spec.yaml'} --resume"

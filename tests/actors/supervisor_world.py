@@ -23,9 +23,16 @@ class FakeEngine:
     def __init__(self, error: Exception | None) -> None:
         self._error = error
         self.hangs = self.core_died = self.core_killed = self.ended = False
+        self.may_start, self.may_load = asyncio.Event(), asyncio.Event()
+        self.may_start.set()
+        self.may_load.set()
+
+    async def __ray_ready__(self) -> bool:
+        return await self.may_start.wait()
 
     async def load(self, version: int) -> None:
         assert version == 0
+        await self.may_load.wait()
         if self._error:
             raise self._error
 
@@ -126,13 +133,13 @@ class World:
             self.placement,
             {"engines": self.pool_handle},
             self.buffer_handle,
-            self.join,
+            lambda _: self,
             self.board,
             self.restarts,
             [self.rank],
         )
 
-    async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+    async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
         failures = {engine: self.faults[engine]} if engine in self.faults else {}
         if not failures:
             await pool.admit.remote(engine, handle)
@@ -142,6 +149,14 @@ class World:
         await self.supervisor.start(lambda _: None)
         await settle()
         return self
+
+    async def leave(self, pool: Any, engine: str) -> None:
+        await pool.quarantine.remote(engine)
+
+    async def beat(self) -> None:
+        """A heartbeat, and what it began."""
+        await self.supervisor.beat()
+        await settle()
 
     async def serving(self) -> set[str]:
         return set(await self.pool.engines())
@@ -164,9 +179,9 @@ class FrozenWorld(World):
         spec = RunSpec(pools=pools, data=DataSpec(tier_c=True))
         routers = {"engines": Handle(self.pool), "frozen": Handle(self.frozen)}
         self.supervisor = Supervisor(
-            spec, self.placement, routers, self.buffer_handle, self.join, self.board, self.restarts
+            spec, self.placement, routers, self.buffer_handle, lambda _: self, self.board, self.restarts
         )
 
-    async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+    async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
         self.joined.append(engine)
-        return await super().join(pool, engine, handle, version)
+        return await super().join(pool, engine, handle, loaded_version)

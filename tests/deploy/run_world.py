@@ -37,6 +37,9 @@ class FakeEngine:
     def __init__(self, name: str) -> None:
         self.name, self.version, self.checksum, self.core_died = name, 0, "", False
 
+    async def __ray_ready__(self) -> bool:
+        return True
+
     async def load(self, version: int) -> None:
         await asyncio.sleep(0)
 
