@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -64,7 +65,7 @@ class Day:
         flags |= {f"{name}-port": port for name, port in zip(names, others, strict=True)}
         given = [f"--{name}={value}" for name, value in flags.items()]
         self.head = self._ray("start", "--head", "--block", "--disable-usage-stats", *given, out=home / "ray.txt")
-        self.job: subprocess.Popen[bytes]
+        self.job: subprocess.Popen[bytes] | None = None
 
     def _ray(self, *arguments: str, out: Path) -> subprocess.Popen[bytes]:
         with out.open("w") as file:
@@ -84,9 +85,18 @@ class Day:
         self.spec.write_text(yaml.safe_dump(content))
 
     def submit(self) -> None:
+        while not self._answers():
+            assert self.head.poll() is None, (self.tree.parent / "ray.txt").read_text()
+            time.sleep(0.2)
         command = [sys.executable, "-m", "deploy.selfplay", self.spec.name, "--runs", str(self.runs)]
         flags = ["--address", self.address, "--working-dir", "."]
         self.job = self._ray("job", "submit", *flags, "--", *command, out=self.log)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(urllib.request.urlopen(f"{self.address}/api/version", timeout=5).read())
+        except OSError:
+            return False
 
     def apply(self, **edits: Any) -> str:
         self.write(**edits)
@@ -99,7 +109,7 @@ class Day:
         end = time.monotonic() + seconds
         while not ready():
             assert time.monotonic() < end, f"{what} did not come within {seconds:g} s:\n{self.log.read_text()[-4000:]}"
-            assert self.job.poll() is None, self.log.read_text()[-4000:]
+            assert self.job is not None and self.job.poll() is None, self.log.read_text()[-4000:]
             time.sleep(0.5)
 
     def series(self) -> status.Series:
@@ -112,19 +122,21 @@ class Day:
         with suppress(subprocess.TimeoutExpired):
             self.head.wait(30)
         _, left = psutil.wait_procs(started, timeout=10)
-        for process in (*left, psutil.Process(self.job.pid) if self.job.poll() is None else None):
-            if process is not None:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if self.job is not None:
+            self.job.kill()
+            self.job.wait()
 
 
 @pytest.fixture
 def day(tmp_path: Path) -> Iterator[Day]:
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as files:  # sockets need a short path
         made = Day(tmp_path, files)
-        made.write()
-        made.submit()
         try:
+            made.write()
+            made.submit()
             yield made
         finally:
             made.end()
@@ -171,7 +183,7 @@ def test_a_submitted_job_is_scaled_by_editing_its_spec_and_loses_nothing(
     if prometheus is not None:
         for never in ("resets(medserl_completions_total[10m])", "abs(medserl_buffer_imbalance)"):
             assert prometheus.found(f"max_over_time(({never})[10m:1s]) > 0") == []
-    assert day.job.wait(300) == 0, day.log.read_text()
+    assert day.job is not None and day.job.wait(300) == 0, day.log.read_text()
 
     said, changes = day.log.read_text(), (day.run / "changes.jsonl").read_text().splitlines()
     assert "died" not in said and "gave up" not in said
