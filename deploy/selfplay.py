@@ -18,7 +18,7 @@
     Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
       Scribe's  paid tries          a Scribe version + 1  nothing (learner/scribe.py)        its turn, if it is trained
     Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
-    Supervisor  heartbeats          metrics, new actors   a second                           time, deaths
+    Supervisor  heartbeats, sizes   metrics, new actors   a second                           time, deaths, deploy.apply
 
 deploy/run.py runs them, and starts over from the newest checkpoint when what cannot be replaced alone has died.
 

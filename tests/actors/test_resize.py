@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import crew, fleet, pulse
+from actors.engine_pool import PoolState
 from common.metrics import ACTOR_RESTARTS, ENGINE_RESTARTS, NOTES
 from tests.actors.supervisor_world import FakeEngine, FrozenWorld, World
 from tests.fakes import remote_error, settle
@@ -116,6 +117,25 @@ async def test_heartbeats_go_on_while_an_engine_loads_and_it_serves_when_it_has_
     await world.beat()
     assert await world.serving() == {"engines-0", "engines-1"} and world.actors("engine") == (2, 2)
     assert world.board.total(ENGINE_RESTARTS) == 0
+
+
+async def test_a_pool_that_answered_before_an_engine_joined_is_no_witness_against_it() -> None:
+    world = await World(engines=1).start()
+    world.placement.prepare = lambda engine: engine.may_load.clear()
+    world.resize(engines=2)
+    await world.beat()
+    state = world.pool.state
+
+    async def slow() -> PoolState:
+        answer = await state()
+        world.placement.engines["engines-1"].actor.may_load.set()
+        await settle()
+        return answer
+
+    world.pool.state = slow  # type: ignore[method-assign]
+    await world.beat()
+    await world.beat()
+    assert world.actors("engine") == (2, 2) and world.board.total(ENGINE_RESTARTS) == 0
 
 
 async def test_engines_load_one_after_another_and_one_that_waits_for_a_gpu_holds_up_nobody() -> None:
