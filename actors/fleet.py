@@ -111,7 +111,7 @@ class Fleet:
         return {berth.engine_id: berth.handle.check_health.remote for berth in self._in_state("serving")}
 
     async def beat(self, heard: Round, states: Mapping[str, PoolState]) -> None:
-        """One round: begin to replace the dead, grow and shrink. Raises what the work in the background raised."""
+        """One round: begin to replace the dead, grow and shrink."""
         for berth in self._in_state("serving"):
             if (fault := heard.faults.get(berth.engine_id)) is not None:
                 await self._give_up(berth, fault)
@@ -122,6 +122,9 @@ class Fleet:
         self._fit()
         self._board.set(ACTORS, float(len(self._in_state("serving"))), "engine")
         self._board.set(ACTORS_WANTED, float(len(self._wanted())), "engine")
+
+    def check(self) -> None:
+        """Raise what the work in the background raised."""
         for work in [work for work in self._works if work.done()]:
             self._works.discard(work)
             if not work.cancelled():

@@ -104,6 +104,7 @@ class Supervisor:
         """One round: counters in, the dead replaced, as many actors as wanted. Engines load in the background."""
         async with self._mending:
             heard = await self._pulse.round(self._asks(), {n: h.__ray_ready__.remote for n, h in self._ranks.items()})
+            self._fleet.check()
             self._check_lost(heard)
             if (stats := heard.answers.get("buffer")) is None:
                 return  # dead: the learner asks for another between two steps; until then, roles die of it

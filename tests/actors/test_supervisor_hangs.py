@@ -8,6 +8,7 @@ from ray.exceptions import ActorDiedError
 from actors import pulse
 from common.errors import ActorLost
 from common.metrics import ACTOR_RESTARTS
+from common.weights import SyncOutcome
 from tests.actors.supervisor_world import World
 from tests.fakes import settle
 
@@ -65,6 +66,21 @@ async def test_a_dead_buffer_is_replaced_at_the_learners_word_and_the_roles_with
     assert all(handle.dead.is_set() for handle in old.values())
     assert world.board.total(ACTOR_RESTARTS, "buffer") == 1 and world.board.total(ACTOR_RESTARTS, "scribe") == 0
     assert world.notes == ["the replay buffer died; starting another from its journal"]
+
+
+async def test_a_rank_lost_in_the_sync_of_a_new_engine_is_heard_of_while_the_buffer_is_dead() -> None:
+    """Found by the simulator: nobody else may notice, since a rank that hangs answers nobody."""
+    world = await World().start()
+
+    async def join(*_: object) -> SyncOutcome:
+        raise ActorLost("learner", "weight sync 5: the learner did not finish")
+
+    world.join = join  # type: ignore[assignment, method-assign]
+    await world.lose("engines-0")
+    await world.beat()
+    world.buffer_handle.kill()
+    with pytest.raises(ActorLost, match="weight sync 5"):
+        await world.beat()
 
 
 @pytest.mark.usefixtures("quick")
