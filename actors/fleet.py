@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from actors.engine_pool import PoolState, engine_died
-from actors.pulse import Round, Silent
+from actors.pulse import Round, Silent, heard_of
 from actors.restarts import Restarts
 from common.config import PoolSpec
 from common.errors import last_line
@@ -173,6 +173,7 @@ class Fleet:
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
         task = asyncio.ensure_future(work)
         self._works.add(task)
+        task.add_done_callback(heard_of)
         return task
 
     async def _give_up(self, berth: _Berth, fault: BaseException) -> None:

@@ -41,7 +41,7 @@ class Pulse:
         for name, ask in everyone.items():
             if name not in self._calls:
                 self._calls[name] = asyncio.ensure_future(_answer(ask)), now()
-                self._calls[name][0].add_done_callback(_heard)
+                self._calls[name][0].add_done_callback(heard_of)
         await asyncio.wait([self._calls[name][0] for name in asks], timeout=ROUND_SECONDS)
         heard = Round(answers={}, faults={}, asked={})
         for name, (call, since) in list(self._calls.items()):
@@ -60,8 +60,8 @@ class Pulse:
         return heard
 
 
-def _heard(call: asyncio.Future[Any]) -> None:
-    """The error of one who is no longer asked about must not be told at some later time."""
+def heard_of(call: asyncio.Future[Any]) -> None:
+    """The error of one that nobody asks about any more must not be told at some later time."""
     if not call.cancelled():
         call.exception()
 
