@@ -76,9 +76,6 @@ class FakeEngine:
         self._paused_seconds = 0.0
         self._core = asyncio.get_running_loop().create_future()
 
-    def __ray_ready__(self) -> bool:
-        return True
-
     def kill_core(self) -> None:
         if not self._core.done():
             self._core.set_result(None)
@@ -90,6 +87,9 @@ class FakeEngine:
     async def check_health(self) -> str:
         await self._work(0.0)
         return self.engine_id
+
+    async def shutdown(self) -> None:
+        await self._work(2.0)
 
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         lengths = [self.pace.tokens() for _ in range(n)]
@@ -252,9 +252,6 @@ class FakeGame:
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         return Reward(components={}, total=0.0, reason="simulated")
 
-    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        return ""
-
 
 def task_of(index: int) -> LabelledTask:
     """The one task that the plan's `index` makes."""
@@ -294,8 +291,7 @@ class FakePlacement:
         return [handle for handle in named.values() if not handle.dead]
 
     def _place(self, there: dict[str, Handle], name: str, actor: Any) -> Handle:
-        there[name] = Handle(actor, self._pace.travel)
-        return there[name]
+        return there.setdefault(name, Handle(actor, self._pace.travel))
 
 
 def _now() -> float:

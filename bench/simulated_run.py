@@ -207,6 +207,9 @@ class SimulatedRun:
             if not life.killed.done():
                 life.killed.set_result(kind)
             return True
+        if kind == "resize":  # no fault, but it may come when one does
+            life.supervisor.resize(self._resized())
+            return True
         if kind == "buffer":
             life.buffer_handle.kill()
             return True
@@ -216,6 +219,12 @@ class SimulatedRun:
         if alive:
             self._hit(kind, self._random.choice(alive))
         return bool(alive)
+
+    def _resized(self) -> RunSpec:
+        sizes, rollout = self._random.choices((1, 2, 3, 4), k=3), self.spec.rollout
+        pools = tuple(pool.model_copy(update={"engines": sizes[0]}) for pool in self.spec.pools)
+        rollout = rollout.model_copy(update={"scribes": sizes[1], "doctors": sizes[2]})
+        return self.spec.model_copy(update={"pools": pools, "rollout": rollout})
 
     def _hit_rank(self, kind: str, rank: Handle) -> bool:
         if kind == "rank":
