@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from actors import crew, fleet, pulse
 from actors.engine_pool import PoolState
 from common.metrics import ACTOR_RESTARTS, ENGINE_RESTARTS, NOTES
+from common.records import Sampled
 from tests.actors.supervisor_world import FakeEngine, FrozenWorld, World
-from tests.fakes import remote_error, settle
+from tests.fakes import Handle, remote_error, settle
 
 
 @pytest.fixture
@@ -169,8 +170,8 @@ async def test_an_engine_that_dies_as_it_starts_to_be_one_more_is_replaced() -> 
     assert await world.serving() == {"engines-0", "engines-1.1"} and world.board.total(ENGINE_RESTARTS) == 1
 
 
-async def test_an_engine_too_many_ends_its_sequences_and_then_itself() -> None:
-    world = await World().start()
+async def one_leaves_with_work(world: World) -> tuple[Handle, asyncio.Future[Sampled]]:
+    """The second engine, which is wanted no more, and what it is busy with."""
     leaver = world.placement.engines["engines-1"]
     await world.pool.quarantine("engines-0")
     leaver.actor.may_answer.clear()
@@ -179,6 +180,12 @@ async def test_an_engine_too_many_ends_its_sequences_and_then_itself() -> None:
     await world.pool.admit("engines-0", world.placement.engines["engines-0"])
     world.resize(engines=1)
     await world.beat()
+    return leaver, asked
+
+
+async def test_an_engine_too_many_ends_its_sequences_and_then_itself() -> None:
+    world = await World().start()
+    leaver, asked = await one_leaves_with_work(world)
     assert await world.serving() == {"engines-0"} and not leaver.actor.ended and world.actors("engine") == (1, 1)
     leaver.actor.may_answer.set()
     await settle()
@@ -189,14 +196,7 @@ async def test_an_engine_too_many_ends_its_sequences_and_then_itself() -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_what_an_engine_does_not_finish_in_time_is_done_by_another() -> None:
     world = await World().start()
-    leaver = world.placement.engines["engines-1"]
-    await world.pool.quarantine("engines-0")
-    leaver.actor.may_answer.clear()
-    asked = asyncio.ensure_future(world.pool.generate("doctor", (), 4, 8, 1.0))
-    await settle()
-    await world.pool.admit("engines-0", world.placement.engines["engines-0"])
-    world.resize(engines=1)
-    await world.beat()
+    leaver, asked = await one_leaves_with_work(world)
     assert (await asyncio.wait_for(asked, 5)).completions == ()
     assert leaver.actor.core_killed and not leaver.actor.ended
     assert world.notes == ["engine engines-1 leaves after 0.01 s: others redo what it has in hand"]
@@ -204,14 +204,7 @@ async def test_what_an_engine_does_not_finish_in_time_is_done_by_another() -> No
 
 async def test_an_engine_that_dies_as_it_leaves_is_not_replaced() -> None:
     world = await World().start()
-    leaver = world.placement.engines["engines-1"]
-    leaver.actor.may_answer.clear()
-    await world.pool.quarantine("engines-0")
-    asked = asyncio.ensure_future(world.pool.generate("doctor", (), 4, 8, 1.0))
-    await settle()
-    await world.pool.admit("engines-0", world.placement.engines["engines-0"])
-    world.resize(engines=1)
-    await world.beat()
+    leaver, asked = await one_leaves_with_work(world)
     leaver.kill()
     await asyncio.wait_for(asked, 5)
     await settle()
