@@ -285,8 +285,7 @@ def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors(
                     ended.set_result(None)
             await settle()
             await world.beat()
-        alive = [name for name, handle in world.placement.roles.items() if not handle.dead.is_set()]
-        kinds = [name.split("-")[0] for name in alive]
+        kinds = [name.split("-")[0] for name, handle in world.placement.roles.items() if not handle.dead.is_set()]
         assert (kinds.count("scribe"), kinds.count("doctor")) == (wanted["scribes"], wanted["doctors"])
         serving = await world.serving()
         assert len(serving) == wanted["engines"]
@@ -297,6 +296,5 @@ def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors(
 
 def _kill_one(world: World, kind: str) -> None:
     actors = {**world.placement.roles, **world.placement.engines} if kind else {}
-    alive = [handle for name, handle in actors.items() if name.startswith(kind) and not handle.dead.is_set()]
-    if alive:
-        alive[-1].kill()
+    for handle in [h for name, h in actors.items() if name.startswith(kind) and not h.dead.is_set()][-1:]:
+        handle.kill()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,17 @@ class Driver:
         """No heartbeat any more, but the process lives."""
         self._ended.set()
         self._thread.join()
+
+    def when_asked(self, act: Callable[[], None]) -> None:
+        """`act`, a moment after a change was asked for."""
+
+        def wait() -> None:
+            while not self.folder.change.exists():
+                time.sleep(0.01)
+            time.sleep(0.3)
+            act()
+
+        threading.Thread(target=wait, daemon=True).start()
 
     def end(self) -> None:
         self.freeze()

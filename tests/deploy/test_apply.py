@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,7 +183,7 @@ def test_of_two_runs_of_one_spec_the_name_says_which(
 
 def test_a_run_that_ends_before_it_looks_changed_nothing(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     driver.freeze()
-    threading.Timer(0.2, driver.folder._lock.close).start()
+    driver.when_asked(driver.folder._lock.close)
     assert driver.apply("--rollout.doctors", "3") == cli.BAD_INPUT
     assert "ended before it took the change up: nothing was changed" in capsys.readouterr().err
     assert not driver.folder.change.exists()
@@ -195,7 +194,7 @@ def test_a_run_that_takes_its_time_is_waited_for(
 ) -> None:
     monkeypatch.setattr(apply, "TOLD_SECONDS", 0.05)
     driver.freeze()
-    threading.Timer(0.3, driver.changes.look).start()
+    driver.when_asked(driver.changes.look)
     assert driver.apply("--rollout.doctors", "3") == 0
     assert "waiting for the run, which looks once it trains" in capsys.readouterr().out
 
