@@ -62,7 +62,9 @@ class Run:
         with self._screen:
             prepared = await self._prepare()
             self._placement.model_folder = prepared.model_folder
-            if not self._start.resumed:
+            if self._start.resumed:
+                self.folder.record(self.spec, self.folder.file)
+            else:
                 self.folder.create()
             while not await self._attempt(prepared):
                 self._start = after_newest(self.folder.path)

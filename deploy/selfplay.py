@@ -92,7 +92,6 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     """Run, then draw, write and summarise, whatever happened. Raises ValueError for bad input found on the way."""
     if start.resumed:
         folder.lock()
-        folder.record(folder.spec, folder.file)
     connect()
     run = Run(folder.spec, env, folder, start, board)
     resume = f"go on with: {cli.PROGRAM} {folder.path / 'spec.yaml'} --resume"
