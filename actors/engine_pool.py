@@ -44,6 +44,13 @@ class EnginePool:
         """Stop giving work to an engine; its running sequences end where they are."""
         self._engines.pop(engine_id, None)
 
+    async def idle(self, engine_id: str) -> None:
+        """Return when nothing runs any more on an engine that was taken out."""
+        while self._load.get(engine_id):
+            self._changed.clear()
+            await self._changed.wait()
+        self._load.pop(engine_id, None)
+
     async def engines(self) -> dict[str, Any]:
         """Serving engines by id."""
         return dict(self._engines)
@@ -69,6 +76,7 @@ class EnginePool:
                 continue
             finally:
                 self._load[engine_id] -= n
+                self._changed.set()
             self._meter.add(COMPLETIONS, n, role)
             self._meter.add(ROLLOUT_TOKENS, sum(len(c.token_ids) for c in sampled.completions), role)
             return sampled

@@ -23,6 +23,7 @@ class Round(Record):
 
     answers: dict[str, Any]
     faults: dict[str, BaseException]  # what the call raised, or Silent
+    asked: dict[str, float]  # loop time at which those who answer or are at fault were asked
 
 
 class Pulse:
@@ -40,9 +41,9 @@ class Pulse:
         for name, ask in everyone.items():
             if name not in self._calls:
                 self._calls[name] = asyncio.ensure_future(_answer(ask)), now()
-                self._calls[name][0].add_done_callback(_heard)
+                self._calls[name][0].add_done_callback(heard_of)
         await asyncio.wait([self._calls[name][0] for name in asks], timeout=ROUND_SECONDS)
-        heard = Round(answers={}, faults={})
+        heard = Round(answers={}, faults={}, asked={})
         for name, (call, since) in list(self._calls.items()):
             if call.done():
                 if (error := call.exception()) is None:
@@ -54,12 +55,13 @@ class Pulse:
                 heard.faults[name] = Silent(f"gave no answer for {self._silence_seconds:g} s")
             else:
                 continue
+            heard.asked[name] = since
             del self._calls[name]
         return heard
 
 
-def _heard(call: asyncio.Future[Any]) -> None:
-    """The error of one who is no longer asked about must not be told at some later time."""
+def heard_of(call: asyncio.Future[Any]) -> None:
+    """The error of one that nobody asks about any more must not be told at some later time."""
     if not call.cancelled():
         call.exception()
 

@@ -230,6 +230,10 @@ class ReplayBuffer:
 
     # ---- everyone
 
+    async def dismiss(self, role: str, name: str) -> None:
+        """Give `name` no more work: its calls for some raise Closed, now and later. What it holds it may still put."""
+        self._lines[role].dismiss(name)
+
     async def close(self) -> None:
         """Everyone who waits, now or later, gets Closed; work in hand may still be put and released."""
         self._closed = True
@@ -238,12 +242,8 @@ class ReplayBuffer:
 
     def stats(self) -> dict[str, Any]:
         """What `Ledger.stats` says, and how many calls are `waiting` by role."""
-        ledger = self._ledger.stats()
-        return {
-            **ledger,
-            "counts": {**ledger["counts"], **self._royalties.counts()},
-            "waiting": {role: self._waiting[role] for role in self._lines},
-        }
+        ledger, waiting = self._ledger.stats(), {role: self._waiting[role] for role in self._lines}
+        return {**ledger, "counts": {**ledger["counts"], **self._royalties.counts()}, "waiting": waiting}
 
     def check(self) -> None:
         """Assert that every index given is in exactly one state, and that the staleness accounting holds."""
@@ -260,8 +260,8 @@ class ReplayBuffer:
             while True:
                 if self._ledger.expire(self._clock()):
                     self._wake()
-                if self._closed:
-                    raise Closed("the replay buffer is closed")
+                if self._closed or name in self._lines[role].dismissed:
+                    raise Closed("the replay buffer has no more work for this actor")
                 if self._deaths[name] != deaths:
                     raise Closed(f"{name} was given up for dead")
                 if ready():

@@ -10,6 +10,7 @@ class WaitingLine:
 
     def __init__(self) -> None:
         self._turns: dict[asyncio.Future[None], str] = {}  # -> who waits
+        self.dismissed: set[str] = set()  # who shall not wait any more
 
     def __bool__(self) -> bool:
         return bool(self._turns)
@@ -29,6 +30,11 @@ class WaitingLine:
     def call_all(self, name: str | None = None) -> None:
         """Everyone, or everyone of that name."""
         self._call([turn for turn, other in self._turns.items() if name in (None, other) and not turn.done()])
+
+    def dismiss(self, name: str) -> None:
+        """Call who waits under that name, for the last time."""
+        self.dismissed.add(name)
+        self.call_all(name)
 
     def _call(self, turns: list[asyncio.Future[None]]) -> None:
         for turn in turns:

@@ -88,6 +88,9 @@ class FakeEngine:
         await self._work(0.0)
         return 0.0
 
+    async def shutdown(self) -> None:
+        await self._work(2.0)
+
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         lengths = [self.pace.tokens() for _ in range(n)]
         first, paused = self.version, self._paused()
@@ -249,9 +252,6 @@ class FakeGame:
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         return Reward(components={}, total=0.0, reason="simulated")
 
-    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        return ""
-
 
 def task_of(index: int) -> LabelledTask:
     """The one task that the plan's `index` makes."""
@@ -291,8 +291,7 @@ class FakePlacement:
         return [handle for handle in named.values() if not handle.dead]
 
     def _place(self, there: dict[str, Handle], name: str, actor: Any) -> Handle:
-        there[name] = Handle(actor, self._pace.travel)
-        return there[name]
+        return there.setdefault(name, Handle(actor, self._pace.travel))
 
 
 def _now() -> float:

@@ -95,7 +95,7 @@ class Life:
         board: Any = NoBoard()
         self.restarts = Restarts(lambda _: None)
         self.supervisor = Supervisor(
-            spec, self.placement, pools, self.buffer_handle, self.channel.join, board, self.restarts
+            spec, self.placement, pools, self.buffer_handle, lambda _: self.channel, board, self.restarts
         )
         self.killed: asyncio.Future[str] = loop.create_future()
 
@@ -212,6 +212,9 @@ class SimulatedRun:
             if not life.killed.done():
                 life.killed.set_result(kind)
             return True
+        if kind == "resize":  # no fault, but it may come when one does
+            life.supervisor.resize(self._resized())
+            return True
         if kind == "buffer":
             life.buffer_handle.kill()
             return True
@@ -221,6 +224,12 @@ class SimulatedRun:
         if alive:
             self._hit(kind, self._random.choice(alive))
         return bool(alive)
+
+    def _resized(self) -> RunSpec:
+        sizes, rollout = self._random.choices((1, 2, 3, 4), k=3), self.spec.rollout
+        pools = tuple(pool.model_copy(update={"engines": sizes[0]}) for pool in self.spec.pools)
+        rollout = rollout.model_copy(update={"scribes": sizes[1], "doctors": sizes[2]})
+        return self.spec.model_copy(update={"pools": pools, "rollout": rollout})
 
     def _hit_rank(self, kind: str, rank: Handle) -> bool:
         if kind == "rank":

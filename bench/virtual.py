@@ -133,6 +133,8 @@ class _Method:
             await asyncio.sleep(delay)
         if handle.dead:
             raise ActorDiedError()
+        if self._name == "__ray_ready__":  # every actor has it
+            return True
         outcome = getattr(handle.actor, self._name)(*arguments)
         return await outcome if inspect.isawaitable(outcome) else outcome
 

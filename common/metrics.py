@@ -22,6 +22,7 @@ QUADRANTS = ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_
 ROLES = ("scribe", "doctor", "verifier")
 BUFFER_STATES = ("ready", "leased", "rolled", "batched", "trained", "rejected")
 ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
+SCALED_KINDS = ("engine", "scribe", "doctor")
 REWARD_COMPONENTS = ("outcome", "structure")
 WEIGHT_STATISTICS = ("effective_sample_size", "mismatch_kl", "share_clamped", "mean_abs_logp_difference")
 REJECTIONS = ("no_edit", "gate", "truncated", "duplicate", "too_long", "stale", "difficulty", "novelty", "too_short")
@@ -99,6 +100,8 @@ SYNC_OK = _gauge("sync_ok", "1 when every engine proved that it holds the newest
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")
 FRESH = _gauge("fresh_logp_difference", "Mean |log-prob difference| of engines and learner on fresh rollouts.")
 WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", "statistic", WEIGHT_STATISTICS)
+ACTORS = _gauge("actors", "Actors that serve, of the kinds that deploy.apply can scale.", "actor", SCALED_KINDS)
+ACTORS_WANTED = _gauge("actors_wanted", "Actors that the spec in effect asks for.", "actor", SCALED_KINDS)
 PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", "actor", ACTOR_KINDS)
 STEP_SECONDS = _gauge("learner_step_seconds", "Duration of the last optimiser step.")
 

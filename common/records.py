@@ -17,7 +17,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Closed(Exception):
-    """The replay buffer is closed, or the waiting actor was given up for dead: stop asking."""
+    """The replay buffer is closed, or the waiting actor was given up for dead or sent away: stop asking."""
 
 
 class Message(Record):

@@ -39,12 +39,41 @@ EXAMPLES = """examples:
 Every field of the spec is a flag (--section.field) and an environment variable (MEDSERL_SECTION__FIELD)."""
 
 
+class Usage(Record):
+    """A command that reads a spec: its name, what `--help` says, and its switches (flag without value -> help)."""
+
+    program: str
+    description: str
+    examples: str
+    switches: dict[str, str]
+
+
+SELFPLAY = Usage(
+    program=PROGRAM,
+    description="Run asynchronous self-play as a spec describes it.",
+    examples=EXAMPLES,
+    switches={
+        "dry-run": "print the resolved plan and exit",
+        "resume": "go on from the run's last checkpoint",
+        "skip-bad-rows": "the same as --data.skip_bad_rows true",
+    },
+)
+
+
 class Command(Record):
-    """What the user asked for."""
+    """What the user asked for. `file` is the spec without flags and variables; `flags` names the fields among them."""
 
     spec: RunSpec
+    path: Path
+    file: RunSpec
+    flags: frozenset[str]
     dry_run: bool
     resume: bool
+
+    @property
+    def is_record(self) -> bool:
+        """Whether the file is the run's own spec.yaml."""
+        return self.path.resolve() == (self.spec.runs.expanduser() / self.spec.name / "spec.yaml").resolve()
 
 
 class _Settings(BaseSettings, RunSpec):
@@ -73,7 +102,7 @@ class _Parser(argparse.ArgumentParser):
         unknown = re.search(r"unrecognized arguments: (--[\w.-]+)", message)
         flags = [flag for action in self._actions for flag in action.option_strings]
         close = difflib.get_close_matches(unknown[1], flags, n=1) if unknown else []
-        fail(f"{message}{f'; did you mean {close[0]}?' if close else ''} (see {PROGRAM} --help)")
+        fail(f"{message}{f'; did you mean {close[0]}?' if close else ''} (see {self.prog} --help)")
 
 
 def fail(message: str) -> NoReturn:
@@ -82,30 +111,38 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(BAD_INPUT)
 
 
-def parse(arguments: list[str]) -> Command:
+def parse(arguments: list[str], usage: Usage = SELFPLAY) -> Command:
     """Read the command line. Exits with code 2 and one line when something is wrong with it."""
     parser = _Parser(
-        prog=PROGRAM,
-        description="Run asynchronous self-play as a spec describes it.",
-        epilog=EXAMPLES,
+        prog=usage.program,
+        description=usage.description,
+        epilog=usage.examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("spec", type=Path, help="the run's YAML file, for example deploy/laptop.yaml")
-    parser.add_argument("--dry-run", action="store_true", help="print the resolved plan and exit")
-    parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
-    parser.add_argument("--skip-bad-rows", action="store_true", help="the same as --data.skip_bad_rows true")
+    for switch, text in usage.switches.items():
+        parser.add_argument(f"--{switch}", action="store_true", help=text)
     flags: CliSettingsSource[Any] = CliSettingsSource(
         _Settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False
     )
     parsed = parser.parse_args(arguments)
+    given = vars(parsed)
+    file = load(parsed.spec)  # mistakes in the file are told as the file's
     try:
         spec = _resolve(parsed.spec, flags(parsed_args=parsed))
     except SettingsError as error:
         fail(f"flags and environment: {error}: {error.__cause__}")
-    if parsed.skip_bad_rows:
+    if given.get("skip_bad_rows"):
         spec = spec.model_copy(update={"data": spec.data.model_copy(update={"skip_bad_rows": True})})
-    return Command(spec=spec, dry_run=parsed.dry_run, resume=parsed.resume)
+    return Command(
+        spec=spec,
+        path=parsed.spec,
+        file=file,
+        flags=frozenset(name for name in given if name.split(".")[0] in RunSpec.model_fields),
+        dry_run=given.get("dry_run", False),
+        resume=given.get("resume", False),
+    )
 
 
 def load(path: Path) -> RunSpec:
@@ -114,10 +151,8 @@ def load(path: Path) -> RunSpec:
 
 
 def _resolve(path: Path, flags: CliSettingsSource[Any]) -> RunSpec:
-    content = _read(path)
-    load(path)  # mistakes in the file are told as the file's
     _check_variables()
-    settings = _validated("flags and environment: ", _Settings, content, _cli_settings_source=flags)
+    settings = _validated("flags and environment: ", _Settings, _read(path), _cli_settings_source=flags)
     return RunSpec(**settings.model_dump())
 
 

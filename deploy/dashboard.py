@@ -76,6 +76,11 @@ PANELS = (
         about="Of the fullest engine, largest of a second. At 1 sequences wait: more kv_cache_gib, or more engines.",
     ),
     Panel(
+        title="Actors",
+        queries=(newest(metrics.ACTORS), (metrics.ACTORS_WANTED.name, "{{actor}} wanted")),
+        about="Serving, and wanted by the spec in effect: python -m deploy.apply changes it.",
+    ),
+    Panel(
         title="Optimiser step and weight sync",
         queries=(newest(metrics.STEP_SECONDS), newest(metrics.SYNC_SECONDS)),
         unit="s",

@@ -17,11 +17,11 @@ from ray.exceptions import RayActorError
 from actors.restarts import Restarts
 from actors.supervisor import Supervisor
 from common import metrics
-from common.config import RunSpec
+from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
-from common.weights import SyncOutcome
 from deploy import agreement, exam, flag_alarm, stop
+from deploy.changes import Changes
 from deploy.console import Screen
 from deploy.heldout import HeldoutCurve
 from deploy.placement import Placement
@@ -52,6 +52,7 @@ class Run:
         self._screen = Screen(f"self-play {spec.name}", spec.steps)
         self._restarts = Restarts(self._screen.note)
         self._patience = Patience(spec.rollout.silence_seconds)
+        self._changes = Changes(folder, self._resize, lambda: self._learner.version, self._screen.note)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
@@ -65,7 +66,9 @@ class Run:
         with self._screen:
             prepared = await self._prepare()
             self._placement.model_folder = prepared.model_folder
-            if not self._start.resumed:
+            if self._start.resumed:
+                self.folder.record(self.spec, self.folder.file)
+            else:
                 self.folder.create()
             listening = asyncio.ensure_future(self._listen())
             while not await self._attempt(prepared):
@@ -123,12 +126,11 @@ class Run:
             channel.version = start.version
         scribe = await self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
 
-        async def join(pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
-            follows = scribe if scribe is not None and pool in self._placement.scribe_pools else channel
-            return await follows.join(pool, engine, handle, version)
+        def door(pool: PoolSpec) -> Channel:
+            return scribe if scribe is not None and "scribe" in pool.serves else channel
 
         self._supervisor = Supervisor(
-            self.spec, self._placement, pools, buffer, join, self._board, self._restarts, ranks
+            self.spec, self._placement, pools, buffer, door, self._board, self._restarts, ranks
         )
         self._learner = Learner(
             self.spec.learner,
@@ -154,7 +156,7 @@ class Run:
         doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.attach(doctors, channel.hold)
         self._curve.stepped(channel.version)
-        watching = asyncio.ensure_future(self._supervisor.watch())
+        watching = asyncio.ensure_future(self._supervisor.watch(self._changes.look))
         try:
             await self._learn(watching, self._learner)
             if self._learner.version >= self.spec.steps:
@@ -213,6 +215,12 @@ class Run:
         for handle in (*ranks, self._placement.buffer, *self._placement.pools.values()):
             self._placement.kill(handle)
         sweep_run(self.spec.name)
+
+    def _resize(self, spec: RunSpec) -> None:
+        """Follow a spec with other numbers of Scribes, Doctors and engines, in this attempt and in later ones."""
+        assert self._supervisor is not None
+        self.spec = spec
+        self._supervisor.resize(spec)
 
     def _interrupt(self) -> None:
         if self._interrupted or self._learner is None:

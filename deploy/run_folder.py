@@ -1,4 +1,5 @@
-"""What a run leaves in `runs/<name>/`: spec, journal, metrics.jsonl, rollouts, checkpoints, model, plot and page."""
+"""What a run leaves in `runs/<name>/`: spec, journal, metrics.jsonl, rollouts, checkpoints, model, plot and page; and
+what passes between a run that is going on and who wants to change it (deploy/changes.py)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import msgspec
 import yaml
 
 from common.config import RunSpec
+from common.records import Record
 from deploy import heldout, page, plot, rollout_log, stop
 from deploy.sink import Sink
 from evals.batch import batch_statistics
@@ -22,11 +24,18 @@ from learner.scribe import ScribePhase
 Row = dict[str, Any]
 
 
-class RunFolder:
-    """One run's folder. Nothing is on disk before `create`."""
+class Applied(Record):
+    """applied.json: the spec in effect, and what the user's file said when it last counted, without flags."""
 
-    def __init__(self, spec: RunSpec, path: Path) -> None:
-        self.spec, self.path = spec, path
+    spec: dict[str, Any]
+    file: dict[str, Any]
+
+
+class RunFolder:
+    """One run's folder. Nothing is on disk before `create`. `spec` is in effect; `file` is the user's alone."""
+
+    def __init__(self, spec: RunSpec, path: Path, file: RunSpec | None = None) -> None:
+        self.spec, self.path, self.file = spec, path, file or spec
         self._rows: list[Row] = []
         self._lock: TextIO
         self._sink = Sink(spec)
@@ -43,12 +52,38 @@ class RunFolder:
     def model(self) -> Path:
         return self.path / "model"
 
+    @property
+    def change(self) -> Path:
+        """What another process asks this one to change."""
+        return self.path / "change.json"
+
+    @property
+    def answer(self) -> Path:
+        """To the last change that was asked for."""
+        return self.path / "changed.json"
+
     def create(self) -> None:
         """A new run: make the folder and write the resolved spec."""
         self.path.mkdir(parents=True)
         self.lock()
-        (self.path / "spec.yaml").write_text(yaml.safe_dump(self.spec.model_dump(mode="json"), sort_keys=False))
+        self.record(self.spec, self.file)
         self._sink.open()
+
+    def record(self, spec: RunSpec, file: RunSpec) -> None:
+        """From now on `spec` is in effect, and so it is after a `--resume`; `file` is what the user's file says."""
+        content = spec.model_dump(mode="json")
+        applied = Applied(spec=content, file=file.model_dump(mode="json"))
+        write_whole(self.path / "applied.json", msgspec.json.encode(applied))
+        write_whole(self.path / "spec.yaml", yaml.safe_dump(content, sort_keys=False).encode())
+        self.spec, self.file = spec, file
+
+    def applied(self) -> tuple[RunSpec, RunSpec] | None:
+        """Spec in effect and file, as they were recorded last; None when they never were."""
+        path = self.path / "applied.json"
+        if not path.is_file():
+            return None
+        found = msgspec.json.decode(path.read_bytes(), type=Applied)
+        return RunSpec.model_validate(found.spec), RunSpec.model_validate(found.file)
 
     def lock(self) -> None:
         """Keep other processes out until this one ends, however it ends. Raises ValueError when one is in."""
@@ -61,6 +96,8 @@ class RunFolder:
                 f"python -m deploy.stop {self.path}"
             ) from None
         stop.asked(self.path)  # of a run that ended before it looked
+        for left in (self.change, self.answer):  # to a process that is gone
+            left.unlink(missing_ok=True)
 
     def resume(self, version: int) -> None:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
@@ -101,6 +138,13 @@ class RunFolder:
             plot.draw(self.path)
             page.write_page(self.path)
         return self._rows
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """The file is there with all of `data`, or as it was."""
+    part = path.with_name(f"{path.name}.partial")
+    part.write_bytes(data)
+    part.replace(path)
 
 
 def _is_whole(line: str) -> bool:

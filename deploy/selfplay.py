@@ -18,7 +18,7 @@
     Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
       Scribe's  paid tries          a Scribe version + 1  nothing (learner/scribe.py)        its turn, if it is trained
     Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
-    Supervisor  heartbeats          metrics, new actors   a second                           time, deaths
+    Supervisor  heartbeats, sizes   metrics, new actors   a second                           time, deaths, deploy.apply
 
 deploy/run.py runs them, and starts over from the newest checkpoint when what cannot be replaced alone has died.
 
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command. Returns the exit code: 0 done, 1 failed, 2 bad input."""
     command = cli.parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        folder, start = starting_point(command.spec, command.resume)
+        folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
         env = registry.make(command.spec.env, command.spec.data, command.spec.seed, folder.spec.scoring)
         if command.dry_run:
             print(f"{plan(folder.spec, folder.path)}# data            {env.notice}")

@@ -26,15 +26,20 @@ class Start(Record):
     notes: tuple[str, ...] = ()
 
 
-def starting_point(spec: RunSpec, resume: bool) -> tuple[RunFolder, Start]:
-    """The run's folder and first step. Raises ValueError when there is nothing to resume, or a sink not installed."""
+def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> tuple[RunFolder, Start]:
+    """The run's folder and first step; `file` is the user's alone, None when it is the run's own spec.yaml.
+
+    Raises ValueError when there is nothing to resume, or the sink is not installed.
+    """
     sink.load(spec.metrics.sink)  # now rather than after the warm-up
     runs = spec.runs.expanduser().resolve()
     if not resume:
         name = new_name(runs, spec.name)
         fixed = {"name": name, "reward": spec.scoring}  # in numbers: a resume with more steps must not change it
-        return RunFolder(spec.model_copy(update=fixed), runs / name), Start()
-    folder = RunFolder(spec, runs / spec.name)
+        return RunFolder(spec.model_copy(update=fixed), runs / name, file), Start()
+    folder = RunFolder(spec.model_copy(update={"reward": spec.scoring}), runs / spec.name, file)
+    if file is None and (applied := folder.applied()):
+        folder.file = applied[1]
     if not folder.journal.is_file():
         raise ValueError(f"{folder.path} has nothing to resume from: start without --resume")
     start = after_newest(folder.path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 import urllib.request
@@ -26,6 +27,7 @@ from deploy import cli, heldout
 from deploy.console import table, wide_console
 
 RECENT = 5  # steps that the figures are means of
+LIVE = r"rollout\.(scribes|doctors)|pools\.[^.]+\.engines"  # fields that change while a run goes on
 STARVED, CALM = 0.25, 0.05
 """Share of its time that the learner waits: above the first rollouts are short, below the second the learner is."""
 Row = dict[str, Any]
@@ -100,6 +102,8 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
         ready = series.get((metrics.BUFFER.name, "ready")) if series else None
         advice = advise(spec, rows, ready)
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
+        if re.match(LIVE, advice.edit):
+            parts.append("edit the spec, then python -m deploy.apply SPEC: the run goes on meanwhile")
     return Group(*parts)
 
 
@@ -112,6 +116,8 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
         f"engines: {engines}; {spec.rollout.scribes} scribes, {spec.rollout.doctors} doctors, "
         f"{spec.learner.ranks} learner ranks",
     )
+    if series:
+        shown.add_row("serving", ", ".join(_serving(series, kind) for kind in metrics.SCALED_KINDS))
     if rows:
         age = time.time() - rows[-1]["time"]
         shown.add_row("progress", f"step {rows[-1]['step']} of {spec.steps}, {age:.0f} s ago; {_throughput(rows)}")
@@ -124,6 +130,10 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
     points = heldout.points(run / "evaluations.jsonl")
     shown.add_row("last eval", heldout.line(points[-1]) if points else "none")
     return shown
+
+
+def _serving(series: Series, kind: str) -> str:
+    return f"{_value(series, metrics.ACTORS, kind)} of {_value(series, metrics.ACTORS_WANTED, kind)} {kind}s"
 
 
 def _throughput(rows: list[Row]) -> str:
@@ -147,10 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (args.run / "spec.yaml").is_file():
         print(f"status: {args.run}: no run there (a folder with spec.yaml); runs are kept under runs/", file=sys.stderr)
         return cli.BAD_INPUT
-    spec = cli.load(args.run / "spec.yaml")
-    port = spec.metrics.port if args.port is None else args.port
 
     def now() -> Group:
+        spec = cli.load(args.run / "spec.yaml")  # deploy.apply may have changed it
+        port = spec.metrics.port if args.port is None else args.port
         return render(spec, args.run, scrape(spec.metrics.host, port) if port else None)
 
     console = wide_console()

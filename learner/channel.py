@@ -126,6 +126,11 @@ class Channel:
                 await pool.admit.remote(engine, handle)
             return outcome
 
+    async def leave(self, pool: Any, engine: str) -> None:
+        """Give an engine no more work and no more versions; a publication under way still finds it there."""
+        async with self._lock:
+            await pool.quarantine.remote(engine)
+
     async def fresh_rollouts(self) -> tuple[Sampled, ...]:
         """A few completions from each serving engine under the newest version; none when no engine answers."""
         _, engines = await self._serving()

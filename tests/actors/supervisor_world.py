@@ -11,6 +11,7 @@ from actors.restarts import Restarts
 from actors.supervisor import Supervisor
 from common.config import DataSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import BUFFER_STATES, NOTES, Board
+from common.records import Sampled
 from common.weights import SyncOutcome
 from tests.fakes import Handle, remote_error, settle
 
@@ -24,9 +25,16 @@ class FakeEngine:
         self._error = error
         self.hangs = self.core_died = self.core_killed = self.ended = False
         self.kv_use = 0.0
+        self.may_start, self.may_load, self.may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        for event in (self.may_start, self.may_load, self.may_answer):
+            event.set()
+
+    async def __ray_ready__(self) -> bool:
+        return await self.may_start.wait()
 
     async def load(self, version: int) -> None:
         assert version == 0
+        await self.may_load.wait()
         if self._error:
             raise self._error
 
@@ -36,6 +44,10 @@ class FakeEngine:
         if self.core_died:
             raise remote_error(EngineDeadError("EngineCore encountered an issue"))
         return self.kv_use
+
+    async def generate(self, *_: Any) -> Sampled:
+        await self.may_answer.wait()
+        return Sampled(prompt_ids=(), completions=())
 
     async def kill_core(self) -> None:
         self.core_killed = True
@@ -63,7 +75,11 @@ class FakeBuffer:
     def __init__(self, trained_steps: int = 0) -> None:
         self.trained_steps = trained_steps
         self.returned: list[tuple[str, str]] = []
+        self.dismissed: list[tuple[str, str]] = []
         self.hangs = False
+
+    def dismiss(self, role: str, name: str) -> None:
+        self.dismissed.append((role, name))
 
     def return_leases(self, name: str) -> None:
         self.returned.append(("leases", name))
@@ -90,9 +106,12 @@ class FakePlacement:
         self.buffers: list[Handle] = []
         self.killed: list[Handle] = []
         self.load_error: Callable[[str], Exception | None] = lambda engine_id: None
+        self.prepare: Callable[[FakeEngine], None] = lambda engine: None
 
     def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
-        self.engines[engine_id] = Handle(FakeEngine(self.load_error(engine_id)))
+        engine = FakeEngine(self.load_error(engine_id))
+        self.prepare(engine)
+        self.engines[engine_id] = Handle(engine)
         return self.engines[engine_id]
 
     def role(self, kind: str, name: str) -> Handle:
@@ -113,7 +132,7 @@ class World:
 
     def __init__(self, engines: int = 2, doctors: int = 1) -> None:
         rollout = RolloutSpec(doctors=doctors, silence_seconds=0.05)
-        spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=rollout)
+        self.spec = spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=rollout)
         self.placement, self.board = FakePlacement(), Board()
         self.buffer_handle = self.placement.replay_buffer(None)
         self.buffer: FakeBuffer = self.buffer_handle.actor
@@ -127,13 +146,13 @@ class World:
             self.placement,
             {"engines": self.pool_handle},
             self.buffer_handle,
-            self.join,
+            lambda _: self,
             self.board,
             self.restarts,
             [self.rank],
         )
 
-    async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+    async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
         failures = {engine: self.faults[engine]} if engine in self.faults else {}
         if not failures:
             await pool.admit.remote(engine, handle)
@@ -143,6 +162,30 @@ class World:
         await self.supervisor.start(lambda _: None)
         await settle()
         return self
+
+    def resize(self, **sizes: int) -> None:
+        """Have `scribes`, `doctors`, or `engines` in each pool."""
+        rollout = {name: count for name, count in sizes.items() if name != "engines"}
+        engines = {"engines": sizes["engines"]} if "engines" in sizes else {}
+        self.spec = self.spec.model_copy(
+            update={
+                "pools": tuple(pool.model_copy(update=engines) for pool in self.spec.pools),
+                "rollout": self.spec.rollout.model_copy(update=rollout),
+            }
+        )
+        self.supervisor.resize(self.spec)
+
+    def actors(self, kind: str) -> tuple[float | None, float | None]:
+        """Serving and wanted, as the board shows them."""
+        return self.sample("medserl_actors", actor=kind), self.sample("medserl_actors_wanted", actor=kind)
+
+    async def leave(self, pool: Any, engine: str) -> None:
+        await pool.quarantine.remote(engine)
+
+    async def beat(self) -> None:
+        """A heartbeat, and what it began."""
+        await self.supervisor.beat()
+        await settle()
 
     async def serving(self) -> set[str]:
         return set(await self.pool.engines())
@@ -162,12 +205,12 @@ class FrozenWorld(World):
         super().__init__(engines=1)
         self.frozen, self.joined = EnginePool("frozen"), list[str]()
         pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
-        spec = RunSpec(pools=pools, data=DataSpec(tier_c=True))
+        self.spec = spec = RunSpec(pools=pools, data=DataSpec(tier_c=True))
         routers = {"engines": Handle(self.pool), "frozen": Handle(self.frozen)}
         self.supervisor = Supervisor(
-            spec, self.placement, routers, self.buffer_handle, self.join, self.board, self.restarts
+            spec, self.placement, routers, self.buffer_handle, lambda _: self, self.board, self.restarts
         )
 
-    async def join(self, pool: Any, engine: str, handle: Any, version: int) -> SyncOutcome:
+    async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
         self.joined.append(engine)
-        return await super().join(pool, engine, handle, version)
+        return await super().join(pool, engine, handle, loaded_version)

@@ -102,6 +102,24 @@ async def test_a_quarantined_engine_gets_no_new_work_but_ends_what_it_has() -> N
     waiting.cancel()
 
 
+async def test_an_engine_that_was_taken_out_is_idle_when_its_last_call_has_ended() -> None:
+    a = FakeEngine("a")
+    pool, (handle,) = await pool_of(a)
+    await asyncio.wait_for(pool.idle("a"), 1)
+    a.open.clear()
+    await pool.admit("a", handle)
+    running = [asyncio.ensure_future(pool.generate("doctor", *ASK)) for _ in range(2)]
+    await settle()
+    await pool.quarantine("a")
+    idle = asyncio.ensure_future(pool.idle("a"))
+    await settle()
+    assert not idle.done()
+    a.open.set()
+    await asyncio.gather(*running)
+    await asyncio.wait_for(idle, 1)
+    assert (await pool.state()).in_flight == 0
+
+
 async def test_a_call_on_a_quarantined_engine_that_is_then_killed_is_made_again() -> None:
     a = FakeEngine("a")
     pool, (handle,) = await pool_of(a)

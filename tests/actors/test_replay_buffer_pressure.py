@@ -108,6 +108,34 @@ async def test_a_dead_doctor_whose_turn_had_come_passes_it_on(tmp_path: Path) ->
     assert (await asyncio.wait_for(alive, 2)).task.task_id == "task-0"
 
 
+async def test_one_who_is_sent_away_gets_no_more_work_and_may_put_what_he_holds(tmp_path: Path) -> None:
+    buffer = make(tmp_path, batch=1)
+    await fill(buffer, 1)
+    held = await buffer.lease("d")
+    leaving, staying = await waits(buffer.lease("d")), await waits(buffer.lease("other"))
+    await buffer.dismiss("doctor", "d")
+    with pytest.raises(Closed, match="no more work"):
+        await leaving
+    with pytest.raises(Closed, match="no more work"):
+        await buffer.lease("d")
+    assert await buffer.put_group(group(held, "d"))
+    await buffer.put_task(await buffer.claim("d"), labelled(1))  # a Scribe of the same name stays
+    assert (await asyncio.wait_for(staying, 2)).task.task_id == "task-1"
+    buffer.check()
+
+
+async def test_a_turn_that_had_come_to_one_who_is_sent_away_goes_to_the_next(tmp_path: Path) -> None:
+    buffer = make(tmp_path, capacity=1, batch=1)
+    leaving, staying = await waits(buffer.lease("d")), await waits(buffer.lease("other"))
+    filling = asyncio.ensure_future(fill(buffer, 1))
+    await asyncio.sleep(0)
+    await buffer.dismiss("doctor", "d")
+    await filling
+    with pytest.raises(Closed):
+        await leaving
+    assert (await asyncio.wait_for(staying, 2)).task.task_id == "task-0"
+
+
 async def test_a_thousand_doctors_who_wait_are_called_one_at_a_time_and_in_order(tmp_path: Path) -> None:
     buffer = make(tmp_path, capacity=4, batch=1000)
     waiting = [asyncio.ensure_future(buffer.lease(f"d{number}")) for number in range(1000)]

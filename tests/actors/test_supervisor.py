@@ -34,7 +34,7 @@ async def test_an_engine_that_dies_while_it_starts_is_replaced_by_the_first_hear
     await world.start()
     assert await world.serving() == {"engines-1"}
     world.placement.engines["engines-0"].kill()
-    await world.supervisor.beat()
+    await world.beat()
     assert await world.serving() == {"engines-1", "engines-0.1"} and world.board.total(ENGINE_RESTARTS) == 1
 
 
@@ -53,7 +53,7 @@ async def test_a_frozen_engine_serves_what_it_loaded_and_never_joins_the_channel
     assert world.joined == ["engines-0"] and set(await world.frozen.engines()) == {"frozen-0"}
     world.placement.engines["frozen-0"].kill()
     await world.frozen.quarantine("frozen-0")
-    await world.supervisor.beat()
+    await world.beat()
     assert world.joined == ["engines-0"] and set(await world.frozen.engines()) == {"frozen-0.1"}
 
 
@@ -95,27 +95,27 @@ async def test_a_fault_of_the_exam_ends_the_start() -> None:
 
 async def test_a_quiet_heartbeat_replaces_nothing() -> None:
     world = await World().start()
-    await world.supervisor.beat()
+    await world.beat()
     assert world.placement.killed == [] and len(world.placement.engines) == 2
 
 
 async def test_a_lost_engine_is_killed_and_replaced_under_a_new_name() -> None:
     world = await World().start()
     await world.lose("engines-0")
-    await world.supervisor.beat()
+    await world.beat()
     assert await world.serving() == {"engines-1", "engines-0.1"}
     assert world.placement.killed == [world.placement.engines["engines-0"]]
     assert world.board.total(ENGINE_RESTARTS) == 1
     assert world.notes == ["engine engines-0 died, hung or failed its sync; starting another"]
     await world.lose("engines-0.1")
-    await world.supervisor.beat()
+    await world.beat()
     assert await world.serving() == {"engines-1", "engines-0.2"}
 
 
 async def test_an_engine_whose_core_died_while_it_was_idle_is_replaced() -> None:
     world = await World().start()
     world.placement.engines["engines-0"].actor.core_died = True
-    await world.supervisor.beat()
+    await world.beat()
     assert await world.serving() == {"engines-1", "engines-0.1"} and world.board.total(ENGINE_RESTARTS) == 1
 
 
@@ -123,7 +123,7 @@ async def test_an_engines_own_bug_is_raised_and_not_restarted() -> None:
     world = await World().start()
     world.placement.engines["engines-0"].actor.check_health = raising(remote_error(KeyError("weights")))
     with pytest.raises(KeyError, match="weights"):
-        await world.supervisor.beat()
+        await world.beat()
 
 
 def raising(error: Exception) -> Callable[[], Awaitable[str]]:
@@ -136,7 +136,7 @@ def raising(error: Exception) -> Callable[[], Awaitable[str]]:
 async def test_a_quarantined_engine_is_replaced_like_a_dead_one() -> None:
     world = await World().start()
     await world.pool.quarantine("engines-1")
-    await world.supervisor.beat()
+    await world.beat()
     assert world.placement.engines["engines-1"].dead.is_set()
     assert await world.serving() == {"engines-0", "engines-1.1"}
 
@@ -150,11 +150,11 @@ async def test_a_replacement_that_fails_is_tried_again_without_multiplying(how: 
         fault = remote_error(RuntimeError("out of memory"))
         world.placement.load_error = lambda engine_id: fault if engine_id == "engines-0.1" else None
     await world.lose("engines-0")
-    await world.supervisor.beat()
+    await world.beat()
     assert await world.serving() == {"engines-1"}
     assert "the replacement of engine engines-0 failed too" in world.notes[-1]
-    await world.supervisor.beat()
-    await world.supervisor.beat()
+    await world.beat()
+    await world.beat()
     assert await world.serving() == {"engines-1", "engines-0.2"}
     assert set(world.placement.engines) == {"engines-0", "engines-1", "engines-0.1", "engines-0.2"}
     assert world.placement.engines["engines-0.1"].dead.is_set()
@@ -164,7 +164,7 @@ async def test_a_dead_doctor_gives_its_leases_back_and_is_replaced() -> None:
     world = await World().start()
     world.placement.roles["doctor-0"].kill()
     await settle()
-    await world.supervisor.beat()
+    await world.beat()
     assert world.buffer.returned == [("leases", "doctor-0")]
     assert set(world.placement.roles) == {"scribe-0", "doctor-0", "doctor-0.1"}
     assert world.board.total(ACTOR_RESTARTS, "doctor") == 1
@@ -174,16 +174,16 @@ async def test_a_dead_scribe_gives_its_claims_back_and_is_replaced() -> None:
     world = await World().start()
     world.placement.roles["scribe-0"].kill()
     await settle()
-    await world.supervisor.beat()
+    await world.beat()
     assert world.buffer.returned == [("claims", "scribe-0")] and "scribe-0.1" in world.placement.roles
 
 
 async def test_a_role_actor_that_dies_during_its_heartbeat_is_replaced_at_the_next() -> None:
     world = await World().start()
     world.placement.roles["doctor-0"].kill()  # its run has not ended yet, but state() raises
-    await world.supervisor.beat()
+    await world.beat()
     await settle()
-    await world.supervisor.beat()
+    await world.beat()
     assert world.buffer.returned == [("leases", "doctor-0")] and "doctor-0.1" in world.placement.roles
 
 
@@ -209,7 +209,7 @@ async def test_a_role_actor_that_returned_because_the_buffer_closed_stays_away()
     world = await World().start()
     world.placement.roles["doctor-0"].actor.ended.set_result(None)
     await settle()
-    await world.supervisor.beat()
+    await world.beat()
     assert world.buffer.returned == [] and len(world.placement.roles) == 2
 
 
@@ -217,17 +217,17 @@ async def test_restarts_without_a_published_step_in_between_end_the_run() -> Non
     world = await World(engines=1).start()
     for birth in range(MAX_RESTARTS):
         await world.lose(f"engines-0.{birth}" if birth else "engines-0")
-        await world.supervisor.beat()
+        await world.beat()
     await world.lose(f"engines-0.{MAX_RESTARTS}")
     with pytest.raises(BudgetSpent, match=f"gave up after {MAX_RESTARTS} restarts"):
-        await world.supervisor.beat()
+        await world.supervisor.watch()
 
 
 async def test_a_published_step_forgives_earlier_restarts() -> None:
     world = await World(engines=1).start()
     for birth in range(3 * MAX_RESTARTS):
         await world.lose(f"engines-0.{birth}" if birth else "engines-0")
-        await world.supervisor.beat()
+        await world.beat()
         world.restarts.progressed(birth + 1)
     assert world.board.total(ENGINE_RESTARTS) == 3 * MAX_RESTARTS
 
@@ -235,13 +235,13 @@ async def test_a_published_step_forgives_earlier_restarts() -> None:
 async def test_counts_survive_the_rebirth_of_their_actor() -> None:
     world = await World().start()
     world.placement.roles["scribe-0"].actor.notes = 7
-    await world.supervisor.beat()
+    await world.beat()
     world.placement.roles["scribe-0"].kill()
     await settle()
-    await world.supervisor.beat()
+    await world.beat()
     world.placement.roles["scribe-0.1"].actor.notes = 2
-    await world.supervisor.beat()
-    await world.supervisor.beat()
+    await world.beat()
+    await world.beat()
     assert world.board.total(NOTES, "augmented_error") == 9
     assert world.board.total(COMPLETIONS, "doctor") == 0
 
@@ -249,16 +249,16 @@ async def test_counts_survive_the_rebirth_of_their_actor() -> None:
 async def test_an_actor_kind_is_busy_while_any_of_its_actors_is() -> None:
     world = await World(doctors=2).start()
     world.placement.roles["doctor-0"].actor.busy = True  # doctor-1, heard after it, waits
-    await world.supervisor.beat()
+    await world.beat()
     assert world.sample(PHASE.name, actor="doctor") == 1 and world.sample(PHASE.name, actor="scribe") == 0
     world.placement.roles["doctor-0"].actor.busy = False
-    await world.supervisor.beat()
+    await world.beat()
     assert world.sample(PHASE.name, actor="doctor") == 0
 
 
 async def test_the_buffers_states_are_on_the_board() -> None:
     world = await World().start()
-    await world.supervisor.beat()
+    await world.beat()
     assert all(world.sample("medserl_buffer_tasks", state=state) == 1 for state in BUFFER_STATES)
     assert [world.sample(f"medserl_buffer_{name}") for name in ("made", "claimed", "imbalance")] == [6, 2, 0]
 

@@ -151,6 +151,19 @@ def test_forty_seeded_schedules_break_nothing_and_meet_every_fault() -> None:
     assert sum(outcome.lives for outcome in outcomes) > 60
 
 
+def test_sizes_may_change_while_faults_happen(tmp_path: Path) -> None:
+    resized = 0
+    for seed in range(20):
+        spec, speeds, game, faults = simulate.schedule(seed)
+        run = SimulatedRun(spec, speeds, game, seed, tmp_path / f"{seed}")
+        run.folder.mkdir()
+        resizes = [Fault(at=moment, kind="resize") for moment in range(30, 330, 60)]
+        virtual.run(run.play([*faults, *resizes], simulate.HEARTBEAT, simulate.LIMIT))
+        assert run.violations == [] and run.endings["finished"] == 1
+        resized += run.faults["resize"]
+    assert resized > 40
+
+
 def test_a_seed_repeats_a_schedule_exactly() -> None:
     assert simulate.run_schedule(7) == simulate.run_schedule(7)
 

@@ -7,18 +7,21 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from actors.doctor import Doctor
 from actors.engine_pool import EnginePool
 from actors.journal import replay
 from actors.replay_buffer import ReplayBuffer
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
-from common.metrics import ACTOR_RESTARTS, ENGINE_RESTARTS, Board
+from common.metrics import ACTOR_RESTARTS, ACTORS, ENGINE_RESTARTS, Board
 from common.records import Completion, Group, Message, Sampled
 from common.weights import Probe, SyncReport
+from deploy.changes import Asked
 from deploy.prepare import Prepared, Progress
 from deploy.run import Run
-from deploy.run_folder import RunFolder
+from deploy.run_folder import RunFolder, write_whole
 from deploy.start import Start
 from learner.actor import Sent
 from learner.step_report import StepReport
@@ -36,6 +39,9 @@ class EngineDeadError(Exception):
 class FakeEngine:
     def __init__(self, name: str) -> None:
         self.name, self.version, self.checksum, self.core_died = name, 0, "", False
+
+    async def __ray_ready__(self) -> bool:
+        return True
 
     async def load(self, version: int) -> None:
         await asyncio.sleep(0)
@@ -219,14 +225,26 @@ class World:
             handle.kill()
         return True
 
+    def ask(self, **sizes: int) -> None:
+        """As deploy.apply does, for `scribes`, `doctors` and `engines`."""
+        fields = {"engines": "pools.engines.engines", "scribes": "rollout.scribes", "doctors": "rollout.doctors"}
+        file = self.spec.model_dump(mode="json")
+        asked = Asked(id="", sizes={fields[name]: count for name, count in sizes.items()}, file=file)
+        write_whole(self.folder.change, msgspec.json.encode(asked))
+
+    def serving(self) -> dict[str, float | None]:
+        """How many of each kind, as the board shows them."""
+        values = self.board.registry.get_sample_value
+        return {f"{kind}s": values(ACTORS.name, {"actor": kind}) for kind in ("scribe", "doctor", "engine")}
+
     def restarts(self, kind: str) -> float:
         if kind in ("engine", "core"):
             return self.board.total(ENGINE_RESTARTS)
         return self.board.total(ACTOR_RESTARTS, {"rank": "learner"}.get(kind, kind))
 
-    def check_accounts(self) -> None:
-        """Every step once and in order, every task in one state, none trained twice."""
-        steps = self.spec.steps
+    def check_accounts(self, steps: int | None = None) -> None:
+        """Every step once and in order (all of them if not told), every task in one state, none trained twice."""
+        steps = steps or self.spec.steps
         assert [row["step"] for row in self.folder.rows] == list(range(1, steps + 1))
         found = replay(self.folder.journal, steps)
         states = [*found.ready, *found.unclaimed, *found.trained, *found.rejected]

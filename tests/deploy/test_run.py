@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import pulse, supervisor
 from actors.restarts import MAX_RESTARTS, BudgetSpent, Restarts
+from common.config import RunSpec
 from deploy import run as run_module
 from deploy import stop
 from learner import checkpoint
@@ -94,6 +96,47 @@ async def test_each_death_is_counted_as_its_kind(tmp_path: Path, kind: str) -> N
     assert await play(world, monkey)
     world.check_accounts()
     assert world.restarts(kind) >= 1
+
+
+SIZES = st.fixed_dictionaries({name: st.integers(1, 3) for name in ("scribes", "doctors", "engines")})
+
+
+@settings(max_examples=25)
+@given(changes=st.lists(st.tuples(SIZES, st.integers(0, 150), st.sampled_from(["", *KINDS])), min_size=1, max_size=4))
+def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors_and_no_lost_task(
+    changes: list[tuple[dict[str, int], int, str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as runs:
+        world = World(Path(runs), steps=9999)
+        asyncio.run(_resized(world, changes))
+        world.check_accounts(len(world.folder.rows))
+        counts = changes[-1][0]
+        spec = RunSpec.model_validate(yaml.safe_load((world.folder.path / "spec.yaml").read_text()))
+        assert spec == world.run.spec
+        assert (spec.rollout.scribes, spec.rollout.doctors) == (counts["scribes"], counts["doctors"])
+
+
+async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]]) -> None:
+    """The run, until what was asked for last is there, and a step after that."""
+
+    async def monkey() -> None:
+        while not world.folder.rows:
+            await asyncio.sleep(0)
+        for sizes, after, dies in changes:
+            while world.folder.change.exists():
+                await asyncio.sleep(0)
+            world.ask(**sizes)
+            await turns(after)
+            if dies:
+                world.kill(dies)
+        while world.serving() != changes[-1][0]:
+            await asyncio.sleep(0)
+        made = len(world.folder.rows)
+        while len(world.folder.rows) < made + 3:
+            await asyncio.sleep(0)
+        world.run._interrupt()
+
+    assert not await play(world, monkey)
 
 
 async def test_a_lost_rank_rolls_the_run_back_to_its_newest_checkpoint(

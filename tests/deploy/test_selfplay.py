@@ -125,9 +125,9 @@ def test_rows_that_were_skipped_are_told_with_the_plan(tmp_path: Path, capsys: p
 
 
 def test_skip_bad_rows_is_the_short_form_of_its_field() -> None:
-    short = cli.parse(["deploy/smoke.yaml", "--skip-bad-rows"])
-    assert short == cli.parse(["deploy/smoke.yaml", "--data.skip_bad_rows", "true"])
-    assert short != cli.parse(["deploy/smoke.yaml"])
+    short = cli.parse(["deploy/smoke.yaml", "--skip-bad-rows"]).spec
+    assert short == cli.parse(["deploy/smoke.yaml", "--data.skip_bad_rows", "true"]).spec
+    assert short != cli.parse(["deploy/smoke.yaml"]).spec
 
 
 def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

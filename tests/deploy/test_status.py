@@ -65,12 +65,15 @@ def test_a_running_job_is_read_from_its_metrics(tmp_path: Path, capsys: pytest.C
     board = Board()
     board.set(metrics.BUFFER, 7, "leased")
     board.add(metrics.ACTOR_RESTARTS.name, 2, "doctor")
+    for metric, count in ((metrics.ACTORS, 1), (metrics.ACTORS_WANTED, 3)):
+        board.set(metric, count, "engine")
     port = board.serve(0, "127.0.0.1")
     run = folder(tmp_path, RunSpec(name="live", metrics=MetricsSpec(port=port)), rows(0.63))
     assert status.main([str(run)]) == 0
     out = capsys.readouterr().out
     assert "0 ready, 7 leased" in out and "2 doctor" in out and "does not answer" not in out
-    assert "rollouts 63% of the time: set rollout.scribes: 2" in out
+    assert "rollouts 63% of the time: set rollout.scribes: 2" in out and "python -m deploy.apply SPEC" in out
+    assert "1 of 3 engines, 0 of 0 scribes, 0 of 0 doctors" in out
     assert "engines: 1 in pool engines; 1 scribes, 1 doctors, 1 learner ranks" in out
 
 

@@ -238,6 +238,19 @@ async def test_no_engine_joins_between_the_learners_step_and_its_publication() -
     assert (await join).version == 1 and world.log.index("prove a", 1) < world.log.index("stage 1", 5)
 
 
+async def test_an_engine_leaves_between_two_publishes_never_within_one() -> None:
+    world = World()
+    await world.add("a")
+    await world.add("b")
+    publish = asyncio.ensure_future(world.channel.publish(1))
+    await asyncio.sleep(0)
+    leave = asyncio.ensure_future(world.channel.leave(world.pool_handle, "b"))
+    outcome = await publish
+    assert outcome.ok and set(outcome.proved) == {"a", "b"}
+    await leave
+    assert (await world.channel.publish(2)).proved == ("a",)
+
+
 async def test_a_publish_that_fails_lets_engines_join_again() -> None:
     world = World(timeout_seconds=0.01)
     await world.add("a")

@@ -1,0 +1,197 @@
+"""The user's day as README tells it: ray start, submit, watch in Prometheus, scale by editing the spec."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from bench.chaos_job import Job
+from deploy import status
+from deploy.rollout_log import read_run
+from tests.deploy.prometheus_world import INSTALLED, Prometheus, scraping
+
+ROOT = Path(__file__).parents[2]
+STEPS = 44
+SEEN_SECONDS = 60
+ENGINE_SECONDS = 120  # to load one while everybody works
+LEFT_OUT = shutil.ignore_patterns(".*", "runs", "__pycache__")
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+class Day:
+    """A checkout, a Ray cluster of its own, and what a user types there."""
+
+    def __init__(self, home: Path, files: str) -> None:
+        self.tree = Path(shutil.copytree(ROOT, home / "tree", ignore=LEFT_OUT))
+        self.spec, self.runs = self.tree / "day.yaml", self.tree / "runs"
+        self.run = self.runs / "day"
+        self.log = home / "job.txt"
+        self._environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(self.tree)}
+        (self.port, self.gcs, self.dashboard, *others) = free_ports(8)
+        self.address = f"http://127.0.0.1:{self.dashboard}"
+        flags = {"port": self.gcs, "dashboard-port": self.dashboard, "temp-dir": files, "num-cpus": 4}
+        flags |= {"node-ip-address": "127.0.0.1", "object-store-memory": 100_000_000}
+        names = (
+            "metrics-export",
+            "dashboard-agent-listen",
+            "dashboard-agent-grpc",
+            "runtime-env-agent",
+            "node-manager",
+        )
+        flags |= {f"{name}-port": port for name, port in zip(names, others, strict=True)}
+        given = [f"--{name}={value}" for name, value in flags.items()]
+        self.head = self._ray("start", "--head", "--block", "--disable-usage-stats", *given, out=home / "ray.txt")
+        self.job: subprocess.Popen[bytes] | None = None
+
+    def _ray(self, *arguments: str, out: Path) -> subprocess.Popen[bytes]:
+        with out.open("w") as file:
+            command = [sys.executable, "-m", "ray.scripts.scripts", *arguments]
+            return subprocess.Popen(
+                command, cwd=self.tree, env=self._environment, stdout=file, stderr=subprocess.STDOUT
+            )
+
+    def write(self, **edits: Any) -> None:
+        """The spec as the user has it in his editor now."""
+        content = yaml.safe_load((ROOT / "deploy" / "smoke.yaml").read_text())
+        content |= {"name": "day", "steps": STEPS, "warm_up": {"steps": 4}, "metrics": {"port": self.port}}
+        content["model"]["cache"] = str(self.tree.parent / "cache")
+        content["learner"]["checkpoint_every"] = STEPS
+        content["rollout"] = {"doctors": edits.get("doctors", 1)}
+        content["pools"][0]["engines"] = edits.get("engines", 1)
+        self.spec.write_text(yaml.safe_dump(content))
+
+    def submit(self) -> None:
+        while not self._answers():
+            assert self.head.poll() is None, (self.tree.parent / "ray.txt").read_text()
+            time.sleep(0.2)
+        command = [sys.executable, "-m", "deploy.selfplay", self.spec.name, "--runs", str(self.runs)]
+        flags = ["--address", self.address, "--working-dir", "."]
+        self.job = self._ray("job", "submit", *flags, "--", *command, out=self.log)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(urllib.request.urlopen(f"{self.address}/api/version", timeout=5).read())
+        except OSError:
+            return False
+
+    def apply(self, **edits: Any) -> str:
+        self.write(**edits)
+        command = [sys.executable, "-m", "deploy.apply", self.spec.name]
+        made = subprocess.run(command, cwd=self.tree, env=self._environment, capture_output=True, text=True, timeout=60)
+        assert made.returncode == 0, made.stderr + self.log.read_text()
+        return made.stdout
+
+    def wait(self, ready: Callable[[], Any], what: str, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not ready():
+            assert time.monotonic() < end, f"{what} did not come within {seconds:g} s:\n{self.log.read_text()[-4000:]}"
+            assert self.job is not None and self.job.poll() is None, self.log.read_text()[-4000:]
+            time.sleep(0.5)
+
+    def series(self) -> status.Series:
+        return status.scrape("127.0.0.1", self.port) or {}
+
+    def end(self) -> None:
+        """Stop this cluster and nothing else: `ray stop` would end everybody's."""
+        started = psutil.Process(self.head.pid).children(recursive=True)
+        self.head.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.head.wait(30)
+        _, left = psutil.wait_procs(started, timeout=10)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if self.job is not None:
+            self.job.kill()
+            self.job.wait()
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as files:  # sockets need a short path
+        made = Day(tmp_path, files)
+        try:
+            made.write()
+            made.submit()
+            yield made
+        finally:
+            made.end()
+
+
+@pytest.fixture
+def prometheus(day: Day, tmp_path: Path) -> Iterator[Prometheus | None]:
+    if not INSTALLED:
+        yield None
+        return
+    with scraping(f"127.0.0.1:{day.port}", tmp_path / "prometheus") as server:
+        yield server
+
+
+def test_a_submitted_job_is_scaled_by_editing_its_spec_and_loses_nothing(
+    day: Day, prometheus: Prometheus | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def completions() -> float:
+        return day.series().get(("medserl_completions_total", "doctor"), 0)
+
+    def shown(kind: str, count: int, seconds: float) -> None:
+        """In deploy.status and in Prometheus; and work goes on."""
+
+        def in_status() -> bool:
+            status.main([str(day.run)])
+            return f"{count} of {count} {kind}s" in capsys.readouterr().out
+
+        before = completions()
+        day.wait(in_status, f"{count} {kind}s", seconds)
+        if prometheus is not None:
+            for name in ("actors", "actors_wanted"):
+                prometheus.waited(f'medserl_{name}{{actor="{kind}"}} == {count}', SEEN_SECONDS)
+        day.wait(lambda: completions() > before, "another completion", SEEN_SECONDS)
+
+    day.wait(lambda: day.run.is_dir() and completions(), "the first completion", 240)
+    assert "rollout.doctors: 1 -> 3" in day.apply(doctors=3)
+    shown("doctor", 3, SEEN_SECONDS)
+    assert "rollout.doctors: 3 -> 1" in day.apply(doctors=1)
+    shown("doctor", 1, SEEN_SECONDS)
+    assert "pools.engines.engines: 1 -> 2" in day.apply(engines=2)
+    shown("engine", 2, ENGINE_SECONDS)
+    assert "pools.engines.engines: 2 -> 1" in day.apply(engines=1)
+    shown("engine", 1, SEEN_SECONDS)
+    if prometheus is not None:
+        for never in ("resets(medserl_completions_total[10m])", "abs(medserl_buffer_imbalance)"):
+            assert prometheus.found(f"max_over_time(({never})[10m:1s]) > 0") == []
+    assert day.job is not None and day.job.wait(300) == 0, day.log.read_text()
+
+    said, changes = day.log.read_text(), (day.run / "changes.jsonl").read_text().splitlines()
+    assert "died" not in said and "gave up" not in said
+    doctors, engines = "rollout.doctors", "pools.engines.engines"
+    made = [(change["field"], change["from"], change["to"]) for change in map(json.loads, changes)]
+    assert made == [(doctors, 1, 3), (doctors, 3, 1), (engines, 1, 2), (engines, 2, 1)]
+    accounts = Job(day.runs, "day", day.spec, []).accounts()
+    assert accounts.balance and accounts.steps == dict.fromkeys(range(1, STEPS + 1), 2)
+    rollouts = read_run(day.run)
+    assert set(rollouts["engine"].to_pylist()) == {"engines-0", "engines-1"}
+    assert max(rollouts["policy_lag"].to_pylist()) <= 1
