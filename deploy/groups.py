@@ -113,10 +113,11 @@ def waiting(group: Group, together: bool, nodes: Sequence[Node], held: Mapping[s
     users = {**held, "others": there - free - sum(held.values())}
     told = ", ".join(f"{gpus:.3g} {kind}" for kind, gpus in users.items() if gpus > 0.001)
     left = f"{free:.3g} of them free" if free > 0.001 else "all in use"
+    left += f" ({told})" if told else ""
     wanted = f"{group.wanted:.3g} GPU{'s' if group.wanted > 1 else ''}"
     where = " of one machine" if together and group.wanted > 1 else ""
     return (
-        f"{group.name} waits for {wanted}{where}: the cluster has {there:.3g}, {left} ({told}); add a node or lower "
+        f"{group.name} waits for {wanted}{where}: the cluster has {there:.3g}, {left}; add a node or lower "
         f"{group.remedy}"
     )
 
