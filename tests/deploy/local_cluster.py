@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -37,8 +38,8 @@ def machines(*gpus: int) -> Iterator[Cluster]:
             cluster.shutdown()
 
 
-def machine(cluster: Cluster, gpus: int, ip: str = "127.0.0.1") -> Node:
+def machine(cluster: Cluster, gpus: int, **settings: Any) -> Node:
     """One more."""
     return cluster.add_node(
-        num_cpus=1, num_gpus=gpus, node_ip_address=ip, object_store_memory=80_000_000, include_dashboard=False
+        num_cpus=1, num_gpus=gpus, object_store_memory=80_000_000, include_dashboard=False, **settings
     )

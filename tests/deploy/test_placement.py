@@ -217,7 +217,7 @@ async def test_ranks_meet_where_rank_0_is_and_move_together_when_their_machine_i
 
 @pytest.mark.integration
 async def test_weights_that_travel_through_shared_memory_keep_everyone_on_the_drivers_machine(cluster: Cluster) -> None:
-    far = machine(cluster, 6, ip="127.0.0.2")
+    far = machine(cluster, 6, node_ip_address="127.0.0.2")
     six = ("--learner.ranks", "6", "--learner.batch_groups", "60", "--learner.lora_rank", "16")
     near, wide = World(node8(*six, "--weights.transport", "adapter")), World(node8(*six))
     assert far.node_id not in await near.where(*near.placement.learner_ranks())
