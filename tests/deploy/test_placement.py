@@ -20,6 +20,7 @@ from deploy.placement import Placement
 from learner import actor as learner_actor
 from tests.actors.fake_env import FakeEnv
 from tests.deploy.local_cluster import machine, machines
+from tests.deploy.somewhere import Somewhere
 
 GPUS = 4
 
@@ -104,17 +105,6 @@ def test_who_waits_says_for_what_and_who_has_it(
     group: Group, together: bool, nodes: list[Node], held: dict[str, float], line: str
 ) -> None:
     assert waiting(group, together, nodes, held) == line
-
-
-class Somewhere:
-    """An engine, or a rank, that only knows where it is."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self.meeting = arguments[-1]
-
-    def where(self) -> tuple[str, str]:
-        """Ray's node id, and the last argument that it was made with."""
-        return ray.get_runtime_context().get_node_id(), str(self.meeting)
 
 
 @pytest.fixture(scope="module")
