@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -42,6 +43,7 @@ class Groups:
 
     def __init__(self, one_machine: bool, note: Callable[[str], None]) -> None:
         self._one_machine, self._note = one_machine, note
+        self._numbers = itertools.count()
         self._telling: dict[Asked, asyncio.Future[None]] = {}
 
     def nodes(self) -> list[Node]:
@@ -66,7 +68,7 @@ class Groups:
         handle = placement_group(
             group.bundles,
             strategy="STRICT_PACK" if preferred else "PACK",
-            name=group.name,
+            name=f"{group.name} #{next(self._numbers)}",  # one that is being removed still has its name
             _soft_target_node_id=preferred.name if preferred else None,
             bundle_label_selector=self._reachable(nodes, len(group.gpus)),
         )

@@ -51,7 +51,7 @@ FLAGS = {
 def placed() -> dict[str, set[str]]:
     """The machines of each group that stands, by its name."""
     groups = [group for group in placement_group_table().values() if group["state"] == "CREATED"]
-    return {group["name"]: set(group["bundles_to_node_id"].values()) for group in groups}
+    return {group["name"].partition(" #")[0]: set(group["bundles_to_node_id"].values()) for group in groups}
 
 
 def machines_of(kind: str) -> set[str]:
