@@ -97,6 +97,8 @@ class Engine:
             max_model_len=self._spec.model.context,
             max_num_seqs=self._pool.max_num_seqs,
             tensor_parallel_size=self._pool.tensor_parallel,
+            # Inside a placement group vLLM would make Ray actors of the shards and ask for the bundle once more.
+            distributed_executor_backend="mp" if self._pool.tensor_parallel > 1 else None,
             kv_cache_memory_bytes=int(self._pool.kv_cache_gib * 2**30),
             # What sampler and learner need to agree (docs/design.md, section 7).
             logprobs_mode="processed_logprobs",

@@ -59,8 +59,8 @@ class Accounts(Record):
 class Job:
     """One `python -m deploy.selfplay` process and what it prints. `start` again resumes the run."""
 
-    def __init__(self, runs: Path, name: str, spec: Path, flags: list[str]) -> None:
-        self.folder, self.name = runs / name, name
+    def __init__(self, runs: Path, name: str, spec: Path, flags: list[str], program: str = "deploy.selfplay") -> None:
+        self.folder, self.name, self._program = runs / name, name, program
         self._common = ["--runs", str(runs), "--name", name, "--metrics.port", "0", *flags]
         self.spec = spec
         runs.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ class Job:
         """Start the driver."""
         with self.log.open("a") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.selfplay", str(self.spec), *self._common, *flags],
+                [sys.executable, "-m", self._program, str(self.spec), *self._common, *flags],
                 env={"RAY_AUTH_MODE": "disabled", **os.environ},
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -1,17 +1,59 @@
-"""Where the actors that hold a model go, and what each card then carries. Arithmetic only; `placement.py` does it."""
+"""Where the actors that hold a model go, and what each card then carries. Arithmetic only: groups.py asks Ray for
+the same groups, on the same machines."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
 
 from common.architecture import Architecture
 from common.backends import BACKENDS
 from common.budget import GIB, Item, engine_items, learner_items, peak
-from common.config import RunSpec
+from common.config import PoolSpec, RunSpec
 from common.records import Record
 
 USABLE = 0.95
 """Of a card: the rest is for the driver and for what allocators cannot fill."""
 RAY_BYTES = int(0.8 * GIB)  # Ray's own processes and the driver (assumed)
 ROLE_BYTES = int(0.2 * GIB)  # an actor without a model (assumed)
+PARTS = 10_000
+"""Of a GPU: Ray counts in these, and rounds to the nearest."""
+
+
+class Node(Record):
+    """A machine of the cluster. The driver's stands first wherever nodes are listed."""
+
+    name: str  # Ray's node id; "node 0" in a plan
+    gpus: float
+    free: float  # GPUs
+
+
+class Group(Record):
+    """What is asked of Ray at once: a bundle for each learner rank, or one for an engine with all its shards."""
+
+    name: str
+    kind: str  # who holds the cards, in a message: "learner" or "engines"
+    gpus: tuple[float, ...]  # of each bundle
+    remedy: str  # the field that makes it smaller, or fewer of them
+
+    @property
+    def wanted(self) -> float:
+        """GPUs of all bundles."""
+        return sum(self.gpus)
+
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        """As Ray is asked. The byte is for a bundle without a GPU: Ray places no empty one, and cores are shared."""
+        return [{"memory": 1, "GPU": gpus} if gpus else {"memory": 1} for gpus in self.gpus]
+
+
+class Place(Record):
+    """A group, and the machine of each of its bundles."""
+
+    group: Group
+    nodes: tuple[str, ...]
 
 
 class Tenant(Record):
@@ -63,50 +105,101 @@ def gpu_share(spec: RunSpec, there: float) -> float:
             f"this run wants {wanted} GPUs ({wanted - spec.learner.ranks} for engines, {spec.learner.ranks} for the "
             f"learner) and the cluster has {there:g}: lower pools.engines or learner.ranks, or use one card for all"
         )
-    return 1.0 if wanted <= there else 1.0 / wanted
+    return 1.0 if wanted <= there else math.floor(PARTS / wanted) / PARTS  # six times .1667 would not fit
 
 
-def lay_out(spec: RunSpec, arch: Architecture) -> tuple[Card, ...]:
-    """Every card with its tenants: ranks first, then engines, each on the first machine with room for all its shards.
+def one_machine(spec: RunSpec) -> bool:
+    """Whether the weights travel through a machine's memory, so that engines must be where the learner is."""
+    backend = spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
+    return spec.weights.transport == "adapter" or backend == "shm"
+
+
+def learner_group(spec: RunSpec, share: float) -> Group:
+    """The ranks."""
+    gpus = BACKENDS[spec.backend].gpus_per_learner_rank * share
+    return Group(name="the learner", kind="learner", gpus=(gpus,) * spec.learner.ranks, remedy="learner.ranks")
+
+
+def engine_group(spec: RunSpec, pool: PoolSpec, engine_id: str, share: float) -> Group:
+    """An engine. Its shards are processes below one actor, so they are one bundle."""
+    gpus = BACKENDS[spec.backend].gpus_per_engine * pool.tensor_parallel * share
+    return Group(name=engine_id, kind="engines", gpus=(gpus,), remedy="pools.engines")
+
+
+def home(group: Group, nodes: Sequence[Node]) -> Node | None:
+    """The machine for a whole group; None when none has that much free.
+
+    For the learner the driver's, because the ranks write into the run's folder; for an engine the one with most GPUs
+    free, so that engines spread.
+    """
+    room = [node for node in nodes if node.free + 1 / PARTS > group.wanted]
+    return max(room, key=lambda node: node.free if group.kind == "engines" else 0, default=None)
+
+
+def places(spec: RunSpec) -> tuple[Place, ...]:
+    """Every group in the order in which a run asks for them, on the machines of `hardware`.
 
     Raises ValueError when they do not find room.
     """
-    if gpus_wanted(spec) == 0:
-        return (Card(name="memory", gib=spec.hardware.ram_gib, tenants=(*_models(spec, arch, 0), *_others(spec))),)
     hardware = spec.hardware
+    nodes = [Node(name=f"node {n}", gpus=hardware.gpus, free=hardware.gpus) for n in range(hardware.nodes)]
     share = gpu_share(spec, hardware.nodes * hardware.gpus)
-    names = [[f"node {node}, GPU {gpu}" for gpu in range(hardware.gpus)] for node in range(hardware.nodes)]
-    if share < 1:
-        return (Card(name=names[0][0], gib=hardware.gpu_gib, tenants=_models(spec, arch, share)),)
-    cards = []
-    for group in _groups(_models(spec, arch, share)):
-        free = next((node for node in names if len(node) >= len(group)), None)
-        if free is None:
-            raise ValueError(
-                f"{group[0].name} wants {len(group)} GPUs of one machine and none has as many free: lower "
-                "pools.tensor_parallel, or give machines with more hardware.gpus"
-            )
-        cards += [Card(name=free.pop(0), gib=hardware.gpu_gib, tenants=(tenant,)) for tenant in group]
-    return tuple(cards)
+    groups = [learner_group(spec, share)]
+    groups += [engine_group(spec, pool, f"{pool.name}-{n}", share) for pool in spec.pools for n in range(pool.engines)]
+    found = []
+    for group in groups:
+        names = _take(group, nodes)
+        found.append(Place(group=group, nodes=names))
+        nodes = [msgspec.structs.replace(n, free=n.free - group.gpus[0] * names.count(n.name)) for n in nodes]
+    return tuple(found)
 
 
-def _models(spec: RunSpec, arch: Architecture, share: float) -> tuple[Tenant, ...]:
-    ranks = [
-        Tenant(name=f"learner rank {rank}", kind="learner rank", share=share, items=learner_items(spec, arch))
-        for rank in range(spec.learner.ranks)
-    ]
-    engines = [
-        Tenant(
-            name=f"{pool.name}-{index}",
-            kind=f"engine of {pool.name}",
-            share=share,
-            items=engine_items(spec, pool, arch),
+def _take(group: Group, nodes: Sequence[Node]) -> tuple[str, ...]:
+    """The machine of each bundle: one for all where one has room, else the first ones that have any."""
+    if (node := home(group, nodes)) is not None:
+        return (node.name,) * len(group.gpus)
+    slots = [node.name for node in nodes for _ in range(int((node.free + 1 / PARTS) // group.gpus[0]))]
+    if len(slots) < len(group.gpus):
+        raise ValueError(
+            f"{group.name} wants {group.gpus[0]:g} GPUs of one machine and none has as many free: lower "
+            "pools.tensor_parallel, or give machines with more hardware.gpus"
         )
-        for pool in spec.pools
-        for index in range(pool.engines)
-        for _shard in range(pool.tensor_parallel)
-    ]
-    return (*ranks, *engines)
+    return tuple(slots[: len(group.gpus)])
+
+
+def lay_out(spec: RunSpec, arch: Architecture) -> tuple[Card, ...]:
+    """Every card with its tenants, machine by machine. Raises ValueError when they do not find room."""
+    found = [(node, tenant) for place in places(spec) for node, tenant in _tenants(spec, arch, place)]
+    hardware = spec.hardware
+    if gpus_wanted(spec) == 0:
+        tenants = (*(tenant for _, tenant in found), *_others(spec))
+        return (Card(name="memory", gib=hardware.ram_gib, tenants=tenants),)
+    used = {f"node {n}": 0.0 for n in range(hardware.nodes)}
+    cards: dict[str, dict[str, list[Tenant]]] = {node: {} for node in used}
+    for node, tenant in found:
+        cards[node].setdefault(f"{node}, GPU {int(used[node])}", []).append(tenant)
+        used[node] += tenant.share
+    return tuple(
+        Card(name=name, gib=hardware.gpu_gib, tenants=tuple(tenants))
+        for there in cards.values()
+        for name, tenants in there.items()
+    )
+
+
+def _tenants(spec: RunSpec, arch: Architecture, place: Place) -> list[tuple[str, Tenant]]:
+    """Who comes with a group, one a card, each with its machine."""
+    group = place.group
+    if group.kind == "learner":
+        items = learner_items(spec, arch)
+        ranks = zip(place.nodes, group.gpus, strict=True)
+        return [
+            (node, Tenant(name=f"learner rank {rank}", kind="learner rank", share=gpus, items=items))
+            for rank, (node, gpus) in enumerate(ranks)
+        ]
+    pool = next(pool for pool in spec.pools if pool.name == group.name.rpartition("-")[0])
+    share = group.wanted / pool.tensor_parallel
+    shard = Tenant(name=group.name, kind=f"engine of {pool.name}", share=share, items=engine_items(spec, pool, arch))
+    return [(place.nodes[0], shard)] * pool.tensor_parallel
 
 
 def _others(spec: RunSpec) -> tuple[Tenant, ...]:
@@ -114,11 +207,3 @@ def _others(spec: RunSpec) -> tuple[Tenant, ...]:
     ray = Item(what="Ray and the driver", size=RAY_BYTES, how="assumed")
     actors = Item(what="roles, routers, buffer", size=roles * ROLE_BYTES, how=f"{roles} actors, assumed")
     return (Tenant(name="Ray and roles", kind="Ray and roles", share=0, items=(ray, actors)),)
-
-
-def _groups(tenants: tuple[Tenant, ...]) -> list[list[Tenant]]:
-    """Shards of one engine together."""
-    groups: dict[str, list[Tenant]] = {}
-    for tenant in tenants:
-        groups.setdefault(tenant.name, []).append(tenant)
-    return list(groups.values())

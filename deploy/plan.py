@@ -20,7 +20,7 @@ from common.backends import BACKENDS
 from common.budget import BATCHED_TOKENS, GIB, longest_row, sequences, trained_parameters, width
 from common.config import PoolSpec, RunSpec
 from deploy import cli
-from deploy.cards import USABLE, Card, Tenant, lay_out
+from deploy.cards import USABLE, Card, Place, Tenant, lay_out, one_machine, places
 from deploy.console import wide_console
 
 Edit = tuple[str, Any]
@@ -72,7 +72,7 @@ def _wrong_transport(spec: RunSpec, cards: tuple[Card, ...]) -> Iterator[str]:
         yield "NCCL does not join two processes on one GPU: set weights.backend: ipc, or weights.transport: adapter"
     if way == "ipc" and not shared:
         yield "CUDA IPC reaches only processes on the same GPU: set weights.backend: nccl"
-    if way in ("shm", "adapter") and spec.hardware.nodes > 1:
+    if one_machine(spec) and spec.hardware.nodes > 1:
         yield f"{way} travels through one machine's shared memory: set hardware.nodes: 1, or transport full over nccl"
 
 
@@ -158,11 +158,20 @@ def transport(spec: RunSpec, arch: Architecture) -> str:
 
 def render(spec: RunSpec, arch: Architecture, cards: tuple[Card, ...]) -> list[Table | str]:
     """The plan, for people."""
-    return [_places(cards), "", *_budgets(cards), *_facts(spec, arch)]
+    return [_groups(places(spec)), "", _cards(cards), "", *_budgets(cards), *_facts(spec, arch)]
 
 
-def _places(cards: tuple[Card, ...]) -> Table:
-    table = _table("placement", ("card", "share of it, and the actor", "GiB at the peak", "GiB"))
+def _groups(found: tuple[Place, ...]) -> Table:
+    table = _table("placement groups, in the order in which Ray is asked", ("group", "bundles", "go to"))
+    for place in found:
+        bundles = f"{len(place.nodes)} x {place.group.gpus[0]:.4g} GPU"
+        table.add_row(place.group.name, bundles, " and ".join(dict.fromkeys(place.nodes)))
+    table.add_row("no group", "buffer, routers, roles", "node 0, the driver's")
+    return table
+
+
+def _cards(cards: tuple[Card, ...]) -> Table:
+    table = _table("cards", ("card", "share of it, and the actor", "GiB at the peak", "GiB"))
     for card in cards:
         tenants = ", ".join(
             f"{tenant.share:.2g} {tenant.name}" if tenant.share else tenant.name for tenant in card.tenants

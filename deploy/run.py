@@ -47,9 +47,9 @@ class Run:
 
     def __init__(self, spec: RunSpec, env: Environment, folder: RunFolder, start: Start, board: Board) -> None:
         self.spec, self._env, self.folder, self._start, self._board = spec, env, folder, start, board
-        self._placement = Placement(spec, env)
-        self._placement.journal = folder.journal
         self._screen = Screen(f"self-play {spec.name}", spec.steps)
+        self._placement = Placement(spec, env, self._screen.note)
+        self._placement.journal = folder.journal
         self._restarts = Restarts(self._screen.note)
         self._patience = Patience(spec.rollout.silence_seconds)
         self._changes = Changes(folder, self._resize, lambda: self._learner.version, self._screen.note)

@@ -4,6 +4,7 @@ and a fake learner rank, any of which can be killed at any moment."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,8 @@ class FakePreparation:
 class FakePlacement:
     """Hands out fakes; `alive` has the newest handle of each kind."""
 
-    def __init__(self, spec: RunSpec, env: FakeEnv) -> None:
-        self.spec, self.env = spec, env
+    def __init__(self, spec: RunSpec, env: FakeEnv, note: Callable[[str], None]) -> None:
+        self.spec, self.env, self.note = spec, env, note
         self.model_folder = self.journal = Path()
         self.buffer: Any = None
         self.verifier: Any = None

@@ -78,7 +78,7 @@ async def test_a_scribe_that_has_nothing_to_learn_from_is_told_of(tmp_path: Path
 
 async def test_a_frozen_pool_is_never_published_to() -> None:
     log: list[str] = []
-    placement = Placement(FROZEN, Examined())
+    placement = Placement(FROZEN, Examined(), print)
     policy, frozen = EnginePool("engines"), EnginePool("frozen")
     placement.pools = {"engines": Handle(policy), "frozen": Handle(frozen)}
     channel = Channel(WeightsSpec(), [Handle(FakeRank(log))], placement.synced_pools, PROBE)
@@ -94,10 +94,10 @@ async def test_a_frozen_pool_is_never_published_to() -> None:
 async def test_a_trained_scribes_pool_follows_the_scribe_and_not_the_doctor() -> None:
     pools = (PoolSpec(serves=("doctor",)), PoolSpec(name="scribes", serves=("scribe",)), FROZEN.pools[1])
     spec = RunSpec(pools=pools, data=DataSpec(tier_c=True), scribe=ScribeSpec(train=True))
-    placement = Placement(spec, Examined())
+    placement = Placement(spec, Examined(), print)
     placement.pools = {pool.name: Handle(EnginePool(pool.name)) for pool in pools}
     assert placement.scribe_pools == [placement.pools["scribes"]]
     assert placement.synced_pools == [placement.pools["engines"]]
-    untrained = Placement(spec.model_copy(update={"scribe": ScribeSpec()}), Examined())
+    untrained = Placement(spec.model_copy(update={"scribe": ScribeSpec()}), Examined(), print)
     untrained.pools = placement.pools
     assert untrained.scribe_pools == [] and len(untrained.synced_pools) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ def test_ranks_and_engines_get_cards_of_their_own_where_there_are_enough() -> No
         *(f"doctors-{index}" for index in range(3)),
     ]
     assert [card.name for card in cards] == [f"node 0, GPU {gpu}" for gpu in range(8)]
+
+
+def test_the_plan_shows_what_ray_will_be_asked_and_where_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = planned(capsys, "node8", "--hardware.nodes", "2")
+    assert re.search(r"the learner +4 x 1 GPU +node 0\s", out)
+    assert re.search(r"scribes-0 +1 x 1 GPU +node 1\s", out)
+    _, out, _ = planned(capsys, "smoke")
+    assert re.search(r"engines-0 +1 x 0 GPU +node 0\s", out)
+    assert re.search(r"no group +buffer, routers, roles +node 0, the driver's\s", out)
 
 
 def test_an_engine_of_two_cards_stays_on_one_machine() -> None:

@@ -1,0 +1,132 @@
+"""The placement groups of a run: asked of Ray as deploy/cards.py makes them, told about while they wait, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+from ray._private.state import available_resources_per_node
+from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from common.records import Record
+from deploy.cards import Group, Node, home
+
+WAIT_SECONDS = 10.0
+"""What has no room by then is told. It waits on."""
+POLL_SECONDS = 1.0
+
+
+class Asked(Record):
+    """A group that Ray places as soon as there is room, and again when a machine of it is lost."""
+
+    group: Group
+    handle: PlacementGroup
+    together: bool  # all on one machine
+
+    def bundle(self, index: int) -> dict[str, Any]:
+        """The options of the actor that takes one bundle."""
+        strategy = PlacementGroupSchedulingStrategy(self.handle, placement_group_bundle_index=index)
+        return {"num_cpus": 0, "num_gpus": self.group.gpus[index], "scheduling_strategy": strategy}
+
+    @property
+    def placed(self) -> bool:
+        return bool(placement_group_table(self.handle)["state"] == "CREATED")
+
+
+class Groups:
+    """The groups of one run. `one_machine` keeps them where the driver is; `note` tells people."""
+
+    def __init__(self, one_machine: bool, note: Callable[[str], None]) -> None:
+        self._one_machine, self._note = one_machine, note
+        self._numbers = itertools.count()
+        self._telling: dict[Asked, asyncio.Future[None]] = {}
+
+    def nodes(self) -> list[Node]:
+        """The machines that the weights reach, the driver's first."""
+        here, free = ray.get_runtime_context().get_node_id(), available_resources_per_node()
+        alive = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: node["NodeID"] != here)
+        address = alive[0]["NodeManagerAddress"]
+        return [
+            Node(
+                name=node["NodeID"],
+                gpus=node["Resources"].get("GPU", 0),
+                free=free.get(node["NodeID"], {}).get("GPU", 0),
+            )
+            for node in alive
+            if not self._one_machine or node["NodeManagerAddress"] == address
+        ]
+
+    def ask(self, group: Group) -> Asked:
+        """Ask for a group: on the machine that the plan prefers, as long as that has room when Ray looks."""
+        nodes = self.nodes()
+        preferred = home(group, nodes)
+        handle = placement_group(
+            group.bundles,
+            strategy="STRICT_PACK" if preferred else "PACK",
+            name=f"{group.name} #{next(self._numbers)}",  # one that is being removed still has its name
+            _soft_target_node_id=preferred.name if preferred else None,
+            bundle_label_selector=self._reachable(nodes, len(group.gpus)),
+        )
+        asked = Asked(group=group, handle=handle, together=preferred is not None)
+        self._telling[asked] = asyncio.ensure_future(self._tell(asked))
+        return asked
+
+    def remove(self, asked: Asked) -> None:
+        """Give a group's room back; its actors end."""
+        self._telling.pop(asked).cancel()
+        remove_placement_group(asked.handle)
+
+    def watch(self, asked: Asked) -> None:
+        """Tell, once more, if a group that was placed before has lost its room and finds none."""
+        self._telling[asked].cancel()
+        self._telling[asked] = asyncio.ensure_future(self._tell(asked))
+
+    def _reachable(self, nodes: Sequence[Node], bundles: int) -> list[dict[str, str]] | None:
+        if not self._one_machine:
+            return None
+        return [{"ray.io/node-id": f"in({','.join(node.name for node in nodes)})"}] * bundles
+
+    async def _tell(self, asked: Asked) -> None:
+        await asyncio.sleep(WAIT_SECONDS)
+        if asked.placed:
+            return
+        self._note(waiting(asked.group, asked.together, self.nodes(), self._held()))
+        while not asked.placed:
+            await asyncio.sleep(POLL_SECONDS)
+        self._note(f"{asked.group.name} has its place now")
+
+    def _held(self) -> dict[str, float]:
+        """GPUs by kind of group."""
+        held: dict[str, float] = {}
+        for asked in self._telling:
+            if asked.placed:
+                held[asked.group.kind] = held.get(asked.group.kind, 0) + asked.group.wanted
+        return held
+
+
+def waiting(group: Group, together: bool, nodes: Sequence[Node], held: Mapping[str, float]) -> str:
+    """What a group waits for, for people; `held` are the GPUs of those of the run that are placed."""
+    there, free = sum(node.gpus for node in nodes), sum(node.free for node in nodes)
+    users = {**held, "others": there - free - sum(held.values())}
+    told = ", ".join(f"{gpus:.3g} {kind}" for kind, gpus in users.items() if gpus > 0.001)
+    left = f"{free:.3g} of them free" if free > 0.001 else "all in use"
+    left += f" ({told})" if told else ""
+    wanted = f"{group.wanted:.3g} GPU{'s' if group.wanted > 1 else ''}"
+    where = " of one machine" if together and group.wanted > 1 else ""
+    return (
+        f"{group.name} waits for {wanted}{where}: the cluster has {there:.3g}, {left}; add a node or lower "
+        f"{group.remedy}"
+    )
+
+
+def free_address() -> str:
+    """ "host:port" on the machine where it is asked, for the ranks to meet at."""
+    host = ray.util.get_node_ip_address()
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return f"{host}:{free.getsockname()[1]}"
