@@ -26,7 +26,7 @@ from deploy.rollout_log import read_run
 from tests.deploy.prometheus_world import INSTALLED, Prometheus, scraping
 
 ROOT = Path(__file__).parents[2]
-STEPS = 44
+STEPS = 52
 SEEN_SECONDS = 60
 ENGINE_SECONDS = 120  # to load one while everybody works
 LEFT_OUT = shutil.ignore_patterns(".*", "runs", "__pycache__")
