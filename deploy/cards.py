@@ -21,6 +21,9 @@ ROLE_BYTES = int(0.2 * GIB)  # an actor without a model (assumed)
 PARTS = 10_000
 """Of a GPU: Ray counts in these, and rounds to the nearest."""
 
+MARK = 0.001
+"""Of Ray's `node:ADDRESS`, which every machine has once."""
+
 
 class Node(Record):
     """A machine of the cluster. The driver's stands first wherever nodes are listed."""
@@ -43,10 +46,13 @@ class Group(Record):
         """GPUs of all bundles."""
         return sum(self.gpus)
 
-    @property
-    def bundles(self) -> list[dict[str, float]]:
-        """As Ray is asked. The byte is for a bundle without a GPU: Ray places no empty one, and cores are shared."""
-        return [{"memory": 1, "GPU": gpus} if gpus else {"memory": 1} for gpus in self.gpus]
+    def bundles(self, address: str | None) -> list[dict[str, float]]:
+        """As Ray is asked: anywhere, or on the machine of an address, whose mark all that it runs can share.
+
+        Bundles without a GPU have only the mark: Ray places no empty one, and no cores are asked for.
+        """
+        mark = {f"node:{address}": MARK} if address else {}
+        return [{**({"GPU": gpus} if gpus else {}), **mark} for gpus in self.gpus]
 
 
 class Place(Record):

@@ -50,7 +50,6 @@ class Groups:
         """The machines that the weights reach, the driver's first."""
         here, free = ray.get_runtime_context().get_node_id(), available_resources_per_node()
         alive = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: node["NodeID"] != here)
-        address = alive[0]["NodeManagerAddress"]
         return [
             Node(
                 name=node["NodeID"],
@@ -58,19 +57,17 @@ class Groups:
                 free=free.get(node["NodeID"], {}).get("GPU", 0),
             )
             for node in alive
-            if not self._one_machine or node["NodeManagerAddress"] == address
+            if self._only in (None, node["NodeManagerAddress"])
         ]
 
     def ask(self, group: Group) -> Asked:
         """Ask for a group: on the machine that the plan prefers, as long as that has room when Ray looks."""
-        nodes = self.nodes()
-        preferred = home(group, nodes)
+        preferred = home(group, self.nodes())
         handle = placement_group(
-            group.bundles,
+            group.bundles(self._only),
             strategy="STRICT_PACK" if preferred else "PACK",
             name=f"{group.name} #{next(self._numbers)}",  # one that is being removed still has its name
             _soft_target_node_id=preferred.name if preferred else None,
-            bundle_label_selector=self._reachable(nodes, len(group.gpus)),
         )
         asked = Asked(group=group, handle=handle, together=preferred is not None)
         self._telling[asked] = asyncio.ensure_future(self._tell(asked))
@@ -86,10 +83,10 @@ class Groups:
         self._telling[asked].cancel()
         self._telling[asked] = asyncio.ensure_future(self._tell(asked))
 
-    def _reachable(self, nodes: Sequence[Node], bundles: int) -> list[dict[str, str]] | None:
-        if not self._one_machine:
-            return None
-        return [{"ray.io/node-id": f"in({','.join(node.name for node in nodes)})"}] * bundles
+    @property
+    def _only(self) -> str | None:
+        """The one machine's address, or None when any will do."""
+        return ray.util.get_node_ip_address() if self._one_machine else None
 
     async def _tell(self, asked: Asked) -> None:
         await asyncio.sleep(WAIT_SECONDS)

@@ -52,11 +52,12 @@ def test_ranks_that_no_machine_holds_fill_one_machine_after_another() -> None:
     assert learner.nodes == ("node 0",) * 4 + ("node 1",) * 4
 
 
-def test_without_gpus_everything_is_beside_the_driver_and_the_bundles_ask_for_a_byte() -> None:
+def test_without_gpus_everything_is_beside_the_driver_and_the_bundles_ask_for_no_more() -> None:
     spec = cli.parse(["deploy/smoke.yaml", "--hardware.nodes", "2"]).spec
     found = places(spec)
     assert [place.nodes for place in found] == [("node 0",), ("node 0",)]
-    assert [place.group.bundles for place in found] == [[{"memory": 1}]] * 2
+    assert [place.group.bundles("10.0.0.1") for place in found] == [[{"node:10.0.0.1": 0.001}]] * 2
+    assert engine(gpus=2).bundles(None) == [{"GPU": 2}]
 
 
 @pytest.mark.parametrize("wanted", range(2, 40))
