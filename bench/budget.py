@@ -15,7 +15,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     packed = group(arch.vocabulary, longest_row(spec)[0], spec.sampling.group_size, spec.sampling.max_tokens)
     weights = sum(parameter.nbytes for parameter in policy.module.parameters())
     with PeakMemory(period=0.02) as memory:
-        saved, logps = saved_bytes(lambda: engine(packed, 1.0, spec.learner.logp_chunk))
+        saved, logps = saved_bytes(lambda: engine(packed, 1.0, spec.learner.logp_chunk), policy.module.parameters())
         engine.backward(logps.mean())
         engine.step()
     items = {item.what: item.size for item in learner_items(spec, arch)}
@@ -75,20 +75,21 @@ def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     ]
 
 
-def saved_bytes(forward: Callable[[], Any]) -> tuple[int, Any]:
-    """Bytes of the distinct storages that autograd keeps of `forward`, parameters left out, and its value."""
+def saved_bytes(forward: Callable[[], Any], parameters: Iterable[Any]) -> tuple[int, Any]:
+    """Bytes of the distinct storages that autograd keeps of `forward`, `parameters` left out, and its value."""
     import torch
 
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if not tensor.is_leaf or not tensor.requires_grad:
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         value = forward()
+    for parameter in parameters:  # frozen ones are kept for the gradient of their input, as they are anyway
+        kept.pop(parameter.untyped_storage().data_ptr(), None)
     return sum(kept.values()), value
 
 
@@ -106,7 +107,7 @@ def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
             await engine.sample(tuple(range(100)), 8, 32, 1.0)
             cache = engine._llm.vllm_config.cache_config
             await engine.shutdown()
-        return cache.num_gpu_blocks * cache.block_size, memory.gib
+        return cache.num_gpu_blocks * cache.block_size // layer_groups(arch), memory.gib
 
     tokens, gib = asyncio.run(stand())
     items = engine_items(spec, pool, arch)
@@ -114,6 +115,12 @@ def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
         ("engine: KV cache, tokens", sequences(spec, pool, arch) * spec.model.context, tokens),
         ("engine: all at the peak, MiB", peak(items) / MIB, gib * GIB / MIB),
     ]
+
+
+def layer_groups(arch: Architecture) -> int:
+    """How many blocks vLLM gives to the same tokens: one for each group of layers, all full or all sliding."""
+    kinds = [count for count in (arch.sliding_layers, arch.layers - arch.sliding_layers) if count]
+    return sum(-(-count // min(kinds)) for count in kinds)
 
 
 ROWS = {"learner": learner_rows, "engine": engine_rows}

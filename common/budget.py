@@ -16,8 +16,10 @@ GIB = 2**30
 BATCHED_TOKENS = 2048  # vLLM's default of max_num_batched_tokens for an AsyncLLM
 CANARY_ROWS = 256  # positions whose log-probs `prove` asks for at once (deploy/prepare.py)
 BUCKET = 500_000_000  # DeepSpeed's default reduce_bucket_size, numbers
-PROCESS_BYTES = {"cuda": int(0.6 * GIB), "cpu": int(0.9 * GIB)}
-"""Beside the tensors, assumed: CUDA context and libraries, or the resident libraries of a CPU process."""
+CONTEXT_BYTES = int(0.6 * GIB)  # CUDA context and libraries of a process, on its GPU (assumed)
+PROCESS_BYTES = GIB // 2
+"""Interpreter and libraries of a process on a CPU, beside its tensors: .43 GiB measured (`bench.budget`)."""
+ENGINE_PROCESSES = 3  # the actor, vLLM's core and its worker
 GRAPH_BYTES = GIB // 2  # vLLM's captured CUDA graphs (assumed)
 
 
@@ -49,7 +51,7 @@ def engine_items(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> tuple[Ite
     token = 3 * arch.intermediate + 3 * arch.hidden + (2 * arch.heads + 2 * arch.kv_heads) * arch.head_dim
     text = f"{_millions(arch.text_parameters)} text parameters x {b} B{_over(shards)}; a vision tower is skipped"
     items = [
-        _process(spec),
+        _process(spec, ENGINE_PROCESSES),
         Item(what="weights", size=b * arch.text_parameters // shards, how=text),
         Item(what="KV cache", size=int(pool.kv_cache_gib * GIB), how="pools.kv_cache_gib"),
         Item(
@@ -97,9 +99,12 @@ def trained_parameters(spec: RunSpec, arch: Architecture) -> int:
     return arch.lora_parameters(rank) if rank else arch.text_parameters
 
 
-def _process(spec: RunSpec) -> Item:
-    how = "CUDA context and libraries, assumed" if spec.backend == "cuda" else "interpreter and libraries, assumed"
-    return Item(what="process", size=PROCESS_BYTES[spec.backend], how=how)
+def _process(spec: RunSpec, processes: int = 1) -> Item:
+    """What an actor's processes take beside tensors; only one of them is on a GPU."""
+    if spec.backend == "cuda":
+        return Item(what="process", size=CONTEXT_BYTES, how="CUDA context and libraries, assumed")
+    how = f"{processes} x {PROCESS_BYTES / GIB:g} GiB of interpreter and libraries (.43 measured)"
+    return Item(what="process", size=processes * PROCESS_BYTES, how=how)
 
 
 def _held(spec: RunSpec, arch: Architecture) -> Iterable[Item]:

@@ -3,13 +3,11 @@ engines grow and shrink while the run goes on; every other difference is refused
 
 from __future__ import annotations
 
-import fcntl
 import re
 import sys
 import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -17,6 +15,7 @@ from common.config import RunSpec
 from deploy import cli
 from deploy.changes import Answer, Asked, Edit, edits, refusal, sizes
 from deploy.run_folder import RunFolder, write_whole
+from deploy.stop import is_going_on
 
 LOOK_SECONDS = 0.2
 TOLD_SECONDS = 10.0  # between two lines while it waits
@@ -39,19 +38,6 @@ numbers, and changes.jsonl in the run's folder keeps what changed, when, and at 
   python -m deploy.status runs/laptop --watch                     then: actors wanted and serving""",
     switches={"dry-run": "print what would change and exit"},
 )
-
-
-def is_going_on(run: Path) -> bool:
-    """Whether some process has the run's folder locked."""
-    file = run / "lock"
-    if not file.is_file():
-        return False
-    with file.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def running(command: cli.Command) -> RunFolder:

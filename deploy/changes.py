@@ -110,7 +110,7 @@ def refusal(edit: Edit) -> str:
     """Why this cannot change while the run goes on, and what to do instead."""
     if edit.field.startswith(NEW_RUN):
         return f"{edit} cannot change in a run: start a new one with the edited spec and another name"
-    return f"{edit} cannot change while the run goes on: stop it (Ctrl-C), then --resume with the edited spec"
+    return f"{edit} cannot change while the run goes on: stop it (deploy.stop), then --resume with the edited spec"
 
 
 def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

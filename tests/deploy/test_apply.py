@@ -103,7 +103,7 @@ def test_a_dry_run_says_what_would_change(driver: Driver, capsys: pytest.Capture
     assert "rollout.doctors: 1 -> 3 (dry run)" in capsys.readouterr().out and driver.logged() == []
 
 
-STOP = " cannot change while the run goes on: stop it (Ctrl-C), then --resume with the edited spec"
+STOP = " cannot change while the run goes on: stop it (deploy.stop), then --resume with the edited spec"
 NEW = " cannot change in a run: start a new one with the edited spec and another name"
 
 

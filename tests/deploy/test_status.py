@@ -94,3 +94,11 @@ def test_a_run_without_a_step_has_no_table_yet(tmp_path: Path, capsys: pytest.Ca
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status.main([str(tmp_path)]) == cli.BAD_INPUT
     assert capsys.readouterr().err.startswith(f"status: {tmp_path}: no run there")
+
+
+def test_metrics_behind_a_token_are_read_with_it(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    port = Board().serve(0, "127.0.0.1", "s3cret")
+    assert status.scrape("127.0.0.1", port) is None
+    assert status.scrape("127.0.0.1", port, tmp_path / "none") is None
+    assert (status.scrape("127.0.0.1", port, tmp_path / "token") or {})["medserl_policy_version", ""] == 0
