@@ -51,7 +51,7 @@ from envs.env import Environment
 def connect() -> None:
     """Join the running Ray cluster (`ray start`, or the job's), or start one that only this machine reaches.
 
-    Raises ValueError when the cluster that was named does not answer.
+    Raises ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
     """
     if services.canonicalize_bootstrap_address(None) is None:
         # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Left on, anyone in the network could
@@ -67,6 +67,12 @@ def connect() -> None:
     except ConnectionError as error:
         address = os.environ.get("RAY_ADDRESS", "the running cluster")
         raise ValueError(f"Ray at {address} does not answer: start it, or unset RAY_ADDRESS to run without") from error
+    except Exception as error:
+        if type(error) is not Exception:  # what Ray raises when its own half minute is over
+            raise
+        raise ValueError(
+            f"Ray did not start ({last_line(error)}): is this machine very busy? Try again then"
+        ) from error
 
 
 def main(arguments: list[str] | None = None) -> int:

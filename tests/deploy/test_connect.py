@@ -1,0 +1,36 @@
+"""What Ray says when it does not start, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import ray
+
+from deploy.selfplay import connect
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Exception("The current node timed out during startup."), "Ray did not start (The current node timed out"),
+        (ConnectionError("no route"), "does not answer: start it, or unset RAY_ADDRESS"),
+    ],
+)
+def test_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, told: str) -> None:
+    def init(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ValueError, match=".") as caught:
+        connect()
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_fault_of_ours_is_not_taken_for_rays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(KeyError):
+        connect()
