@@ -22,7 +22,7 @@ def test_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, er
         raise error
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError) as caught:
         connect()
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
