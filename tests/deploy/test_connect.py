@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private import ray_constants
 
 from deploy.selfplay import connect
+
+
+@pytest.fixture(autouse=True)
+def switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`connect` turns it for its whole process, which here goes on to tests of clusters."""
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", ray_constants.ENABLE_RAY_CLUSTER)
 
 
 @pytest.mark.parametrize(
