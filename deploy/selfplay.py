@@ -68,10 +68,11 @@ def connect() -> None:
         address = os.environ.get("RAY_ADDRESS", "the running cluster")
         raise ValueError(f"Ray at {address} does not answer: start it, or unset RAY_ADDRESS to run without") from error
     except Exception as error:
-        if type(error) is not Exception:  # what Ray raises when its own half minute is over
+        # Ray raises no narrower one when its raylet is not up in time: its agents get fifteen seconds to import Python.
+        if type(error) is not Exception:
             raise
         raise ValueError(
-            f"Ray did not start ({last_line(error)}): is this machine very busy? Try again then"
+            f"Ray did not start ({last_line(error)}); try again when this machine has less to do"
         ) from error
 
 
