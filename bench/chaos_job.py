@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import re
 import signal
@@ -19,6 +18,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from actors.journal import replay
+from common.files import json_lines
 from common.records import Record
 
 TITLES = {
@@ -91,9 +91,7 @@ class Job:
 
     def rows(self) -> list[dict[str, Any]]:
         """The finished steps."""
-        path = self.folder / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.is_file() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return json_lines(self.folder / "metrics.jsonl")
 
     def processes(self, kind: str) -> list[psutil.Process]:
         """The processes of a kind below this driver, and no others."""

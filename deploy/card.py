@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from common.config import RunSpec
+from common.files import json_lines
 from deploy import heldout
 
 TERMS = {
@@ -72,7 +72,7 @@ def _data(spec: RunSpec) -> str:
 
 def _scores(spec: RunSpec, run: Path) -> str:
     lines = []
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if line.endswith("}")]
+    rows = json_lines(run / "metrics.jsonl")
     for name in MEANS:
         values = [row[name] for row in rows[-LAST_STEPS:] if row.get(name) is not None]
         if values:

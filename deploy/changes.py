@@ -17,8 +17,9 @@ import msgspec
 from pydantic import ValidationError
 
 from common.config import RunSpec
+from common.files import write_whole
 from common.records import Record
-from deploy.run_folder import RunFolder, write_whole
+from deploy.run_folder import RunFolder
 
 Sizes = dict[str, int]
 """Field of the spec -> how many actors."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,6 +11,7 @@ import msgspec
 
 from actors.scribe import verifying
 from common.config import RunSpec
+from common.files import write_whole
 from envs.env import Complete, Environment
 from envs.verdict.verifier import FALSE, RIGHT, ExamResult
 
@@ -43,9 +43,7 @@ async def sit(env: Environment, pool: Any, spec: RunSpec, folder: Path, note: Ca
     """Examine the frozen `pool`, tell the result, write it into the run's `folder`; whether it passed."""
     result = await cast(Examining, env).exam(verifying(pool))
     written = {"result": msgspec.to_builtins(result), "passed": result.passed, "of": _verifier(spec)}
-    unfinished = folder / f"{FILE}.unfinished"
-    unfinished.write_text(json.dumps(written) + "\n")
-    os.replace(unfinished, folder / FILE)
+    write_whole(folder / FILE, json.dumps(written).encode() + b"\n")
     without = "without tier C, so the Scribe learns nothing" if spec.scribe.train else "without tier C"
     note(str(result) if result.passed else f"{result}; going on {without}")
     return result.passed

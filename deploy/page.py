@@ -5,7 +5,6 @@ All text of notes, labels and completions is escaped: a completion is whatever t
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from html import escape
@@ -13,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from common.files import write_whole
 from deploy.page_note import note, words
 from deploy.rollout_log import read_run
 from evals.batch import RIGHT
@@ -34,9 +34,7 @@ def write_page(run_folder: Path) -> Path:
     episodes = [list(group) for _, group in groupby(rows, key=lambda row: (row["step"], row["task_id"]))]
     chosen = choose(episodes, EPISODES)
     path = run_folder / "episodes.html"
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(_document(run_folder.resolve().name, rows, episodes, chosen), encoding="utf-8")
-    os.replace(unfinished, path)
+    write_whole(path, _document(run_folder.resolve().name, rows, episodes, chosen).encode())
     return path
 
 

@@ -20,7 +20,7 @@ from common import metrics
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
-from deploy import agreement, exam, flag_alarm, stop
+from deploy import agreement, exam, flag_alarm
 from deploy.changes import Changes
 from deploy.console import Screen
 from deploy.heldout import HeldoutCurve
@@ -229,7 +229,7 @@ class Run:
 
     async def _listen(self) -> None:
         """Stop when another terminal asks for it (deploy/stop.py)."""
-        while not stop.asked(self.folder.path):
+        while not self.folder.asked_to_stop():
             await asyncio.sleep(LOOK_SECONDS)
         if not self._interrupted:
             self._wind_down("stopping after this step, as deploy.stop asks (Ctrl-C: at once)")

@@ -7,19 +7,22 @@ import fcntl
 import json
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 import yaml
 
 from common.config import RunSpec
+from common.files import json_lines, write_whole
 from common.records import Record
-from deploy import heldout, page, plot, rollout_log, stop
+from deploy import heldout, rollout_log
 from deploy.sink import Sink
 from evals.batch import batch_statistics
 from learner import checkpoint
-from learner.learner import LearnerStep
-from learner.scribe import ScribePhase
+
+if TYPE_CHECKING:  # they bring torch, for which deploy.status would wait
+    from learner.learner import LearnerStep
+    from learner.scribe import ScribePhase
 
 Row = dict[str, Any]
 
@@ -62,6 +65,10 @@ class RunFolder:
         """To the last change that was asked for."""
         return self.path / "changed.json"
 
+    @property
+    def _stop(self) -> Path:
+        return self.path / "stop"
+
     def create(self) -> None:
         """A new run: make the folder and write the resolved spec."""
         self.path.mkdir(parents=True)
@@ -95,22 +102,33 @@ class RunFolder:
                 f"{self.path}: this run is going on in another process; stop that one first: "
                 f"python -m deploy.stop {self.path}"
             ) from None
-        stop.asked(self.path)  # of a run that ended before it looked
+        self.asked_to_stop()  # of a run that ended before it looked
         for left in (self.change, self.answer):  # to a process that is gone
             left.unlink(missing_ok=True)
+
+    def ask_to_stop(self) -> None:
+        """Leave word for the run that is going on. A file and no signal: its process may be in another container."""
+        self._stop.touch()
+
+    def asked_to_stop(self) -> bool:
+        """Whether `ask_to_stop` was called since the last look."""
+        try:
+            self._stop.unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def resume(self, version: int) -> None:
         """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
         self._sink.open()
         checkpoint.set_aside(self.path, version)
         metrics = self.path / "metrics.jsonl"
-        lines = metrics.read_text().splitlines() if metrics.exists() else []
         # A line that a crash tore is of a later step: a checkpoint follows its step's line.
-        self._rows = [row for row in map(json.loads, filter(_is_whole, lines)) if row["step"] <= version]
-        metrics.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
+        self._rows = [row for row in json_lines(metrics) if row["step"] <= version]
+        write_whole(metrics, "".join(json.dumps(row) + "\n" for row in self._rows).encode())
         if self.evaluations.exists():
             kept = [point for point in heldout.points(self.evaluations) if point.policy_version <= version]
-            self.evaluations.write_bytes(b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
+            write_whole(self.evaluations, b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
         for file in (self.path / "rollouts").glob("step-*.parquet"):
             if int(file.stem.removeprefix("step-")) > version:
                 file.unlink()
@@ -133,6 +151,8 @@ class RunFolder:
 
     def finish(self) -> list[Row]:
         """Draw the plot and write the page; returns all rows."""
+        from deploy import page, plot  # matplotlib: nobody else who opens a run's folder should wait for it
+
         self._sink.close()
         if self._rows:
             plot.draw(self.path)
@@ -140,15 +160,17 @@ class RunFolder:
         return self._rows
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """The file is there with all of `data`, or as it was."""
-    part = path.with_name(f"{path.name}.partial")
-    part.write_bytes(data)
-    part.replace(path)
-
-
-def _is_whole(line: str) -> bool:
-    return line.endswith("}")
+def is_going_on(run: Path) -> bool:
+    """Whether some process has the run's folder locked."""
+    file = run / "lock"
+    if not file.is_file():
+        return False
+    with file.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def new_name(runs: Path, name: str) -> str:

@@ -6,8 +6,6 @@ Reads what the run writes (spec.yaml, metrics.jsonl, evaluations.jsonl) and, whi
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import sys
 import time
 import urllib.request
@@ -22,12 +20,13 @@ from rich.table import Table
 
 from common import metrics
 from common.config import RunSpec
+from common.files import json_lines
 from common.records import Record
 from deploy import cli, heldout
+from deploy.changes import sizes
 from deploy.console import table, wide_console
 
 RECENT = 5  # steps that the figures are means of
-LIVE = r"rollout\.(scribes|doctors)|pools\.[^.]+\.engines"  # fields that change while a run goes on
 STARVED, CALM = 0.25, 0.05
 """Share of its time that the learner waits: above the first rollouts are short, below the second the learner is."""
 Row = dict[str, Any]
@@ -40,13 +39,6 @@ class Advice(Record):
 
     line: str
     edit: str = ""
-
-
-def read_rows(run: Path) -> list[Row]:
-    """The steps logged so far; a line that is being written is left out."""
-    file = run / "metrics.jsonl"
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def scrape(host: str, port: int, token_file: Path | None = None) -> Series | None:
@@ -97,14 +89,14 @@ def _more_rollouts(spec: RunSpec, ready: float | None) -> str:
 
 def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     """The run at a glance."""
-    rows = read_rows(run)
+    rows = json_lines(run / "metrics.jsonl")
     parts: list[Any] = [_facts(spec, run, rows, series)]
     if rows:
         parts += ["", table(f"last of {len(rows)} steps, of {spec.steps}", rows[-RECENT:]), ""]
         ready = series.get((metrics.BUFFER.name, "ready")) if series else None
         advice = advise(spec, rows, ready)
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
-        if re.match(LIVE, advice.edit):
+        if advice.edit.partition(":")[0] in sizes(spec):
             parts.append("edit the spec, then python -m deploy.apply SPEC: the run goes on meanwhile")
     return Group(*parts)
 

@@ -6,51 +6,22 @@ The run finishes the step in hand, writes a checkpoint and ends, as after one Ct
 from __future__ import annotations
 
 import argparse
-import fcntl
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from common.config import RunSpec
+from common.files import json_lines
 from deploy import cli
-from deploy.status import read_rows
+from deploy.run_folder import RunFolder, is_going_on
 
 LOOK_SECONDS = 0.5
-WORD = "stop"
-"""Name of the file that asks. A file and no signal, since the run's process may be in another container."""
-
-
-def ask(run: Path) -> None:
-    """Leave word for the run, which looks every second."""
-    (run / WORD).touch()
-
-
-def asked(run: Path) -> bool:
-    """Whether `ask` was called since the last look."""
-    try:
-        (run / WORD).unlink()
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def is_going_on(run: Path) -> bool:
-    """Whether some process has the run's folder locked."""
-    file = run / "lock"
-    if not file.is_file():
-        return False
-    with file.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def stopped(run: Path, spec: RunSpec) -> str:
     """Where a run that is not going on stands, and how it goes on."""
-    rows = read_rows(run)
+    rows = json_lines(run / "metrics.jsonl")
     made = rows[-1]["step"] if rows else 0
     more = f" --steps {made + spec.steps}" if made >= spec.steps else ""
     return f"{run}: {made} of {spec.steps} steps are made; go on with: {cli.PROGRAM} {run / 'spec.yaml'} --resume{more}"
@@ -69,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stop: nothing is running there; {stopped(run, spec)}", file=sys.stderr)
         return cli.BAD_INPUT
     try:
-        ask(run)
+        RunFolder(spec, run).ask_to_stop()
     except OSError as error:
         print(
             f"stop: {run}: no word can be left there ({error.strerror}): run it as who started the run", file=sys.stderr

@@ -27,6 +27,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from common.files import write_whole
 from envs.verdict.medec import Note, bundled_path, load_notes
 from evals import corrections, report
 from evals.engine import Vllm, doctor_pool
@@ -197,8 +198,8 @@ def write(out: Path, result: Result) -> None:
         partial = out / ".report.png"
         draw(result, partial)
         os.replace(partial, out / "report.png")
-    _replace(out / "report.md", report.markdown(result).encode())
-    _replace(out / "result.json", msgspec.json.format(msgspec.json.encode(result)))
+    write_whole(out / "report.md", report.markdown(result).encode())
+    write_whole(out / "result.json", msgspec.json.format(msgspec.json.encode(result)))
 
 
 def _ask(
@@ -223,15 +224,9 @@ def _ask(
 def _submitted(out: Path, judged: Mapping[str, Judged]) -> Submission:
     """Write the submission and read it back, so that what is scored is what is written."""
     text = submission_text({note_id: one.answer for note_id, one in judged.items()})
-    _replace(out / "submission.txt", text.encode())
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "submission.txt", text.encode())
     return parse_submission(text)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    partial.write_bytes(content)
-    os.replace(partial, path)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -103,11 +103,16 @@ async def test_a_fault_of_a_doctor_that_leaves_is_raised() -> None:
         await world.beat()
 
 
-async def test_heartbeats_go_on_while_an_engine_loads_and_it_serves_when_it_has_proved_the_policy() -> None:
+async def one_engine_loads_beside_one() -> World:
     world = await World(engines=1).start()
     world.placement.prepare = lambda engine: engine.may_load.clear()
     world.resize(engines=2)
     await world.beat()
+    return world
+
+
+async def test_heartbeats_go_on_while_an_engine_loads_and_it_serves_when_it_has_proved_the_policy() -> None:
+    world = await one_engine_loads_beside_one()
     world.placement.roles["doctor-0"].kill()
     await settle()
     await world.beat()
@@ -121,10 +126,7 @@ async def test_heartbeats_go_on_while_an_engine_loads_and_it_serves_when_it_has_
 
 
 async def test_a_pool_that_answered_before_an_engine_joined_is_no_witness_against_it() -> None:
-    world = await World(engines=1).start()
-    world.placement.prepare = lambda engine: engine.may_load.clear()
-    world.resize(engines=2)
-    await world.beat()
+    world = await one_engine_loads_beside_one()
     state = world.pool.state
 
     async def slow() -> PoolState:
@@ -214,10 +216,7 @@ async def test_an_engine_that_dies_as_it_leaves_is_not_replaced() -> None:
 
 
 async def test_an_engine_that_is_too_many_before_it_has_loaded_loads_and_leaves() -> None:
-    world = await World(engines=1).start()
-    world.placement.prepare = lambda engine: engine.may_load.clear()
-    world.resize(engines=2)
-    await world.beat()
+    world = await one_engine_loads_beside_one()
     world.resize(engines=1)
     await world.beat()
     loading = world.placement.engines["engines-1"]

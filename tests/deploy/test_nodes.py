@@ -21,7 +21,7 @@ from tests.deploy.faked_gpus import FAKED
 from tests.deploy.local_cluster import machine, machines
 
 SPEC = Path(__file__).parents[2] / "deploy" / "node8.yaml"
-STEPS = 32
+STEPS = 24
 GPUS = 2  # of a machine
 # Node8's pools and several ranks, but 3 engines instead of 4 and 2 ranks instead of 4: they share two cores here.
 SMALL = {"max_num_seqs": 16, "kv_cache_gib": 0.25}

@@ -16,7 +16,6 @@ from actors import pulse, supervisor
 from actors.restarts import MAX_RESTARTS, BudgetSpent, Restarts
 from common.config import RunSpec
 from deploy import run as run_module
-from deploy import stop
 from learner import checkpoint
 from tests.deploy.run_world import FakePlacement, World
 
@@ -193,9 +192,9 @@ async def test_word_from_another_terminal_finishes_the_step_and_checkpoints_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(tmp_path, steps=9999)
-    await ended_by(world, lambda: stop.ask(world.folder.path))
+    await ended_by(world, world.folder.ask_to_stop)
     assert "as deploy.stop asks" in capsys.readouterr().out
-    assert not stop.asked(world.folder.path), "the next run would stop at once"
+    assert not world.folder.asked_to_stop(), "the next run would stop at once"
 
 
 async def test_a_run_that_is_asked_to_stop_while_it_starts_ends_before_its_first_step(tmp_path: Path) -> None:

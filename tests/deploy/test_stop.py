@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy import cli, stop
-from deploy.run_folder import RunFolder
-from deploy.stop import is_going_on
+from deploy.run_folder import RunFolder, is_going_on
 from tests.deploy.test_run_folder import made, step
 
 
@@ -25,7 +24,7 @@ def test_stop_asks_waits_for_the_end_and_says_how_to_go_on(tmp_path: Path, capsy
     folder = made(tmp_path, 1)
 
     def run() -> None:
-        while not stop.asked(folder.path):
+        while not folder.asked_to_stop():
             time.sleep(0.01)
         folder.log(step(2))
         folder._lock.close()
@@ -60,11 +59,11 @@ def test_a_run_that_made_all_its_steps_is_told_to_ask_for_more(tmp_path: Path) -
 
 def test_word_left_for_a_run_that_ended_first_does_not_stop_the_one_that_resumes_it(tmp_path: Path) -> None:
     before = made(tmp_path, 1)
-    stop.ask(before.path)
+    before.ask_to_stop()
     before._lock.close()
     folder = RunFolder(before.spec, before.path)
     folder.lock()
-    assert not stop.asked(folder.path)
+    assert not folder.asked_to_stop()
 
 
 def test_a_folder_that_nobody_may_write_into_is_one_line(
