@@ -17,7 +17,7 @@ from common.records import Record
 from deploy.cards import Group, Node, home
 
 WAIT_SECONDS = 10.0
-"""What has no room by then is told. It waits on."""
+"""What has no room by then is told, and again when that has changed. It waits on."""
 POLL_SECONDS = 1.0
 
 
@@ -89,13 +89,22 @@ class Groups:
         return ray.util.get_node_ip_address() if self._one_machine else None
 
     async def _tell(self, asked: Asked) -> None:
-        await asyncio.sleep(WAIT_SECONDS)
-        if asked.placed:
-            return
-        self._note(waiting(asked.group, asked.together, self.nodes(), self._held()))
-        while not asked.placed:
+        told = ""
+        while not await self._finds_room(asked):
+            # Again when it changes: a lost machine's GPUs still count for the half minute in which Ray waits for it.
+            line = waiting(asked.group, asked.together, self.nodes(), self._held())
+            if line != told:
+                self._note(line)
+            told = line
+        if told:
+            self._note(f"{asked.group.name} has its place now")
+
+    async def _finds_room(self, asked: Asked) -> bool:
+        """Whether it is placed within WAIT_SECONDS."""
+        end = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while not (placed := asked.placed) and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(POLL_SECONDS)
-        self._note(f"{asked.group.name} has its place now")
+        return placed
 
     def _held(self) -> dict[str, float]:
         """GPUs by kind of group."""

@@ -14,14 +14,14 @@ from ray.util.placement_group import placement_group_table
 
 from bench.chaos_job import Job
 from common.backends import BACKENDS
-from deploy import cli
+from deploy import cli, stop
 from deploy.cards import places
 from deploy.rollout_log import read_run
 from tests.deploy.faked_gpus import FAKED
 from tests.deploy.local_cluster import machine, machines
 
 SPEC = Path(__file__).parents[2] / "deploy" / "node8.yaml"
-STEPS = 24
+STEPS = 500  # more than it makes: it is stopped when the engine that waited has served
 GPUS = 2  # of a machine
 # Node8's pools and several ranks, but 3 engines instead of 4 and 2 ranks instead of 4: they share two cores here.
 SMALL = {"max_num_seqs": 16, "kv_cache_gib": 0.25}
@@ -58,6 +58,11 @@ def machines_of(kind: str) -> set[str]:
     """Where the living actors of a class are."""
     living = (actor for actor in actors().values() if actor["State"] == "ALIVE")
     return {actor["Address"]["NodeID"] for actor in living if actor["ActorClassName"] == kind}
+
+
+def served(job: Job) -> set[str]:
+    """The engines that sampled what was trained."""
+    return set(read_run(job.folder)["engine"].to_pylist())
 
 
 @pytest.mark.integration
@@ -97,10 +102,12 @@ def test_a_run_on_three_machines_is_placed_as_planned_and_survives_the_loss_of_o
         job.step_after(time.time())
         machine(cluster, GPUS)
         job.wait(lambda: "doctors-0.1 has its place now" in job.text(), "a place")
+        job.wait(lambda: "doctors-0.1" in served(job), "a rollout of the engine that waited")
+        assert stop.main([str(job.folder)]) == 0
         assert job.finish() == 0, job.text()
 
     accounts = job.accounts()
     assert accounts.balance and set(accounts.steps.values()) == {4}, accounts
-    assert [row["step"] for row in job.rows()] == list(range(1, STEPS + 1))
-    assert {"doctors-0", "doctors-1", "doctors-0.1"} <= set(read_run(job.folder)["engine"].to_pylist())
+    assert [row["step"] for row in job.rows()] == list(range(1, len(accounts.steps) + 1))
+    assert {"doctors-0", "doctors-1", "doctors-0.1"} <= served(job)
     assert not re.search(r"learner rank \d died", job.text())
