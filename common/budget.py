@@ -19,7 +19,7 @@ BUCKET = 500_000_000  # DeepSpeed's default reduce_bucket_size, numbers
 CONTEXT_BYTES = int(0.6 * GIB)  # CUDA context and libraries of a process, on its GPU (assumed)
 PROCESS_BYTES = GIB // 2
 """Interpreter and libraries of a process on a CPU, beside its tensors: .43 GiB measured (`bench.budget`)."""
-ENGINE_PROCESSES = 3  # the actor, vLLM's core and its worker
+ENGINE_PROCESSES = 2  # the actor and vLLM's core
 GRAPH_BYTES = GIB // 2  # vLLM's captured CUDA graphs (assumed)
 
 

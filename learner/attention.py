@@ -2,10 +2,11 @@
 
 One dense [S, S] mask would give the same numbers, but its kernel works through every pair of the row, and most pairs
 are of two different completions, which never see each other. Here the prompt is one causal call and the completions
-are one batched call of n rows, so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2.
+are one batched call of n rows, so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2. There the G query
+heads that share a key head are laid one after another as G * L rows, so that no key or value is repeated for them.
 
 Shapes: S packed positions, P prompt tokens, n completions, L the longest one, N = S - P completion tokens, H heads
-(fewer for keys and values where they are grouped), D head size. B is 1.
+(K for keys and values, G = H / K), D head size. B is 1.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -77,16 +79,26 @@ def packed_attention(
     query_BHPD, key_BHPD, value_BHPD = (tensor[:, :, : packing.prompt] for tensor in tensors)
     prompt_BPHD, _ = sdpa_attention_forward(module, query_BHPD, key_BHPD, value_BHPD, prompt_mask, **kwargs)
     query_nHLD, key_nHLD, value_nHLD = (_rows(tensor, packing) for tensor in tensors)
-    completion_nLHD, _ = sdpa_attention_forward(
-        module,
+    completion_nHLD = _grouped(
         query_nHLD,
         _after(key_BHPD, key_nHLD),
         _after(value_BHPD, value_nHLD),
         completion_mask,
-        **kwargs,
+        kwargs.get("scaling"),
     )
-    completion_NHD = completion_nLHD.flatten(0, 1)[packing.slot_N]
+    completion_NHD = completion_nHLD.transpose(1, 2).flatten(0, 1)[packing.slot_N]
     return torch.cat([prompt_BPHD, completion_NHD[None]], 1), None
+
+
+def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+    """SDPA of n rows over T = P + L keys, [n, H, L, D]."""
+    groups = query_nHLD.shape[1] // key_nKTD.shape[1]
+    query_nKRD = query_nHLD.unflatten(1, (-1, groups)).flatten(2, 3)  # R = G * L
+    mask_RT = mask.repeat(1, 1, groups, 1)
+    attended_nKRD = functional.scaled_dot_product_attention(
+        query_nKRD, key_nKTD, value_nKTD, attn_mask=mask_RT, scale=scaling
+    )
+    return attended_nKRD.unflatten(2, (groups, -1)).flatten(1, 2)
 
 
 def _rows(tensor_BHSD: Tensor, packing: Packing) -> Tensor:

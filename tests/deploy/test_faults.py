@@ -20,7 +20,7 @@ from bench.chaos import kill_one
 from bench.chaos_job import Job
 from deploy.heldout import points
 
-STEPS = 60
+STEPS = 1000  # more than it makes before it is told how many there are
 SILENCE_SECONDS = 20
 EVALUATE_EVERY = 5
 SPEC = Path(__file__).parents[2] / "deploy" / "smoke.yaml"
@@ -118,17 +118,6 @@ def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(job: Job
     away.rename(checkpoints)
 
 
-def test_a_journal_that_the_disk_refuses_ends_the_run_with_one_message_and_it_can_be_resumed(job: Job) -> None:
-    (buffer,) = job.processes("buffer")
-    size = (job.folder / "journal.jsonl").stat().st_size
-    buffer.rlimit(psutil.RLIMIT_FSIZE, (size, size))
-    assert job.finish() == 2, job.text()
-    (said,) = re.findall(r"^selfplay: .*", job.text(), re.MULTILINE)
-    assert said.endswith("journal.jsonl cannot be written (File too large): make room, then go on with --resume")
-    job.start("--resume")
-    job.step_after(time.time())
-
-
 def test_a_spec_edited_to_nonsense_changes_nothing_until_it_is_read_and_then_says_what_is_wrong(job: Job) -> None:
     spec, whole = job.spec, job.spec.read_text()
     spec.write_text(whole.replace("learner: {", "learner: {lerning_rate: 1,"))
@@ -147,12 +136,26 @@ def test_a_second_driver_cannot_join_a_run_that_is_going_on(job: Job) -> None:
     assert ran.returncode == 2 and "this run is going on in another process; stop that one first" in ran.stderr
 
 
+def test_a_journal_that_the_disk_refuses_ends_the_run_with_one_message_and_it_can_be_resumed(job: Job) -> None:
+    (buffer,) = job.processes("buffer")
+    size = (job.folder / "journal.jsonl").stat().st_size
+    buffer.rlimit(psutil.RLIMIT_FSIZE, (size, size))
+    assert job.finish() == 2, job.text()
+    (said,) = re.findall(r"^selfplay: .*", job.text(), re.MULTILINE)
+    assert said.endswith("journal.jsonl cannot be written (File too large): make room, then go on with --resume")
+    made = len(job.rows())
+    job.start("--resume", "--steps", f"{made + 2 * EVALUATE_EVERY - made % EVALUATE_EVERY}")
+    job.step_after(time.time())
+
+
 def test_the_run_reaches_its_last_step_and_its_accounts_balance(job: Job) -> None:
     assert job.finish() == 0, job.text()
+    steps = int(job.rows()[-1]["step"])
     accounts = job.accounts()
     assert accounts.balance and set(accounts.steps.values()) == {2}, accounts
-    assert [row["step"] for row in job.rows()] == list(range(1, STEPS + 1))
-    assert [row["policy_version"] for row in job.rows()] == list(range(1, STEPS + 1)), "a version was skipped"
-    assert evaluated(job) == list(range(0, STEPS + 1, EVALUATE_EVERY)), "an evaluation was lost, or made twice"
+    assert f"step {steps}/{steps} " in job.text() and steps % EVALUATE_EVERY == 0
+    assert [row["step"] for row in job.rows()] == list(range(1, steps + 1))
+    assert [row["policy_version"] for row in job.rows()] == list(range(1, steps + 1)), "a version was skipped"
+    assert evaluated(job) == list(range(0, steps + 1, EVALUATE_EVERY)), "an evaluation was lost, or made twice"
     assert (job.folder / "model" / "config.json").is_file()
     assert not list(Path("/dev/shm").glob("medserl-faults-*"))
