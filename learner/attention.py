@@ -92,13 +92,16 @@ def packed_attention(
 
 def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
     """SDPA of n rows over T = P + L keys, [n, H, L, D]."""
-    groups = query_nHLD.shape[1] // key_nKTD.shape[1]
-    query_nKRD = query_nHLD.unflatten(1, (-1, groups)).flatten(2, 3)  # R = G * L
-    mask_RT = mask.repeat(1, 1, groups, 1)
-    attended_nKRD = functional.scaled_dot_product_attention(
-        query_nKRD, key_nKTD, value_nKTD, attn_mask=mask_RT, scale=scaling
+    rows, heads, length, size = query_nHLD.shape
+    kept = key_nKTD.shape[1]
+    attended_nKRD = functional.scaled_dot_product_attention(  # R = G * L
+        query_nHLD.reshape(rows, kept, -1, size),
+        key_nKTD,
+        value_nKTD,
+        attn_mask=mask.repeat(1, 1, heads // kept, 1),
+        scale=scaling,
     )
-    return attended_nKRD.unflatten(2, (groups, -1)).flatten(1, 2)
+    return attended_nKRD.reshape(rows, heads, length, size)
 
 
 def _rows(tensor_BHSD: Tensor, packing: Packing) -> Tensor:
