@@ -15,6 +15,7 @@ from learner.batch import PackedGroup, pack
 from tests.learner.test_batch import group
 
 HEADS, KEY_HEADS, SIZE = 4, 2, 8
+SCALING = 0.3  # not the default, as in Gemma
 tokens = st.lists(st.integers(0, 99), min_size=1, max_size=7)
 completions = st.lists(tokens, min_size=1, max_size=5)
 
@@ -53,7 +54,7 @@ def dense(packed: PackedGroup, tensors: list[Tensor], window: int | None) -> Ten
     ]  # fmt: skip
     query, key, value = tensors
     key, value = (tensor.repeat_interleave(HEADS // KEY_HEADS, 1) for tensor in (key, value))
-    scores = query @ key.transpose(-1, -2) * SIZE**-0.5
+    scores = query @ key.transpose(-1, -2) * SCALING
     scores = scores.masked_fill(~torch.tensor(seen), float("-inf"))
     return (scores.softmax(-1) @ value).transpose(1, 2)
 
@@ -66,7 +67,7 @@ def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
     packed = pack(group(prompt, completions))
     mine, theirs = drawn(packed), drawn(packed)
     packing = packing_of(packed, Config(sliding_window=window))
-    output, _ = packed_attention(Layer(), *mine, None, packing=packing, sliding_window=window, scaling=SIZE**-0.5)
+    output, _ = packed_attention(Layer(), *mine, None, packing=packing, sliding_window=window, scaling=SCALING)
     expected = dense(packed, theirs, window)
     torch.testing.assert_close(output, expected)
     weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
@@ -85,5 +86,5 @@ def test_a_model_with_a_window_has_layers_with_and_without_it() -> None:
 def test_without_a_packing_it_is_plain_causal_attention() -> None:
     packed = pack(group([1, 2, 3, 4], [[5]]))
     tensors = drawn(packed)
-    output, _ = packed_attention(Layer(), *tensors, None, scaling=SIZE**-0.5)
+    output, _ = packed_attention(Layer(), *tensors, None, scaling=SCALING)
     torch.testing.assert_close(output, dense(packed, tensors, None))
