@@ -167,22 +167,23 @@ def layer_bytes(spec: RunSpec, arch: Architecture) -> int:
     """What autograd saves in one decoder layer for the longest row.
 
     A position: the norms' float32 inputs, the inputs of the linear maps, the gate, its activation and the up map, and
-    queries and outputs of the attention. Keys and values are laid out once for the prompt and once, behind the
-    prompt's, for every completion, repeated to all query heads (learner/attention.py).
+    queries and outputs of the attention. Keys and values are laid out once for the prompt, repeated to all query heads,
+    and once, behind the prompt's and as they are, for every completion (learner/attention.py).
     """
     b = width(spec)
     prompt, row = longest_row(spec)
     d, heads = arch.hidden, arch.heads * arch.head_dim
     norms = 4 * ((4 * d + (arch.heads + arch.kv_heads) * arch.head_dim) if arch.gemma else 2 * d)
     position = norms + b * (2 * d + 4 * arch.intermediate + 3 * heads)
-    key_rows = prompt + spec.sampling.group_size * spec.model.context
-    return row * position + key_rows * 2 * heads * b + _mask_bytes(spec, arch, prompt)
+    keys = prompt * heads + spec.sampling.group_size * spec.model.context * arch.kv_heads * arch.head_dim
+    return row * position + 2 * keys * b + _mask_bytes(spec, arch, prompt)
 
 
 def _mask_bytes(spec: RunSpec, arch: Architecture, prompt: int) -> int:
-    """One layer's float32 masks: what a completion sees, and the prompt's own where a window is shorter than it."""
+    """One layer's masks, in the queries' width: what a completion's queries see, those of all heads that share a key
+    head one after another, and the prompt's own where a window is shorter than it."""
     cut = prompt**2 * arch.sliding_layers // arch.layers if arch.window and arch.window < prompt else 0
-    return 4 * (cut + spec.sampling.max_tokens * spec.model.context)
+    return width(spec) * (cut + spec.sampling.max_tokens * spec.model.context * arch.heads // arch.kv_heads)
 
 
 def _millions(count: int) -> str:
