@@ -17,7 +17,6 @@ import pytest
 import yaml
 
 from deploy.rollout_log import read_run
-from learner import checkpoint
 from tests.deploy.prometheus_world import INSTALLED, scraping
 
 ROOT = Path(__file__).parents[2]
@@ -125,17 +124,6 @@ def test_two_engines_share_the_work_one_that_dies_is_replaced_and_every_panel_sh
     assert (run / "model" / "config.json").is_file()
     assert (run / "episodes.html").is_file() and (run / "progress.png").is_file()
     assert not list(Path("/dev/shm").glob("medserl-two-*"))
-
-
-def test_a_run_that_is_stopped_has_a_checkpoint_of_its_last_step_and_says_how_to_go_on(home: Path) -> None:
-    job = Job(home, "--name", "stopped", "--steps", "99")
-    job.wait_for(r"step 1/99")
-    run = home / "runs" / "stopped"
-    assert f"{run / 'spec.yaml'} --resume" in ran("deploy.stop", run)
-    assert job.finish() == 0, job.text()
-    found = checkpoint.newest(run).checkpoint
-    assert found is not None and found.manifest.step == len(rows_of(run)) < 99
-    assert "--resume" in job.text()
 
 
 def ran(*command: str | Path) -> str:

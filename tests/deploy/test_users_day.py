@@ -21,8 +21,10 @@ import pytest
 import yaml
 
 from bench.chaos_job import Job
+from common.files import json_lines
 from deploy import status, stop
 from deploy.rollout_log import read_run
+from learner import checkpoint
 from tests.deploy.prometheus_world import INSTALLED, Prometheus, scraping
 
 ROOT = Path(__file__).parents[2]
@@ -191,8 +193,10 @@ def test_a_submitted_job_is_scaled_by_editing_its_spec_and_loses_nothing(
     assert stop.main([str(day.run)]) == 0
     assert day.job is not None and day.job.wait(300) == 0, day.log.read_text()
 
+    found = checkpoint.newest(day.run).checkpoint
+    assert found is not None and found.manifest.step == len(json_lines(day.run / "metrics.jsonl")) < STEPS
     said, changes = day.log.read_text(), (day.run / "changes.jsonl").read_text().splitlines()
-    assert "died" not in said and "gave up" not in said
+    assert f"{day.run / 'spec.yaml'} --resume" in said and "died" not in said and "gave up" not in said
     doctors, engines = "rollout.doctors", "pools.engines.engines"
     made = [(change["field"], change["from"], change["to"]) for change in map(json.loads, changes)]
     assert made == [(doctors, 1, 3), (doctors, 3, 1), (engines, 1, 2), (engines, 2, 1)]
