@@ -257,5 +257,5 @@ class AnyOrder(RuleBasedStateMachine):
         raise AssertionError(f"stuck: {self.buffer.stats()}")
 
 
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=15, suppress_health_check=list(HealthCheck))
+AnyOrder.TestCase.settings = settings(max_examples=100, stateful_step_count=15, suppress_health_check=list(HealthCheck))
 TestAnyOrder = AnyOrder.TestCase

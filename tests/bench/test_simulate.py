@@ -153,7 +153,7 @@ def test_forty_seeded_schedules_break_nothing_and_meet_every_fault() -> None:
 
 def test_sizes_may_change_while_faults_happen(tmp_path: Path) -> None:
     resized = 0
-    for seed in range(20):
+    for seed in range(10):
         spec, speeds, game, faults = simulate.schedule(seed)
         run = SimulatedRun(spec, speeds, game, seed, tmp_path / f"{seed}")
         run.folder.mkdir()
@@ -161,7 +161,7 @@ def test_sizes_may_change_while_faults_happen(tmp_path: Path) -> None:
         virtual.run(run.play([*faults, *resizes], simulate.HEARTBEAT, simulate.LIMIT))
         assert run.violations == [] and run.endings["finished"] == 1
         resized += run.faults["resize"]
-    assert resized > 40
+    assert resized > 20
 
 
 def test_a_seed_repeats_a_schedule_exactly() -> None:

@@ -58,7 +58,7 @@ async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
     assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
 def test_a_run_goes_on_whoever_is_killed_whenever_and_its_accounts_balance(kills: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as runs:
@@ -100,7 +100,7 @@ async def test_each_death_is_counted_as_its_kind(tmp_path: Path, kind: str) -> N
 SIZES = st.fixed_dictionaries({name: st.integers(1, 3) for name in ("scribes", "doctors", "engines")})
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(changes=st.lists(st.tuples(SIZES, st.integers(0, 150), st.sampled_from(["", *KINDS])), min_size=1, max_size=4))
 def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors_and_no_lost_task(
     changes: list[tuple[dict[str, int], int, str]],
