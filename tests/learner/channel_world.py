@@ -33,6 +33,7 @@ class FakeEngine:
         self.name, self.log, self.noise = name, log, noise
         self.version, self.checksum, self.weights = 0, "", 0
         self.hangs = self.dies = ""  # the name of a phase
+        self._never = asyncio.Event()
         self.deaf = False  # resumes, but its weights stay the old ones
         self.stuck_version = self.wrong_checksum = self.transfer_fails = False
         self.nan = False
@@ -41,7 +42,7 @@ class FakeEngine:
     async def _phase(self, name: str) -> None:
         self.log.append(f"{name} {self.name}")
         if self.hangs == name:
-            await asyncio.Event().wait()
+            await self._never.wait()
         if self.dies == name:
             raise ActorDiedError()
 
