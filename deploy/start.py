@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from common.config import RunSpec
+from common.models import check_source
 from common.records import Record
 from deploy import exam, sink
 from deploy.plan import staleness
@@ -29,9 +30,10 @@ class Start(Record):
 def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> tuple[RunFolder, Start]:
     """The run's folder and first step; `file` is the user's alone, None when it is the run's own spec.yaml.
 
-    Raises ValueError when there is nothing to resume, or the sink is not installed.
+    Raises ValueError when there is nothing to resume, no such model, or the sink is not installed.
     """
     sink.load(spec.metrics.sink)  # now rather than after the warm-up
+    check_source(spec.model.source)  # and this before Ray starts
     runs = spec.runs.expanduser().resolve()
     if not resume:
         name = new_name(runs, spec.name)

@@ -237,7 +237,7 @@ async def test_a_segment_damaged_twice_quarantines_the_engine_and_names_the_tens
 async def test_the_death_of_the_core_is_seen_and_leaves_nothing_in_shared_memory(engine: Engine) -> None:
     from vllm.v1.engine.exceptions import EngineDeadError
 
-    here, *children = await engine.process_ids()
+    here, *children = engine.process_ids()
     assert here == os.getpid()
     cores = [pid for pid in children if "EngineCore" in psutil.Process(pid).name()]
     os.kill(cores[0], signal.SIGKILL)

@@ -9,7 +9,7 @@ import pytest
 
 from common import models
 from common.config import ModelSpec
-from common.models import COMPLETE, checksum, resolve_model
+from common.models import COMPLETE, check_source, checksum, resolve_model
 
 
 def folder_with_config(path: Path, weights: bytes = b"w") -> Path:
@@ -35,6 +35,14 @@ def test_a_local_folder_is_used_where_it_is(tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_one_line(source: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no Hugging Face model there \(a folder with config.json\)"):
         resolve_model(ModelSpec(source=source, cache=tmp_path))
+
+
+def test_what_is_not_there_is_known_before_anything_starts(tmp_path: Path) -> None:
+    for source in ("tiny", "some/id-of-the-hub", str(folder_with_config(tmp_path / "model"))):
+        check_source(source)
+    for source in (str(tmp_path / "none"), "./none", "pypi:none", str(tmp_path)):
+        with pytest.raises(ValueError, match=r"^model\.source [^\n]*none|no Hugging Face model there"):
+            check_source(source)
 
 
 def test_a_folder_without_a_config_is_not_asked_of_the_hub(tmp_path: Path) -> None:
