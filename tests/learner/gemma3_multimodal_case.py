@@ -49,7 +49,8 @@ async def main(folder: Path) -> None:
         await update(engine, write_segment(segment, dict(merged_weights(moved, torch.bfloat16))), 1)
         gaps |= {"first after": await gap(engine, first), "moved after": await gap(engine, moved)}
     finally:
-        segment.unlink(missing_ok=True)
+        for left in segment.parent.glob(f"{segment.name}*"):
+            left.unlink()
         await engine.shutdown()
     print("gaps", json.dumps(gaps))
 
