@@ -24,7 +24,8 @@ from common.config import LearnerSpec, ModelSpec
 from common.models import resolve_model
 from common.records import Completion
 from learner.batch import PackedGroup, pack_completions
-from learner.policy import completion_logps, head_logps, load_policy
+from learner.head import head_logps
+from learner.policy import completion_logps, load_policy
 
 CHUNK = LearnerSpec().logp_chunk
 

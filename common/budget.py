@@ -155,9 +155,8 @@ def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
         yield Item(what="activations", size=arch.layers * layer, how=how, phases=training)
         yield Item(what="one layer's gradients", size=layer, how="as large as the layer's", phases=("layer",))
     rows = min(learner.logp_chunk, spec.sampling.group_size * spec.sampling.max_tokens)
-    each = 12 + (2 * b if b < 4 else 0) + (4 if spec.sampling.temperature != 1 else 0)
-    how = f"logp_chunk {rows} x V {arch.vocabulary} x {each} B (logits and their gradient, in {b} and 4 B)"
-    yield Item(what="logits chunk", size=rows * arch.vocabulary * each, how=how, phases=("head",))
+    how = f"logp_chunk {rows} x V {arch.vocabulary} x (4 + {b}) B (logits, then their gradient)"
+    yield Item(what="logits chunk", size=rows * arch.vocabulary * (4 + b), how=how, phases=("head",))
     if not learner.lora_rank:
         how = f"gradient of the head from one chunk, V x D x {b} B"
         yield Item(what="head gradient", size=arch.embedding * b, how=how, phases=("head",))

@@ -1,7 +1,6 @@
 """The policy's weights: load, LoRA, log-probs of completion tokens, and the tensors that engines receive.
 
-Shapes: S packed positions, N completion tokens, K tokens of one chunk, T tokens of one sequence, D hidden size,
-V vocabulary.
+Shapes: S packed positions, N completion tokens, T tokens of one sequence, D hidden size.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM
 
 from common.config import LearnerSpec
 from learner import attention
 from learner.batch import PackedGroup
+from learner.head import head_logps
 from learner.rounding import to_bfloat16
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager[Any]]
@@ -114,9 +113,9 @@ def base_model(module: nn.Module) -> Any:
 def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float, chunk: int, parts: int = 1) -> Tensor:
     """Log-probs of the group's completion tokens, float32 [N], under softmax(logits / temperature).
 
-    One pass of the decoder over the packed row; then the head, `chunk` tokens at a time and recomputed in the backward
-    pass, so that no more than [chunk, V] logits ever exist. The tokens are cut into `parts` or more: under ZeRO-3 every
-    call of the head gathers its weight from all ranks, so all ranks must make equally many, whatever their N.
+    One pass of the decoder over the packed row; then the head, at most `chunk` tokens at a time. The tokens are cut
+    into `parts` or more: under ZeRO-3 every call of the head gathers its weight from all ranks, so all ranks must make
+    equally many, whatever their N.
     """
     model = base_model(module)
     decoder = model.get_decoder()
@@ -213,26 +212,6 @@ def _freeze_outside_decoder(model: Any) -> None:
     model.requires_grad_(False)
     model.get_decoder().requires_grad_(True)
     model.get_output_embeddings().requires_grad_(True)
-
-
-def head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, parts: int) -> Tensor:
-    """Log-probs [N] of the targets from the hidden states that predict them, in `parts` pieces, each recomputed in the
-    backward pass so that no more than [N / parts, V] logits exist at once."""
-    head = model.get_output_embeddings()
-    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-
-    def logps(hidden_KD: Tensor, target_K: Tensor) -> Tensor:
-        logits_KV: Tensor = head(hidden_KD).float()
-        if softcap is not None:
-            logits_KV = torch.tanh(logits_KV / softcap) * softcap
-        if temperature != 1.0:  # a division that changes nothing takes as long as a quarter of the head
-            logits_KV = logits_KV / temperature
-        picked_K: Tensor = logits_KV.gather(-1, target_K[:, None])[:, 0]
-        return picked_K - logits_KV.logsumexp(-1)
-
-    pieces = zip(torch.tensor_split(hidden_ND, parts), torch.tensor_split(target_N, parts), strict=True)
-    logp_parts: list[Tensor] = [checkpoint(logps, hidden, target, use_reentrant=False) for hidden, target in pieces]
-    return torch.cat(logp_parts)
 
 
 def _merged(name: str, layer: Any, adapter: str, dtype: torch.dtype, gather: Gather) -> Iterator[tuple[str, Tensor]]:
