@@ -15,7 +15,6 @@ from common.records import Record
 GIB = 2**30
 BATCHED_TOKENS = 2048  # vLLM's default of max_num_batched_tokens for an AsyncLLM
 CANARY_ROWS = 256  # positions whose log-probs `prove` asks for at once (deploy/prepare.py)
-BUCKET = 500_000_000  # DeepSpeed's default reduce_bucket_size, numbers
 CONTEXT_BYTES = int(0.6 * GIB)  # CUDA context and libraries of a process, on its GPU (assumed)
 PROCESS_BYTES = GIB // 2
 """Interpreter and libraries of a process on a CPU, beside its tensors: .43 GiB measured (`bench.budget`)."""
@@ -99,6 +98,11 @@ def trained_parameters(spec: RunSpec, arch: Architecture) -> int:
     return arch.lora_parameters(rank) if rank else arch.text_parameters
 
 
+def reduce_bucket(trained: int) -> int:
+    """How many numbers DeepSpeed reduces at once: all of them, but no more than its default, 500 million."""
+    return min(500_000_000, trained)
+
+
 def _process(spec: RunSpec, processes: int = 1) -> Item:
     """What an actor's processes take beside tensors; only one of them is on a GPU."""
     if spec.backend == "cuda":
@@ -134,8 +138,9 @@ def _optimizer(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
     how = f"{owner} x ({f'{masters} master + ' if masters else ''}8 moments) B{_over(split)}, ZeRO-{stage}"
     yield Item(what="AdamW", size=(masters + 8) * trained // split, how=how)
     if stage and spec.backend == "cuda":
-        how = f"DeepSpeed's two reduce buckets of {_millions(BUCKET)} x {b} B"
-        yield Item(what="reduce buckets", size=2 * BUCKET * b, how=how, phases=("layer", "head"))
+        bucket = reduce_bucket(trained)
+        how = f"DeepSpeed's two reduce buckets of {_millions(bucket)} x {b} B"
+        yield Item(what="reduce buckets", size=2 * bucket * b, how=how, phases=("layer", "head"))
     how = f"{owner} x (4 float32 gradients + 4 AdamW's scratch) B{_over(split)}"
     yield Item(what="optimizer step", size=8 * trained // split, how=how, phases=("step",))
 

@@ -11,21 +11,27 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from common.budget import reduce_bucket
 from common.config import RunSpec
 from learner.policy import Gather, LogpModel, whole
 
 _PEER_TIMEOUT = timedelta(minutes=10)  # a rank that waits longer for the others fails
 
 
-def deepspeed_config(spec: RunSpec) -> dict[str, Any]:
-    """DeepSpeed's settings for this run; the optimiser and the learning rate are ours."""
+def deepspeed_config(spec: RunSpec, trained: int) -> dict[str, Any]:
+    """DeepSpeed's settings for a run that trains so many numbers; the optimiser and the learning rate are ours."""
     learner = spec.learner
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": learner.batch_groups // learner.ranks,
         "gradient_clipping": learner.max_grad_norm,
         "bf16": {"enabled": spec.model.dtype == "bfloat16"},
-        "zero_optimization": {"stage": learner.zero_stage, "overlap_comm": spec.backend == "cuda"},
+        "zero_optimization": {
+            "stage": learner.zero_stage,
+            "overlap_comm": spec.backend == "cuda",
+            # Taken whole at every backward pass, up to twice: a gigabyte each by default, whatever LoRA trains.
+            "reduce_bucket_size": reduce_bucket(trained),
+        },
         "zero_force_ds_cpu_optimizer": False,  # torch's AdamW needs no compiler on the machine
         "steps_per_print": 10**9,
     }
@@ -39,9 +45,10 @@ def deepspeed_engine(module: nn.Module, spec: RunSpec) -> Any:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=spec.learner.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    config = deepspeed_config(spec, sum(parameter.numel() for parameter in trained))
     exact = {name: buffer.clone() for name, buffer in module.named_buffers()}
     engine, *_ = deepspeed.initialize(
-        model=LogpModel(module), model_parameters=trained, optimizer=optimizer, config=deepspeed_config(spec)
+        model=LogpModel(module), model_parameters=trained, optimizer=optimizer, config=config
     )
     # DeepSpeed casts buffers to bfloat16 with the weights, but rotary frequencies in 8 bits of mantissa turn late
     # positions by whole radians; the engines keep them in float32.
