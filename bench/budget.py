@@ -15,6 +15,7 @@ import os
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -75,22 +76,31 @@ def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     ]
 
 
+class _Saved:
+    """A tensor in autograd's hands; it dies with the last graph that needs it."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+
+
 def saved_bytes(forward: Callable[[], Any], parameters: Iterable[Any]) -> tuple[int, Any]:
-    """Bytes of the distinct storages that autograd keeps of `forward`, `parameters` left out, and its value."""
+    """Bytes of the distinct storages that autograd still keeps after `forward`, `parameters` left out; its value."""
     import torch
 
-    kept: dict[int, int] = {}
+    kept: weakref.WeakSet[_Saved] = weakref.WeakSet()
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    def pack(tensor: torch.Tensor) -> _Saved:
+        saved = _Saved(tensor)
+        kept.add(saved)
+        return saved
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
         value = forward()
+    storages = [saved.tensor.untyped_storage() for saved in kept]
+    sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
     for parameter in parameters:  # frozen ones are kept for the gradient of their input, as they are anyway
-        kept.pop(parameter.untyped_storage().data_ptr(), None)
-    return sum(kept.values()), value
+        sizes.pop(parameter.untyped_storage().data_ptr(), None)
+    return sum(sizes.values()), value
 
 
 def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:

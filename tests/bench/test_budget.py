@@ -20,6 +20,16 @@ def test_frozen_weights_are_no_activations() -> None:
     assert saved_bytes(lambda: linear(rows), linear.parameters())[0] == 0
 
 
+def test_what_a_forward_pass_saved_and_needs_no_more_is_not_kept() -> None:
+    rows = torch.zeros(3, 4, requires_grad=True)
+
+    def forward() -> torch.Tensor:
+        torch.autograd.grad(rows.exp().sum(), rows)
+        return rows.exp()
+
+    assert saved_bytes(forward, ())[0] == 3 * 4 * 4
+
+
 @pytest.mark.integration
 def test_a_learner_keeps_the_weights_and_activations_that_the_plan_predicts() -> None:
     rows = {what: (predicted, measured) for what, predicted, measured in in_a_process("learner", "tiny")}
