@@ -16,9 +16,9 @@ from learner.head import head_logps
 HIDDEN, VOCABULARY = 5, 11
 
 
-def model(frozen: bool, softcap: float | None, dtype: torch.dtype = torch.float32) -> Any:
+def model(frozen: bool, softcap: float | None) -> Any:
     """What `head_logps` asks of a model."""
-    head = nn.Linear(HIDDEN, VOCABULARY, bias=False, dtype=dtype).requires_grad_(not frozen)
+    head = nn.Linear(HIDDEN, VOCABULARY, bias=False).requires_grad_(not frozen)
     config = SimpleNamespace(final_logit_softcapping=softcap)
     config.get_text_config = lambda: config
     return SimpleNamespace(config=config, get_output_embeddings=lambda: head, head=head)
