@@ -45,9 +45,9 @@ class Vllm:
     async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
         """Start the engine; give what asks it, at `spec.sampling`. Raises EngineLost when it does not start or dies."""
         with _local_ray():
-            handle = _actor(spec, folder)
+            handle = _actor(spec)
             try:
-                await _started(handle)
+                await _started(handle, folder)
                 yield _ask(handle, spec, samples)
             finally:
                 await _end(handle)
@@ -74,7 +74,7 @@ def _local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
-def _actor(spec: RunSpec, folder: Path) -> Any:
+def _actor(spec: RunSpec) -> Any:
     pool, backend = doctor_pool(spec), BACKENDS[spec.backend]
     options = {
         "num_cpus": 0,
@@ -85,12 +85,12 @@ def _actor(spec: RunSpec, folder: Path) -> Any:
     wanted, there = options["num_gpus"], ray.cluster_resources().get("GPU", 0)
     if wanted > there:
         raise ValueError(f"backend {spec.backend} wants {wanted} GPUs and Ray sees {there:g}: give a --spec that fits")
-    return ray.remote(Engine).options(**options).remote(spec, pool, "eval-0", folder)
+    return ray.remote(Engine).options(**options).remote(spec, pool, "eval-0")
 
 
-async def _started(handle: Any) -> None:
+async def _started(handle: Any, folder: Path) -> None:
     try:
-        await handle.load.remote(0)
+        await handle.load.remote(folder)
     except (RayActorError, RayTaskError) as error:
         raise EngineLost(f"the engine did not start: {last_line(error)}") from error
 

@@ -1,4 +1,4 @@
-"""LearnerActor: one rank of the learner with its senders, as deploy places it in a Ray actor."""
+"""Ranks that can publish: a rank of the learner with its sender, and the Scribe's rank beside it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from common.backends import BACKENDS
 from common.config import RunSpec
-from common.records import Record
+from learner.actor import Sent
 from learner.rank import LearnerRank
 from learner.senders import Handles, make_sender
-
-
-class Sent(Record):
-    """What rank 0 sent: its checksum, and the error line of each engine that could not follow."""
-
-    checksum: str
-    failures: dict[str, str]
-
-
-def environment(spec: RunSpec) -> dict[str, str]:
-    """Environment variables that the actor's process needs before deepspeed is imported."""
-    return {**BACKENDS[spec.backend].learner_env, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 class PublishingRank(LearnerRank):
@@ -68,7 +55,7 @@ class PublishingRank(LearnerRank):
         module.peft_config[self._policy.adapter].save_pretrained(folder)
 
 
-class LearnerActor(PublishingRank):
+class DoctorRank(PublishingRank):
     """The Doctor's rank. A trained Scribe's stands beside it, on the same model, and is reached through `scribe`."""
 
     def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:

@@ -45,7 +45,8 @@ from learner.policy import (
     sequence_logps,
 )
 from learner.rank_files import restore_random_state, save_random_state, saved_ranks, tensors_only
-from learner.step_report import Clock, Share, StepReport, merge_shares, share_of
+from learner.shares import Share, merge_shares, share_of
+from learner.step_report import Clock, StepReport
 
 _TAG = "learner"  # DeepSpeed's folder below a checkpoint; the Scribe's is called after its adapter
 
