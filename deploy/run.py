@@ -105,8 +105,9 @@ class Run:
 
     async def _prepare(self) -> Prepared:
         actor = self._placement.preparation()
-        self._placement.early_engines()
         running = asyncio.ensure_future(_result(actor.run))
+        await actor.progress.remote()  # it has its room: engines look for theirs in what is left
+        self._placement.early_engines()
         while not running.done():
             state = await actor.progress.remote()
             count = f"{state.done}/{state.total}" if state.total else ""
