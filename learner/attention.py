@@ -1,12 +1,12 @@
-"""Attention over a packed row: the prompt looks at itself, every completion at the prompt and at itself.
+"""Attention over a packed row: the prompt looks at itself, every branch at the prompt and at itself.
 
 One dense [S, S] mask would give the same numbers, but its kernel works through every pair of the row, and most pairs
-are of two different completions, which never see each other. Here the prompt is one causal call and the completions
-are one batched call of n rows, so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2. There the G query
-heads that share a key head are laid one after another as G * L rows, so that no key or value is repeated for them.
+are of two different branches, which never see each other. Here the prompt is one causal call and the branches are one
+batched call of n rows, so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2. There the G query heads that
+share a key head are laid one after another as G * L rows, so that no key or value is repeated for them.
 
-Shapes: S packed positions, P prompt tokens, n completions, L the longest one, N = S - P completion tokens, H heads
-(K for keys and values, G = H / K), D head size. B is 1.
+Shapes: S packed positions, P prompt tokens, n branches, L the longest one, M = S - P branch tokens, H heads (K for
+keys and values, G = H / K), D head size. B is 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from learner.batch import PackedGroup
+from learner.batch import Row
 
 NAME = "packed_sdpa"
 """What a model is loaded with as `attn_implementation`. Without `packing` in the call it is plain SDPA."""
@@ -29,31 +29,30 @@ NAME = "packed_sdpa"
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the completions stand in a row, and who sees whom. `visible` is keyed by the layer's sliding window."""
+    """Where the branches stand in a row, and who sees whom. `visible` is keyed by the layer's sliding window."""
 
     prompt: int  # P
-    place_nL: Tensor  # int64; the index in S of each completion's tokens, its last one repeated as padding
-    slot_N: Tensor  # int64; the place of each completion token in the flattened [n * L]
+    place_nL: Tensor  # int64; the index in S of each branch's tokens, its last one repeated as padding
+    slot_M: Tensor  # int64; the place of each branch token in the flattened [n * L]
     visible: dict[int | None, tuple[Tensor | None, Tensor]]  # bool [1, 1, P, P] (None: causal), [1, 1, L, P + L]
 
 
-def packing_of(packed: PackedGroup, config: Any) -> Packing:
+def packing_of(row: Row, config: Any) -> Packing:
     """The packing of a row for a model's layers, on the row's device.
 
     The window of a sliding layer is a distance of positions, not of packed indices.
     """
-    prompt = packed.ids_S.numel() - packed.tokens
-    length_n = torch.bincount(packed.completion_N)
+    length_n = row.length_n
+    prompt = row.ids_S.numel() - int(length_n.sum())
     longest = int(length_n.max())
     first_n = length_n.cumsum(0) - length_n
     step_L = torch.arange(longest, device=length_n.device)
     inside_nL = torch.minimum(step_L[None, :], length_n[:, None] - 1)
-    token_N = torch.arange(packed.tokens, device=length_n.device)
     windows = {None, getattr(config.get_text_config(), "sliding_window", None)}
     return Packing(
         prompt=prompt,
         place_nL=prompt + first_n[:, None] + inside_nL,
-        slot_N=packed.completion_N * longest + token_N - first_n[packed.completion_N],
+        slot_M=(step_L[None, :] < length_n[:, None]).flatten().nonzero()[:, 0],
         visible={window: _visible(prompt, longest, window, length_n.device) for window in windows},
     )
 
@@ -75,19 +74,19 @@ def packed_attention(
             module, *tensors, attention_mask, sliding_window=sliding_window, **kwargs
         )
         return attended
-    prompt_mask, completion_mask = packing.visible[sliding_window]
+    prompt_mask, branch_mask = packing.visible[sliding_window]
     query_BHPD, key_BHPD, value_BHPD = (tensor[:, :, : packing.prompt] for tensor in tensors)
     prompt_BPHD, _ = sdpa_attention_forward(module, query_BHPD, key_BHPD, value_BHPD, prompt_mask, **kwargs)
     query_nHLD, key_nHLD, value_nHLD = (_rows(tensor, packing) for tensor in tensors)
-    completion_nHLD = _grouped(
+    branch_nHLD = _grouped(
         query_nHLD,
         _after(key_BHPD, key_nHLD),
         _after(value_BHPD, value_nHLD),
-        completion_mask,
+        branch_mask,
         kwargs.get("scaling"),
     )
-    completion_NHD = completion_nHLD.transpose(1, 2).flatten(0, 1)[packing.slot_N]
-    return torch.cat([prompt_BPHD, completion_NHD[None]], 1), None
+    branch_MHD = branch_nHLD.transpose(1, 2).flatten(0, 1)[packing.slot_M]
+    return torch.cat([prompt_BPHD, branch_MHD[None]], 1), None
 
 
 def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
@@ -105,12 +104,12 @@ def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Ten
 
 
 def _rows(tensor_BHSD: Tensor, packing: Packing) -> Tensor:
-    """The completions' part as one row each, [n, H, L, D]."""
+    """The branches' part as one row each, [n, H, L, D]."""
     return tensor_BHSD[0][:, packing.place_nL].transpose(0, 1)
 
 
 def _after(prompt_BHPD: Tensor, own_nHLD: Tensor) -> Tensor:
-    """The prompt's keys or values before each completion's own, [n, H, P + L, D]."""
+    """The prompt's keys or values before each branch's own, [n, H, P + L, D]."""
     return torch.cat([prompt_BHPD.expand(own_nHLD.shape[0], -1, -1, -1), own_nHLD], 2)
 
 

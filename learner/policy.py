@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from common.config import LearnerSpec
 from learner import attention
-from learner.batch import PackedGroup
+from learner.batch import PackedGroup, Row
 from learner.head import head_logps
 from learner.rounding import to_bfloat16
 
@@ -118,19 +118,25 @@ def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float,
     equally many, whatever their N.
     """
     model = base_model(module)
-    decoder = model.get_decoder()
-    # Any other attention would ignore the packing and let completions see each other.
-    assert decoder.config._attn_implementation == attention.NAME, decoder.config._attn_implementation
-    hidden_SD = decoder(
-        input_ids=packed.ids_S[None],
-        position_ids=packed.positions_S[None],
-        attention_mask=_NO_MASK,
-        packing=attention.packing_of(packed, model.config),
-        use_cache=False,
-    ).last_hidden_state[0]
+    hidden_SD = row_states(model, packed)
     return head_logps(
         model, hidden_SD[packed.source_N], packed.target_N, temperature, max(parts, -(-packed.tokens // chunk))
     )
+
+
+def row_states(model: Any, row: Row) -> Tensor:
+    """The decoder's last hidden states of a packed row, [S, D]; `model` is the Hugging Face model itself."""
+    decoder = model.get_decoder()
+    # Any other attention would ignore the packing and let branches see each other.
+    assert decoder.config._attn_implementation == attention.NAME, decoder.config._attn_implementation
+    hidden_SD: Tensor = decoder(
+        input_ids=row.ids_S[None],
+        position_ids=row.positions_S[None],
+        attention_mask=_NO_MASK,
+        packing=attention.packing_of(row, model.config),
+        use_cache=False,
+    ).last_hidden_state[0]
+    return hidden_SD
 
 
 def sequence_logps(module: nn.Module, ids: Sequence[int]) -> list[float]:
