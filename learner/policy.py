@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM
 from common.config import LearnerSpec
 from learner import attention
 from learner.batch import PackedGroup, Row
+from learner.frozen_linear import PackedLora, can_pack, pack_linear
 from learner.head import head_logps
 from learner.rounding import to_bfloat16
 
@@ -94,6 +95,8 @@ def load_policy(
         frozen = copy.deepcopy(model).eval().requires_grad_(False)
         _freeze_outside_decoder(model)
     module = _with_lora(model, learner, seed, another) if learner.lora_rank else model
+    if learner.lora_rank and learner.zero_stage < 3 and can_pack(model.get_output_embeddings().weight):
+        _pack(model)
     if learner.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return Policy(module=module.train(), frozen=frozen)
@@ -204,6 +207,7 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
         target_modules=rf"{re.escape(_name_of(model, decoder))}\..*\.({'|'.join(linear)})",
         task_type="CAUSAL_LM",
     )
+    config._register_custom_module({nn.Linear: PackedLora})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module: PeftModel = get_peft_model(model, config, autocast_adapter_dtype=False)
@@ -211,6 +215,14 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
             torch.manual_seed(seed)
             module.add_adapter(another, copy.deepcopy(config), autocast_adapter_dtype=False)
         return module
+
+
+def _pack(model: Any) -> None:
+    """Lay out the frozen weights once (not under ZeRO-3, where no rank holds a whole one)."""
+    for module in model.get_decoder().modules():
+        if isinstance(module, PackedLora):
+            module.pack()
+    pack_linear(model.get_output_embeddings())
 
 
 def _freeze_outside_decoder(model: Any) -> None:
