@@ -11,12 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from common.records import Completion, Group
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Branches of one prompt. Of the prompt a row holds here what comes after the tokens that all its forks share."""
+
+    own: int  # tokens of the prompt that follow the shared ones
+    length_n: Tensor  # int64; tokens of each branch
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,11 @@ class Row:
     def tokens(self) -> int:
         """N, the tokens that are predicted."""
         return self.target_N.numel()
+
+    @property
+    def forks(self) -> tuple[Fork, ...]:
+        """Where the branches begin: here, all of them at the end of the prompt."""
+        return (Fork(own=0, length_n=self.length_n),)
 
     def to(self, device: torch.device | str) -> Self:
         """The same row on `device`."""
@@ -122,6 +136,76 @@ def pack_row(prompt_ids: Sequence[int], branches: Sequence[Sequence[int]], predi
         source_N=source_M[predicted_M],
         target_N=ids_M[predicted_M],
     )
+
+
+@dataclass(frozen=True)
+class SharedRow(Row):
+    """Several groups as one row: what all their prompts begin with once, then group after group."""
+
+    logp_engine_N: Tensor  # float32; of the groups one after another, as is all of the N axis
+    own_g: Tensor  # int64; tokens of each group's prompt after the shared ones
+    completions_g: Tensor  # int64
+
+    @property
+    def groups(self) -> int:
+        """How many."""
+        return self.own_g.numel()
+
+    @property
+    def forks(self) -> tuple[Fork, ...]:
+        """One for each group."""
+        lengths = torch.split(self.length_n, self.completions_g.tolist())
+        return tuple(Fork(own, length_n) for own, length_n in zip(self.own_g.tolist(), lengths, strict=True))
+
+
+def share(groups: Sequence[PackedGroup]) -> SharedRow:
+    """Groups, on one device, as one row. Log-probs are those of the groups as rows of their own."""
+    prompts = [group.ids_S[: group.ids_S.numel() - int(group.length_n.sum())] for group in groups]
+    shared = _common(prompts)
+    ids, positions, sources, at = [prompts[0][:shared]], [groups[0].positions_S[:shared]], [], shared
+    for group in groups:
+        ids.append(group.ids_S[shared:])
+        positions.append(group.positions_S[shared:])
+        sources.append(torch.where(group.source_N < shared, group.source_N, group.source_N - shared + at))
+        at += group.ids_S.numel() - shared
+    device = groups[0].ids_S.device
+    return SharedRow(
+        ids_S=torch.cat(ids),
+        positions_S=torch.cat(positions),
+        length_n=torch.cat([group.length_n for group in groups]),
+        source_N=torch.cat(sources),
+        target_N=torch.cat([group.target_N for group in groups]),
+        logp_engine_N=torch.cat([group.logp_engine_N for group in groups]),
+        own_g=torch.tensor([prompt.numel() - shared for prompt in prompts], device=device),
+        completions_g=torch.tensor([group.completions for group in groups], device=device),
+    )
+
+
+def rows_needed(groups: Sequence[PackedGroup], most: int) -> int:
+    """The smallest number of even rows of at most `most` positions each; a group that is longer has its own."""
+    for rows in range(1, len(groups)):
+        if all(_shared_length(part) <= most for part in split(groups, rows)):
+            return rows
+    return len(groups)
+
+
+def split(groups: Sequence[PackedGroup], rows: int) -> list[Sequence[PackedGroup]]:
+    """The groups, in order, in so many parts whose numbers of groups differ by one at most."""
+    bounds = [len(groups) * row // rows for row in range(rows + 1)]
+    return [groups[low:high] for low, high in pairwise(bounds)]
+
+
+def _shared_length(groups: Sequence[PackedGroup]) -> int:
+    """Positions of the row that `share` would make."""
+    prompts = [group.ids_S[: group.ids_S.numel() - int(group.length_n.sum())] for group in groups]
+    return sum(group.ids_S.numel() for group in groups) - (len(groups) - 1) * _common(prompts)
+
+
+def _common(prompts: Sequence[Tensor]) -> int:
+    """How many tokens all begin with."""
+    shortest = min(prompt.numel() for prompt in prompts)
+    same = torch.stack([prompt[:shortest] == prompts[0][:shortest] for prompt in prompts]).all(0)
+    return int(same.long().cumprod(0).sum())
 
 
 def layout(groups: Sequence[PackedGroup]) -> TokenLayout:

@@ -1,8 +1,8 @@
 """Linear maps whose weight never changes, and LoRA on top of them, on a CPU.
 
-torch hands every multiplication to its BLAS, which lays the weight out anew each time. A frozen weight is laid out once,
-by oneDNN, for both directions: x W^T forward and y W for the gradient by x. LoRA is added into the result in place; as
-peft computes it, a step passes three more times over each output.
+torch hands every multiplication to its BLAS, which lays the weight out anew each time. A frozen weight is laid out
+once, by oneDNN, for both directions: x W^T forward and y W for the gradient by x. LoRA is added into the result in
+place; as peft computes it, a step passes three more times over each output.
 
 The weight itself stays as it is, for what merges and publishes. The two layouts cost its memory twice more.
 
@@ -24,7 +24,7 @@ _ROWS = 512  # for which oneDNN chooses the layout; it computes with any number
 
 def can_pack(weight: Tensor) -> bool:
     """Whether oneDNN computes in the weight's dtype on this processor."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return weight.dtype == torch.float32 or (
         weight.dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -61,7 +61,7 @@ class PackedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """[..., I] -> [..., O]."""
         rows: Tensor = _Frozen.apply(x.flatten(0, -2), self.packed, self.bias)  # type: ignore[no-untyped-call]
-        return rows.unflatten(0, x.shape[:-1])
+        return rows.reshape(*x.shape[:-1], rows.shape[-1])
 
 
 def pack_linear(layer: nn.Linear) -> None:
@@ -93,7 +93,7 @@ class PackedLora(lora.Linear):  # type: ignore[misc]
             (name,) = self.active_adapters
             down_RI, up_OR = self.lora_A[name].weight, self.lora_B[name].weight
             rows = _Lora.apply(rows_SI, down_RI, up_OR, self.scaling[name], self.packed, bias)  # type: ignore[no-untyped-call]
-        return rows.unflatten(0, x.shape[:-1])
+        return rows.reshape(*x.shape[:-1], rows.shape[-1])
 
 
 class _Frozen(torch.autograd.Function):

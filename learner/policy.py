@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from common.config import LearnerSpec
 from learner import attention
-from learner.batch import PackedGroup, Row
+from learner.batch import Row
 from learner.frozen_linear import PackedLora, can_pack, pack_linear
 from learner.head import head_logps
 from learner.rounding import to_bfloat16
@@ -58,9 +58,9 @@ class LogpModel(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, packed: PackedGroup, temperature: float, chunk: int, parts: int = 1) -> Tensor:
+    def forward(self, row: Row, temperature: float, chunk: int, parts: int = 1) -> Tensor:
         """Log-probs of the completion tokens, float32 [N]."""
-        return completion_logps(self.model, packed, temperature, chunk, parts)
+        return completion_logps(self.model, row, temperature, chunk, parts)
 
 
 def whole(_parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
@@ -113,18 +113,16 @@ def base_model(module: nn.Module) -> Any:
     return module.get_base_model() if isinstance(module, PeftModel) else module
 
 
-def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float, chunk: int, parts: int = 1) -> Tensor:
-    """Log-probs of the group's completion tokens, float32 [N], under softmax(logits / temperature).
+def completion_logps(module: nn.Module, row: Row, temperature: float, chunk: int, parts: int = 1) -> Tensor:
+    """Log-probs of the row's predicted tokens, float32 [N], under softmax(logits / temperature).
 
     One pass of the decoder over the packed row; then the head, at most `chunk` tokens at a time. The tokens are cut
     into `parts` or more: under ZeRO-3 every call of the head gathers its weight from all ranks, so all ranks must make
     equally many, whatever their N.
     """
     model = base_model(module)
-    hidden_SD = row_states(model, packed)
-    return head_logps(
-        model, hidden_SD[packed.source_N], packed.target_N, temperature, max(parts, -(-packed.tokens // chunk))
-    )
+    hidden_SD = row_states(model, row)
+    return head_logps(model, hidden_SD[row.source_N], row.target_N, temperature, max(parts, -(-row.tokens // chunk)))
 
 
 def row_states(model: Any, row: Row) -> Tensor:
