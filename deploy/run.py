@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -34,6 +35,7 @@ from deploy.start import Start, after_newest
 from deploy.waiting import both, under
 from envs.env import Environment
 from evals.batch import rolling_score
+from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
 from learner.ranks import Patience
@@ -123,7 +125,7 @@ class Run:
         start = self._start
         buffer = self._placement.replay_buffer(start.version if start.resumed else None)
         pools = self._placement.engine_pools()
-        channel = Channel(self.spec.weights, ranks, self._placement.synced_pools, prepared.probe, start.loaded_gap)
+        channel = self._channel(ranks, self._placement.synced_pools, prepared, start.loaded_gap)
         channel.version = start.version
         scribe = self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
 
@@ -167,9 +169,13 @@ class Run:
 
     def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
         start, pools = self._start, self._placement.scribe_pools
-        channel = Channel(self.spec.weights, _sides(ranks), pools, prepared.probe, start.scribe_loaded_gap)
+        channel = self._channel(_sides(ranks), pools, prepared, start.scribe_loaded_gap)
         channel.version = start.scribe_version or 0
         return channel
+
+    def _channel(self, ranks: Sequence[Any], pools: Sequence[Any], prepared: Prepared, gap: float | None) -> Channel:
+        bounds = BOUNDS[self.spec.model.concrete_dtype]
+        return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
 
     async def _load(self, ranks: list[Any]) -> None:
         """Bring the ranks to the checkpoint where the run goes on. They answer in order: later calls find it loaded."""
@@ -268,7 +274,8 @@ class Run:
         self.clock.keep(self.folder.path)
         self._screen.row(row)
         rows = self.folder.rows
-        for warning in (agreement.warning(rows, self.spec.weights.canary_factor), flag_alarm.warning(rows)):
+        dtype, factor = self.spec.model.concrete_dtype, self.spec.weights.canary_factor
+        for warning in (agreement.warning(rows, dtype, factor), flag_alarm.warning(rows)):
             if warning:
                 self._screen.note(warning)
         self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))

@@ -1,6 +1,6 @@
 """Sums over the groups of a step, counted on every rank and merged into the report of the whole batch.
 
-Shapes: N completion tokens of a group.
+Shapes: N completion tokens of a row.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ class Share:
 
     def add(
         self,
-        group: PackedGroup,
+        logp_engine_N: Tensor,
         logp_N: Tensor,
         logp_ref_N: Tensor | None,
         loss: float,
         bounds: tuple[float, float] | None,
     ) -> None:
-        """Count a group that was trained on; `loss` is its sum over tokens."""
-        self.weight_sums += weight_sums(logp_N, group.logp_engine_N, bounds).cpu()
+        """Count a row that was trained on; `loss` is its sum over tokens."""
+        self.weight_sums += weight_sums(logp_N, logp_engine_N, bounds).cpu()
         self.sums["loss"] += loss
         if logp_ref_N is not None:
             self.has_reference = True
-            self.sums["kl"] += float(kl_estimate(group.logp_engine_N, logp_ref_N, "k1").double().sum())
+            self.sums["kl"] += float(kl_estimate(logp_engine_N, logp_ref_N, "k1").double().sum())
 
 
 def share_of(groups: Sequence[Group], packed: Sequence[PackedGroup], version: int) -> Share:

@@ -18,7 +18,7 @@ from common.records import (
     Rollout,
     Task,
 )
-from learner.batch import layout, pack
+from learner.batch import layout, pack, pack_row
 
 
 def group(prompt: list[int], completions: list[list[int]], rewards: list[float] | None = None) -> Group:
@@ -53,6 +53,7 @@ def test_a_group_of_two_is_packed_as_written_by_hand() -> None:
     packed = pack(group([5, 6, 7], [[10, 11], [20]], rewards=[1.0, -1.5]))
     assert packed.ids_S.tolist() == [5, 6, 7, 10, 11, 20]
     assert packed.positions_S.tolist() == [0, 1, 2, 3, 4, 3]
+    assert packed.length_n.tolist() == [2, 1]
     assert packed.source_N.tolist() == [2, 3, 2]
     assert packed.target_N.tolist() == [10, 11, 20]
     assert packed.completion_N.tolist() == [0, 0, 1]
@@ -77,6 +78,29 @@ def test_every_target_follows_its_source_in_its_own_sequence(prompt: list[int], 
             range(len(prompt) - 1, len(prompt) + len(ids) - 1)
         )
     assert int(packed.last_N.sum()) == len(completions)
+
+
+@given(
+    prompt=st.lists(st.integers(0, 99), max_size=5),
+    branches=st.lists(st.lists(st.tuples(st.integers(0, 99), st.booleans()), min_size=1, max_size=6), min_size=1),
+)
+def test_only_the_tokens_asked_for_are_predicted_each_from_the_one_before_it(
+    prompt: list[int], branches: list[list[tuple[int, bool]]]
+) -> None:
+    if not prompt:
+        branches = [[(branch[0][0], False), *branch[1:]] for branch in branches]
+    predicted_M = torch.tensor([asked for branch in branches for _, asked in branch])
+    row = pack_row(prompt, [[token for token, _ in branch] for branch in branches], predicted_M)
+    expected, position = [], len(prompt)
+    for branch in branches:
+        before = len(prompt) - 1
+        for at, (token, asked) in enumerate(branch):
+            expected += [(before, token)] if asked else []
+            assert row.ids_S[position] == token and row.positions_S[position] == len(prompt) + at
+            before, position = position, position + 1
+    assert list(zip(row.source_N.tolist(), row.target_N.tolist(), strict=True)) == expected
+    assert row.length_n.tolist() == [len(branch) for branch in branches]
+    assert (position, row.tokens) == (row.ids_S.numel(), len(expected))
 
 
 def test_a_layout_numbers_completions_over_all_groups() -> None:
