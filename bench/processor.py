@@ -15,6 +15,5 @@ def described(processor: Processor, cores: int, environment: Mapping[str, str]) 
     """Its name, cores and relevant instruction sets, with the variables that keep torch from using them."""
     found = ", ".join(name for name in SETS if name in processor.sets)
     caps = [f"{name}={environment[name]}" for name in CAPS if environment.get(name)]
-    return (
-        f"{processor.name or 'processor without a name'}, {cores} cores ({'; '.join([found or 'none known', *caps])})"
-    )
+    name, unit = processor.name or "processor without a name", "core" if cores == 1 else "cores"
+    return f"{name}, {cores} {unit} ({'; '.join([found or 'none known', *caps])})"
