@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.backends import Dtype, agreed, notice
+from common.backends import Dtype, agreed, best_dtype, notice
 from common.backends.dtype import cpu_dtype, cuda_dtype
+from common.config import ModelSpec, RunSpec
 
 PLAIN = "fpu sse4_1 avx f16c avx2"
 AVX512 = f"{PLAIN} avx512f avx512bw avx512_vnni"
@@ -113,3 +114,14 @@ def test_auto_is_told_with_its_reason_and_an_emulated_dtype_in_one_line() -> Non
 def test_bfloat16_on_an_old_card_is_refused_before_vllm_would() -> None:
     with pytest.raises(ValueError, match=r"Tesla T4 has compute capability 7.5.*write model.dtype: auto, or float32"):
         notice("bfloat16", cuda_dtype("Tesla T4, 7.5\n"), "cuda")
+
+
+def test_a_decided_spec_has_a_dtype_and_one_that_was_written_keeps_it() -> None:
+    spec = RunSpec()
+    assert spec.model.dtype == "auto"
+    with pytest.raises(AssertionError, match="was not decided"):
+        _ = spec.model.concrete_dtype
+    assert spec.concrete("bfloat16").model.concrete_dtype == "bfloat16"
+    assert spec.concrete().model.concrete_dtype == best_dtype().name
+    written = RunSpec(model=ModelSpec(dtype="float32"))
+    assert written.concrete("bfloat16") == written
