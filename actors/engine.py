@@ -33,10 +33,11 @@ class PromptTooLong(ValueError):
     """The prompt and the completion would not fit the model's context."""
 
 
-def environment(spec: RunSpec, pool: PoolSpec) -> dict[str, str]:
-    """Environment variables that the actor's process needs before vllm is imported."""
+def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str, str]:
+    """Environment variables that the actor's process needs before vllm is imported. `alone`: no learner beside it."""
+    backend = BACKENDS[spec.backend]
     return {
-        **BACKENDS[spec.backend].engine_env,
+        **(backend.engine_alone_env if alone else backend.engine_env),
         "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(pool.kv_cache_gib))),
         "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
         "HF_HUB_OFFLINE": "1",  # by now the model is a local folder

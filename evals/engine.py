@@ -44,7 +44,7 @@ class Vllm:
     @asynccontextmanager
     async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
         """Start the engine; give what asks it, at `spec.sampling`. Raises EngineLost when it does not start or dies."""
-        with _local_ray():
+        with local_ray():
             handle = _actor(spec)
             try:
                 await _started(handle, folder)
@@ -59,8 +59,8 @@ def doctor_pool(spec: RunSpec) -> PoolSpec:
 
 
 @contextmanager
-def _local_ray() -> Iterator[None]:
-    """A Ray in this process, never one that runs already: an evaluation disturbs no job."""
+def local_ray() -> Iterator[None]:
+    """A Ray in this process, never one that runs already: who asks a model disturbs no job."""
     ray.init(
         address="local",
         include_dashboard=False,
@@ -80,7 +80,7 @@ def _actor(spec: RunSpec) -> Any:
         "num_cpus": 0,
         "num_gpus": backend.gpus_per_engine * pool.tensor_parallel,
         "max_concurrency": MANY_CALLS,
-        "runtime_env": {"env_vars": engine_module.environment(spec, pool)},
+        "runtime_env": {"env_vars": engine_module.environment(spec, pool, alone=True)},
     }
     wanted, there = options["num_gpus"], ray.cluster_resources().get("GPU", 0)
     if wanted > there:
