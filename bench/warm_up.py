@@ -3,7 +3,7 @@
     python -m bench.warm_up
 
 Same model, same batches in the same order, every weight trained. The two ways take turns in one process that has the
-preparation's environment; the table shows both times and losses of each step. The padded rows are what this project did
+learner's environment; the table shows both times and losses of each step. The padded rows are what this project did
 before and trainers do by default: each example repeats the prompt, weights have float32 masters whatever their dtype.
 
 Shapes: B examples, T positions, C completion tokens of the B examples together, D width, V vocabulary.
@@ -26,11 +26,13 @@ from rich.table import Table
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
+from common.backends import BACKENDS
 from common.config import ModelSpec, RunSpec, WarmUpSpec
 from common.models import resolve_model
-from deploy.prepare import Preparation, demonstrated, environment
 from envs import registry
-from learner.warm_up import Example, Trainer, batches, load, split
+from envs.by_rule import tasks_by_rule
+from learner.examples import Example, examples_of
+from learner.warm_up import Trainer, batches, load, split
 
 PADDED_POSITIONS = 4096
 """In one forward of padded rows."""
@@ -91,9 +93,9 @@ def cut(batch: Sequence[Example]) -> Iterator[Sequence[Example]]:
         yield batch[at : at + rows]
 
 
-def as_the_actor(spec: RunSpec) -> None:
-    """Start this program again unless it has the preparation's environment: some of it is read as a process begins."""
-    wanted = environment(spec)
+def as_the_learner(spec: RunSpec) -> None:
+    """Start this program again unless it has the learner's environment: some of it is read as a process begins."""
+    wanted = BACKENDS[spec.backend].learner_env
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         command = [sys.executable, "-m", "bench.warm_up", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **wanted})
@@ -118,11 +120,11 @@ def main() -> None:
     spec = RunSpec(
         model=ModelSpec(source=args.model, dtype=args.dtype), warm_up=WarmUpSpec(steps=args.steps + 1, batch=args.batch)
     )
-    as_the_actor(spec)
+    as_the_learner(spec)
     env = registry.make(spec.env, spec.data, spec.seed, spec.scoring)
-    tasks = asyncio.run(demonstrated(env, spec.warm_up.steps * spec.warm_up.batch))
+    tasks = asyncio.run(tasks_by_rule(env, env.plan, spec.warm_up.steps * spec.warm_up.batch))
     folder = resolve_model(spec.model)
-    train, _ = split(Preparation(spec, env).examples(folder, tasks), spec.seed)
+    train, _ = split(examples_of(spec, env, folder, [labelled for _, labelled in tasks]), spec.seed)
     plan = batches(train, args.batch, spec.seed)
     dtype = args.padded_dtype or args.dtype
     packed, padded = Trainer(spec, load(spec, folder)), Padded(spec, folder, getattr(torch, dtype))

@@ -66,13 +66,14 @@ class Preparation:
 
     def run(self) -> Prepared:
         """Raises ValueError for a model that does not exist or notes that do not fit it."""
+        from learner.examples import examples_of
         from learner.warm_up import report, warmed_model
 
         spec = self._spec
         tasks = asyncio.run(demonstrated(self._env, max(8, spec.warm_up.steps * spec.warm_up.batch)))
         folder = resolve_model(spec.model, lambda: self._texts(tasks))
         self._progress = Progress(phase="writing demonstrations", total=len(tasks))
-        examples = self.examples(folder, tasks)
+        examples = examples_of(spec, self._env, folder, tasks)
         self._progress = Progress(phase="warming up", total=spec.warm_up.steps)
         started = time.monotonic()
         ended: list[float] = []  # when each step did
@@ -90,33 +91,6 @@ class Preparation:
             line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
         line += f" in {time.monotonic() - started:.0f} s" if ended else " (from the cache)" if outcome else ""
         return Prepared(model_folder=warmed, probe=_probe(spec, examples), warm_up=line)
-
-    def examples(self, folder: Path, tasks: list[LabelledTask]) -> list[Any]:
-        """Demonstrations as the model at `folder` reads them; ValueError when none fits."""
-        from transformers import AutoTokenizer
-
-        from learner.warm_up import Example
-
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        rng = random.Random(self._spec.seed)
-        examples = []
-        for labelled in tasks:
-            chat = [{"role": m.role, "content": m.content} for m in self._env.open(labelled.task).messages]
-            prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-            reply = tokenizer.encode(self._env.demonstration(labelled, rng), add_special_tokens=False)
-            example = Example(
-                prompt_ids=tuple(prompt),
-                completion_ids=(*reply, tokenizer.eos_token_id),
-                group=labelled.task.provenance.vignette,
-            )
-            if example.tokens <= self._spec.model.context:
-                examples.append(example)
-        if not examples:
-            raise ValueError(
-                f"no note's prompt and reply fit model.context {self._spec.model.context}: raise it or lower "
-                "data.max_words"
-            )
-        return examples
 
     def _texts(self, tasks: list[LabelledTask]) -> list[str]:
         rng = random.Random(0)

@@ -32,6 +32,7 @@ from common.config import RunSpec
 from common.records import Record
 from learner import attention
 from learner.batch import Row, pack_row
+from learner.examples import Example
 from learner.export import copy_small_files
 from learner.head import head_logps
 from learner.policy import row_states
@@ -47,18 +48,6 @@ _REPORT = "warm_up.json"
 
 Progress = Callable[[int, float], None]
 """Called after every optimiser step with its number, from 1, and the mean loss of its completion tokens in nats."""
-
-
-class Example(Record):
-    """One supervised reply. Examples of one `group` (twins of a note) stay on one side of the held-out split."""
-
-    prompt_ids: tuple[int, ...]
-    completion_ids: tuple[int, ...]
-    group: str
-
-    @property
-    def tokens(self) -> int:
-        return len(self.prompt_ids) + len(self.completion_ids)
 
 
 class WarmUpReport(Record):

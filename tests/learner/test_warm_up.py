@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from common.config import RunSpec
 from learner import attention, warm_up
-from learner.warm_up import Example
+from learner.examples import Example
 from tests.learner.test_policy import FAMILIES
 
 VOCABULARY = 64
