@@ -16,7 +16,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from learner.warm_up import Trainer, batches, load, split
 
 PADDED_POSITIONS = 4096
 """In one forward of padded rows."""
+FEWEST_TASKS = 64
+"""Of fewer, too few notes would be left beside those held out."""
 
 
 class Padded:
@@ -101,11 +104,46 @@ def as_the_learner(spec: RunSpec) -> None:
         os.execve(sys.executable, command, {**os.environ, **wanted})
 
 
-def timed(step: Any, *arguments: Any) -> tuple[float, float]:
+def prepared(spec: RunSpec) -> tuple[Path, Iterator[list[Example]]]:
+    """(the model's folder, batches as a run would train on)."""
+    env = registry.make(spec.env, spec.data, spec.seed, spec.scoring)
+    tasks = asyncio.run(tasks_by_rule(env, env.plan, max(FEWEST_TASKS, spec.warm_up.steps * spec.warm_up.batch)))
+    folder = resolve_model(spec.model)
+    train, _ = split(examples_of(spec, env, folder, [labelled for _, labelled in tasks]), spec.seed)
+    return folder, batches(train, spec.warm_up.batch, spec.seed)
+
+
+def timed(step: Callable[[], float]) -> tuple[float, float]:
     """(seconds, loss) of one step."""
     started = time.perf_counter()
-    loss = step(*arguments)
+    loss = step()
     return time.perf_counter() - started, loss
+
+
+def measure(spec: RunSpec, padded_dtype: str) -> Table:
+    """`warm_up.steps` steps of both ways in turns; the first one does not count in the sum."""
+    folder, plan = prepared(spec)
+    packed, padded = Trainer(spec, load(spec, folder)), Padded(spec, folder, getattr(torch, padded_dtype))
+    table = Table("step", title=f"Warm-up of {spec.model.source}, {spec.warm_up.batch} examples a step")
+    ways = (f"packed {spec.model.dtype}, s", f"padded {padded_dtype}, s")
+    for column in ("tokens", *ways, "ratio", "loss packed", "loss padded"):
+        table.add_column(column, justify="right")
+    ours, theirs = 0.0, 0.0
+    for step in range(spec.warm_up.steps):
+        batch = next(plan)
+        mine, other = timed(partial(packed.step, 1.0, batch)), timed(partial(padded.step, batch))
+        numbers = (
+            f"{mine[0]:.2f}",
+            f"{other[0]:.2f}",
+            f"{mine[0] / other[0]:.2f}",
+            f"{mine[1]:.4f}",
+            f"{other[1]:.4f}",
+        )
+        table.add_row(str(step), str(sum(example.tokens for example in batch)), *numbers)
+        if step:
+            ours, theirs = ours + mine[0], theirs + other[0]
+    table.add_row("1 on", "", f"{ours:.1f}", f"{theirs:.1f}", f"{ours / theirs:.2f}", "", "")
+    return table
 
 
 def main() -> None:
@@ -117,36 +155,10 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--padded-dtype", choices=("float32", "bfloat16"), help="that of --dtype by default")
     args = parser.parse_args()
-    spec = RunSpec(
-        model=ModelSpec(source=args.model, dtype=args.dtype), warm_up=WarmUpSpec(steps=args.steps + 1, batch=args.batch)
-    )
+    warm_up = WarmUpSpec(steps=args.steps + 1, batch=args.batch)
+    spec = RunSpec(model=ModelSpec(source=args.model, dtype=args.dtype), warm_up=warm_up)
     as_the_learner(spec)
-    env = registry.make(spec.env, spec.data, spec.seed, spec.scoring)
-    tasks = asyncio.run(tasks_by_rule(env, env.plan, spec.warm_up.steps * spec.warm_up.batch))
-    folder = resolve_model(spec.model)
-    train, _ = split(examples_of(spec, env, folder, [labelled for _, labelled in tasks]), spec.seed)
-    plan = batches(train, args.batch, spec.seed)
-    dtype = args.padded_dtype or args.dtype
-    packed, padded = Trainer(spec, load(spec, folder)), Padded(spec, folder, getattr(torch, dtype))
-    table = Table("step", title=f"Warm-up of {args.model}, {args.batch} examples a step")
-    for column in ("tokens", f"packed {args.dtype}, s", f"padded {dtype}, s", "ratio", "loss packed", "loss padded"):
-        table.add_column(column, justify="right")
-    times = []
-    for step in range(args.steps + 1):
-        batch = next(plan)
-        ours, theirs = timed(packed.step, 1.0, batch), timed(padded.step, batch)
-        times.append((ours[0], theirs[0]))
-        cells = (
-            f"{ours[0]:.2f}",
-            f"{theirs[0]:.2f}",
-            f"{ours[0] / theirs[0]:.2f}",
-            f"{ours[1]:.4f}",
-            f"{theirs[1]:.4f}",
-        )
-        table.add_row(str(step), str(sum(example.tokens for example in batch)), *cells)
-    mine, others = (sum(column[1:]) for column in zip(*times, strict=True))
-    table.add_row("1 on", "", f"{mine:.1f}", f"{others:.1f}", f"{mine / others:.2f}", "", "")
-    Console(width=110).print(table)
+    Console(width=110).print(measure(spec, args.padded_dtype or args.dtype))
 
 
 if __name__ == "__main__":
