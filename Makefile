@@ -37,4 +37,4 @@ check: $(READY)  ## ruff, mypy and import-linter
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports
 
 bench: $(READY)  ## the tables the README quotes
-	$(PY) -m bench.throughput && $(PY) -m bench.packing && $(PY) -m bench.learns
+	$(PY) -m bench.throughput && $(PY) -m bench.packing && $(PY) -m bench.warm_up && $(PY) -m bench.learns

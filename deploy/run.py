@@ -112,9 +112,7 @@ class Run:
         self._placement.early_engines()
         while not running.done():
             state = await actor.progress.remote()
-            count = f"{state.done}/{state.total}" if state.total else ""
-            loss = f", loss {state.loss:.2f}" if state.loss is not None else ""
-            self._screen.phase(state.phase, count + loss)
+            self._screen.phase(state.phase, state.detail)
             await asyncio.wait([running], timeout=1)
         self._placement.kill(actor)
         prepared: Prepared = running.result()
