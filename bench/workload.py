@@ -29,7 +29,7 @@ class Workload(Record):
     lora_rank: int = 16
     lora_alpha: int = 32
     learning_rate: float = 1e-4
-    kl_coef: float = 1e-3
+    kl_coef: float = 0.0  # as by default in TRL and here
     seed: int = 0
 
     @property

@@ -17,9 +17,10 @@ from common.records import LabelledTask, Record
 from common.weights import Probe
 from envs.by_rule import tasks_by_rule
 from envs.env import Environment
+from learner.bounds import BOUNDS
 
 CANARY_TOKENS = 256
-FRESH_COMPLETIONS, FRESH_TOKENS = 32, 32
+FRESH_TOKENS = 32
 
 
 class Prepared(Record):
@@ -119,7 +120,7 @@ def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
     return Probe(
         canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)],
         prompt_ids=shortest.prompt_ids,
-        completions=FRESH_COMPLETIONS,
+        completions=BOUNDS[spec.model.concrete_dtype].fresh_completions,
         max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(shortest.completion_ids)),
         temperature=spec.sampling.temperature,
     )

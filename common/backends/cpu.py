@@ -37,6 +37,7 @@ CPU = Backend(
     engine_env={**_threads(max(1, _CORES // 2)), **_ENGINE},
     engine_alone_env={**_threads(_CORES), **_ENGINE},
     learner_env={**_threads(_CORES), **_KEEP_MEMORY, "DS_ACCELERATOR": "cpu"},
-    # Compiling takes minutes and gains nothing at these sizes (docs/design.md, section 7).
-    engine_args={"enforce_eager": True},
+    # Compiling takes minutes and gains nothing at these sizes (docs/design.md, section 7). Only whole blocks of a
+    # prompt are kept for its other completions: of vLLM's 128 tokens a block, each of 8 would read up to 127 again.
+    engine_args={"enforce_eager": True, "block_size": 32},
 )
