@@ -97,7 +97,7 @@ class Engine:
             }
         return AsyncEngineArgs(
             model=str(self._folder),
-            dtype=self._spec.model.dtype,
+            dtype=self._spec.model.concrete_dtype,
             load_format="safetensors",  # never a pickle that lies beside them
             max_model_len=self._spec.model.context,
             max_num_seqs=self._pool.max_num_seqs,

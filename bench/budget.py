@@ -42,13 +42,14 @@ def spec_for(source: str) -> RunSpec:
         model=ModelSpec(source=source),
         sampling=SamplingSpec(group_size=8, max_tokens=96),
         learner=LearnerSpec(gradient_checkpointing=False),
-    )
+    ).concrete()
 
 
 def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     """A rank's tensors, what autograd saves in the decoder, and the process at the peak of a step."""
     os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed  # noqa: F401
+    import torch
 
     from bench.packing import group
     from learner.deepspeed_engine import deepspeed_engine, join
@@ -59,7 +60,7 @@ def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     join("gloo", 0, 1, f"127.0.0.1:{port}")
-    policy = load_policy(folder, spec.learner, "cpu", spec.seed)
+    policy = load_policy(folder, spec.learner, "cpu", spec.seed, getattr(torch, spec.model.concrete_dtype))
     engine = deepspeed_engine(policy.module, spec)
     packed = group(arch.vocabulary, longest_row(spec)[0], spec.sampling.group_size, spec.sampling.max_tokens)
     weights = sum(parameter.nbytes for parameter in policy.module.parameters())

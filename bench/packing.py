@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from common.backends import best_dtype
 from common.config import LearnerSpec, ModelSpec
 from common.models import resolve_model
 from common.records import Completion
@@ -88,10 +89,10 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=[32, 64, 96], help="tokens of each completion")
     parser.add_argument("--repeats", type=int, default=5, help="measured rounds")
     args = parser.parse_args()
-    policy = load_policy(
-        resolve_model(ModelSpec(source=args.model)), LearnerSpec(gradient_checkpointing=False), "cpu", seed=0
-    )
-    table = Table("tokens each", title=f"One group of {args.completions}, prompt of {args.prompt} tokens, bfloat16")
+    dtype = best_dtype().name
+    folder = resolve_model(ModelSpec(source=args.model, dtype=dtype))
+    policy = load_policy(folder, LearnerSpec(gradient_checkpointing=False), "cpu", seed=0, dtype=getattr(torch, dtype))
+    table = Table("tokens each", title=f"One group of {args.completions}, prompt of {args.prompt} tokens, {dtype}")
     for column in ("packed s", "repeated s", "ratio"):
         table.add_column(column, justify="right")
     for tokens in args.tokens:

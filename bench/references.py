@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.result import Result, parse, show
 from bench.workload import Workload, chats, save
+from common.backends import best_dtype
 from common.config import ModelSpec
 from common.models import resolve_model
 
@@ -22,7 +23,7 @@ SYSTEMS = ("trl", "torch", "vllm")
 
 def build(steps: int, prompts: int, tokens: int, data: str, source: str, warm_steps: int = 1) -> Workload:
     """A workload on the notes of `data` for the model of `source`."""
-    model = resolve_model(ModelSpec(source=source))
+    model = resolve_model(ModelSpec(source=source, dtype=best_dtype().name))
     drawn = chats((steps + warm_steps) * prompts, seed=0, data=data)
     return Workload(
         model=str(model), prompts=drawn, prompts_per_step=prompts, tokens=tokens, warm_steps=warm_steps, steps=steps

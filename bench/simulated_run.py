@@ -29,6 +29,7 @@ from common.errors import ActorLost, last_line
 from common.records import Record
 from common.weights import Probe
 from learner import checkpoint
+from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
 from learner.ranks import Patience
@@ -76,7 +77,7 @@ class Life:
         pools = {pool.name: Handle(EnginePool(pool.name), pace.travel, pace.speeds.service) for pool in spec.pools}
         self.placement = FakePlacement(spec, pace, run.game, self.buffer_handle, pools)
         gap = start.manifest.state["loaded_gap"] if start else None
-        self.channel = Channel(spec.weights, self.ranks, list(pools.values()), PROBE, gap)
+        self.channel = Channel(spec.weights, self.ranks, list(pools.values()), PROBE, BOUNDS["bfloat16"], gap)
         self.start, self._step = start, step or 0
         self.learner = Learner(
             spec.learner,

@@ -40,7 +40,7 @@ def peak(items: Iterable[Item]) -> int:
 
 def width(spec: RunSpec) -> int:
     """b, bytes."""
-    return 2 if spec.model.dtype == "bfloat16" else 4
+    return 2 if spec.model.concrete_dtype == "bfloat16" else 4
 
 
 def engine_items(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> tuple[Item, ...]:

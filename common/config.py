@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from common.backends import BACKENDS
+from common.backends import BACKENDS, best_dtype
 from common.sections import (
     SCRIBE_TEMPERATURE,
     BufferSpec,
@@ -131,6 +131,13 @@ class RunSpec(Section):
         """`reward` with its schedule in numbers."""
         steps = self.steps // 2 if self.reward.anneal_steps is None else self.reward.anneal_steps
         return self.reward.model_copy(update={"anneal_steps": steps})
+
+    def concrete(self, dtype: str = "") -> RunSpec:
+        """With a `model.dtype: auto` decided: the given one, by default what this machine computes in."""
+        if self.model.dtype != "auto":
+            return self
+        decided = dtype or best_dtype(self.backend).name
+        return self.model_copy(update={"model": self.model.model_copy(update={"dtype": decided})})
 
     @property
     def of_scribe(self) -> RunSpec:

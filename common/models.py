@@ -32,17 +32,19 @@ TINY_CHAT_TEMPLATE = (
 def resolve_model(model: ModelSpec, texts: Callable[[], list[str]] | None = None) -> Path:
     """The model's local folder, made or fetched when needed.
 
-    `texts` gives the corpus of the tiny model's tokenizer. Raises ValueError, in one line, for a source that does not
-    exist.
+    What is made has the dtype in which the run computes. `texts` gives the corpus of the tiny model's tokenizer. Raises
+    ValueError, in one line, for a source that does not exist.
     """
     cache = model.cache.expanduser()
     if model.source == TINY:
         corpus = texts() if texts else []
         key = hashlib.sha256("\n".join(corpus).encode()).hexdigest()[:12]
-        return _made(cache / f"tiny-{key}", lambda folder: _make_tiny(folder, corpus))
+        dtype = model.concrete_dtype
+        return _made(cache / f"tiny-{key}-{dtype}", lambda folder: _make_tiny(folder, corpus, dtype))
     if model.source.startswith(PACKAGED):
         package = model.source.removeprefix(PACKAGED)
-        return _made(cache / package, lambda folder: _dequantise(package, folder))
+        dtype = model.concrete_dtype
+        return _made(cache / f"{package}-{dtype}", lambda folder: _dequantise(package, folder, dtype))
     return _local(model.source) or _from_hub(model.source)
 
 
@@ -115,7 +117,7 @@ def _from_hub(source: str) -> Path:
         ) from error
 
 
-def _dequantise(package: str, folder: Path) -> None:
+def _dequantise(package: str, folder: Path, dtype: str) -> None:
     module = package.replace("-", "_")
     found = importlib.util.find_spec(module) if module.isidentifier() else None
     weights = sorted(Path(found.origin).parent.rglob("*.gguf")) if found and found.origin else []
@@ -130,13 +132,13 @@ def _dequantise(package: str, folder: Path) -> None:
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     # A fresh model: the loaded one still believes it is quantised and refuses to be saved.
-    fresh = type(quantised)(config).to(torch.bfloat16)
+    fresh = type(quantised)(config).to(getattr(torch, dtype))
     fresh.load_state_dict(quantised.state_dict())
     fresh.save_pretrained(folder)
     AutoTokenizer.from_pretrained(home, gguf_file=name).save_pretrained(folder)
 
 
-def _make_tiny(folder: Path, corpus: list[str]) -> None:
+def _make_tiny(folder: Path, corpus: list[str], dtype: str) -> None:
     """A seeded, random Gemma3 text model of about three million parameters with its own byte-level BPE tokenizer."""
     import torch
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
@@ -161,7 +163,7 @@ def _make_tiny(folder: Path, corpus: list[str]) -> None:
         query_pre_attn_scalar=32,
     )
     torch.manual_seed(0)
-    Gemma3ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    Gemma3ForCausalLM(config).to(getattr(torch, dtype)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     config_file = folder / "generation_config.json"
     config_file.write_text(json.dumps({"eos_token_id": tokenizer.eos_token_id}))

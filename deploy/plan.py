@@ -22,6 +22,7 @@ from common.config import PoolSpec, RunSpec
 from deploy import cli
 from deploy.cards import USABLE, Card, Place, Tenant, lay_out, one_machine, places
 from deploy.console import wide_console
+from deploy.dtype import foreseen
 
 Edit = tuple[str, Any]
 """A field of the spec and its new value."""
@@ -232,12 +233,13 @@ def _told(spec: RunSpec, edit: Edit) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the plan. 0 when the run fits, else 2 and why on standard error."""
-    spec = cli.parse(sys.argv[1:] if arguments is None else arguments).spec
+    spec, dtype = foreseen(cli.parse(sys.argv[1:] if arguments is None else arguments).spec)
     try:
         arch = architecture(spec.model.source)
     except ValueError as error:
         return _refuse(str(error))
     found, cards = problems(spec, arch)
+    print(dtype)
     for part in render(spec, arch, cards) if cards else ():
         wide_console().print(part, highlight=False, soft_wrap=isinstance(part, str))
     return _refuse(refusal(spec, arch, found)) if found else 0

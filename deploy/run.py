@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +32,7 @@ from deploy.scoreboard import count
 from deploy.start import Start, after_newest
 from envs.env import Environment
 from evals.batch import rolling_score
+from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
 from learner.ranks import Patience
@@ -118,7 +120,7 @@ class Run:
         start = self._start
         buffer = self._placement.replay_buffer(start.version if start.resumed else None)
         pools = self._placement.engine_pools()
-        channel = Channel(self.spec.weights, ranks, self._placement.synced_pools, prepared.probe, start.loaded_gap)
+        channel = self._channel(ranks, self._placement.synced_pools, prepared, start.loaded_gap)
         if start.folder is not None:
             await self._patience.of_ranks(
                 "it loaded its checkpoint", [rank.load.remote(start.folder) for rank in ranks]
@@ -166,12 +168,15 @@ class Run:
 
     async def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
         start, sides = self._start, _sides(ranks)
-        pools = self._placement.scribe_pools
-        channel = Channel(self.spec.weights, sides, pools, prepared.probe, start.scribe_loaded_gap)
+        channel = self._channel(sides, self._placement.scribe_pools, prepared, start.scribe_loaded_gap)
         if start.folder is not None and start.scribe_version is not None:
             await self._patience.of_ranks("it loaded the Scribe", [side.load.remote(start.folder) for side in sides])
             channel.version = start.scribe_version
         return channel
+
+    def _channel(self, ranks: Sequence[Any], pools: Sequence[Any], prepared: Prepared, gap: float | None) -> Channel:
+        bounds = BOUNDS[self.spec.model.concrete_dtype]
+        return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
 
     async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
         """Train to the end, an interrupt, or a fault that the supervisor cannot mend: that too leaves a checkpoint."""
@@ -258,7 +263,8 @@ class Run:
         row = self.folder.log(step)
         self._screen.row(row)
         rows = self.folder.rows
-        for warning in (agreement.warning(rows, self.spec.weights.canary_factor), flag_alarm.warning(rows)):
+        dtype, factor = self.spec.model.concrete_dtype, self.spec.weights.canary_factor
+        for warning in (agreement.warning(rows, dtype, factor), flag_alarm.warning(rows)):
             if warning:
                 self._screen.note(warning)
         self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))

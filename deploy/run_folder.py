@@ -43,6 +43,10 @@ class RunFolder:
         self._lock: TextIO
         self._sink = Sink(spec)
 
+    def use(self, spec: RunSpec) -> None:
+        """Follow another spec than at birth; nothing is written."""
+        self.spec, self._sink = spec, Sink(spec)
+
     @property
     def journal(self) -> Path:
         return self.path / "journal.jsonl"

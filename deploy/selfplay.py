@@ -40,6 +40,7 @@ from common.errors import last_line
 from common.metrics import Board
 from deploy import cli
 from deploy.console import summarise
+from deploy.dtype import foreseen, settled
 from deploy.run import Run
 from deploy.run_folder import RunFolder
 from deploy.scoreboard import serve
@@ -83,7 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
         folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
         env = registry.make(command.spec.env, command.spec.data, command.spec.seed, folder.spec.scoring)
         if command.dry_run:
-            print(f"{plan(folder.spec, folder.path)}# data            {env.notice}")
+            planned, dtype = foreseen(folder.spec)
+            print(f"{plan(planned, folder.path)}# data            {env.notice}\n# {dtype}")
             return 0
         print(f"data: {env.notice}")
         board = Board()
@@ -100,6 +102,10 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     if start.resumed:
         folder.lock()
     connect()
+    spec, dtype = settled(folder.spec)
+    folder.use(spec)
+    if dtype:
+        print(dtype)
     run = Run(folder.spec, env, folder, start, board)
     resume = f"go on with: {cli.PROGRAM} {folder.path / 'spec.yaml'} --resume"
     finished = False

@@ -40,8 +40,9 @@ def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> 
         fixed = {"name": name, "reward": spec.scoring}  # in numbers: a resume with more steps must not change it
         return RunFolder(spec.model_copy(update=fixed), runs / name, file), Start()
     folder = RunFolder(spec.model_copy(update={"reward": spec.scoring}), runs / spec.name, file)
-    if file is None and (applied := folder.applied()):
-        folder.file = applied[1]
+    if applied := folder.applied():
+        folder.use(folder.spec.concrete(applied[0].model.dtype))  # the checkpoints are of that dtype
+        folder.file = file or applied[1]
     if not folder.journal.is_file():
         raise ValueError(f"{folder.path} has nothing to resume from: start without --resume")
     start = after_newest(folder.path)

@@ -170,7 +170,7 @@ def asked(
     settings = Settings(
         model=args.model,
         checksum=digest,
-        dtype=spec.model.dtype,
+        dtype=spec.model.concrete_dtype,
         temperature=args.temperature,
         samples=args.samples,
         max_tokens=args.max_tokens,

@@ -36,7 +36,7 @@ def read_spec(path: Path | None, model: str, temperature: float, max_tokens: int
         raise ValueError(f"{path}: {where}: {problem['msg']}") from None
     if max_tokens >= spec.model.context:
         raise ValueError(f"--max-tokens {max_tokens} leaves no room for a prompt in model.context {spec.model.context}")
-    return spec
+    return spec.concrete()
 
 
 def chosen(notes: list[Note], limit: int | None) -> list[Note]:

@@ -23,15 +23,8 @@ from common.config import WeightsSpec
 from common.errors import ActorLost, last_line
 from common.records import Sampled
 from common.weights import Canary, Probe, SyncOutcome, SyncReport
+from learner.bounds import Bounds
 from learner.ranks import of_ranks
-
-GAP_FLOOR = 0.01
-"""Nats. Below it sampler and learner agree as well as two orders of additions in bfloat16 can: on the tiny model, whose
-first gap may be as small as .002, .0055 was seen without a fault."""
-
-GAP_CEILING = 0.2
-"""Nats. Beyond it an engine holds another model, even the first one loaded: bfloat16 explains .04 to .08, a head that
-was not reloaded costs .3 and more."""
 
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
@@ -42,8 +35,8 @@ Handles = dict[str, Any]
 class Channel:
     """The weight channel. `join` for an engine that was just loaded, `publish` after each learner step.
 
-    `loaded_gap` is the canary's disagreement right after loading, from which the tolerance follows; a resumed run
-    brings its own along.
+    `loaded_gap` is the canary's disagreement right after loading, from which the tolerance follows, within the
+    `bounds` of the dtype; a resumed run brings its own along.
     """
 
     def __init__(
@@ -52,9 +45,10 @@ class Channel:
         ranks: Sequence[Any],
         pools: Sequence[Any],
         probe: Probe,
+        bounds: Bounds,
         loaded_gap: float | None = None,
     ) -> None:
-        self._spec, self._ranks, self._pools, self._probe = spec, ranks, pools, probe
+        self._spec, self._ranks, self._pools, self._probe, self._bounds = spec, ranks, pools, probe, bounds
         self.loaded_gap = loaded_gap
         self.version = 0
         self._checksum = ""
@@ -67,7 +61,7 @@ class Channel:
     def tolerance(self) -> float:
         """Largest mean |log-prob difference| of the canary at which an engine still serves, nats."""
         assert self.loaded_gap is not None
-        return min(max(self._spec.canary_factor * self.loaded_gap, GAP_FLOOR), GAP_CEILING)
+        return self._bounds.tolerance(self.loaded_gap, self._spec.canary_factor)
 
     async def begin_change(self) -> None:
         """The learner is about to change its weights: until the next `publish` is over no engine joins.

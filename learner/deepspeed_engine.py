@@ -25,7 +25,7 @@ def deepspeed_config(spec: RunSpec, trained: int) -> dict[str, Any]:
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": learner.batch_groups // learner.ranks,
         "gradient_clipping": learner.max_grad_norm,
-        "bf16": {"enabled": spec.model.dtype == "bfloat16"},
+        "bf16": {"enabled": spec.model.concrete_dtype == "bfloat16"},
         "zero_optimization": {
             "stage": learner.zero_stage,
             "overlap_comm": spec.backend == "cuda",

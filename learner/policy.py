@@ -72,7 +72,7 @@ def load_policy(
     learner: LearnerSpec,
     device: str,
     seed: int,
-    dtype: torch.dtype = torch.bfloat16,
+    dtype: torch.dtype = torch.float32,
     another: str | None = None,
 ) -> Policy:
     """Load a Hugging Face folder for training; `seed` draws the LoRA matrices. `another` names a second adapter.

@@ -74,7 +74,7 @@ class LearnerRank:
         torch.manual_seed(spec.seed)
         self._beside = beside
         self._tag = _TAG if beside is None else SCRIBE
-        dtype, another = getattr(torch, spec.model.dtype), SCRIBE if spec.scribe.train else None
+        dtype, another = getattr(torch, spec.model.concrete_dtype), SCRIBE if spec.scribe.train else None
         self._policy: Policy = (
             load_policy(model_folder, spec.learner, self._backend.device, spec.seed, dtype, another)
             if beside is None
@@ -142,7 +142,7 @@ class LearnerRank:
 
     def published_weights(self) -> Iterator[tuple[str, Tensor]]:
         """(checkpoint name, whole merged tensor) in `model.dtype`, one after another. Collective under ZeRO-3."""
-        return merged_weights(self._policy, getattr(torch, self._spec.model.dtype), self._gather)
+        return merged_weights(self._policy, getattr(torch, self._spec.model.concrete_dtype), self._gather)
 
     def adapter_weights(self) -> dict[str, Tensor]:
         """The LoRA tensors under peft's names, empty for full training. Collective under ZeRO-3."""

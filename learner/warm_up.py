@@ -125,7 +125,7 @@ def _make(spec: RunSpec, model_folder: Path, examples: Sequence[Example], progre
     """Train and write the merged model, with the tokenizer's and other small files of the model it came from."""
     from transformers import AutoModelForCausalLM
 
-    dtype = getattr(torch, spec.model.dtype)
+    dtype = getattr(torch, spec.model.concrete_dtype)
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
         base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype, use_safetensors=True)

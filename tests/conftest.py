@@ -30,5 +30,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tiny model (Gemma3 text, seeded, random), its tokenizer trained on the bundled notes."""
     cache = tmp_path_factory.mktemp("models")
     return resolve_model(
-        ModelSpec(source="tiny", cache=cache), lambda: [" ".join(note.sentences) for note in load_notes("bundled")]
+        ModelSpec(source="tiny", dtype="float32", cache=cache),
+        lambda: [" ".join(note.sentences) for note in load_notes("bundled")],
     )

@@ -19,6 +19,7 @@ from actors.engine import Engine, environment
 from common.config import BufferSpec, LearnerSpec, ModelSpec, PoolSpec, RunSpec, WeightsSpec
 from common.records import Message, Record, Sampled
 from common.weights import Manifest, SegmentWriter
+from learner.bounds import BOUNDS
 from learner.policy import Policy, load_policy, merged_weights, sequence_logps
 
 ROOT = Path(__file__).parents[2]
@@ -26,10 +27,14 @@ NOTE = "A 34-year-old woman has had fever and a productive cough for three days.
 MESSAGES = (Message(role="user", content=NOTE * 4),)
 
 
+BOUND = BOUNDS["float32"]
+"""No processor emulates float32, and sampler and learner agree in it to .0000 nats."""
+
+
 def engine_spec(transport: str = "full", lora_rank: int = 0) -> RunSpec:
     return RunSpec(
         name="engine-test",
-        model=ModelSpec(source="tiny", context=768),
+        model=ModelSpec(source="tiny", dtype="float32", context=768),
         pools=(PoolSpec(kv_cache_gib=0.25, max_num_seqs=16),),
         buffer=BufferSpec(max_lag=1),
         learner=LearnerSpec(lora_rank=lora_rank, lora_alpha=16, gradient_checkpointing=False),
@@ -73,7 +78,7 @@ class FullRank:
         return
 
     async def send(self, version: int, engines: dict[str, Handle]) -> Sent:
-        manifest = write_segment(self._segment, dict(merged_weights(self._policy, torch.bfloat16)))
+        manifest = write_segment(self._segment, dict(merged_weights(self._policy, torch.float32)))
         if self._damaged_sends:
             self._damaged_sends -= 1
             self.damaged_tensor = _damage(manifest)
@@ -140,7 +145,17 @@ def moved_policy(folder: Path, spec: RunSpec, seed: int) -> Policy:
         for parameter in policy.module.parameters():
             if parameter.requires_grad:
                 noise = torch.randn(parameter.shape, generator=generator)
-                parameter.add_((noise * max(parameter.float().std().item(), 0.02)).to(parameter.dtype))
+                parameter.add_(noise * max(parameter.std().item(), 0.02))
+    return policy
+
+
+def stepped_policy(folder: Path, ids: tuple[int, ...]) -> Policy:
+    """The model in `folder` after the first step of a default run: LoRA at half the peak learning rate."""
+    policy = load_policy(folder, LearnerSpec(gradient_checkpointing=False), "cpu", seed=0)
+    trained = [parameter for parameter in policy.module.parameters() if parameter.requires_grad]
+    ids_1T = torch.tensor([ids])
+    policy.module(input_ids=ids_1T, labels=ids_1T).loss.backward()
+    torch.optim.AdamW(trained, lr=LearnerSpec().learning_rate / LearnerSpec().warmup_steps, weight_decay=0).step()
     return policy
 
 

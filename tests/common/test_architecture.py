@@ -59,13 +59,12 @@ def test_the_tables_medgemma_is_what_transformers_builds_from_the_published_conf
 @pytest.mark.integration
 @pytest.mark.parametrize("lora_rank", [0, 4])
 def test_the_tables_tiny_model_is_the_one_that_is_made(tiny_model: Path, lora_rank: int) -> None:
-    import torch
 
     from learner.policy import load_policy
 
     tiny = architecture(str(tiny_model))
     assert tiny.vocabulary <= 4096  # its tokenizer is trained on the notes at hand
     assert msgspec.structs.replace(tiny, vocabulary=4096) == PUBLISHED["tiny"]
-    policy = load_policy(tiny_model, LearnerSpec(lora_rank=lora_rank), "cpu", 0, torch.bfloat16)
+    policy = load_policy(tiny_model, LearnerSpec(lora_rank=lora_rank), "cpu", 0)
     trained = sum(p.numel() for p in policy.module.parameters() if p.requires_grad)
     assert trained == (tiny.lora_parameters(lora_rank) if lora_rank else tiny.text_parameters)

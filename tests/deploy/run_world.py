@@ -204,6 +204,7 @@ class World:
     def __init__(self, runs: Path, steps: int = 8) -> None:
         settings = {
             "steps": steps,
+            "model": {"dtype": "float32"},
             "sampling": {"group_size": 2},
             "rollout": {"concurrency": 2},
             "buffer": {"capacity": 8},

@@ -68,6 +68,15 @@ def test_a_file_that_was_not_edited_changes_nothing(driver: Driver, capsys: pyte
     assert driver.used == [] and driver.logged() == []
 
 
+def test_auto_is_the_dtype_that_the_run_has(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
+    assert driver.folder.spec.model.dtype == "bfloat16" and driver.folder.file.model.dtype == "auto"
+    assert driver.apply("--model.dtype", "auto") == 0
+    assert "nothing to change" in capsys.readouterr().out
+    driver.write(model={"dtype": "float32"})
+    assert driver.apply() == cli.BAD_INPUT
+    assert "model.dtype: bfloat16 -> float32 cannot change in a run" in capsys.readouterr().err
+
+
 def test_what_flags_set_at_the_start_is_no_edit_and_stays(start: Callable[..., Driver]) -> None:
     driver = start("--steps", "99", "--metrics.port", "0", "--rollout.doctors", "2", "--reward.anneal_steps", "3")
     driver.write(rollout={"doctors": 1, "scribes": 2})

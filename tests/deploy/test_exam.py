@@ -12,6 +12,7 @@ from deploy.placement import Placement
 from envs.env import Complete
 from envs.verdict.verifier import Choice, ExamResult
 from envs.verdict.verifier import exam as ask_all
+from learner.bounds import BOUNDS
 from learner.channel import Channel
 from tests.actors.fake_env import FakeEnv, completion
 from tests.fakes import Handle
@@ -81,7 +82,7 @@ async def test_a_frozen_pool_is_never_published_to() -> None:
     placement = Placement(FROZEN, Examined(), print)
     policy, frozen = EnginePool("engines"), EnginePool("frozen")
     placement.pools = {"engines": Handle(policy), "frozen": Handle(frozen)}
-    channel = Channel(WeightsSpec(), [Handle(FakeRank(log))], placement.synced_pools, PROBE)
+    channel = Channel(WeightsSpec(), [Handle(FakeRank(log))], placement.synced_pools, PROBE, BOUNDS["float32"])
     assert (await channel.join(placement.pools["engines"], "e", Handle(FakeEngine("e", log)))).ok
     await frozen.admit("f", Handle(FakeEngine("f", log)))
     outcome = await channel.publish(1)

@@ -15,7 +15,7 @@ DEPLOY = Path("deploy")
 
 
 def spec_of(name: str, *flags: str) -> RunSpec:
-    return cli.parse([str(DEPLOY / f"{name}.yaml"), *flags]).spec
+    return cli.parse([str(DEPLOY / f"{name}.yaml"), *flags]).spec.concrete("bfloat16")
 
 
 def planned(capsys: pytest.CaptureFixture[str], name: str, *flags: str) -> tuple[int, str, str]:

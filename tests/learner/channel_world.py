@@ -12,6 +12,7 @@ from actors.engine_pool import EnginePool
 from common.config import WeightsSpec
 from common.records import Completion, Record, Sampled
 from common.weights import Probe, SyncReport
+from learner.bounds import BOUNDS
 from learner.channel import Channel
 from tests.fakes import Handle
 
@@ -107,13 +108,14 @@ class FakeRank:
 
 
 class World:
-    def __init__(self, *, ranks: int = 1, **spec: Any) -> None:
+    def __init__(self, *, ranks: int = 1, dtype: str = "bfloat16", **spec: Any) -> None:
         self.log: list[str] = []
         self.pool = EnginePool("engines")
         self.pool_handle = Handle(self.pool)
         self.ranks = [FakeRank(self.log) for _ in range(ranks)]
         settings = WeightsSpec(**{"timeout_seconds": 0.05, **spec})
-        self.channel = Channel(settings, [Handle(rank) for rank in self.ranks], [self.pool_handle], PROBE)
+        handles = [Handle(rank) for rank in self.ranks]
+        self.channel = Channel(settings, handles, [self.pool_handle], PROBE, BOUNDS[dtype])
 
     async def add(self, name: str, **fault: Any) -> FakeEngine:
         engine = FakeEngine(name, self.log, fault.pop("noise", 0.0))

@@ -46,7 +46,7 @@ async def main(folder: Path) -> None:
     segment = Path(f"/dev/shm/medserl-test-{os.getpid()}")
     try:
         gaps = {"first before": await gap(engine, first), "moved before": await gap(engine, moved)}
-        await update(engine, write_segment(segment, dict(merged_weights(moved, torch.bfloat16))), 1)
+        await update(engine, write_segment(segment, dict(merged_weights(moved, torch.float32))), 1)
         gaps |= {"first after": await gap(engine, first), "moved after": await gap(engine, moved)}
     finally:
         for left in segment.parent.glob(f"{segment.name}*"):

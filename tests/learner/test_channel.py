@@ -4,12 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ray.exceptions import ActorDiedError
 
 from bench import virtual
 from common.errors import ActorLost
 from common.weights import SyncOutcome
-from learner.channel import GAP_FLOOR
+from learner.bounds import BOUNDS
 from tests.fakes import Handle, remote_error
 from tests.learner.channel_world import PROBE, FakeEngine, World
 
@@ -36,18 +38,36 @@ async def test_fresh_rollouts_come_from_every_engine_that_serves_and_answers() -
     assert {len(one.token_ids) for sampled in samples for one in sampled.completions} == {PROBE.max_tokens}
 
 
-async def test_the_tolerance_never_falls_below_its_floor() -> None:
-    world = World()
-    await world.add("a")
-    assert world.channel.tolerance == GAP_FLOOR
+@pytest.mark.parametrize(("dtype", "floor"), [("bfloat16", 0.01), ("float32", 0.001)])
+async def test_the_tolerance_never_falls_below_the_floor_of_the_dtype(dtype: str, floor: float) -> None:
+    world = World(dtype=dtype)
+    await world.add("a", noise=0.0001)
+    assert world.channel.tolerance == floor
 
 
-async def test_the_first_engine_cannot_excuse_any_disagreement() -> None:
-    world = World()
+@pytest.mark.parametrize(("dtype", "ceiling"), [("bfloat16", 0.2), ("float32", 0.01)])
+async def test_the_first_engine_cannot_excuse_any_disagreement(dtype: str, ceiling: float) -> None:
+    world = World(dtype=dtype)
     engine = FakeEngine("a", world.log, noise=0.35)
     outcome = await world.channel.join(world.pool_handle, "a", Handle(engine))
-    assert "differ by 0.3500 nats on average, tolerated 0.2000" in outcome.failures["a"]
+    assert f"differ by 0.3500 nats on average, tolerated {ceiling:.4f}" in outcome.failures["a"]
     assert await world.serving() == set()
+
+
+@pytest.mark.parametrize(("dtype", "serves"), [("bfloat16", True), ("float32", False)])
+async def test_float32_sees_a_gap_that_rounding_would_explain_in_bfloat16(dtype: str, serves: bool) -> None:
+    world = World(dtype=dtype)
+    await world.add("a")
+    late = FakeEngine("late", world.log, noise=0.004)
+    assert (await world.channel.join(world.pool_handle, "late", Handle(late))).ok == serves
+
+
+@given(first=st.floats(0, 1), factor=st.floats(1, 10), dtype=st.sampled_from(sorted(BOUNDS)))
+def test_what_is_tolerated_lies_between_floor_and_ceiling(first: float, factor: float, dtype: str) -> None:
+    bounds = BOUNDS[dtype]
+    tolerated = bounds.tolerance(first, factor)
+    assert bounds.floor <= tolerated <= bounds.ceiling
+    assert tolerated in (bounds.floor, bounds.ceiling, factor * first)
 
 
 async def test_a_publish_stages_then_pauses_all_sends_once_resumes_and_proves() -> None:

@@ -42,7 +42,7 @@ def tiny_medgemma(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         image_token_index=last,
     )
     torch.manual_seed(0)
-    Gemma3ForConditionalGeneration(config).to(torch.bfloat16).save_pretrained(folder)
+    Gemma3ForConditionalGeneration(config).save_pretrained(folder)
     for name in TOKENIZER_FILES:
         if (tiny_model / name).is_file():
             shutil.copy2(tiny_model / name, folder / name)
@@ -51,7 +51,7 @@ def tiny_medgemma(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_what_is_published_is_the_whole_language_model_and_nothing_of_the_vision_tower(tiny_medgemma: Path) -> None:
     policy = load_policy(tiny_medgemma, LearnerSpec(lora_rank=4), "cpu", seed=1)
-    published = [name for name, _ in merged_weights(policy, torch.bfloat16)]
+    published = [name for name, _ in merged_weights(policy, torch.float32)]
     assert len(published) == len(set(published))
     loaded = set(Gemma3ForConditionalGeneration.from_pretrained(tiny_medgemma).state_dict())
     assert set(published) == {name for name in loaded if "vision" not in name and "multi_modal" not in name} - {
@@ -75,5 +75,5 @@ def test_a_running_vllm_takes_the_published_names_and_then_holds_the_new_policy(
     assert done.returncode == 0, done.stderr[-4000:]
     line = next(line for line in done.stdout.splitlines() if line.startswith("gaps "))
     gaps = json.loads(line.removeprefix("gaps "))
-    assert gaps["first before"] < 0.01 < 0.1 < gaps["moved before"]
-    assert gaps["moved after"] < 0.01 < 0.1 < gaps["first after"]
+    assert gaps["first before"] < 0.001 < 0.1 < gaps["moved before"]
+    assert gaps["moved after"] < 0.001 < 0.1 < gaps["first after"]

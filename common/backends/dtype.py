@@ -1,0 +1,114 @@
+"""What `model.dtype: auto` stands for: bfloat16 where a machine computes in it, float32 where it would emulate it.
+
+Pure functions of what a machine says about itself, and thin readers of that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from common.records import Record
+
+Name = Literal["bfloat16", "float32"]
+
+CAPABILITY = 8.0
+"""CUDA compute capability from which a card, and vLLM on it, computes in bfloat16."""
+
+_INSTRUCTIONS = {"flags": ("amx_bf16", "avx512_bf16"), "Features": ("bf16",)}
+"""By the line of /proc/cpuinfo that lists a core's instruction sets: x86 and ARM."""
+
+_CAPS = {
+    "ONEDNN_MAX_CPU_ISA": ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"),
+    "ATEN_CPU_CAPABILITY": ("DEFAULT", "AVX2"),
+}
+"""Variables with which torch's kernels leave the bfloat16 instructions of a processor alone, and at which values."""
+
+
+class Dtype(Record):
+    """What a machine computes in, and why, for people."""
+
+    name: Name
+    reason: str
+
+
+def cpu_dtype(cpuinfo: str, environment: Mapping[str, str]) -> Dtype:
+    """Of a processor, by the text of /proc/cpuinfo ("" where there is none) and the variables that cap its use."""
+    lines = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in cpuinfo.splitlines())]
+    cores = [(_INSTRUCTIONS[name], value.split()) for name, value in lines if name in _INSTRUCTIONS]
+    if not cores:
+        return Dtype(name="float32", reason="what this processor can do is not known: it has no /proc/cpuinfo")
+    model = next((value for name, value in lines if name == "model name"), "")
+    processor = f"this processor, {model}," if model else "this processor"
+    found = [one for one in cores[0][0] if all(one in sets for _, sets in cores)]
+    if not found:
+        return Dtype(name="float32", reason=f"{processor} has no bfloat16 instructions")
+    cap = next((name for name, values in _CAPS.items() if environment.get(name, "").upper() in values), None)
+    if cap is not None:
+        return Dtype(name="float32", reason=f"{processor} has {found[0]}, but {cap}={environment[cap]} forbids its use")
+    return Dtype(name="bfloat16", reason=f"{processor} has {found[0]}")
+
+
+def cuda_dtype(cards: str) -> Dtype:
+    """Of a machine's GPUs, by nvidia-smi's lines of "name, compute capability" ("" where it cannot be asked)."""
+    found = [(float(number), card) for card, number in re.findall(r"^(.+), *(\d+\.\d+)\s*$", cards, re.MULTILINE)]
+    if not found:
+        assumed = (
+            f"assumed: compute capability {CAPABILITY} or newer; no GPU here, so it is decided when the run starts"
+        )
+        return Dtype(name="bfloat16", reason=assumed)
+    capability, card = min(found)
+    if capability < CAPABILITY:
+        return Dtype(
+            name="float32",
+            reason=f"{card} has compute capability {capability}, and bfloat16 needs {CAPABILITY}; float32 works there",
+        )
+    return Dtype(name="bfloat16", reason=f"{card} has compute capability {capability}")
+
+
+def best_dtype(backend: str = "cpu") -> Dtype:
+    """What this machine computes in, as the environment of this process lets it."""
+    return cuda_dtype(_cards()) if backend == "cuda" else cpu_dtype(_cpuinfo(), os.environ)
+
+
+def agreed(found: Mapping[str, Dtype]) -> Dtype:
+    """What all machines of a cluster compute in, by their names; the reason names those that force float32."""
+    forcing = [name for name, dtype in found.items() if dtype.name == "float32"]
+    named = forcing or list(found)
+    reason = found[named[0]].reason
+    if len(found) > 1:
+        where = "every node" if len(named) == len(found) else f"node{'s'[: len(named) > 1]} {', '.join(named)}"
+        reason = f"{where}: {reason}"
+    return Dtype(name="float32" if forcing else "bfloat16", reason=reason)
+
+
+def notice(written: str, found: Dtype, backend: str) -> str:
+    """One line for people about `written`, the spec's `model.dtype`, on machines like `found`; "" when all is well.
+
+    Raises ValueError for a dtype that does not run there.
+    """
+    if written == "auto":
+        return f"model.dtype: {found.name} (auto: {found.reason})"
+    if written == "float32" or found.name == "bfloat16":
+        return ""
+    if backend == "cuda":  # vLLM refuses
+        raise ValueError(f"model.dtype bfloat16: {found.reason}: write model.dtype: auto, or float32")
+    return f"model.dtype: bfloat16 is emulated, about three times slower: {found.reason}; auto would take float32"
+
+
+def _cpuinfo() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text() if path.is_file() else ""
+
+
+def _cards() -> str:
+    """nvidia-smi rather than torch, which would open a CUDA context, and sees no card in a Ray task without GPUs."""
+    command = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
