@@ -5,6 +5,8 @@ VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.installed
 export RAY_AUTH_MODE ?= disabled
+# A run and a test start dozens of processes that import the same files: they are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 # torch's CPU build has its own index; a local wheel of the same name is preferred where one is configured.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 

@@ -17,6 +17,14 @@ settings.register_profile("no deadline", deadline=None)  # a busy machine is no 
 settings.load_profile("no deadline")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own, which would come first
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` uses two processes: integration tests of one folder take turns, those of another run beside them."""
+    for item in items:
+        if item.get_closest_marker("integration") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def power() -> Iterator[None]:
     """Never lost here, so this process need not wait for the disk: half of what the journal's tests would take."""
