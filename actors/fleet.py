@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -50,6 +51,8 @@ class Door(Protocol):
 
 class EnginePlacement(Protocol):
     """Starts and ends engines."""
+
+    model_folder: Path  # which they load
 
     def engine(self, pool: PoolSpec, engine_id: str) -> Any:
         """A new, not yet loaded engine."""
@@ -217,7 +220,7 @@ class Fleet:
         await berth.handle.__ray_ready__.remote()  # one that waits for a GPU holds up nobody else
         async with self._loads:
             berth.loaded = True
-            await berth.handle.load.remote(0)
+            await berth.handle.load.remote(self._placement.model_folder)
             await self._admit(berth)
         berth.state, berth.since = "serving", asyncio.get_running_loop().time()
 

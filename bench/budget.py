@@ -112,9 +112,9 @@ def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     os.environ.update(environment(spec, pool))
 
     async def stand() -> tuple[int, float]:
-        engine = Engine(spec, pool, "bench-0", folder)
+        engine = Engine(spec, pool, "bench-0")
         with PeakMemory(period=0.5) as memory:
-            await engine.load(0)
+            await engine.load(folder)
             await engine.sample(tuple(range(100)), 8, 32, 1.0)
             cache = engine._llm.vllm_config.cache_config
             await engine.shutdown()

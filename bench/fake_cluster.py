@@ -80,8 +80,7 @@ class FakeEngine:
         if not self._core.done():
             self._core.set_result(None)
 
-    async def load(self, version: int) -> None:
-        assert version == 0
+    async def load(self, model_folder: Path) -> None:
         await self._work(self.pace.speeds.load)
 
     async def check_health(self) -> float:
@@ -269,6 +268,7 @@ class FakePlacement:
 
     def __init__(self, spec: RunSpec, pace: Pace, game: FakeGame, buffer: Handle, pools: dict[str, Handle]) -> None:
         self._spec, self._pace, self._game, self._buffer, self._pools = spec, pace, game, buffer, pools
+        self.model_folder = Path()
         self.engines: dict[str, Handle] = {}
         self.roles: dict[str, Handle] = {}
 

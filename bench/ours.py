@@ -44,6 +44,7 @@ def flags(work: Workload, data: str, variant: Variant, runs: Path) -> list[str]:
         "seed": work.seed,
         "data.path": data,
         "model.source": work.model,
+        "model.dtype": work.dtype,
         "sampling.group_size": work.group_size,
         "sampling.max_tokens": work.tokens,
         "sampling.temperature": work.temperature,

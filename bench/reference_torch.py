@@ -23,8 +23,8 @@ from bench.workload import Workload, load, prompt_ids
 
 
 def build(work: Workload) -> Any:
-    """The policy in bf16 with LoRA on every linear layer, gradient checkpointing on."""
-    model = AutoModelForCausalLM.from_pretrained(work.model, dtype=torch.bfloat16)
+    """The policy in `work.dtype` with LoRA on every linear layer, gradient checkpointing on."""
+    model = AutoModelForCausalLM.from_pretrained(work.model, dtype=getattr(torch, work.dtype))
     model.gradient_checkpointing_enable({"use_reentrant": False})
     model.enable_input_require_grads()
     lora = LoraConfig(r=work.lora_rank, lora_alpha=work.lora_alpha, target_modules="all-linear")
@@ -61,6 +61,13 @@ def logp(model: Any, ids_BS: Tensor, length: int, temperature: float) -> Tensor:
     return logp_BTV.gather(-1, ids_BS[:, -length:, None]).squeeze(-1)
 
 
+def kl(model: Any, ids_BS: Tensor, logp_BT: Tensor, work: Workload) -> Tensor:
+    """The k3 estimate of the KL to the model without its adapter, [B, T]."""
+    with torch.no_grad(), model.disable_adapter():
+        reference_BT = logp(model, ids_BS, work.tokens, work.temperature)
+    return torch.exp(reference_BT - logp_BT) - (reference_BT - logp_BT) - 1
+
+
 def train(
     model: Any, optimizer: torch.optim.Optimizer, groups: list[Tensor], prompts: list[list[int]], work: Workload
 ) -> None:
@@ -70,13 +77,11 @@ def train(
         ids_BS = torch.cat([torch.tensor([prompt]).expand(len(done_BT), -1), done_BT], dim=1)
         reward_B = (done_BT.sum(-1) % 7).float()
         advantage_B = (reward_B - reward_B.mean()) / reward_B.std().clamp_min(1e-4)
-        with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad(), model.disable_adapter():
-                reference_BT = logp(model, ids_BS, work.tokens, work.temperature)
+        with torch.autocast("cpu", torch.bfloat16, enabled=work.bf16):
             logp_BT = logp(model, ids_BS, work.tokens, work.temperature)
+            penalty_BT = work.kl_coef * kl(model, ids_BS, logp_BT, work) if work.kl_coef else 0.0
         ratio_BT = torch.exp(logp_BT - logp_BT.detach())
-        kl_BT = torch.exp(reference_BT - logp_BT) - (reference_BT - logp_BT) - 1
-        loss = (work.kl_coef * kl_BT - advantage_B[:, None] * ratio_BT).mean() / len(groups)
+        loss = (penalty_BT - advantage_B[:, None] * ratio_BT).mean() / len(groups)
         loss.backward()
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
     optimizer.step()
@@ -86,10 +91,12 @@ def train(
 def run(work: Workload) -> Result:
     """Generate and train for the workload's steps; measure all but the warm ones."""
     torch.manual_seed(work.seed)
+    torch.set_flush_denormal(True)  # they cost time and say nothing about a system
     ids = prompt_ids(work)
     times: list[tuple[float, float]] = []
     with PeakMemory() as memory:
         model = build(work)
+        assert model.get_base_model().dtype == getattr(torch, work.dtype)
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=work.learning_rate)
         for step in range(work.warm_steps + work.steps):
             prompts = ids[step * work.prompts_per_step : (step + 1) * work.prompts_per_step]

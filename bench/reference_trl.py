@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from bench.memory import PeakMemory
-from bench.result import Result, emit
+from bench.result import TRL, Result, emit
 from bench.workload import Workload, load, prompt_ids
 
 
@@ -55,12 +56,12 @@ def varied_reward(completion_ids: list[list[int]], **_: Any) -> list[float]:
 
 
 def config(work: Workload, folder: str) -> GRPOConfig:
-    """The same optimisation as our learner: bf16, LoRA, KL to the reference, one update a batch."""
+    """The same optimisation as our learner: dtype, LoRA, KL to the reference, one update a batch."""
     return GRPOConfig(
         output_dir=folder,
         use_cpu=True,
-        bf16=True,
-        model_init_kwargs={"dtype": "bfloat16"},
+        bf16=work.bf16,
+        model_init_kwargs={"dtype": work.dtype},
         per_device_train_batch_size=work.group_size,
         gradient_accumulation_steps=work.prompts_per_step,
         gradient_checkpointing=True,
@@ -82,6 +83,7 @@ def config(work: Workload, folder: str) -> GRPOConfig:
 
 def run(work: Workload) -> Result:
     """Train for the workload's steps; measure all but the warm ones."""
+    torch.set_flush_denormal(True)  # they cost time and say nothing about a system
     clock = Clock()
     prompts = [[msgspec.structs.asdict(message) for message in chat] for chat in work.prompts]
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:
@@ -93,13 +95,15 @@ def run(work: Workload) -> Result:
             peft_config=LoraConfig(r=work.lora_rank, lora_alpha=work.lora_alpha, target_modules="all-linear"),
             callbacks=[clock],
         )
+        assert trainer.model.get_base_model().dtype == getattr(torch, work.dtype)
+        assert trainer.accelerator.mixed_precision == ("bf16" if work.bf16 else "no")
         clock.watch(trainer.model)
         trainer.train()
     seconds = clock.ends[-1] - clock.ends[work.warm_steps - 1]
     generate_s = sum(clock.generated[work.warm_steps :]) / work.steps
     lengths = [len(ids) for ids in prompt_ids(work)]
     return Result(
-        name="TRL GRPOTrainer",
+        name=TRL,
         completions=work.steps * work.completions_per_step,
         seconds=seconds,
         tokens=work.steps * work.completions_per_step * work.tokens,

@@ -1,4 +1,4 @@
-"""Bare vLLM: generation only, all measured prompts at once, no training.
+"""Bare vLLM: generation only, no training.
 
 python -m bench.reference_vllm workload.json
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
+from bench import generation
 from bench.memory import PeakMemory
-from bench.result import Result, emit
+from bench.result import VLLM, Result, emit
 from bench.workload import Workload, load, prompt_ids
 
-# Read by vllm at import: the cores are shared with nobody here, but the engine must be set up as ours is.
+# Read by vllm at import. All cores, as nobody shares them; threads are not pinned, as in our engine.
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
@@ -35,9 +35,9 @@ async def serve(work: Workload) -> Result:
         engine = AsyncLLM.from_engine_args(
             AsyncEngineArgs(
                 model=work.model,
-                dtype="bfloat16",
+                dtype=work.dtype,
                 enforce_eager=True,
-                max_num_seqs=64,
+                max_num_seqs=generation.MAX_NUM_SEQS,
                 max_model_len=max(1024, longest),
                 generation_config="vllm",
                 seed=work.seed,
@@ -57,23 +57,9 @@ async def serve(work: Workload) -> Result:
                 count = sum(len(choice.token_ids) for choice in out.outputs)
             return count
 
-        warm = work.warm_steps * work.prompts_per_step
-        await asyncio.gather(*map(sample, range(warm)))
-        start = time.perf_counter()
-        tokens = sum(await asyncio.gather(*map(sample, range(warm, warm + work.steps * work.prompts_per_step))))
-        seconds = time.perf_counter() - start
+        taken = await generation.seconds(work, sample)
         engine.shutdown()
-    assert tokens == work.steps * work.completions_per_step * work.tokens, tokens
-    return Result(
-        name="bare vLLM (no training)",
-        completions=work.steps * work.completions_per_step,
-        seconds=seconds,
-        tokens=tokens,
-        prompt_tokens=sum(map(len, ids)) / len(ids),
-        generate_s=seconds / work.steps,
-        train_s=0.0,
-        peak_memory_gib=memory.gib,
-    )
+    return generation.result(VLLM, work, sum(map(len, ids)) / len(ids), taken, memory.gib)
 
 
 if __name__ == "__main__":

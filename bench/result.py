@@ -1,4 +1,4 @@
-"""One line of the throughput table, as every system prints it."""
+"""One line of the throughput table, as every system prints it, and the table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from common.records import Record
+
+TRL, VLLM, ENGINE = "TRL GRPOTrainer", "bare vLLM (no training)", "MedSeRL engine alone (no training)"
+"""The rows to which others are compared."""
 
 
 class Result(Record):
@@ -31,6 +34,10 @@ class Result(Record):
     def tokens_per_s(self) -> float:
         return self.tokens / self.seconds
 
+    @property
+    def trains(self) -> bool:
+        return self.train_s > 0
+
     def line(self) -> str:
         """One JSON line, rates included."""
         rates = {"completions_per_s": round(self.completions_per_s, 4), "tokens_per_s": round(self.tokens_per_s, 2)}
@@ -51,16 +58,54 @@ def parse(stdout: str) -> Result:
     raise ValueError("the process printed no result line; the end of its output stands above")
 
 
-def show(results: list[Result]) -> None:
-    """Print the table, with completions/s relative to TRL's when TRL was measured."""
-    base = next((r.completions_per_s for r in results if r.name.startswith("TRL")), None)
-    table = Table("system", title="Throughput, whole steps")
-    for column in ("completions/s", "x TRL", "tokens/s", "tokens each", "prompt", "generate s", "train s", "peak GiB"):
+def named(results: list[Result], name: str) -> Result | None:
+    """The row of that name, where it was measured."""
+    return next((r for r in results if r.name == name), None)
+
+
+def share(result: Result, results: list[Result]) -> float | None:
+    """Lambda: completions/s while learning over those of our engine alone. None where either is missing."""
+    alone = named(results, ENGINE)
+    return result.completions_per_s / alone.completions_per_s if alone and result.trains else None
+
+
+def remarks(results: list[Result]) -> list[str]:
+    """What stands under the table."""
+    alone, bare = named(results, ENGINE), named(results, VLLM)
+    lines = []
+    if alone:
+        lines.append("lambda: completions/s while learning over those of MedSeRL's engine alone, both on all cores")
+    if alone and bare:
+        ratio = alone.tokens_per_s / bare.tokens_per_s
+        lines.append(f"rollout tokens/s of MedSeRL's engine alone over bare vLLM's: {ratio:.2f}")
+    return lines
+
+
+def show(results: list[Result], where: str) -> None:
+    """Print the table under its title, which says `where` it was measured, and the remarks."""
+    trl = named(results, TRL)
+    table = Table("system", title=f"Throughput, whole steps: {where}")
+    columns = (
+        "completions/s",
+        "x TRL",
+        "lambda",
+        "tokens/s",
+        "tokens each",
+        "prompt",
+        "generate s",
+        "train s",
+        "peak GiB",
+    )
+    for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     for r in results:
-        ratio = f"{r.completions_per_s / base:.2f}" if base else "-"
+        ratio = f"{r.completions_per_s / trl.completions_per_s:.2f}" if trl else "-"
+        learning = share(r, results)
         phases = [f"{seconds:.1f}" if seconds else "-" for seconds in (r.generate_s, r.train_s)]
         length, prompt = f"{r.tokens / r.completions:.0f}", f"{r.prompt_tokens:.0f}"
-        rates = (f"{r.completions_per_s:.3f}", ratio, f"{r.tokens_per_s:.1f}")
+        rates = (f"{r.completions_per_s:.3f}", ratio, f"{learning:.2f}" if learning else "-", f"{r.tokens_per_s:.1f}")
         table.add_row(r.name, *rates, length, prompt, *phases, f"{r.peak_memory_gib:.2f}")
-    Console(width=140).print(table)
+    console = Console(width=150, markup=False, highlight=False)
+    console.print(table)
+    for line in remarks(results):
+        console.print(line)

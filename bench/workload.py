@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from common.backends.dtype import Name
 from common.records import Message, Record
 
 
@@ -17,6 +18,7 @@ class Workload(Record):
     """`prompts` holds prompts_per_step * (warm_steps + steps) chats; each gets `group_size` completions of `tokens`."""
 
     model: str  # folder in Hugging Face form
+    dtype: Name  # in which every system computes
     prompts: tuple[tuple[Message, ...], ...]
     prompts_per_step: int = 4
     group_size: int = 8
@@ -27,12 +29,17 @@ class Workload(Record):
     lora_rank: int = 16
     lora_alpha: int = 32
     learning_rate: float = 1e-4
-    kl_coef: float = 1e-3
+    kl_coef: float = 0.0  # as by default in TRL and here
     seed: int = 0
 
     @property
     def completions_per_step(self) -> int:
         return self.prompts_per_step * self.group_size
+
+    @property
+    def bf16(self) -> bool:
+        """Whether training is mixed: bfloat16 under autocast, and LoRA in float32."""
+        return self.dtype == "bfloat16"
 
     def step_prompts(self, step: int) -> tuple[tuple[Message, ...], ...]:
         """The chats of step `step`, 0-based, warm-up steps first."""

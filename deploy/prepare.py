@@ -17,9 +17,10 @@ from common.records import LabelledTask, Record
 from common.weights import Probe
 from envs.by_rule import tasks_by_rule
 from envs.env import Environment
+from learner.bounds import BOUNDS
 
 CANARY_TOKENS = 256
-FRESH_COMPLETIONS, FRESH_TOKENS = 32, 32
+FRESH_TOKENS = 32
 
 
 class Prepared(Record):
@@ -37,6 +38,15 @@ class Progress(Record):
     done: int = 0
     total: int = 0
     loss: float | None = None
+    seconds_left: float | None = None
+
+    @property
+    def detail(self) -> str:
+        """What the screen shows beside the phase: `12/60, loss 1.23, about 2 min left`."""
+        parts = [f"{self.done}/{self.total}"] if self.total else []
+        parts += [f"loss {self.loss:.2f}"] if self.loss is not None else []
+        parts += [f"about {_rounded(self.seconds_left)} left"] if self.seconds_left is not None else []
+        return ", ".join(parts)
 
 
 def environment(spec: RunSpec) -> dict[str, str]:
@@ -57,61 +67,50 @@ class Preparation:
 
     def run(self) -> Prepared:
         """Raises ValueError for a model that does not exist or notes that do not fit it."""
+        from learner.examples import examples_of
         from learner.warm_up import report, warmed_model
 
         spec = self._spec
         tasks = asyncio.run(demonstrated(self._env, max(8, spec.warm_up.steps * spec.warm_up.batch)))
         folder = resolve_model(spec.model, lambda: self._texts(tasks))
         self._progress = Progress(phase="writing demonstrations", total=len(tasks))
-        examples = self._examples(folder, tasks)
+        examples = examples_of(spec, self._env, folder, tasks)
         self._progress = Progress(phase="warming up", total=spec.warm_up.steps)
         started = time.monotonic()
-        trained = 0
+        ended: list[float] = []  # when each step did
 
         def progress(step: int, loss: float) -> None:
-            nonlocal trained
-            trained = step
-            self._progress = Progress(phase="warming up", done=step, total=spec.warm_up.steps, loss=loss)
+            ended.append(time.monotonic())
+            total = spec.warm_up.steps
+            left = seconds_left(ended, total)
+            self._progress = Progress(phase="warming up", done=step, total=total, loss=loss, seconds_left=left)
 
         warmed = warmed_model(spec, folder, examples, progress)
         outcome = report(warmed)
         line = f"{outcome.steps} steps" if outcome else "skipped"
         if outcome and outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None:
             line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
-        line += f" in {time.monotonic() - started:.0f} s" if trained else " (from the cache)" if outcome else ""
+        line += f" in {time.monotonic() - started:.0f} s" if ended else " (from the cache)" if outcome else ""
         return Prepared(model_folder=warmed, probe=_probe(spec, examples), warm_up=line)
-
-    def _examples(self, folder: Path, tasks: list[LabelledTask]) -> list[Any]:
-        from transformers import AutoTokenizer
-
-        from learner.warm_up import Example
-
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        rng = random.Random(self._spec.seed)
-        examples = []
-        for labelled in tasks:
-            chat = [{"role": m.role, "content": m.content} for m in self._env.open(labelled.task).messages]
-            prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-            reply = tokenizer.encode(self._env.demonstration(labelled, rng), add_special_tokens=False)
-            example = Example(
-                prompt_ids=tuple(prompt),
-                completion_ids=(*reply, tokenizer.eos_token_id),
-                group=labelled.task.provenance.vignette,
-            )
-            if example.tokens <= self._spec.model.context:
-                examples.append(example)
-        if not examples:
-            raise ValueError(
-                f"no note's prompt and reply fit model.context {self._spec.model.context}: raise it or lower "
-                "data.max_words"
-            )
-        return examples
 
     def _texts(self, tasks: list[LabelledTask]) -> list[str]:
         rng = random.Random(0)
         texts = {self._env.demonstration(labelled, rng) for labelled in tasks}
         texts |= {m.content for labelled in tasks for m in self._env.open(labelled.task).messages}
         return sorted(texts)
+
+
+def seconds_left(ended: Sequence[float], total: int) -> float | None:
+    """How long the steps after those that `ended` at these times will take, None before the second one ended.
+
+    The first one is left out: before it the model is loaded and evaluated.
+    """
+    done = len(ended)
+    return None if done < 2 else (ended[-1] - ended[0]) / (done - 1) * (total - done)
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(5, round(seconds / 5) * 5)} s"
 
 
 def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
@@ -121,7 +120,7 @@ def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
     return Probe(
         canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)],
         prompt_ids=shortest.prompt_ids,
-        completions=FRESH_COMPLETIONS,
+        completions=BOUNDS[spec.model.concrete_dtype].fresh_completions,
         max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(shortest.completion_ids)),
         temperature=spec.sampling.temperature,
     )

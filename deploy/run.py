@@ -21,8 +21,10 @@ from common import metrics
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
+from common.weights import sweep_run
 from deploy import agreement, exam, flag_alarm
 from deploy.changes import Changes
+from deploy.clock import Clock
 from deploy.console import Screen
 from deploy.heldout import HeldoutCurve
 from deploy.placement import Placement
@@ -30,6 +32,7 @@ from deploy.prepare import Prepared
 from deploy.run_folder import RunFolder
 from deploy.scoreboard import count
 from deploy.start import Start, after_newest
+from deploy.waiting import both, under
 from envs.env import Environment
 from evals.batch import rolling_score
 from learner.bounds import BOUNDS
@@ -37,7 +40,6 @@ from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
 from learner.ranks import Patience
 from learner.scribe import ScribeLearner, ScribeSide
-from learner.senders import sweep_run
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
 CLOSE_SECONDS = 30.0  # for the learner to end by itself
@@ -49,7 +51,8 @@ class Run:
 
     def __init__(self, spec: RunSpec, env: Environment, folder: RunFolder, start: Start, board: Board) -> None:
         self.spec, self._env, self.folder, self._start, self._board = spec, env, folder, start, board
-        self._screen = Screen(f"self-play {spec.name}", spec.steps)
+        self.clock = Clock()
+        self._screen = Screen(f"self-play {spec.name}", spec.steps, self.clock.enter)
         self._placement = Placement(spec, env, self._screen.note)
         self._placement.journal = folder.journal
         self._restarts = Restarts(self._screen.note)
@@ -105,11 +108,11 @@ class Run:
     async def _prepare(self) -> Prepared:
         actor = self._placement.preparation()
         running = asyncio.ensure_future(_result(actor.run))
+        await actor.progress.remote()  # it has its room: engines look for theirs in what is left
+        self._placement.early_engines()
         while not running.done():
             state = await actor.progress.remote()
-            count = f"{state.done}/{state.total}" if state.total else ""
-            loss = f", loss {state.loss:.2f}" if state.loss is not None else ""
-            self._screen.phase(state.phase, count + loss)
+            self._screen.phase(state.phase, state.detail)
             await asyncio.wait([running], timeout=1)
         self._placement.kill(actor)
         prepared: Prepared = running.result()
@@ -121,12 +124,8 @@ class Run:
         buffer = self._placement.replay_buffer(start.version if start.resumed else None)
         pools = self._placement.engine_pools()
         channel = self._channel(ranks, self._placement.synced_pools, prepared, start.loaded_gap)
-        if start.folder is not None:
-            await self._patience.of_ranks(
-                "it loaded its checkpoint", [rank.load.remote(start.folder) for rank in ranks]
-            )
-            channel.version = start.version
-        scribe = await self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
+        channel.version = start.version
+        scribe = self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
 
         def door(pool: PoolSpec) -> Channel:
             return scribe if scribe is not None and "scribe" in pool.serves else channel
@@ -153,7 +152,7 @@ class Run:
         )
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
-        await self._supervisor.start(self._phase, self._examine)
+        await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
         self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.note)
         doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.attach(doctors, channel.hold)
@@ -162,21 +161,30 @@ class Run:
         try:
             await self._learn(watching, self._learner)
             if self._learner.version >= self.spec.steps:
-                await _while(watching, asyncio.ensure_future(self._conclude(ranks)))
+                await under(watching, self._conclude(ranks))
         finally:
             watching.cancel()
 
-    async def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
-        start, sides = self._start, _sides(ranks)
-        channel = self._channel(sides, self._placement.scribe_pools, prepared, start.scribe_loaded_gap)
-        if start.folder is not None and start.scribe_version is not None:
-            await self._patience.of_ranks("it loaded the Scribe", [side.load.remote(start.folder) for side in sides])
-            channel.version = start.scribe_version
+    def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
+        start, pools = self._start, self._placement.scribe_pools
+        channel = self._channel(_sides(ranks), pools, prepared, start.scribe_loaded_gap)
+        channel.version = start.scribe_version or 0
         return channel
 
     def _channel(self, ranks: Sequence[Any], pools: Sequence[Any], prepared: Prepared, gap: float | None) -> Channel:
         bounds = BOUNDS[self.spec.model.concrete_dtype]
         return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
+
+    async def _load(self, ranks: list[Any]) -> None:
+        """Bring the ranks to the checkpoint where the run goes on. They answer in order: later calls find it loaded."""
+        folder = self._start.folder
+        if folder is None:
+            return
+        loads = {"it loaded its checkpoint": [rank.load.remote(folder) for rank in ranks]}
+        if self.spec.scribe.train and self._start.scribe_version is not None:
+            loads["it loaded the Scribe"] = [side.load.remote(folder) for side in _sides(ranks)]
+        for doing, calls in loads.items():
+            await self._patience.of_ranks(doing, calls)
 
     async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
         """Train to the end, an interrupt, or a fault that the supervisor cannot mend: that too leaves a checkpoint."""
@@ -261,6 +269,7 @@ class Run:
         assert self._curve is not None
         self._restarts.progressed(step.report.step)
         row = self.folder.log(step)
+        self.clock.keep(self.folder.path)
         self._screen.row(row)
         rows = self.folder.rows
         dtype, factor = self.spec.model.concrete_dtype, self.spec.weights.canary_factor
@@ -273,15 +282,6 @@ class Run:
                 self._screen.note(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
         self._curve.stepped(step.report.policy_version)
-
-
-async def _while(watching: asyncio.Future[Any], work: asyncio.Future[None]) -> None:
-    """Await `work` while the supervisor mends what dies under it; raises what either could not go on from."""
-    await asyncio.wait([work, watching], return_when=asyncio.FIRST_COMPLETED)
-    if not work.done():
-        work.cancel()
-        watching.result()
-    work.result()
 
 
 def _sides(ranks: list[Any]) -> list[ScribeSide]:

@@ -121,7 +121,9 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     finally:
         try:
             if folder.journal.is_file():
-                summarise(folder.path, folder.finish(), finished, resume)
+                run.clock.enter("drawing")
+                rows = folder.finish()
+                summarise(folder.path, rows, finished, resume, run.clock.keep(folder.path))
         except OSError as error:
             print(f"selfplay: plot and page could not be written: {error}", file=sys.stderr)
         ray.shutdown()

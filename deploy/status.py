@@ -22,7 +22,7 @@ from common import metrics
 from common.config import RunSpec
 from common.files import json_lines
 from common.records import Record
-from deploy import cli, heldout
+from deploy import cli, clock, heldout
 from deploy.changes import sizes
 from deploy.console import table, wide_console
 
@@ -121,6 +121,8 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
         shown.add_row("buffer", ", ".join(f"{_value(series, metrics.BUFFER, state)} {state}" for state in states))
         restarts = [f"{_value(series, metrics.ACTOR_RESTARTS, kind)} {kind}" for kind in metrics.ACTOR_KINDS]
         shown.add_row("restarts", f"{', '.join(restarts)}; {_value(series, metrics.ENGINE_RESTARTS)} engines replaced")
+    if spent := clock.read(run):
+        shown.add_row("this start", str(spent))
     points = heldout.points(run / "evaluations.jsonl")
     shown.add_row("last eval", heldout.line(points[-1]) if points else "none")
     return shown

@@ -44,10 +44,10 @@ class Vllm:
     @asynccontextmanager
     async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
         """Start the engine; give what asks it, at `spec.sampling`. Raises EngineLost when it does not start or dies."""
-        with _local_ray():
-            handle = _actor(spec, folder)
+        with local_ray():
+            handle = _actor(spec)
             try:
-                await _started(handle)
+                await _started(handle, folder)
                 yield _ask(handle, spec, samples)
             finally:
                 await _end(handle)
@@ -59,8 +59,8 @@ def doctor_pool(spec: RunSpec) -> PoolSpec:
 
 
 @contextmanager
-def _local_ray() -> Iterator[None]:
-    """A Ray in this process, never one that runs already: an evaluation disturbs no job."""
+def local_ray() -> Iterator[None]:
+    """A Ray in this process, never one that runs already: who asks a model disturbs no job."""
     ray.init(
         address="local",
         include_dashboard=False,
@@ -74,23 +74,23 @@ def _local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
-def _actor(spec: RunSpec, folder: Path) -> Any:
+def _actor(spec: RunSpec) -> Any:
     pool, backend = doctor_pool(spec), BACKENDS[spec.backend]
     options = {
         "num_cpus": 0,
         "num_gpus": backend.gpus_per_engine * pool.tensor_parallel,
         "max_concurrency": MANY_CALLS,
-        "runtime_env": {"env_vars": engine_module.environment(spec, pool)},
+        "runtime_env": {"env_vars": engine_module.environment(spec, pool, alone=True)},
     }
     wanted, there = options["num_gpus"], ray.cluster_resources().get("GPU", 0)
     if wanted > there:
         raise ValueError(f"backend {spec.backend} wants {wanted} GPUs and Ray sees {there:g}: give a --spec that fits")
-    return ray.remote(Engine).options(**options).remote(spec, pool, "eval-0", folder)
+    return ray.remote(Engine).options(**options).remote(spec, pool, "eval-0")
 
 
-async def _started(handle: Any) -> None:
+async def _started(handle: Any, folder: Path) -> None:
     try:
-        await handle.load.remote(0)
+        await handle.load.remote(folder)
     except (RayActorError, RayTaskError) as error:
         raise EngineLost(f"the engine did not start: {last_line(error)}") from error
 

@@ -1,19 +1,18 @@
-"""LearnerActor: one rank of the learner with its senders, as deploy places it in a Ray actor."""
+"""LearnerActor: a rank of the learner, as deploy places it in a Ray actor. No torch here: the driver imports it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from common.backends import BACKENDS
 from common.config import RunSpec
-from common.records import Record
-from learner.rank import LearnerRank
-from learner.senders import Handles, make_sender
+from common.records import Group, Record, Sampled
+
+if TYPE_CHECKING:
+    from learner.senders import Handles
+    from learner.step_report import StepReport
 
 
 class Sent(Record):
@@ -28,62 +27,43 @@ def environment(spec: RunSpec) -> dict[str, str]:
     return {**BACKENDS[spec.backend].learner_env, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-class PublishingRank(LearnerRank):
-    """One data-parallel rank that can publish. Every method is collective: call it on all ranks."""
-
-    def __init__(
-        self,
-        spec: RunSpec,
-        model_folder: Path,
-        rank: int,
-        world: int,
-        rendezvous: str,
-        beside: LearnerRank | None = None,
-    ) -> None:
-        super().__init__(spec, model_folder, rank, world, rendezvous, beside)
-        name = f"{spec.name}-{os.getpid()}" + (f"-{self._policy.adapter}" if beside else "")
-        self._sender = make_sender(spec, name, rank, self._published, self._save_adapter_config)
-
-    def stage(self, version: int) -> None:
-        """Get the present weights ready to be sent as `version`, while the engines still sample."""
-        self._sender.stage(version)
-
-    def send(self, version: int, engines: Handles) -> Sent:
-        """Bring `engines` to the present weights under the name `version`."""
-        failures = self._sender.send(version, engines)
-        return Sent(checksum=self._sender.checksum(), failures=failures)
-
-    def close(self) -> None:
-        """Remove the shared-memory files and leave the process group."""
-        self._sender.close()
-        super().close()
-
-    def _published(self) -> Iterator[tuple[str, Tensor]]:
-        if self._spec.weights.transport == "adapter":
-            return iter(self.adapter_weights().items())
-        return self.published_weights()
-
-    def _save_adapter_config(self, folder: Path) -> None:
-        module: Any = self._policy.module
-        module.peft_config[self._policy.adapter].save_pretrained(folder)
-
-
-class LearnerActor(PublishingRank):
-    """The Doctor's rank. A trained Scribe's stands beside it, on the same model, and is reached through `scribe`."""
+class LearnerActor:
+    """The calls of a `DoctorRank`, which has their docstrings."""
 
     def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
-        super().__init__(spec, model_folder, rank, world, rendezvous)
-        self._scribe: PublishingRank | None = None
-        if spec.scribe.train:
-            self._scribe = PublishingRank(spec.of_scribe, model_folder, rank, world, rendezvous, beside=self)
+        from learner.publishing import DoctorRank
+
+        self._rank = DoctorRank(spec, model_folder, rank, world, rendezvous)
+
+    def accumulate(self, groups: Sequence[Group]) -> None:
+        self._rank.accumulate(groups)
+
+    def apply(self) -> StepReport:
+        return self._rank.apply()
+
+    def canary(self, ids: Sequence[int]) -> tuple[float, ...]:
+        return self._rank.canary(ids)
+
+    def logp_difference(self, samples: Sequence[Sampled]) -> float:
+        return self._rank.logp_difference(samples)
+
+    def stage(self, version: int) -> None:
+        self._rank.stage(version)
+
+    def send(self, version: int, engines: Handles) -> Sent:
+        return self._rank.send(version, engines)
+
+    def save(self, folder: Path) -> None:
+        self._rank.save(folder)
+
+    def load(self, folder: Path) -> None:
+        self._rank.load(folder)
+
+    def save_model(self, folder: Path) -> None:
+        self._rank.save_model(folder)
 
     def scribe(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the Scribe's rank. Collective."""
-        assert self._scribe is not None
-        return getattr(self._scribe, method)(*arguments)
+        return self._rank.scribe(method, *arguments)
 
     def close(self) -> None:
-        """Close both."""
-        if self._scribe is not None:
-            self._scribe.close()
-        super().close()
+        self._rank.close()

@@ -1,12 +1,13 @@
-"""Attention over a packed row: the prompt looks at itself, every completion at the prompt and at itself.
+"""Attention over a packed row: the shared tokens look at themselves, a prompt's own tokens at these and themselves, and
+every branch at its prompt and itself.
 
 One dense [S, S] mask would give the same numbers, but its kernel works through every pair of the row, and most pairs
-are of two different completions, which never see each other. Here the prompt is one causal call and the completions
-are one batched call of n rows, so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2. There the G query
-heads that share a key head are laid one after another as G * L rows, so that no key or value is repeated for them.
+are of two different branches, which never see each other. Here the branches of a prompt are one batched call of n rows,
+so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2. There the G query heads that share a key head are
+laid one after another as G * L rows, so that no key or value is repeated for them.
 
-Shapes: S packed positions, P prompt tokens, n completions, L the longest one, N = S - P completion tokens, H heads
-(K for keys and values, G = H / K), D head size. B is 1.
+Shapes: S packed positions, C shared tokens, R own tokens of a prompt of P = C + R, n branches of it, L the longest one,
+M tokens of the branches, T = P + L, H heads (K for keys and values, G = H / K), D head size. B is 1.
 """
 
 from __future__ import annotations
@@ -21,40 +22,69 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from learner.batch import PackedGroup
+from learner.batch import Fork, Row
 
 NAME = "packed_sdpa"
 """What a model is loaded with as `attn_implementation`. Without `packing` in the call it is plain SDPA."""
 
 
 @dataclass(frozen=True)
+class ForkPacking:
+    """Where the branches of one prompt stand in a row, and who sees whom, keyed by the layer's sliding window."""
+
+    own: slice  # in S, the prompt's tokens after the shared ones
+    place_nL: Tensor  # int64; the index in S of each branch's tokens, its last one repeated as padding
+    slot_M: Tensor  # int64; the place of each branch token in the flattened [n * L]
+    visible: dict[int | None, tuple[Tensor, Tensor]]  # bool, own tokens [1, 1, R, P]; branches [1, 1, L, P + L]
+
+
+@dataclass(frozen=True)
 class Packing:
-    """Where the completions stand in a row, and who sees whom. `visible` is keyed by the layer's sliding window."""
+    """A row's shared tokens, and what goes on from them."""
 
-    prompt: int  # P
-    place_nL: Tensor  # int64; the index in S of each completion's tokens, its last one repeated as padding
-    slot_N: Tensor  # int64; the place of each completion token in the flattened [n * L]
-    visible: dict[int | None, tuple[Tensor | None, Tensor]]  # bool [1, 1, P, P] (None: causal), [1, 1, L, P + L]
+    shared: int  # C
+    causal: dict[int | None, Tensor | None]  # bool [1, 1, C, C], None where plain causal attention does
+    forks: tuple[ForkPacking, ...]
 
 
-def packing_of(packed: PackedGroup, config: Any) -> Packing:
+def packing_of(row: Row, config: Any) -> Packing:
     """The packing of a row for a model's layers, on the row's device.
 
     The window of a sliding layer is a distance of positions, not of packed indices.
     """
-    prompt = packed.ids_S.numel() - packed.tokens
-    length_n = torch.bincount(packed.completion_N)
+    windows = {None, getattr(config.get_text_config(), "sliding_window", None)}
+    shared = row.ids_S.numel() - int(row.length_n.sum()) - sum(fork.own for fork in row.forks)
+    forks, at = [], shared
+    for fork in row.forks:
+        forks.append(_fork_packing(fork, shared, at, windows))
+        at += fork.own + int(fork.length_n.sum())
+    device = row.ids_S.device
+    return Packing(
+        shared=shared,
+        causal={
+            window: None if window is None or window >= shared else _visible(0, shared, window, device)
+            for window in windows
+        },
+        forks=tuple(forks),
+    )
+
+
+def _fork_packing(fork: Fork, shared: int, at: int, windows: set[int | None]) -> ForkPacking:
+    """Of a fork whose own tokens begin at `at` in S."""
+    length_n, device = fork.length_n, fork.length_n.device
     longest = int(length_n.max())
     first_n = length_n.cumsum(0) - length_n
-    step_L = torch.arange(longest, device=length_n.device)
+    step_L = torch.arange(longest, device=device)
     inside_nL = torch.minimum(step_L[None, :], length_n[:, None] - 1)
-    token_N = torch.arange(packed.tokens, device=length_n.device)
-    windows = {None, getattr(config.get_text_config(), "sliding_window", None)}
-    return Packing(
-        prompt=prompt,
-        place_nL=prompt + first_n[:, None] + inside_nL,
-        slot_N=packed.completion_N * longest + token_N - first_n[packed.completion_N],
-        visible={window: _visible(prompt, longest, window, length_n.device) for window in windows},
+    prompt = shared + fork.own
+    return ForkPacking(
+        own=slice(at, at + fork.own),
+        place_nL=at + fork.own + first_n[:, None] + inside_nL,
+        slot_M=(step_L[None, :] < length_n[:, None]).flatten().nonzero()[:, 0],
+        visible={
+            window: (_visible(shared, fork.own, window, device), _visible(prompt, longest, window, device))
+            for window in windows
+        },
     )
 
 
@@ -75,19 +105,35 @@ def packed_attention(
             module, *tensors, attention_mask, sliding_window=sliding_window, **kwargs
         )
         return attended
-    prompt_mask, completion_mask = packing.visible[sliding_window]
-    query_BHPD, key_BHPD, value_BHPD = (tensor[:, :, : packing.prompt] for tensor in tensors)
-    prompt_BPHD, _ = sdpa_attention_forward(module, query_BHPD, key_BHPD, value_BHPD, prompt_mask, **kwargs)
-    query_nHLD, key_nHLD, value_nHLD = (_rows(tensor, packing) for tensor in tensors)
-    completion_nHLD = _grouped(
-        query_nHLD,
-        _after(key_BHPD, key_nHLD),
-        _after(value_BHPD, value_nHLD),
-        completion_mask,
-        kwargs.get("scaling"),
-    )
-    completion_NHD = completion_nHLD.transpose(1, 2).flatten(0, 1)[packing.slot_N]
-    return torch.cat([prompt_BPHD, completion_NHD[None]], 1), None
+    query_BHCD, key_BHCD, value_BHCD = (tensor[:, :, : packing.shared] for tensor in tensors)
+    mask = packing.causal[sliding_window]
+    pieces = [sdpa_attention_forward(module, query_BHCD, key_BHCD, value_BHCD, mask, **kwargs)[0]]
+    for fork in packing.forks:
+        pieces += _attend_fork(fork, tensors, (key_BHCD, value_BHCD), sliding_window, kwargs.get("scaling"))
+    return torch.cat(pieces, 1), None
+
+
+def _attend_fork(
+    fork: ForkPacking,
+    tensors: tuple[Tensor, ...],
+    shared: tuple[Tensor, ...],
+    window: int | None,
+    scaling: float | None,
+) -> list[Tensor]:
+    """Attention of a prompt's own tokens and of its branches, [B, R, H, D] and [B, M, H, D]."""
+    own_mask, branch_mask = fork.visible[window]
+    pieces = []
+    prompt_BKPD = shared
+    if fork.own.start < fork.own.stop:
+        query_BHRD, *own_BKRD = (tensor[:, :, fork.own] for tensor in tensors)
+        prompt_BKPD = tuple(torch.cat(pair, 2) for pair in zip(shared, own_BKRD, strict=True))
+        key_BKPD, value_BKPD = prompt_BKPD
+        pieces.append(_grouped(query_BHRD, key_BKPD, value_BKPD, own_mask, scaling).transpose(1, 2))
+    query_nHLD, *own_nKLD = (_rows(tensor, fork) for tensor in tensors)
+    key_nKTD, value_nKTD = (_after(prompt, own) for prompt, own in zip(prompt_BKPD, own_nKLD, strict=True))
+    branch_nHLD = _grouped(query_nHLD, key_nKTD, value_nKTD, branch_mask, scaling)
+    pieces.append(branch_nHLD.transpose(1, 2).flatten(0, 1)[fork.slot_M][None])
+    return pieces
 
 
 def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
@@ -104,24 +150,24 @@ def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Ten
     return attended_nKRD.reshape(rows, heads, length, size)
 
 
-def _rows(tensor_BHSD: Tensor, packing: Packing) -> Tensor:
-    """The completions' part as one row each, [n, H, L, D]."""
-    return tensor_BHSD[0][:, packing.place_nL].transpose(0, 1)
+def _rows(tensor_BHSD: Tensor, fork: ForkPacking) -> Tensor:
+    """The branches' part as one row each, [n, H, L, D]."""
+    return tensor_BHSD[0][:, fork.place_nL].transpose(0, 1)
 
 
 def _after(prompt_BHPD: Tensor, own_nHLD: Tensor) -> Tensor:
-    """The prompt's keys or values before each completion's own, [n, H, P + L, D]."""
+    """The prompt's keys or values before each branch's own, [n, H, P + L, D]."""
     return torch.cat([prompt_BHPD.expand(own_nHLD.shape[0], -1, -1, -1), own_nHLD], 2)
 
 
-def _visible(prompt: int, longest: int, window: int | None, device: torch.device) -> tuple[Tensor | None, Tensor]:
-    position = torch.arange(prompt + longest, device=device)
-    distance = position[:, None] - position[None, :]
+def _visible(before: int, queries: int, window: int | None, device: torch.device) -> Tensor:
+    """What queries at the positions after `before` ones see of all, bool [1, 1, queries, before + queries]."""
+    position = torch.arange(before + queries, device=device)
+    distance = position[before:, None] - position[None, :]
     seen = distance >= 0
     if window is not None:
         seen &= distance < window
-    plain = window is None or window >= prompt
-    return None if plain else seen[None, None, :prompt, :prompt], seen[None, None, prompt:]
+    return seen[None, None]
 
 
 AttentionInterface.register(NAME, packed_attention)

@@ -20,11 +20,14 @@ Logps = Callable[[Tensor, Tensor], Tensor]
 """Log-probs [K] of targets [K] from hidden states [K, D]."""
 
 
-def head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, parts: int) -> Tensor:
+def head_logps(
+    model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: float, parts: int, *, keep: bool = False
+) -> Tensor:
     """Log-probs of the targets under softmax(logits / temperature), float32 [N], in `parts` pieces.
 
     `hidden_ND` are the states that predict the targets. The backward pass keeps no logits: where the head is frozen it
-    has the gradient by each state from the forward pass, otherwise it computes the piece again.
+    has the gradient by each state from the forward pass, otherwise it computes the piece again. `keep` is for few
+    tokens: a trained head's logits stay for the backward pass.
     """
     head = model.get_output_embeddings()
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
@@ -39,10 +42,10 @@ def head_logps(model: Any, hidden_ND: Tensor, target_N: Tensor, temperature: flo
     trained = any(parameter.requires_grad for parameter in head.parameters())
 
     def piece(hidden_KD: Tensor, target_K: Tensor) -> Tensor:
-        if trained:
+        if trained and not keep:
             again: Tensor = checkpoint(logps, hidden_KD, target_K, use_reentrant=False)
             return again
-        if torch.is_grad_enabled() and hidden_KD.requires_grad:
+        if not trained and torch.is_grad_enabled() and hidden_KD.requires_grad:
             at_once: Tensor = _FrozenHead.apply(hidden_KD, target_K, logps)  # type: ignore[no-untyped-call]
             return at_once
         return logps(hidden_KD, target_K)

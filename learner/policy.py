@@ -21,7 +21,8 @@ from transformers import AutoModelForCausalLM
 
 from common.config import LearnerSpec
 from learner import attention
-from learner.batch import PackedGroup
+from learner.batch import Row
+from learner.frozen_linear import PackedLora, can_pack, pack_linear
 from learner.head import head_logps
 from learner.rounding import to_bfloat16
 
@@ -57,9 +58,9 @@ class LogpModel(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, packed: PackedGroup, temperature: float, chunk: int, parts: int = 1) -> Tensor:
+    def forward(self, row: Row, temperature: float, chunk: int, parts: int = 1) -> Tensor:
         """Log-probs of the completion tokens, float32 [N]."""
-        return completion_logps(self.model, packed, temperature, chunk, parts)
+        return completion_logps(self.model, row, temperature, chunk, parts)
 
 
 def whole(_parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
@@ -94,6 +95,8 @@ def load_policy(
         frozen = copy.deepcopy(model).eval().requires_grad_(False)
         _freeze_outside_decoder(model)
     module = _with_lora(model, learner, seed, another) if learner.lora_rank else model
+    if learner.lora_rank and learner.zero_stage < 3 and can_pack(model.get_output_embeddings().weight):
+        _pack(model)
     if learner.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return Policy(module=module.train(), frozen=frozen)
@@ -110,27 +113,31 @@ def base_model(module: nn.Module) -> Any:
     return module.get_base_model() if isinstance(module, PeftModel) else module
 
 
-def completion_logps(module: nn.Module, packed: PackedGroup, temperature: float, chunk: int, parts: int = 1) -> Tensor:
-    """Log-probs of the group's completion tokens, float32 [N], under softmax(logits / temperature).
+def completion_logps(module: nn.Module, row: Row, temperature: float, chunk: int, parts: int = 1) -> Tensor:
+    """Log-probs of the row's predicted tokens, float32 [N], under softmax(logits / temperature).
 
     One pass of the decoder over the packed row; then the head, at most `chunk` tokens at a time. The tokens are cut
     into `parts` or more: under ZeRO-3 every call of the head gathers its weight from all ranks, so all ranks must make
     equally many, whatever their N.
     """
     model = base_model(module)
+    hidden_SD = row_states(model, row)
+    return head_logps(model, hidden_SD[row.source_N], row.target_N, temperature, max(parts, -(-row.tokens // chunk)))
+
+
+def row_states(model: Any, row: Row) -> Tensor:
+    """The decoder's last hidden states of a packed row, [S, D]; `model` is the Hugging Face model itself."""
     decoder = model.get_decoder()
-    # Any other attention would ignore the packing and let completions see each other.
+    # Any other attention would ignore the packing and let branches see each other.
     assert decoder.config._attn_implementation == attention.NAME, decoder.config._attn_implementation
-    hidden_SD = decoder(
-        input_ids=packed.ids_S[None],
-        position_ids=packed.positions_S[None],
+    hidden_SD: Tensor = decoder(
+        input_ids=row.ids_S[None],
+        position_ids=row.positions_S[None],
         attention_mask=_NO_MASK,
-        packing=attention.packing_of(packed, model.config),
+        packing=attention.packing_of(row, model.config),
         use_cache=False,
     ).last_hidden_state[0]
-    return head_logps(
-        model, hidden_SD[packed.source_N], packed.target_N, temperature, max(parts, -(-packed.tokens // chunk))
-    )
+    return hidden_SD
 
 
 def sequence_logps(module: nn.Module, ids: Sequence[int]) -> list[float]:
@@ -198,6 +205,7 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
         target_modules=rf"{re.escape(_name_of(model, decoder))}\..*\.({'|'.join(linear)})",
         task_type="CAUSAL_LM",
     )
+    config._register_custom_module({nn.Linear: PackedLora})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module: PeftModel = get_peft_model(model, config, autocast_adapter_dtype=False)
@@ -205,6 +213,14 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
             torch.manual_seed(seed)
             module.add_adapter(another, copy.deepcopy(config), autocast_adapter_dtype=False)
         return module
+
+
+def _pack(model: Any) -> None:
+    """Lay out the frozen weights once (not under ZeRO-3, where no rank holds a whole one)."""
+    for module in model.get_decoder().modules():
+        if isinstance(module, PackedLora):
+            module.pack()
+    pack_linear(model.get_output_embeddings())
 
 
 def _freeze_outside_decoder(model: Any) -> None:

@@ -2,16 +2,17 @@
 
 A step over the groups of all ranks:
 
-    pack every group -> reference log-probs (k1 is part of the reward) -> advantages, moments over all ranks
-    for each group: forward -> importance weights -> loss -> backward      (one packed row at a time)
+    pack every group; as many groups a row as its memory was planned for, what their prompts begin with once
+    reference log-probs (k1 is part of the reward), if there is a KL coefficient -> advantages, moments over all ranks
+    for each row: forward -> importance weights -> loss -> backward
     clip, AdamW, one more version
 
 The loss is a mean over the tokens of the whole step. DeepSpeed averages gradients over ranks and would divide by the
-accumulation steps; so each group's summed loss is multiplied by ranks / tokens of all ranks, and that division is off.
+accumulation steps; so each row's summed loss is multiplied by ranks / tokens of all ranks, and that division is off.
 
 Methods that say "collective" must be called on all ranks at the same time, or they wait for the others.
 
-Shapes: N completion tokens of a group, or of all groups of this rank where the name says `all`.
+Shapes: N completion tokens of a row, or of all groups of this rank where the name says `all`.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from common.backends import BACKENDS
+from common.budget import longest_row
 from common.config import RunSpec
 from common.errors import last_line
 from common.records import Group, Sampled
 from learner import export, reinforce_pp
-from learner.batch import PackedGroup, layout, pack, pack_completions
+from learner.batch import PackedGroup, SharedRow, layout, pack, pack_completions, rows_needed, share, split
 from learner.deepspeed_engine import deepspeed_engine, gathered, join
 from learner.policy import (
     SCRIBE,
@@ -45,7 +47,8 @@ from learner.policy import (
     sequence_logps,
 )
 from learner.rank_files import restore_random_state, save_random_state, saved_ranks, tensors_only
-from learner.step_report import Clock, Share, StepReport, merge_shares, share_of
+from learner.shares import Share, merge_shares, share_of
+from learner.step_report import Clock, StepReport
 
 _TAG = "learner"  # DeepSpeed's folder below a checkpoint; the Scribe's is called after its adapter
 
@@ -84,9 +87,7 @@ class LearnerRank:
         self._gather = gathered(spec.learner.zero_stage)
         self._engine = deepspeed_engine(self._policy.module, spec)
         # Equally many head calls on every rank: as many as the longest group that the spec allows would need.
-        most_tokens = spec.sampling.group_size * spec.sampling.max_tokens
-        parts = -(-most_tokens // spec.learner.logp_chunk)
-        self._scoring = (spec.sampling.temperature, spec.learner.logp_chunk, parts)
+        self._most_tokens = spec.sampling.group_size * spec.sampling.max_tokens
         self._accumulated: tuple[Share, Clock] | None = None
         self.version = 0
 
@@ -102,16 +103,17 @@ class LearnerRank:
         activate(self._policy)
         clock = Clock()
         packed = [pack(group).to(self._backend.device) for group in groups]
+        rows = self._rows(packed)
         with clock("reference"):
-            logp_ref = [self._reference_logps(group) for group in packed]
-        advantages = self._advantages(packed, logp_ref)
-        tokens = int(self._sum(torch.tensor(float(sum(group.tokens for group in packed)))))
-        share = share_of(groups, packed, self.version)
+            logp_ref = [self._reference_logps(row) for row in rows]
+        advantages = torch.split(self._advantages(packed, logp_ref), [row.tokens for row in rows])
+        tokens = int(self._sum(torch.tensor(float(sum(row.tokens for row in rows)))))
+        statistics = share_of(groups, packed, self.version)
         self._engine.train()
-        for index, group in enumerate(packed):
-            self._engine.set_gradient_accumulation_boundary(index == len(packed) - 1)
-            self._train_on(group, advantages[index], logp_ref[index], self._world / tokens, share, clock)
-        self._accumulated = share, clock
+        for index, row in enumerate(rows):
+            self._engine.set_gradient_accumulation_boundary(index == len(rows) - 1)
+            self._train_on(row, advantages[index], logp_ref[index], self._world / tokens, statistics, clock)
+        self._accumulated = statistics, clock
 
     def apply(self) -> StepReport:
         """Step along the accumulated gradient; the report covers all ranks. Collective."""
@@ -217,26 +219,37 @@ class LearnerRank:
         packed = packed.to(self._backend.device)
         assert bool((packed.version_N == self.version).all()), (self.version, set(packed.version_N.tolist()))
         with torch.no_grad():
-            logp_N = completion_logps(self._policy.module, packed, *self._scoring)
+            logp_N = completion_logps(self._policy.module, packed, *self._scoring())
         return (logp_N - packed.logp_engine_N).abs()
 
-    def _reference_logps(self, group: PackedGroup) -> Tensor | None:
+    def _rows(self, packed: Sequence[PackedGroup]) -> list[SharedRow]:
+        """The groups as rows no longer than the longest that a single group may need, equally many on every rank."""
+        _, most = longest_row(self._spec)
+        rows = max(self._gather_objects(rows_needed(packed, most)))
+        return [share(part) for part in split(packed, rows)]
+
+    def _scoring(self, groups: int = 1) -> tuple[float, int, int]:
+        """What `completion_logps` takes beside a row of so many groups."""
+        chunk = self._spec.learner.logp_chunk
+        return self._spec.sampling.temperature, chunk, groups * -(-self._most_tokens // chunk)
+
+    def _reference_logps(self, row: SharedRow) -> Tensor | None:
         """Log-probs [N] of the model before self-play, None when the KL is off."""
         if self._spec.learner.kl_coef == 0:
             return None
         self._engine.eval()
         with torch.no_grad(), reference(self._policy) as module:
-            return completion_logps(module, group, *self._scoring)
+            return completion_logps(module, row, *self._scoring(row.groups))
 
-    def _advantages(self, packed: Sequence[PackedGroup], logp_ref: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-        """Advantages [N] of each group; their moments run over all tokens of all ranks."""
+    def _advantages(self, packed: Sequence[PackedGroup], logp_ref: Sequence[Tensor | None]) -> Tensor:
+        """Advantages [N all]; their moments run over all tokens of all ranks."""
         learner = self._spec.learner
         tokens = layout(packed)
         penalty_all = None
         if learner.kl_coef and learner.kl_estimator == "k1":
             logp_ref_all = torch.cat([logp for logp in logp_ref if logp is not None])
             penalty_all = learner.kl_coef * reinforce_pp.kl_estimate(tokens.logp_engine_N, logp_ref_all, "k1")
-        advantage_all = reinforce_pp.advantages(
+        return reinforce_pp.advantages(
             tokens.rewards_C,
             tokens.completion_N,
             tokens.last_N,
@@ -244,32 +257,31 @@ class LearnerRank:
             penalty_N=penalty_all,
             all_reduce=self._sum,
         )
-        return torch.split(advantage_all, [group.tokens for group in packed])
 
     def _train_on(
         self,
-        group: PackedGroup,
+        row: SharedRow,
         advantage_N: Tensor,
         logp_ref_N: Tensor | None,
         scale: float,
-        share: Share,
+        statistics: Share,
         clock: Clock,
     ) -> None:
-        """Add the group's gradient, times `scale`, and its statistics."""
+        """Add the row's gradient, times `scale`, and its statistics."""
         learner = self._spec.learner
         with clock("forward"):
-            logp_N = self._engine(group, *self._scoring)
+            logp_N = self._engine(row, *self._scoring(row.groups))
             logp_old_N = logp_N.detach()
             penalty_N = None
             if logp_ref_N is not None and learner.kl_estimator != "k1":
                 penalty_N = learner.kl_coef * reinforce_pp.kl_estimate(logp_N, logp_ref_N, learner.kl_estimator)
-            weight_N = reinforce_pp.importance_weights(logp_old_N, group.logp_engine_N, learner.importance_clip)
+            weight_N = reinforce_pp.importance_weights(logp_old_N, row.logp_engine_N, learner.importance_clip)
             loss = reinforce_pp.policy_loss(
                 logp_N, logp_old_N, advantage_N, weight_N, clip=learner.clip, penalty_N=penalty_N
             )
         with clock("backward"):
             self._engine.backward(loss.total * scale, scale_wrt_gas=False)
-        share.add(group, logp_old_N, logp_ref_N, float(loss.total.detach()), learner.importance_clip)
+        statistics.add(row.logp_engine_N, logp_old_N, logp_ref_N, float(loss.total.detach()), learner.importance_clip)
 
     def _take_step(self, rate: float) -> float:
         """Clip and step; the gradient's norm before clipping."""

@@ -7,7 +7,6 @@ sends; under ZeRO-3 the other ranks iterate the same tensors, because gathering 
 
 from __future__ import annotations
 
-import re
 import shutil
 import socket
 import time
@@ -259,13 +258,3 @@ def _checksum_of(tensors: dict[str, Tensor]) -> str:
         for name, tensor in tensors.items()
     )
     return checksum(entries)
-
-
-def sweep_run(run: str) -> None:
-    """Remove what a rank of `run` that died hard left in this machine's shared memory."""
-    ours = re.compile(rf"medserl-{re.escape(run)}-\d+(-scribe)?-(weights|adapters)(\..+)?")
-    for path in SHARED_MEMORY.iterdir():
-        if ours.fullmatch(path.name) and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif ours.fullmatch(path.name):
-            path.unlink(missing_ok=True)

@@ -1,14 +1,16 @@
 """Warm-up: a short supervised phase on (prompt, completion) examples, so that the policy emits the reply's format.
 
-Trained in one process, with plain torch. The warmed model is saved merged, as an ordinary Hugging Face folder, and is
-from then on the model of the run: the engines' start, the learner's base and the KL reference. Its folder is named
-after the content hash of model, examples and settings, so the same warm-up is never paid for twice.
+Trained in one process, with plain torch, on packed rows: what all prompts of a row begin with (the system prompt, the
+instruction) is computed once, and each example is a branch of it (learner/batch.py). The warmed model is saved merged,
+as an ordinary Hugging Face folder, and is from then on the model of the run: the engines' start, the learner's base and
+the KL reference. Its folder is named after the content hash of model, examples and settings, so the same warm-up is
+never paid for twice.
 
-Models up to 1e9 parameters are trained whole: a format is learnt in fewer steps than through adapters, and the master
-weights with AdamW's moments take 12 bytes a parameter beside the 4 of weight and gradient (2.2 GB for SmolLM2-135M).
+Models up to 1e9 parameters are trained whole: a format is learnt in fewer steps than through adapters, and weights,
+gradients and AdamW's moments take 16 bytes a parameter, in float32 as in bfloat16 (2.2 GB for SmolLM2-135M).
 That no longer fits one 24 GB card for MedGemma 4B, so larger models learn through LoRA, which is merged before saving.
 
-Shapes: B examples, T positions, C completion tokens of the B examples together, D width, V vocabulary.
+Shapes: S positions of a row, M those of its branches, N predicted tokens, D width.
 """
 
 from __future__ import annotations
@@ -28,30 +30,24 @@ from torch import Tensor, nn
 from common.backends import BACKENDS
 from common.config import RunSpec
 from common.records import Record
+from learner import attention
+from learner.batch import Row, pack_row
+from learner.examples import Example
 from learner.export import copy_small_files
+from learner.head import head_logps
+from learner.policy import row_states
 
-_CACHE_VERSION = 1  # part of the key: raise it when training changes
+_CACHE_VERSION = 2  # part of the key: raise it when training changes
 _WHOLE_MODEL_LIMIT = 1_000_000_000  # parameters; larger models learn through LoRA
 _LORA_RANK = 16  # when the learner itself trains without LoRA
-_MICRO_TOKENS = 4096  # padded positions in one forward
+_ROW_TOKENS = 2048  # packed positions in one forward
+_HEAD_TOKENS = 512  # whose logits are made at once
 _HELDOUT_SHARE = 0.1
 _HELDOUT_MOST = 16  # examples: enough to see a trend, cheap on a CPU
 _REPORT = "warm_up.json"
 
 Progress = Callable[[int, float], None]
 """Called after every optimiser step with its number, from 1, and the mean loss of its completion tokens in nats."""
-
-
-class Example(Record):
-    """One supervised reply. Examples of one `group` (twins of a note) stay on one side of the held-out split."""
-
-    prompt_ids: tuple[int, ...]
-    completion_ids: tuple[int, ...]
-    group: str
-
-    @property
-    def tokens(self) -> int:
-        return len(self.prompt_ids) + len(self.completion_ids)
 
 
 class WarmUpReport(Record):
@@ -123,21 +119,31 @@ def _lora_rank(spec: RunSpec) -> int:
 
 def _make(spec: RunSpec, model_folder: Path, examples: Sequence[Example], progress: Progress, made: Path) -> None:
     """Train and write the merged model, with the tokenizer's and other small files of the model it came from."""
-    from transformers import AutoModelForCausalLM
-
-    dtype = getattr(torch, spec.model.concrete_dtype)
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
-        base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=dtype, use_safetensors=True)
-        trainer = _Trainer(spec, base.to(BACKENDS[spec.backend].device))
+        trainer = Trainer(spec, load(spec, model_folder))
         outcome = trainer.train(examples, progress)
     trainer.merged().save_pretrained(made)
     copy_small_files(model_folder, made)
     (made / _REPORT).write_bytes(msgspec.json.encode(outcome))
 
 
-class _Trainer:
-    """AdamW on float32 masters of the trained weights; forward and backward run in the model's own dtype."""
+def load(spec: RunSpec, model_folder: Path) -> Any:
+    """The Hugging Face model to warm up, in `model.dtype` on the learner's device."""
+    from transformers import AutoModelForCausalLM
+
+    dtype = getattr(torch, spec.model.concrete_dtype)
+    base = AutoModelForCausalLM.from_pretrained(
+        model_folder, dtype=dtype, attn_implementation=attention.NAME, use_safetensors=True
+    )
+    return base.to(BACKENDS[spec.backend].device)
+
+
+class Trainer:
+    """AdamW on float32 masters of the trained weights; forward and backward run in the model's own dtype.
+
+    A weight that is float32 is its own master.
+    """
 
     def __init__(self, spec: RunSpec, base: Any) -> None:
         self._settings = spec.warm_up
@@ -148,8 +154,10 @@ class _Trainer:
             self._add_lora(spec)
         # The text side only: a vision tower sees no images here. A tied output embedding is one weight, not two.
         text = [*base.get_decoder().parameters(), *base.get_output_embeddings().parameters()]
-        self._weights: list[nn.Parameter] = list(dict.fromkeys(weight for weight in text if weight.requires_grad))
-        self._masters = [weight.detach().float().clone() for weight in self._weights]
+        weights: list[nn.Parameter] = list(dict.fromkeys(weight for weight in text if weight.requires_grad))
+        self._masters = [w if w.dtype == torch.float32 else nn.Parameter(w.detach().float()) for w in weights]
+        self._copies = [(w, master) for w, master in zip(weights, self._masters, strict=True) if w is not master]
+        self._device = self._masters[0].device
         self._optimizer = torch.optim.AdamW(
             self._masters, lr=spec.warm_up.learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
         )
@@ -173,34 +181,35 @@ class _Trainer:
         self._base.train()
         plan = batches(train, self._settings.batch, self._seed)
         for step in range(1, self._settings.steps + 1):
-            losses.append(self._step(step, next(plan)))
+            losses.append(self.step(rate(step, self._settings.steps), next(plan)))
             progress(step, losses[-1])
         return WarmUpReport(
             steps=self._settings.steps,
-            parameters_trained=sum(weight.numel() for weight in self._weights),
+            parameters_trained=sum(weight.numel() for weight in self._masters),
             heldout_examples=len(heldout),
             heldout_loss_before=before,
             heldout_loss_after=self._evaluate(heldout),
             losses=tuple(losses),
         )
 
-    def _step(self, step: int, batch: Sequence[Example]) -> float:
+    def step(self, share: float, batch: Sequence[Example]) -> float:
+        """One optimiser step at a share of the peak learning rate; the mean loss of the completion tokens, nats."""
         tokens = sum(len(example.completion_ids) for example in batch)
         total = 0.0
-        for rows in _micro(batch):
-            loss = self._summed_loss(rows) / tokens
+        for row in rows(batch):
+            loss = summed_loss(self._base, row.to(self._device)) / tokens
             torch.autograd.backward(loss)
             total += float(loss.detach())
-        for weight, master in zip(self._weights, self._masters, strict=True):
+        for weight, master in self._copies:
             assert weight.grad is not None
             master.grad, weight.grad = weight.grad.float(), None
         nn.utils.clip_grad_norm_(self._masters, 1.0)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * rate(step, self._settings.steps)
+            group["lr"] = self._settings.learning_rate * share
         self._optimizer.step()
         self._optimizer.zero_grad()
         with torch.no_grad():
-            for weight, master in zip(self._weights, self._masters, strict=True):
+            for weight, master in self._copies:
                 weight.copy_(master)
         return total
 
@@ -209,17 +218,9 @@ class _Trainer:
         if not examples:
             return None
         self._base.eval()
-        total = sum(float(self._summed_loss(rows)) for rows in _micro(sorted(examples, key=lambda e: e.tokens)))
+        by_length = sorted(examples, key=lambda example: example.tokens)
+        total = sum(float(summed_loss(self._base, row.to(self._device))) for row in rows(by_length))
         return total / sum(len(example.completion_ids) for example in examples)
-
-    def _summed_loss(self, rows: Sequence[Example]) -> Tensor:
-        """Sum over the rows' completion tokens of -log p(token), scalar float32."""
-        device = self._masters[0].device
-        ids_BT, predicts_BT, target_C = (tensor.to(device) for tensor in pad(rows))
-        # Rows are padded on the right and attention is causal, so no real token sees padding and no mask is needed.
-        hidden_BTD = self._base.get_decoder()(input_ids=ids_BT, use_cache=False).last_hidden_state
-        logits_CV = self._base.get_output_embeddings()(hidden_BTD[predicts_BT])
-        return nn.functional.cross_entropy(logits_CV.float(), target_C, reduction="sum")
 
 
 def split(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
@@ -232,7 +233,8 @@ def split(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[E
 
 
 def batches(examples: Sequence[Example], size: int, seed: int) -> Iterator[list[Example]]:
-    """Batches without end: every epoch in a new order, rows of similar length together so that little is padding."""
+    """Batches without end: every epoch in a new order, examples of similar length together: attention pads to a row's
+    longest."""
     rng = random.Random(seed)
     window = 4 * size
     while True:
@@ -253,19 +255,34 @@ def rate(step: int, steps: int) -> float:
     return 1.0 - 0.9 * (step - rise) / max(1, steps - rise)
 
 
-def pad(rows: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
-    """(ids_BT padded with 0, mask_BT of the positions whose next token is a completion token, those tokens C)."""
-    longest = max(row.tokens for row in rows)
-    ids_BT = torch.zeros(len(rows), longest, dtype=torch.long)
-    predicts_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for index, row in enumerate(rows):
-        ids_BT[index, : row.tokens] = torch.tensor(row.prompt_ids + row.completion_ids)
-        predicts_BT[index, len(row.prompt_ids) - 1 : row.tokens - 1] = True
-    return ids_BT, predicts_BT, torch.tensor([token for row in rows for token in row.completion_ids])
+def rows(examples: Sequence[Example], most: int = _ROW_TOKENS) -> Iterator[Row]:
+    """The examples in their order, packed into rows of at most `most` positions or of one example."""
+    shared = _shared(examples)
+    held: list[Example] = []
+    for example in examples:
+        if held and shared + sum(one.tokens - shared for one in (*held, example)) > most:
+            yield pack_examples(held)
+            held = []
+        held.append(example)
+    yield pack_examples(held)
 
 
-def _micro(batch: Sequence[Example]) -> Iterator[Sequence[Example]]:
-    """Split a batch so that one forward holds at most `_MICRO_TOKENS` padded positions."""
-    rows = max(1, _MICRO_TOKENS // max(example.tokens for example in batch))
-    for at in range(0, len(batch), rows):
-        yield batch[at : at + rows]
+def pack_examples(examples: Sequence[Example]) -> Row:
+    """One row on the CPU: what all prompts begin with, then the rest of each example; completions are predicted."""
+    shared = _shared(examples)
+    branches = [(*example.prompt_ids[shared:], *example.completion_ids) for example in examples]
+    predicted_M = [at >= len(example.prompt_ids) for example in examples for at in range(shared, example.tokens)]
+    return pack_row(examples[0].prompt_ids[:shared], branches, torch.tensor(predicted_M))
+
+
+def _shared(examples: Sequence[Example]) -> int:
+    """How many tokens all prompts begin with alike."""
+    prompts = [example.prompt_ids for example in examples]
+    columns = enumerate(zip(*prompts, strict=False))
+    return next((at for at, tokens in columns if len(set(tokens)) > 1), min(map(len, prompts)))
+
+
+def summed_loss(model: Any, row: Row) -> Tensor:
+    """Sum over the row's predicted tokens of -log p(token), scalar float32."""
+    hidden_ND = row_states(model, row)[row.source_N]
+    return -head_logps(model, hidden_ND, row.target_N, 1.0, -(-row.tokens // _HEAD_TOKENS), keep=True).sum()

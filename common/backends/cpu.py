@@ -21,6 +21,10 @@ _KEEP_MEMORY = {"GLIBC_TUNABLES": f"glibc.malloc.mmap_max=0:glibc.malloc.trim_th
 """glibc gives large blocks back to the system when they are freed, and a training step frees and takes each of its
 activations again: 250,000 page faults for a group of SmolLM2-135M, a twelfth of its time."""
 
+_ENGINE = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"}
+"""Engine and learner share the cores, so vLLM must not pin its threads. Dynamo off: vLLM would compile one small
+sampling function with the machine's C++ compiler, if it has one."""
+
 CPU = Backend(
     name="cpu",
     device="cpu",
@@ -28,12 +32,12 @@ CPU = Backend(
     weight_backends=("shm",),
     gpus_per_engine=0,
     gpus_per_learner_rank=0,
-    # Engine and learner share the cores, so vLLM must not pin its threads.
-    # Dynamo off: vLLM would compile one small sampling function with the machine's C++ compiler, if it has one.
     # Half the cores: decoding has a barrier every millisecond, and each waits for the thread that the learner has put
     # off its core. With all of them an engine samples at .6 of the speed beside a learner that gains nothing by it.
-    engine_env={**_threads(max(1, _CORES // 2)), "VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"},
+    engine_env={**_threads(max(1, _CORES // 2)), **_ENGINE},
+    engine_alone_env={**_threads(_CORES), **_ENGINE},
     learner_env={**_threads(_CORES), **_KEEP_MEMORY, "DS_ACCELERATOR": "cpu"},
-    # Compiling takes minutes and gains nothing at these sizes (docs/design.md, section 7).
-    engine_args={"enforce_eager": True},
+    # Compiling takes minutes and gains nothing at these sizes (docs/design.md, section 7). Only whole blocks of a
+    # prompt are kept for its other completions: of vLLM's 128 tokens a block, each of 8 would read up to 127 again.
+    engine_args={"enforce_eager": True, "block_size": 32},
 )

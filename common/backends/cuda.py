@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from common.backends.spec import Backend
 
+_ENGINE = {"VLLM_ALLOW_INSECURE_SERIALIZATION": "1"}
+"""CUDA IPC handles are Python objects, which vLLM passes to its core process only with this leave."""
+
 CUDA = Backend(
     name="cuda",
     device="cuda",
@@ -11,8 +14,8 @@ CUDA = Backend(
     weight_backends=("nccl", "ipc"),
     gpus_per_engine=1,
     gpus_per_learner_rank=1,
-    # CUDA IPC handles are Python objects, which vLLM passes to its core process only with this leave.
-    engine_env={"VLLM_ALLOW_INSECURE_SERIALIZATION": "1"},
+    engine_env=_ENGINE,
+    engine_alone_env=_ENGINE,
     learner_env={},
     engine_args={},
 )

@@ -9,9 +9,9 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
+from common.backends.processor import Processor, cpuinfo
 from common.records import Record
 
 Name = Literal["bfloat16", "float32"]
@@ -19,10 +19,10 @@ Name = Literal["bfloat16", "float32"]
 CAPABILITY = 8.0
 """CUDA compute capability from which a card, and vLLM on it, computes in bfloat16."""
 
-_INSTRUCTIONS = {"flags": ("amx_bf16", "avx512_bf16"), "Features": ("bf16",)}
-"""By the line of /proc/cpuinfo that lists a core's instruction sets: x86 and ARM."""
+_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16")
+"""x86, and ARM's."""
 
-_CAPS = {
+CAPS = {
     "ONEDNN_MAX_CPU_ISA": ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"),
     "ATEN_CPU_CAPABILITY": ("DEFAULT", "AVX2"),
 }
@@ -36,21 +36,19 @@ class Dtype(Record):
     reason: str
 
 
-def cpu_dtype(cpuinfo: str, environment: Mapping[str, str]) -> Dtype:
+def cpu_dtype(text: str, environment: Mapping[str, str]) -> Dtype:
     """Of a processor, by the text of /proc/cpuinfo ("" where there is none) and the variables that cap its use."""
-    lines = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in cpuinfo.splitlines())]
-    cores = [(_INSTRUCTIONS[name], value.split()) for name, value in lines if name in _INSTRUCTIONS]
-    if not cores:
+    processor = Processor.of(text)
+    if not processor.sets:
         return Dtype(name="float32", reason="what this processor can do is not known: it has no /proc/cpuinfo")
-    model = next((value for name, value in lines if name == "model name"), "")
-    processor = f"this processor, {model}," if model else "this processor"
-    found = [one for one in cores[0][0] if all(one in sets for _, sets in cores)]
+    called = f"this processor, {processor.name}," if processor.name else "this processor"
+    found = [one for one in _INSTRUCTIONS if one in processor.sets]
     if not found:
-        return Dtype(name="float32", reason=f"{processor} has no bfloat16 instructions")
-    cap = next((name for name, values in _CAPS.items() if environment.get(name, "").upper() in values), None)
+        return Dtype(name="float32", reason=f"{called} has no bfloat16 instructions")
+    cap = next((name for name, values in CAPS.items() if environment.get(name, "").upper() in values), None)
     if cap is not None:
-        return Dtype(name="float32", reason=f"{processor} has {found[0]}, but {cap}={environment[cap]} forbids its use")
-    return Dtype(name="bfloat16", reason=f"{processor} has {found[0]}")
+        return Dtype(name="float32", reason=f"{called} has {found[0]}, but {cap}={environment[cap]} forbids its use")
+    return Dtype(name="bfloat16", reason=f"{called} has {found[0]}")
 
 
 def cuda_dtype(cards: str) -> Dtype:
@@ -72,7 +70,7 @@ def cuda_dtype(cards: str) -> Dtype:
 
 def best_dtype(backend: str = "cpu") -> Dtype:
     """What this machine computes in, as the environment of this process lets it."""
-    return cuda_dtype(_cards()) if backend == "cuda" else cpu_dtype(_cpuinfo(), os.environ)
+    return cuda_dtype(_cards()) if backend == "cuda" else cpu_dtype(cpuinfo(), os.environ)
 
 
 def agreed(found: Mapping[str, Dtype]) -> Dtype:
@@ -98,11 +96,6 @@ def notice(written: str, found: Dtype, backend: str) -> str:
     if backend == "cuda":  # vLLM refuses
         raise ValueError(f"model.dtype bfloat16: {found.reason}: write model.dtype: auto, or float32")
     return f"model.dtype: bfloat16 is emulated, about three times slower: {found.reason}; auto would take float32"
-
-
-def _cpuinfo() -> str:
-    path = Path("/proc/cpuinfo")
-    return path.read_text() if path.is_file() else ""
 
 
 def _cards() -> str:

@@ -9,7 +9,8 @@ class Backend(Record):
     """Everything the actors need to know about the hardware.
 
     `engine_env` and `learner_env` are environment variables that must be set before the process imports vllm or
-    deepspeed; `engine_args` go to vLLM's AsyncEngineArgs as they are.
+    deepspeed, `engine_alone_env` those of an engine that no learner shares the machine with; `engine_args` go to
+    vLLM's AsyncEngineArgs as they are.
     """
 
     name: str
@@ -19,5 +20,6 @@ class Backend(Record):
     gpus_per_engine: int
     gpus_per_learner_rank: int
     engine_env: dict[str, str]
+    engine_alone_env: dict[str, str]
     learner_env: dict[str, str]
     engine_args: dict[str, bool | int | str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from actors.engine_pool import EnginePool
@@ -14,6 +15,8 @@ from common.metrics import BUFFER_STATES, NOTES, Board
 from common.records import Sampled
 from common.weights import SyncOutcome
 from tests.fakes import Handle, remote_error, settle
+
+MODEL = Path("model")
 
 
 class EngineDeadError(Exception):
@@ -32,8 +35,8 @@ class FakeEngine:
     async def __ray_ready__(self) -> bool:
         return await self.may_start.wait()
 
-    async def load(self, version: int) -> None:
-        assert version == 0
+    async def load(self, model_folder: Path) -> None:
+        assert model_folder == MODEL
         await self.may_load.wait()
         if self._error:
             raise self._error
@@ -101,6 +104,7 @@ class FakeRank:
 
 class FakePlacement:
     def __init__(self) -> None:
+        self.model_folder = MODEL
         self.engines: dict[str, Handle] = {}
         self.roles: dict[str, Handle] = {}
         self.buffers: list[Handle] = []

@@ -57,8 +57,8 @@ class RepairableEngine(Engine):
 @pytest.fixture(scope="module")
 async def engine(tiny_model: Path) -> AsyncIterator[RepairableEngine]:
     with vllm_environment(SPEC):
-        engine = RepairableEngine(SPEC, SPEC.pools[0], "e0", tiny_model)
-        await engine.load(0)
+        engine = RepairableEngine(SPEC, SPEC.pools[0], "e0")
+        await engine.load(tiny_model)
         yield engine
         await engine.shutdown()
 

@@ -24,8 +24,8 @@ SPEC = engine_spec("adapter", lora_rank=8)
 @pytest.fixture(scope="module")
 async def engine(tiny_model: Path) -> AsyncIterator[Engine]:
     with vllm_environment(SPEC):
-        engine = Engine(SPEC, SPEC.pools[0], "e0", tiny_model)
-        await engine.load(0)
+        engine = Engine(SPEC, SPEC.pools[0], "e0")
+        await engine.load(tiny_model)
         yield engine
         await engine.shutdown()
 

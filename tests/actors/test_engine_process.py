@@ -33,8 +33,8 @@ def handle(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     variables = {**environment(SPEC, SPEC.pools[0]), "PYTHONPATH": str(ROOT)}
     ray.init(address="local", include_dashboard=False, num_cpus=2, log_to_driver=False)
     kind = ray.remote(Engine).options(max_concurrency=100, num_cpus=0, runtime_env={"env_vars": variables})
-    handle = kind.remote(SPEC, SPEC.pools[0], "e0", tiny_model)
-    ray.get(handle.load.remote(0))
+    handle = kind.remote(SPEC, SPEC.pools[0], "e0")
+    ray.get(handle.load.remote(tiny_model))
     yield handle
     ray.shutdown()
 

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.ours import Variant, flags, summarise
-from bench.result import Result, parse, show
+from bench.result import ENGINE, TRL, VLLM, Result, parse, remarks, share, show
 from bench.workload import Workload
+from common.backends.dtype import Name
 from common.records import Message
 from deploy.cli import parse as parse_command
 
-WORK = Workload(model="m", prompts=((Message(role="user", content="x"),),) * 6, prompts_per_step=2, group_size=4)
+PROMPTS = ((Message(role="user", content="x"),),) * 6
+WORK = Workload(model="m", dtype="float32", prompts=PROMPTS, prompts_per_step=2, group_size=4)
 
 
-def result(name: str = "TRL GRPOTrainer", seconds: float = 100.0) -> Result:
+def result(name: str = TRL, seconds: float = 100.0, train_s: float = 2.0) -> Result:
     return Result(
         name=name,
         completions=32,
@@ -21,7 +24,7 @@ def result(name: str = "TRL GRPOTrainer", seconds: float = 100.0) -> Result:
         tokens=3200,
         prompt_tokens=300.0,
         generate_s=1.0,
-        train_s=2.0,
+        train_s=train_s,
         peak_memory_gib=3.5,
     )
 
@@ -47,8 +50,33 @@ def test_output_without_a_result_is_refused() -> None:
 
 
 def test_the_table_gives_ratios_to_trl(capsys: pytest.CaptureFixture[str]) -> None:
-    show([result("MedSeRL, synchronous", seconds=20.0), result()])
-    assert "5.00" in capsys.readouterr().out
+    show([result("MedSeRL, synchronous", seconds=20.0), result()], "float32 on an abacus")
+    out = capsys.readouterr().out
+    assert "5.00" in out
+    assert "float32 on an abacus" in out
+
+
+def test_lambda_is_the_rate_while_learning_over_that_of_our_engine_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    ours, alone = result("MedSeRL, synchronous", 20.0), result(ENGINE, 9.0, train_s=0.0)
+    assert share(ours, [ours, alone]) == pytest.approx(0.45)
+    show([ours, alone, result()], "")
+    out = capsys.readouterr().out
+    assert "0.45" in out
+    assert "0.09" in out  # TRL's
+    assert "over those of MedSeRL's engine alone" in out
+
+
+def test_who_does_not_learn_has_no_lambda_and_without_our_engine_nobody_has() -> None:
+    alone, bare = result(ENGINE, train_s=0.0), result(VLLM, train_s=0.0)
+    assert share(bare, [alone, bare]) is None
+    assert share(alone, [alone, bare]) is None
+    assert share(result(), [bare, result()]) is None
+    assert remarks([bare, result()]) == []
+
+
+def test_our_engine_alone_is_compared_with_bare_vllm() -> None:
+    lines = remarks([result(ENGINE, 10.0, train_s=0.0), result(VLLM, 9.7, train_s=0.0)])
+    assert lines[-1] == "rollout tokens/s of MedSeRL's engine alone over bare vLLM's: 0.97"
 
 
 def test_the_first_two_steps_do_not_count() -> None:
@@ -64,8 +92,16 @@ def test_a_run_of_only_warm_steps_is_refused() -> None:
 
 def test_steps_take_their_own_prompts() -> None:
     prompts = tuple((Message(role="user", content=str(i)),) for i in range(6))
-    work = Workload(model="m", prompts=prompts, prompts_per_step=2)
+    work = Workload(model="m", dtype="float32", prompts=prompts, prompts_per_step=2)
     assert work.step_prompts(1) == prompts[2:4]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_our_loop_computes_in_the_workloads_dtype(dtype: Name, tmp_path: Path) -> None:
+    work = msgspec.structs.replace(WORK, dtype=dtype)
+    given = flags(work, "bundled", Variant(max_lag=1, scribe=True), tmp_path)
+    assert parse_command(["deploy/laptop.yaml", *given]).spec.model.dtype == dtype
+    assert work.bf16 == (dtype == "bfloat16")
 
 
 def test_our_loop_gets_the_batch_and_the_lengths_of_the_workload(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class FakeEngine:
     async def __ray_ready__(self) -> bool:
         return True
 
-    async def load(self, version: int) -> None:
+    async def load(self, model_folder: Path) -> None:
         await asyncio.sleep(0)
 
     async def _core(self) -> None:
@@ -161,6 +161,9 @@ class FakePlacement:
     def _new(self, kind: str, actor: Any) -> Handle:
         self.alive[kind] = Handle(actor)
         return self.alive[kind]
+
+    def early_engines(self) -> None:
+        return
 
     def preparation(self) -> Handle:
         return Handle(FakePreparation())

@@ -127,12 +127,15 @@ class World:
         self.engines: dict[str, Any] = {}
 
     async def start(self) -> None:
-        """As a run does: ranks, then engines one after another."""
+        """As a run does: ranks, the engines' processes before anyone asks for them, engines one after another."""
         self.ranks = self.placement.learner_ranks()
         await self.where(*self.ranks)
+        self.placement.early_engines()
+        early = set(self.placement._engines)
         for pool in self.spec.pools:
             for number in range(pool.engines):
                 await self.where(self.add(pool, f"{pool.name}-{number}"))
+        assert set(self.engines.values()) == early == set(self.placement._engines)
 
     def add(self, pool: PoolSpec, name: str) -> Any:
         self.engines[name] = self.placement.engine(pool, name)

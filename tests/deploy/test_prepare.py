@@ -11,7 +11,7 @@ import pytest
 from common.config import ModelSpec, RunSpec, WarmUpSpec
 from common.records import LabelledTask, Rejection
 from deploy import prepare
-from deploy.prepare import CANARY_TOKENS, Preparation, demonstrated
+from deploy.prepare import CANARY_TOKENS, Preparation, Progress, demonstrated, seconds_left
 from envs.env import Complete, Slot
 from learner import warm_up
 from tests.actors.fake_env import FakeEnv, labelled_task
@@ -119,3 +119,29 @@ def test_a_context_into_which_no_example_fits_is_one_line(monkeypatch: pytest.Mo
     world = World(monkeypatch, tmp_path, prompt=2000, context=1024)
     with pytest.raises(ValueError, match=r"fit model.context 1024: raise it or lower data.max_words"):
         world.preparation.run()
+
+
+def test_what_is_left_follows_from_the_steps_after_the_first() -> None:
+    assert seconds_left([], 60) is None and seconds_left([70.0], 60) is None
+    assert seconds_left([70.0, 74.0, 76.0], 13) == 30.0
+    assert seconds_left([70.0, 74.0], 2) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("progress", "detail"),
+    [
+        (Progress(phase="resolving the model"), ""),
+        (Progress(phase="writing demonstrations", total=480), "0/480"),
+        (Progress(phase="warming up", done=1, total=60, loss=2.5), "1/60, loss 2.50"),
+        (
+            Progress(phase="warming up", done=12, total=60, loss=1.234, seconds_left=130),
+            "12/60, loss 1.23, about 2 min left",
+        ),
+        (
+            Progress(phase="warming up", done=57, total=60, loss=1.0, seconds_left=41),
+            "57/60, loss 1.00, about 40 s left",
+        ),
+    ],
+)
+def test_a_preparation_says_in_one_line_how_far_it_is(progress: Progress, detail: str) -> None:
+    assert progress.detail == detail

@@ -41,8 +41,8 @@ async def gap(engine: Engine, policy: Policy) -> float:
 async def main(folder: Path) -> None:
     os.environ.update(environment(SPEC, SPEC.pools[0]))
     first, moved = load_policy(folder, SPEC.learner, "cpu", seed=1), adapted(folder)
-    engine = Engine(SPEC, SPEC.pools[0], "e0", folder)
-    await engine.load(0)
+    engine = Engine(SPEC, SPEC.pools[0], "e0")
+    await engine.load(folder)
     segment = Path(f"/dev/shm/medserl-test-{os.getpid()}")
     try:
         gaps = {"first before": await gap(engine, first), "moved before": await gap(engine, moved)}

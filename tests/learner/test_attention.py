@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from learner.attention import packed_attention, packing_of
-from learner.batch import PackedGroup, pack
-from tests.learner.test_batch import group
+from learner.batch import Row, pack, pack_row, share
+from tests.learner.groups import group
 
 HEADS, KEY_HEADS, SIZE = 4, 2, 8
 SCALING = 0.3  # not the default, as in Gemma
 tokens = st.lists(st.integers(0, 99), min_size=1, max_size=7)
-completions = st.lists(tokens, min_size=1, max_size=5)
+branches = st.lists(tokens, min_size=1, max_size=5)
 
 
 class Config(SimpleNamespace):
@@ -34,23 +34,31 @@ class Layer(nn.Module):
     is_causal = True
 
 
-def drawn(packed: PackedGroup) -> list[Tensor]:
+def drawn(row: Row) -> list[Tensor]:
     """Query, key and value of the row, each of one seed, with gradients."""
     generator = torch.Generator().manual_seed(0)
-    length = packed.ids_S.numel()
+    length = row.ids_S.numel()
     shapes = [(1, heads, length, SIZE) for heads in (HEADS, KEY_HEADS, KEY_HEADS)]
     return [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
 
 
-def dense(packed: PackedGroup, tensors: list[Tensor], window: int | None) -> Tensor:
+def paths(row: Row) -> list[tuple[int, ...]]:
+    """Of each token: () where it is shared, (prompt,) where it is a prompt's own, (prompt, branch) in a branch."""
+    own: list[tuple[int, ...]] = []
+    for prompt, fork in enumerate(row.forks):
+        own += [(prompt,)] * fork.own
+        own += [(prompt, branch) for branch, length in enumerate(fork.length_n.tolist()) for _ in range(length)]
+    return [()] * (row.ids_S.numel() - len(own)) + own
+
+
+def dense(row: Row, tensors: list[Tensor], window: int | None) -> Tensor:
     """Every pair of the row, the forbidden ones masked away: written from the definition, pair by pair."""
-    prompt = packed.ids_S.numel() - packed.tokens
-    segment = [0] * prompt + (packed.completion_N + 1).tolist()
-    position = packed.positions_S.tolist()
+    path = paths(row)
+    position = row.positions_S.tolist()
     seen = [
-        [k <= q and segment[k] in (0, segment[q]) and (window is None or position[q] - position[k] < window)
-         for k in range(len(segment))]
-        for q in range(len(segment))
+        [k <= q and path[k] == path[q][: len(path[k])] and (window is None or position[q] - position[k] < window)
+         for k in range(len(path))]
+        for q in range(len(path))
     ]  # fmt: skip
     query, key, value = tensors
     key, value = (tensor.repeat_interleave(HEADS // KEY_HEADS, 1) for tensor in (key, value))
@@ -59,16 +67,11 @@ def dense(packed: PackedGroup, tensors: list[Tensor], window: int | None) -> Ten
     return (scores.softmax(-1) @ value).transpose(1, 2)
 
 
-@settings(max_examples=60)
-@given(prompt=tokens, completions=completions, window=st.none() | st.integers(1, 9))
-def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
-    prompt: list[int], completions: list[list[int]], window: int | None
-) -> None:
-    packed = pack(group(prompt, completions))
-    mine, theirs = drawn(packed), drawn(packed)
-    packing = packing_of(packed, Config(sliding_window=window))
+def assert_equals_dense(row: Row, window: int | None) -> None:
+    mine, theirs = drawn(row), drawn(row)
+    packing = packing_of(row, Config(sliding_window=window))
     output, _ = packed_attention(Layer(), *mine, None, packing=packing, sliding_window=window, scaling=SCALING)
-    expected = dense(packed, theirs, window)
+    expected = dense(row, theirs, window)
     torch.testing.assert_close(output, expected)
     weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
     (output * weights).sum().backward()
@@ -77,14 +80,34 @@ def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
         torch.testing.assert_close(ours.grad, other.grad, atol=2e-5, rtol=1e-4)
 
 
+@settings(max_examples=60)
+@given(prompt=tokens | st.just([]), branches=branches, window=st.none() | st.integers(1, 9))
+def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
+    prompt: list[int], branches: list[list[int]], window: int | None
+) -> None:
+    assert_equals_dense(pack_row(prompt, branches), window)
+
+
+@settings(max_examples=60)
+@given(
+    shared=tokens | st.just([]),
+    groups=st.lists(st.tuples(tokens, branches), min_size=1, max_size=3),
+    window=st.none() | st.integers(1, 9),
+)
+def test_groups_that_share_a_row_equal_a_dense_mask_too(
+    shared: list[int], groups: list[tuple[list[int], list[list[int]]]], window: int | None
+) -> None:
+    assert_equals_dense(share([pack(group(shared + own, completions)) for own, completions in groups]), window)
+
+
 def test_a_model_with_a_window_has_layers_with_and_without_it() -> None:
-    packed = pack(group([1, 2, 3], [[4], [5, 6]]))
-    assert set(packing_of(packed, Config(sliding_window=2)).visible) == {None, 2}
-    assert set(packing_of(packed, Config()).visible) == {None}
+    row = pack_row([1, 2, 3], [[4], [5, 6]])
+    assert set(packing_of(row, Config(sliding_window=2)).causal) == {None, 2}
+    assert set(packing_of(row, Config()).causal) == {None}
 
 
 def test_without_a_packing_it_is_plain_causal_attention() -> None:
-    packed = pack(group([1, 2, 3, 4], [[5]]))
-    tensors = drawn(packed)
+    row = pack_row([1, 2, 3, 4], [[5]])
+    tensors = drawn(row)
     output, _ = packed_attention(Layer(), *tensors, None, scaling=SCALING)
-    torch.testing.assert_close(output, dense(packed, tensors, None))
+    torch.testing.assert_close(output, dense(row, tensors, None))

@@ -42,15 +42,16 @@ def exact_logps(
     temperature=st.sampled_from([0.3, 1.0, 1.7]),
     softcap=st.sampled_from([None, 2.0]),
     frozen=st.booleans(),
+    keep=st.booleans(),
 )
 def test_log_probs_and_gradients_are_those_of_a_plain_log_softmax(
-    seed: int, tokens: int, parts: int, temperature: float, softcap: float | None, frozen: bool
+    seed: int, tokens: int, parts: int, temperature: float, softcap: float | None, frozen: bool, keep: bool
 ) -> None:
     torch.manual_seed(seed)
     made = model(frozen, softcap)
     hidden_ND = (3 * torch.randn(tokens, HIDDEN)).requires_grad_()
     target_N, weight_N = torch.randint(VOCABULARY, (tokens,)), torch.randn(tokens)
-    got = head_logps(made, hidden_ND, target_N, temperature, parts)
+    got = head_logps(made, hidden_ND, target_N, temperature, parts, keep=keep)
     (got * weight_N).sum().backward()  # type: ignore[no-untyped-call]
     exact_ND, exact_VD = (t.detach().double().requires_grad_() for t in (hidden_ND, made.head.weight))
     expected = exact_logps(exact_VD, exact_ND, target_N, temperature, softcap)

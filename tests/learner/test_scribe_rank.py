@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from common.config import RunSpec, ScribeSpec
-from learner.actor import LearnerActor
+from learner.publishing import DoctorRank
 from tests.learner.rank_cases import make_group, make_model, make_spec
 
 GROUPS = [make_group(at) for at in range(4)]
@@ -30,11 +30,11 @@ def spec_of(train: bool, **learner: object) -> RunSpec:
     return make_spec(**learner).model_copy(update={"scribe": ScribeSpec(train=train), "name": "scribe-rank-test"})
 
 
-def both(model: Path, rendezvous: str, train: bool = True, **learner: object) -> LearnerActor:
-    return LearnerActor(spec_of(train, **learner), model, 0, 1, rendezvous)
+def both(model: Path, rendezvous: str, train: bool = True, **learner: object) -> DoctorRank:
+    return DoctorRank(spec_of(train, **learner), model, 0, 1, rendezvous)
 
 
-def adapters(rank: LearnerActor) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def adapters(rank: DoctorRank) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     return rank.adapter_weights(), rank.scribe("adapter_weights")
 
 
@@ -77,7 +77,7 @@ def test_a_doctor_beside_a_scribe_takes_the_steps_that_it_takes_alone(model: Pat
 def test_a_scribe_learns_what_a_learner_of_its_own_would(model: Path, rendezvous: str) -> None:
     spec = spec_of(False)
     beside = both(model, rendezvous)
-    own = LearnerActor(spec.of_scribe, model, 0, 1, rendezvous)
+    own = DoctorRank(spec.of_scribe, model, 0, 1, rendezvous)
     for _ in range(2):
         own.step(OTHERS)
         beside.step(GROUPS)

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
 
 from common.config import RunSpec
-from learner import warm_up
-from learner.warm_up import Example
+from learner import attention, warm_up
+from learner.examples import Example
+from tests.learner.test_policy import FAMILIES
 
 VOCABULARY = 64
 
@@ -46,18 +51,19 @@ def model_folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def spec_for(tmp_path: Path, **warm: object) -> RunSpec:
+def spec_for(tmp_path: Path, dtype: str = "float32", **warm: object) -> RunSpec:
     settings = {"steps": 25, "batch": 4, "learning_rate": 1e-2, **warm}
     return RunSpec.model_validate(
-        {"model": {"cache": tmp_path / "cache", "dtype": "float32", "context": 512}, "warm_up": settings}
+        {"model": {"cache": tmp_path / "cache", "dtype": dtype, "context": 512}, "warm_up": settings}
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_format_is_learnt_and_the_second_run_is_free(
-    tmp_path: Path, model_folder: Path, examples: list[Example]
+    tmp_path: Path, model_folder: Path, examples: list[Example], dtype: str
 ) -> None:
     seen: list[tuple[int, float]] = []
-    spec = spec_for(tmp_path)
+    spec = spec_for(tmp_path, dtype)
     folder = warm_up.warmed_model(spec, model_folder, examples, lambda step, loss: seen.append((step, loss)))
 
     assert [step for step, _ in seen] == list(range(1, 26))
@@ -159,17 +165,75 @@ def test_the_rate_rises_then_falls_to_a_tenth() -> None:
     assert warm_up.rate(1, 1) == 1.0
 
 
-lengths = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=6)
-
-
-@given(lengths)
-def test_padding_marks_exactly_the_positions_before_completion_tokens(pairs: list[tuple[int, int]]) -> None:
-    rows = [
-        Example(prompt_ids=tuple(range(100, 100 + p)), completion_ids=tuple(range(200, 200 + c)), group="g")
-        for p, c in pairs
+@st.composite
+def example_lists(draw: st.DrawFn) -> list[Example]:
+    """Examples whose prompts begin alike for some tokens, or none; a whole prompt may be shared."""
+    token = st.integers(0, 3)  # few, so that chance shares some more
+    shared = draw(st.lists(token, max_size=4))
+    rest = st.lists(token, max_size=4)
+    made = draw(st.lists(st.tuples(rest, st.lists(st.integers(4, 9), min_size=1, max_size=4)), min_size=1, max_size=6))
+    return [
+        Example(prompt_ids=(*shared, *prompt) or (0,), completion_ids=tuple(completion), group="g")
+        for prompt, completion in made
     ]
-    ids_BT, predicts_BT, target_C = warm_up.pad(rows)
-    after = torch.zeros_like(predicts_BT)
-    after[:, 1:] = predicts_BT[:, :-1]
-    assert ids_BT[after].tolist() == target_C.tolist()
-    assert bool((ids_BT[after] >= 200).all()) and not bool((ids_BT[~after] >= 200).any())
+
+
+@given(example_lists(), st.integers(1, 30))
+def test_rows_hold_every_example_whole_and_predict_its_completion(examples: list[Example], most: int) -> None:
+    packed = list(warm_up.rows(examples, most))
+    seen = []
+    for row in packed:
+        prompt = row.ids_S[: row.ids_S.numel() - int(row.length_n.sum())].tolist()
+        branches = [prompt + ids.tolist() for ids in row.ids_S[len(prompt) :].split(row.length_n.tolist())]
+        positions = row.positions_S[len(prompt) :].split(row.length_n.tolist())
+        assert all(p.tolist() == list(range(len(prompt), len(b))) for b, p in zip(branches, positions, strict=True))
+        assert len(branches) == 1 or row.ids_S.numel() <= most
+        seen += branches
+    assert seen == [[*example.prompt_ids, *example.completion_ids] for example in examples]
+    targets = [token for row in packed for token in row.target_N.tolist()]
+    assert targets == [token for example in examples for token in example.completion_ids]
+    for row in packed:
+        assert (row.positions_S[row.source_N] >= 0).all() and (row.source_N >= 0).all()
+
+
+def test_what_all_prompts_of_a_row_begin_with_stands_there_once() -> None:
+    examples = [
+        Example(prompt_ids=(1, 2, 3, 4), completion_ids=(8, 9), group="a"),
+        Example(prompt_ids=(1, 2, 5), completion_ids=(9,), group="b"),
+    ]
+    (row,) = warm_up.rows(examples)
+    assert row.ids_S.tolist() == [1, 2, 3, 4, 8, 9, 5, 9]
+    assert row.positions_S.tolist() == [0, 1, 2, 3, 4, 5, 2, 3]
+    assert row.length_n.tolist() == [4, 2]
+    assert row.source_N.tolist() == [3, 4, 6] and row.target_N.tolist() == [8, 9, 9]
+
+
+def separate_loss(model: Any, examples: list[Example]) -> torch.Tensor:
+    """The same sum from one plain row an example."""
+    total = torch.zeros(())
+    for example in examples:
+        ids = torch.tensor([(*example.prompt_ids, *example.completion_ids)])
+        logits_TV = model(input_ids=ids).logits[0, len(example.prompt_ids) - 1 : -1]
+        total = total + functional.cross_entropy(logits_TV, torch.tensor(example.completion_ids), reduction="sum")
+    return total
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma"])
+@pytest.mark.parametrize("most", [14, 1000], ids=["rows of few", "one row"])
+def test_packed_rows_give_the_loss_and_gradients_of_separate_rows(family: str, most: int) -> None:
+    rng = random.Random(1)
+    shared = tuple(rng.randrange(61) for _ in range(6))  # longer than the window of the sliding layer
+    drawn = [example(index, rng) for index in range(5)]
+    examples = [msgspec.structs.replace(e, prompt_ids=(*shared, *(i % 61 for i in e.prompt_ids))) for e in drawn]
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(FAMILIES[family], dtype=torch.float32).train()
+    expected = separate_loss(model, examples)
+    theirs = torch.autograd.grad(expected, list(model.parameters()))
+
+    model.set_attn_implementation(attention.NAME)
+    packed = list(warm_up.rows(examples, most))
+    assert (len(packed) > 1) == (most == 14)
+    loss = torch.stack([warm_up.summed_loss(model, row) for row in packed]).sum()
+    torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-6)
+    for ours, other in zip(torch.autograd.grad(loss, list(model.parameters())), theirs, strict=True):
+        torch.testing.assert_close(ours, other, atol=2e-5, rtol=1e-4)

@@ -1,0 +1,27 @@
+"""Awaiting two things at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+async def both(one: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> None:
+    """Until both are done; what one raises ends the other."""
+    works = [asyncio.ensure_future(one), asyncio.ensure_future(other)]
+    try:
+        await asyncio.gather(*works)
+    finally:
+        for work in works:
+            work.cancel()
+
+
+async def under(watching: asyncio.Future[Any], work: Coroutine[Any, Any, None]) -> None:
+    """Await `work` while the supervisor mends what dies under it; raises what either could not go on from."""
+    working = asyncio.ensure_future(work)
+    await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
+    if not working.done():
+        working.cancel()
+        watching.result()
+    working.result()
