@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,17 +19,12 @@ settings.load_profile("no deadline")
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own, which would come first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` uses two processes, in which the tests of one group take turns: those of a module, and the
-    integration tests of a folder."""
+    """`make test` uses two processes; who is in one group takes turns: a module, and the integration tests of a folder."""
     for item in items:
         if not item.get_closest_marker("xdist_group"):
+            folder, module = item.path.parent.name, item.path.stem
             heavy = item.get_closest_marker("integration")
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name if heavy else str(item.path)))
-
-
-def pytest_collection_finish() -> None:
-    """What was imported stays: the garbage collector need not walk through it again and again."""
-    gc.freeze()
+            item.add_marker(pytest.mark.xdist_group(folder if heavy else f"{folder}/{module}"))
 
 
 @pytest.fixture(scope="session", autouse=True)
