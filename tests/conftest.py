@@ -19,7 +19,7 @@ settings.load_profile("no deadline")
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own, which would come first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` uses two processes; who is in one group takes turns: a module, and the integration tests of a folder."""
+    """`make test` uses two processes; a module takes turns, and so do a folder's integration tests."""
     for item in items:
         if not item.get_closest_marker("xdist_group"):
             folder, module = item.path.parent.name, item.path.stem
