@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             folder, module = item.path.parent.name, item.path.stem
             heavy = item.get_closest_marker("integration")
             item.add_marker(pytest.mark.xdist_group(folder if heavy else f"{folder}/{module}"))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: a full round of the garbage collector through torch takes half a second."""
+    gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(scope="session", autouse=True)
