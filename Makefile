@@ -5,6 +5,8 @@ VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.installed
 export RAY_AUTH_MODE ?= disabled
+# A run and a test start dozens of processes that import the same files: they are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 # torch's CPU build has its own index; a local wheel of the same name is preferred where one is configured.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -31,7 +33,7 @@ selfplay: $(READY)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1"
 	  $(if $(NAME),--name $(NAME)) $(ARGS)
 
 test: $(READY)  ## the whole suite; ARGS='-m "not integration"' for the fast part
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(READY)  ## ruff, mypy and import-linter
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports

@@ -126,10 +126,14 @@ def _held_out(rows: Sequence[set[str]], positive: Sequence[bool], vignettes: Seq
 
 def _known(rows: Sequence[set[str]], vignettes: Sequence[str]) -> set[str]:
     """The features of at least two vignettes."""
-    holder: dict[str, str] = {}
-    known: set[str] = set()
+    owned: defaultdict[str, set[str]] = defaultdict(set)
     for row, vignette in zip(rows, vignettes, strict=True):
-        known.update(name for name in row if holder.setdefault(name, vignette) != vignette)
+        owned[vignette] |= row
+    seen: set[str] = set()
+    known: set[str] = set()
+    for row in owned.values():
+        known |= seen & row
+        seen |= row
     return known
 
 

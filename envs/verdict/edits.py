@@ -113,16 +113,20 @@ def _abbreviation(text: str) -> list[Span]:
 
 
 def _brand(text: str) -> list[Span]:
-    """Brand for generic and generic for brand, where the table pairs them one to one."""
-    generic_of: dict[str, str] = {brand.lower(): generic for brand, generic in table("drugs")["brands"].items()}
-    brand_of = {generic: brand.capitalize() for brand, generic in generic_of.items()}
+    """Brand for generic and generic for brand."""
     spans = []
     for match in WORD.finditer(text):
-        low = match[0].lower()
-        new = generic_of.get(low) or brand_of.get(low)
+        new = _other_names().get(match[0].lower())
         if new:
             spans.append((match.start(), match[0], new.capitalize() if match.start() == 0 else new))
     return spans
+
+
+@cache
+def _other_names() -> dict[str, str]:
+    """Brand and generic of each other, where the table pairs them one to one."""
+    generic_of: dict[str, str] = {brand.lower(): generic for brand, generic in table("drugs")["brands"].items()}
+    return {generic: brand.capitalize() for brand, generic in generic_of.items()} | generic_of
 
 
 def _phrase(text: str) -> list[Span]:

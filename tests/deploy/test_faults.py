@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -42,7 +43,6 @@ NOTES = {
 def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     """The run that the tests of this module share, in the order in which they stand."""
     home = tmp_path_factory.mktemp("faults")
-    shared = set(Path("/dev/shm").glob("psm_*"))
     flags = {
         "steps": STEPS,
         "model.cache": home / "cache",
@@ -57,8 +57,17 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     made.start()
     yield made
     made.end()
-    for left in set(Path("/dev/shm").glob("psm_*")) - shared:
-        left.unlink()
+    for left in set(Path("/dev/shm").glob("psm_*")) - mapped():
+        left.unlink(missing_ok=True)
+
+
+def mapped() -> set[Path]:
+    """The shared memory that living processes use: engines of other tests may run beside these."""
+    found = set[Path]()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            found |= {Path(memory.path) for memory in process.memory_maps() if memory.path.startswith("/dev/shm/")}
+    return found
 
 
 @pytest.mark.parametrize("kind", ["scribe", "doctor", "buffer", "engine", "rank", "driver"])

@@ -8,7 +8,6 @@ The same with real engines, killed once: test_resumed_run.py.
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -162,7 +161,6 @@ async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
 def steps_of(lives: list[int], buffer_dies_at: int | None = None) -> list[Step]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio, "to_thread", at_once)  # a thread would outlive the process that is killed here
-        patch.setattr(os, "fsync", lambda _: None)  # nor does the machine lose its power
         return asyncio.run(run(Path(folder), lives, buffer_dies_at))
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,7 +30,6 @@ def fakes() -> Iterator[None]:
         patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
         patch.setattr(pulse, "ROUND_SECONDS", 0.05)
         patch.setattr(run_module, "LOOK_SECONDS", 0.01)
-        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from learner import checkpoint
@@ -143,7 +143,6 @@ def test_the_best_is_chosen_by_youdens_j_then_by_pairs_then_by_age(tmp_path: Pat
     assert found is not None and found.manifest.step == 5 and found == checkpoint.read(found.folder)
 
 
-@settings(deadline=None)  # fsync takes what the disk takes
 @given(
     scores=st.lists(st.none() | st.tuples(st.floats(-1, 1), st.floats(0, 1)), min_size=1, max_size=7),
     keep=st.integers(1, 3),
