@@ -49,8 +49,8 @@ async def serve(work: Workload) -> Result:
     variables = environment(spec, pool, alone=True)
     options = {"num_cpus": 0, "max_concurrency": MANY_CALLS, "runtime_env": {"env_vars": variables}}
     with PeakMemory() as memory, local_ray():
-        handle = ray.remote(FixedLength).options(**options).remote(spec, pool, "bench-0", Path(work.model))
-        await handle.load.remote(0)
+        handle = ray.remote(FixedLength).options(**options).remote(spec, pool, "bench-0")
+        await handle.load.remote(Path(work.model))
 
         async def sample(index: int) -> int:
             sampled = await handle.generate.remote(work.prompts[index], work.group_size, work.tokens, work.temperature)
