@@ -34,10 +34,14 @@ class PromptTooLong(ValueError):
 
 
 def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str, str]:
-    """Environment variables that the actor's process needs before vllm is imported. `alone`: no learner beside it."""
+    """Environment variables that the actor's process needs before vllm is imported.
+
+    `alone`: no learner beside it. In a synchronous run none computes while it does.
+    """
     backend = BACKENDS[spec.backend]
     return {
-        **(backend.engine_alone_env if alone else backend.engine_env),
+        **backend.engine_env,
+        **backend.threads(alone or spec.buffer.max_lag == 0),
         "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(pool.kv_cache_gib))),
         "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
         "HF_HUB_OFFLINE": "1",  # by now the model is a local folder

@@ -35,7 +35,7 @@ def _pss(pid: int) -> int:
 class PeakMemory:
     """Context manager: samples the tree of `pid` (this process by default) every `period` seconds."""
 
-    def __init__(self, pid: int | None = None, period: float = 2.0) -> None:
+    def __init__(self, pid: int | None = None, period: float = 10.0) -> None:
         self._pid = os.getpid() if pid is None else pid
         self._period = period
         self._stop = threading.Event()

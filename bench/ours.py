@@ -56,6 +56,7 @@ def flags(work: Workload, data: str, variant: Variant, runs: Path) -> list[str]:
         "learner.checkpoint_every": work.steps + DISCARDED,  # the references write none either
         "buffer.max_lag": variant.max_lag,
         **({} if variant.scribe else {"data.proposer_tries": 0}),
+        "evaluation.every": 0,  # nor do they ask held-out notes
         "warm_up.steps": 0,  # an untrained policy fills every completion, so the lengths are the references'
         "metrics.port": 0,
     }

@@ -98,7 +98,7 @@ def cut(batch: Sequence[Example]) -> Iterator[Sequence[Example]]:
 
 def as_the_learner(spec: RunSpec) -> None:
     """Start this program again unless it has the learner's environment: some of it is read as a process begins."""
-    wanted = BACKENDS[spec.backend].learner_env
+    wanted = BACKENDS[spec.backend].learner_env | BACKENDS[spec.backend].alone_env
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         command = [sys.executable, "-m", "bench.warm_up", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **wanted})

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from common.backends import BACKENDS, best_dtype
 from common.sections import (
+    SCRIBE_KL,
     SCRIBE_TEMPERATURE,
     BufferSpec,
     DataSpec,
@@ -143,7 +144,8 @@ class RunSpec(Section):
     def of_scribe(self) -> RunSpec:
         """The run as the Scribe's learner sees it: every try is a group of one, at the Scribe's own temperature."""
         sampling = self.sampling.model_copy(update={"group_size": 1, "temperature": SCRIBE_TEMPERATURE})
-        learner = self.learner.model_copy(update={"algorithm": "reinforce_pp"})
+        kl_coef = self.learner.kl_coef or SCRIBE_KL
+        learner = self.learner.model_copy(update={"algorithm": "reinforce_pp", "kl_coef": kl_coef})
         return self.model_copy(update={"sampling": sampling, "learner": learner, "scribe": ScribeSpec()})
 
     def _tier_c_fits(self) -> None:

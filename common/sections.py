@@ -16,6 +16,10 @@ SCRIBE_TEMPERATURE = 0.7
 """Rewording keeps to the meaning; the gate refuses what does not. The Scribe's learner divides its logits by it."""
 
 
+SCRIBE_KL = 1e-3
+"""Weight of a trained Scribe's KL where the Doctor has none: what its verifier overlooks must not draw it away."""
+
+
 class Section(BaseModel):
     """A part of the spec: unknown fields are errors, values never change after loading."""
 

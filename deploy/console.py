@@ -25,7 +25,7 @@ COLUMNS = (
     ("gen tok/s", "rollout_tokens_per_second", "{:.0f}"),
     ("train tok/s", "learner_tokens_per_second", "{:.0f}"),
     ("sync s", "sync_seconds", "{:.2f}"),
-    ("canary", "canary_gap", "{:.3f}"),
+    ("canary", "canary_gap", "{:.4f}"),
     ("fresh", "fresh_logp_difference", "{:.4f}"),
     ("ok", "sync_ok", "{}"),
     ("step s", "seconds", "{:.0f}"),

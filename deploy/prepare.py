@@ -51,7 +51,8 @@ class Progress(Record):
 
 def environment(spec: RunSpec) -> dict[str, str]:
     """Environment variables of the preparation's process."""
-    return {**BACKENDS[spec.backend].learner_env, "TOKENIZERS_PARALLELISM": "false"}
+    backend = BACKENDS[spec.backend]
+    return {**backend.learner_env, **backend.alone_env, "TOKENIZERS_PARALLELISM": "false"}
 
 
 class Preparation:

@@ -24,7 +24,9 @@ class Sent(Record):
 
 def environment(spec: RunSpec) -> dict[str, str]:
     """Environment variables that the actor's process needs before deepspeed is imported."""
-    return {**BACKENDS[spec.backend].learner_env, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    backend, alone = BACKENDS[spec.backend], spec.buffer.max_lag == 0
+    offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**backend.learner_env, **backend.threads(alone), **offline}
 
 
 class LearnerActor:

@@ -15,7 +15,8 @@ CUDA = Backend(
     gpus_per_engine=1,
     gpus_per_learner_rank=1,
     engine_env=_ENGINE,
-    engine_alone_env=_ENGINE,
     learner_env={},
+    alone_env={},
+    beside_env={},
     engine_args={},
 )

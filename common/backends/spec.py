@@ -9,8 +9,8 @@ class Backend(Record):
     """Everything the actors need to know about the hardware.
 
     `engine_env` and `learner_env` are environment variables that must be set before the process imports vllm or
-    deepspeed, `engine_alone_env` those of an engine that no learner shares the machine with; `engine_args` go to
-    vLLM's AsyncEngineArgs as they are.
+    deepspeed, and with either goes one of two more: `alone_env` where engine and learner never compute at the same
+    time, `beside_env` where they do. `engine_args` go to vLLM's AsyncEngineArgs as they are.
     """
 
     name: str
@@ -20,6 +20,11 @@ class Backend(Record):
     gpus_per_engine: int
     gpus_per_learner_rank: int
     engine_env: dict[str, str]
-    engine_alone_env: dict[str, str]
     learner_env: dict[str, str]
+    alone_env: dict[str, str]
+    beside_env: dict[str, str]
     engine_args: dict[str, bool | int | str]
+
+    def threads(self, alone: bool) -> dict[str, str]:
+        """`alone_env` or `beside_env`."""
+        return self.alone_env if alone else self.beside_env
