@@ -45,8 +45,8 @@ AGREES, APART = BOUND.floor, BOUND.ceiling
 class RepairableEngine(Engine):
     """The production engine, with a worker whose repair of tied heads can be switched off."""
 
-    def _arguments(self) -> Any:
-        arguments = super()._arguments()
+    def _arguments(self, folder: Path) -> Any:
+        arguments = super()._arguments(folder)
         arguments.worker_extension_cls = "tests.actors.stale_head_worker.StaleHeadWorker"
         return arguments
 
