@@ -33,7 +33,7 @@ selfplay: $(READY)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1"
 	  $(if $(NAME),--name $(NAME)) $(ARGS)
 
 test: $(READY)  ## the whole suite; ARGS='-m "not integration"' for the fast part
-	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(PY) -m pytest -n 2 $(ARGS)
 
 check: $(READY)  ## ruff, mypy and import-linter
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports

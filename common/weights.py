@@ -11,8 +11,11 @@ import re
 import shutil
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+
+import psutil
 
 from common.records import Record
 
@@ -131,11 +134,32 @@ class SegmentWriter:
         return Manifest(path=str(self._path), tensors=tuple(self._entries), checksum=checksum(self._entries))
 
 
-def sweep_run(run: str) -> None:
-    """Remove what a rank of `run` that died hard left in this machine's shared memory."""
-    ours = re.compile(rf"medserl-{re.escape(run)}-\d+(-scribe)?-(weights|adapters)(\..+)?")
-    for path in SHARED_MEMORY.iterdir():
-        if ours.fullmatch(path.name) and path.is_dir():
+def sweep_run(run: str, patience: float = 1.0) -> None:
+    """Remove what a rank of `run` that died hard left in this machine's shared memory.
+
+    What a living process has made stays: another run may have the same name. One that was just killed gets `patience`
+    seconds to be gone.
+    """
+    ours = re.compile(rf"medserl-{re.escape(run)}-(\d+)(-scribe)?-(weights|adapters)(\..+)?")
+    found = [(path, int(match[1])) for path in SHARED_MEMORY.iterdir() if (match := ours.fullmatch(path.name))]
+    alive = _alive({pid for _, pid in found}, patience)
+    for path, pid in found:
+        if pid in alive:
+            continue
+        if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif ours.fullmatch(path.name):
+        else:
             path.unlink(missing_ok=True)
+
+
+def _alive(pids: set[int], patience: float) -> set[int]:
+    """Those that still run after so many seconds."""
+    processes, alive = [], set[int]()
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(pid))
+    for process in psutil.wait_procs(processes, timeout=patience)[1]:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                alive.add(process.pid)
+    return alive

@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from common.config import ModelSpec
 from common.models import resolve_model
 from envs.verdict.medec import load_notes
 
+ROOT = Path(__file__).parents[1]
+
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("no deadline")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own, which would come first
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` uses two processes; a module takes turns, and so do a folder's integration tests."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            folder, module = item.path.parent.name, item.path.stem
-            heavy = item.get_closest_marker("integration")
-            item.add_marker(pytest.mark.xdist_group(folder if heavy else f"{folder}/{module}"))
+class _Turns(LoadScopeScheduling):
+    """`make test` uses two processes: the tests of a module take turns, and so do all of a folder's modules that hold
+    integration tests, which would want the same cores, ports and shared memory.
+
+    Not by `--dist loadgroup`: xdist 3.8 writes its groups into node ids, where pytest 9.2 does not read them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return str(path.parent if _is_heavy(ROOT / path) else path)
+
+
+@functools.cache
+def _is_heavy(module: Path) -> bool:
+    return "pytest.mark.integration" in module.read_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Who runs what, and when."""
+    return _Turns(config, log)
 
 
 def pytest_collection_finish() -> None:

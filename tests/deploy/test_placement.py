@@ -157,7 +157,6 @@ async def until(true: Callable[[], bool], seconds: float = 120) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("actors")
 async def test_ray_puts_everyone_where_the_plan_says(cluster: Cluster) -> None:
     world = World(node8())
     machine = {f"node {n}": found.name for n, found in enumerate(world.placement._groups.nodes())}
@@ -170,7 +169,6 @@ async def test_ray_puts_everyone_where_the_plan_says(cluster: Cluster) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("actors")
 async def test_an_engine_too_many_waits_says_so_and_takes_the_room_of_one_that_leaves(cluster: Cluster) -> None:
     world = World(node8("--learner.ranks", "8", "--learner.batch_groups", "64"))
     await world.start()
@@ -187,7 +185,6 @@ async def test_an_engine_too_many_waits_says_so_and_takes_the_room_of_one_that_l
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("actors")
 async def test_ranks_meet_where_rank_0_is_and_move_together_when_their_machine_is_lost(cluster: Cluster) -> None:
     far = machine(cluster, 6)
     world = World(node8("--learner.ranks", "6", "--learner.batch_groups", "60"))
@@ -207,7 +204,6 @@ async def test_ranks_meet_where_rank_0_is_and_move_together_when_their_machine_i
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("actors")
 async def test_weights_that_travel_through_shared_memory_keep_everyone_on_the_drivers_machine(cluster: Cluster) -> None:
     far = machine(cluster, 6, node_ip_address="127.0.0.2")
     six = ("--learner.ranks", "6", "--learner.batch_groups", "60", "--learner.lora_rank", "16")

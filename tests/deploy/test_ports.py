@@ -28,7 +28,6 @@ for process in (here, *here.children(recursive=True)):
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("actors")
 def test_a_cluster_that_a_run_starts_for_itself_listens_on_this_machine_only() -> None:
     ran = subprocess.run([sys.executable, "-c", LISTENS], capture_output=True, text=True, check=True, timeout=200)
     lines = [line.split() for line in ran.stdout.splitlines()]

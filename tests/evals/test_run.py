@@ -207,7 +207,6 @@ def test_a_result_on_other_notes_is_refused(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.integration
-@pytest.mark.xdist_group("actors")
 @pytest.mark.timeout(420)
 def test_the_tiny_model_is_asked_through_a_real_engine(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
