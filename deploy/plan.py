@@ -20,9 +20,9 @@ from common.backends import BACKENDS
 from common.budget import BATCHED_TOKENS, GIB, longest_row, sequences, trained_parameters, width
 from common.config import PoolSpec, RunSpec
 from deploy import cli
-from deploy.cards import USABLE, Card, Place, Tenant, lay_out, one_machine, places
-from deploy.console import wide_console
-from deploy.dtype import foreseen
+from deploy.cluster.dtype import foreseen
+from deploy.cluster.gpu_layout import USABLE, Card, Place, Tenant, lay_out, one_machine, places
+from deploy.report.terminal import wide_console
 
 Edit = tuple[str, Any]
 """A field of the spec and its new value."""
