@@ -2,10 +2,10 @@
 
     put -> waiting for the Doctor's group of its task -> settle -> paid, oldest first -> take, batch_groups at once
 
-What is paid is in `envs/contract/authorship.py`. Refused tries wait with the others of their task, though nobody needs to read
-it for them: paid at once they would be the fresher ones, and a batch would hold more of them than the Scribe writes.
-Nobody waits for anything here: a try is a by-product of a task that the Doctor wants anyway, so what comes too late is
-dropped, and counted. Nothing is journaled: a resumed run pays for new tries.
+What is paid is in `envs/contract/authorship.py`. Refused tries wait with the others of their task, though nobody needs
+to read it for them: paid at once they would be the fresher ones, and a batch would hold more of them than the Scribe
+writes. Nobody waits for anything here: a try is a by-product of a task that the Doctor wants anyway, so what comes too
+late is dropped, and counted. Nothing is journaled: a resumed run pays for new tries.
 """
 
 from __future__ import annotations

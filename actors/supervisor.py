@@ -1,6 +1,6 @@
 """Supervisor: keeps the rollout side equal to the spec. Hears everyone's heartbeats, replaces the dead, grows and
-shrinks: engines with `actors.engine_manager`, Scribes and Doctors with `actors.role_actors`. They know no Ray API but the errors:
-`Placement` starts and ends actors, so tests run them over fakes.
+shrinks: engines with `actors.engine_manager`, Scribes and Doctors with `actors.role_actors`. They know no Ray API but
+the errors: `Placement` starts and ends actors, so tests run them over fakes.
 
     who died                         what follows
     engine, or vLLM under it         another engine, which serves once it has proved the policy

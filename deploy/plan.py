@@ -10,8 +10,10 @@ import math
 import sys
 from collections.abc import Iterator
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 from rich.table import Table
 
@@ -22,6 +24,7 @@ from common.config import PoolSpec, RunSpec
 from deploy import cli
 from deploy.cluster.dtype import foreseen
 from deploy.cluster.gpu_layout import USABLE, Card, Place, Tenant, lay_out, one_machine, places
+from deploy.job import verifier_exam
 from deploy.report.terminal import wide_console
 
 Edit = tuple[str, Any]
@@ -145,6 +148,21 @@ def staleness(spec: RunSpec) -> str:
     return (
         f"lag <= {spec.buffer.max_lag}: at most {bound} groups between lease and training; expect {expected}: the "
         f"Doctors hold up to {in_hand} groups, {in_hand / groups:.2g} steps' worth"
+    )
+
+
+def plan(spec: RunSpec, folder: Path) -> str:
+    """The resolved spec and what follows from it, for people: what --dry-run prints."""
+    engines = sum(pool.engines for pool in spec.pools)
+    return (
+        f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
+        f"# run folder      {folder}\n"
+        f"# actors          {engines} engines in {len(spec.pools)} pools, {spec.rollout.scribes} scribes, "
+        f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
+        f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
+        f"{spec.sampling.max_tokens} tokens\n"
+        f"# staleness       {staleness(spec)}\n"
+        + (f"# tier C          {verifier_exam.planned(spec)}\n" if spec.data.tier_c else "")
     )
 
 

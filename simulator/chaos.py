@@ -1,5 +1,5 @@
-"""Kill everything, lose nothing: `python -m simulator.chaos`. A real run of deploy/smoke.yaml under a seeded schedule of
-SIGKILLs, beside one that is left alone: recovery times by kind, the accounts, and both reward curves.
+"""Kill everything, lose nothing: `python -m simulator.chaos`. A real run of deploy/smoke.yaml under a seeded schedule
+of SIGKILLs, beside one that is left alone: recovery times by kind, the accounts, and both reward curves.
 
 The evaluator has no process of its own: it dies with the driver, and its requests survive what the pool survives.
 """

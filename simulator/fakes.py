@@ -10,6 +10,8 @@ from ray.exceptions import ActorDiedError, RayTaskError
 
 
 class Handle:
+    """As Ray gives it for an actor; `actor` is the plain object behind it."""
+
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.dead = asyncio.Event()
@@ -18,14 +20,18 @@ class Handle:
         return Method(self, name)
 
     def kill(self) -> None:
+        """As `ray.kill`: what runs there ends, and every later call too."""
         self.dead.set()
 
 
 class Method:
+    """One method of a handle."""
+
     def __init__(self, handle: Handle, name: str) -> None:
         self._handle, self._name = handle, name
 
     def remote(self, *arguments: Any) -> asyncio.Future[Any]:
+        """Call it now. Raises ActorDiedError, to who waits, once the handle is killed."""
         answer = asyncio.ensure_future(self._call(*arguments))
         answer.add_done_callback(_heard)  # as Ray: an error that nobody waits for is nobody's
         return answer

@@ -1,5 +1,5 @@
-"""Where the actors that hold a model go, and what each card then carries. Arithmetic only: placement_groups.py asks Ray for
-the same groups, on the same machines."""
+"""Where the actors that hold a model go, and what each card then carries. Arithmetic only: placement_groups.py asks
+Ray for the same groups, on the same machines."""
 
 from __future__ import annotations
 

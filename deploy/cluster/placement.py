@@ -1,7 +1,7 @@
 """Where actors run: with `placement_groups.py`, the only place that knows Ray's options.
 
     who                          where
-    learner ranks, preparation   one group for the whole run, on the driver's machine if it has room (deploy/cluster/gpu_layout.py)
+    learner ranks, preparation   one group for the whole run, on the driver's machine if it has room (gpu_layout.py)
     an engine                    a group of its own, on the machine with most GPUs free: made and removed with it
     buffer, routers, roles       the driver's machine: the journal is there, and a lost machine takes none of them
 

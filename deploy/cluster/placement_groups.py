@@ -1,4 +1,4 @@
-"""The placement groups of a run: asked of Ray as deploy/cluster/gpu_layout.py makes them, told about while they wait, removed."""
+"""The placement groups of a run: asked of Ray as gpu_layout.py makes them, told about while they wait, removed."""
 
 from __future__ import annotations
 

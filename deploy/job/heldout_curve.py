@@ -12,7 +12,8 @@ import msgspec
 
 from common.config import RunSpec
 from envs.contract.env import Environment
-from evals.core.evaluator import EvalPoint, Evaluator, HeldoutEnvironment
+from evals.core.curve import line, points
+from evals.core.evaluator import Evaluator, HeldoutEnvironment
 
 Hold = Callable[[], AbstractAsyncContextManager[int]]
 """Inside it the engines keep the policy_version that it gives."""
@@ -70,19 +71,3 @@ class HeldoutCurve:
             file.write(msgspec.json.encode(point) + b"\n")
         self._newest = version
         self._note(line(point))
-
-
-def line(point: EvalPoint) -> str:
-    """One evaluation for people."""
-    flag, pairs = point.flag_accuracy, point.pair_accuracy
-    return (
-        f"held-out, policy_version {point.policy_version}: flag accuracy {flag.value:.2f} "
-        f"[{flag.lower:.2f}, {flag.upper:.2f}], both twins "
-        f"{'-' if pairs.value is None else format(pairs.value, '.2f')}, {point.notes} notes in {point.seconds:.0f} s"
-    )
-
-
-def points(path: Path) -> list[EvalPoint]:
-    """The curve so far; empty where there is none."""
-    lines = path.read_bytes().splitlines() if path.is_file() else []
-    return [msgspec.json.decode(text, type=EvalPoint) for text in lines if text.endswith(b"}")]

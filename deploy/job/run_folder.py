@@ -156,10 +156,8 @@ class RunFolder:
 
     def finish(self) -> list[Row]:
         """Draw the plot and write the page; returns all rows."""
-        from deploy.report import (  # matplotlib: nobody else who opens a run's folder should wait for it
-            episodes_page,
-            plot,
-        )
+        # They bring matplotlib, for which nobody else who opens a run's folder should wait.
+        from deploy.report import episodes_page, plot
 
         self._sink.close()
         if self._rows:

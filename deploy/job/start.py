@@ -1,17 +1,13 @@
-"""Where a run begins, or goes on: its folder, its first step, and its plan for people."""
+"""Where a run begins, or goes on: its folder and its first step."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from common.config import RunSpec
 from common.models import check_source
 from common.records import Record
-from deploy.job import verifier_exam
 from deploy.job.run_folder import RunFolder, new_name
-from deploy.plan import staleness
 from deploy.report import sinks
 from learner import checkpoint
 
@@ -70,19 +66,4 @@ def after_newest(run_folder: Path) -> Start:
         scribe_loaded_gap=scribe.get("loaded_gap"),
         resumed=True,
         notes=tuple(notes),
-    )
-
-
-def plan(spec: RunSpec, folder: Path) -> str:
-    """The resolved plan, for people."""
-    engines = sum(pool.engines for pool in spec.pools)
-    return (
-        f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
-        f"# run folder      {folder}\n"
-        f"# actors          {engines} engines in {len(spec.pools)} pools, {spec.rollout.scribes} scribes, "
-        f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
-        f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
-        f"{spec.sampling.max_tokens} tokens\n"
-        f"# staleness       {staleness(spec)}\n"
-        + (f"# tier C          {verifier_exam.planned(spec)}\n" if spec.data.tier_c else "")
     )

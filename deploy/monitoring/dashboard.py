@@ -1,4 +1,6 @@
-"""The Grafana dashboard, made from the declared metrics: `python -m deploy.monitoring.dashboard > deploy/monitoring/grafana/medserl.json`.
+"""The Grafana dashboard, made from the declared metrics.
+
+    python -m deploy.monitoring.dashboard > deploy/monitoring/grafana/medserl.json
 
 Names come from `common/metrics.py`, so a query cannot drift from its metric; a test keeps the file up to date.
 """

@@ -1,4 +1,7 @@
-"""The reference of the job's metrics: `python -m deploy.monitoring.metrics_reference > docs/metrics.md`. A test keeps it up to date."""
+"""The reference of the job's metrics: `python -m deploy.monitoring.metrics_reference > docs/metrics.md`.
+
+A test keeps it up to date.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from deploy.monitoring.dashboard import PANELS
 
 HEAD = """# Metrics
 
-Made by `python -m deploy.monitoring.metrics_reference` from `common/metrics.py`. The job serves them on `metrics.port` (9464). All
-series exist, at zero, from the first scrape. Counters are sums over every actor that ever lived, so they never fall
-when one dies; read them with `rate()`. `deploy/monitoring/grafana/medserl.json` draws them, `deploy/monitoring/prometheus/rules.yml` has the
-alarms.
+Made by `python -m deploy.monitoring.metrics_reference` from `common/metrics.py`. The job serves them on `metrics.port`
+(9464). All series exist, at zero, from the first scrape. Counters are sums over every actor that ever lived, so they
+never fall when one dies; read them with `rate()`. `deploy/monitoring/grafana/medserl.json` draws them,
+`deploy/monitoring/prometheus/rules.yml` has the alarms.
 
 | metric | kind | label | what it says | panel |
 |---|---|---|---|---|

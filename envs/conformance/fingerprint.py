@@ -1,4 +1,6 @@
-"""One digest of everything that an environment makes, to compare processes: `python -m envs.conformance.fingerprint verdict`.
+"""One digest of everything that an environment makes, to compare processes.
+
+    python -m envs.conformance.fingerprint verdict
 
 Python salts the order of sets by process (PYTHONHASHSEED), so a generator that iterates over one is found here only.
 """

@@ -43,8 +43,9 @@ def make(data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> Verdic
 
 
 class VerdictEnvironment:
-    """One-turn game over MEDEC notes; see `envs.contract.env.Environment`. Injections are mined from the training split only.
+    """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
+    Injections are mined from the training split only.
     `sources` holds the notes, with counts of those left out by reason.
     """
 

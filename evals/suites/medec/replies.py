@@ -9,39 +9,21 @@ import asyncio
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from actors.engine import PromptTooLong
-from common.config import RunSpec
-from common.records import Message, Record, Sampled
+from common.records import Message, Record
 from envs.verdict.data.medec import Note
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.prompts import doctor_messages
+from evals.core.door import Ask
 from evals.core.statistics import Interval, share
 from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
 
-Ask = Callable[[tuple[Message, ...]], Awaitable[Sampled]]
-"""Sample the replies to one prompt. Raises PromptTooLong when it does not fit the model's context."""
 TOO_LONG = "prompt_too_long"
-
-
-class EngineLost(RuntimeError):
-    """The engine could not start, or died."""
-
-
-class Door(Protocol):
-    """What leads to a model: `evals.core.engine.Vllm`, or a fake."""
-
-    def resolve(self, spec: RunSpec) -> tuple[Path, str]:
-        """The model's folder and checksum. Raises ValueError for a model that does not exist."""
-
-    def asking(self, spec: RunSpec, folder: Path, samples: int) -> AbstractAsyncContextManager[Ask]:
-        """Start the model and give what asks it. Raises EngineLost."""
 
 
 class Settings(Record):

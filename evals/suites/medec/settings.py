@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from common.config import RunSpec
+from common.spec_file import spec_file
 from envs.verdict.data.medec import Note
 
 
@@ -17,8 +18,7 @@ def read_spec(path: Path | None, model: str, temperature: float, max_tokens: int
     """The engine's settings: the file at `path` or the defaults, with the flags on top. Raises ValueError, one line."""
     content: object = {}
     if path is not None:
-        if not path.is_file():
-            raise ValueError(f"{path}: no such spec file; write one of deploy/*.yaml")
+        path = spec_file(path)
         try:
             content = yaml.safe_load(path.read_text())
         except (yaml.YAMLError, UnicodeDecodeError) as error:
