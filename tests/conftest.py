@@ -20,6 +20,10 @@ from envs.verdict.data.medec import load_notes
 
 ROOT = Path(__file__).parents[1]
 
+# Ray gives its workers the least priority. Beside the other process's tests they would get no core for so long that they
+# are taken for dead.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("no deadline")
 
