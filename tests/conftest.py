@@ -20,8 +20,8 @@ from envs.verdict.data.medec import load_notes
 
 ROOT = Path(__file__).parents[1]
 
-# Ray gives its workers the least priority. Beside the other process's tests they would get no core for so long that they
-# are taken for dead.
+# Ray gives its workers a low priority. Beside the tests of the other process they would get no core for so long that
+# they are taken for dead.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault of the code
