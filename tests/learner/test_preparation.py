@@ -56,7 +56,7 @@ class World:
         self.examples: list[Any] = []
         self.outcome: Any = SimpleNamespace(steps=3, heldout_loss_before=2.0, heldout_loss_after=0.5)
         self.trains = True
-        spec = RunSpec(model=ModelSpec(context=context), warm_up=WarmUpSpec(steps=3, batch=2))
+        spec = RunSpec(model=ModelSpec(dtype="float32", context=context), warm_up=WarmUpSpec(steps=3, batch=2))
         self.preparation = Preparation(spec, Teaching())
         tokenizer = SimpleNamespace(from_pretrained=lambda _: FakeTokenizer(prompt))
         monkeypatch.setattr(preparation, "resolve_model", lambda model, texts: folder)
@@ -109,7 +109,7 @@ def test_the_canary_leaves_room_for_the_token_that_an_engine_must_sample(
 ) -> None:
     world = World(monkeypatch, tmp_path, prompt=prompt, context=1024)
     world.preparation._spec = RunSpec.model_construct(
-        **{**dict(world.preparation._spec), "model": ModelSpec(context=context)}
+        **{**dict(world.preparation._spec), "model": ModelSpec(dtype="float32", context=context)}
     )
     assert len(world.preparation.run().probe.canary_ids) == canary
 
