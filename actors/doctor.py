@@ -9,7 +9,7 @@ from actors.engine import PromptTooLong
 from actors.role import Role
 from common.config import SamplingSpec
 from common.records import Completion, Episode, Group, LabelledTask, Rollout
-from envs.env import Done, Environment
+from envs.contract.env import Done, Environment
 
 
 class Doctor(Role[LabelledTask]):

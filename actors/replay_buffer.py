@@ -7,7 +7,7 @@
 
 The class knows nothing of Ray: it runs on one event loop, changes its state only between two awaits (so no locks), and
 never polls. Scribes wait in `claim`, Doctors in `lease`, the learner in `take_batch`: in one line each, of which a
-change calls the first only, and only when it can go on; it calls the next. `actors.ledger` holds the tasks.
+change calls the first only, and only when it can go on; it calls the next. `actors.task_states` holds the tasks.
 
 Why no group is ever staler than max_lag (L), with V the version and B = batch_groups. A task leased at version v has
 tokens of version >= v, because engines hold v before it is released here; so it must be taken at V <= v + L. Call a
@@ -37,10 +37,10 @@ from typing import Any
 
 from actors.filters import Novelty, group_rejection
 from actors.journal import SYNC_SECONDS
-from actors.ledger import Ledger
 from actors.pairing import choose
-from actors.royalties import Royalties
-from actors.waiting_line import WaitingLine
+from actors.scribe_rewards import Royalties
+from actors.task_states import Ledger
+from actors.wait_queue import WaitingLine
 from common.config import BufferSpec, FilterSpec
 from common.records import AuthorBatch, Closed, Group, LabelledTask
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from common.metrics import Counts, Meter
 from common.records import Closed
-from envs.env import Environment
+from envs.contract.env import Environment
 
 Work = TypeVar("Work")
 

@@ -11,7 +11,7 @@ from actors.role import Role
 from common.metrics import NOTES, PROPOSED, REJECTED, REWORDINGS
 from common.records import LabelledTask, Message, Provenance
 from common.sections import SCRIBE_TEMPERATURE
-from envs.env import Complete, Environment, Written
+from envs.contract.env import Complete, Environment, Written
 
 VERIFIER_TEMPERATURE = 0.0
 """The likeliest letter: the same question has the same answer in the exam and after it."""

@@ -1,6 +1,6 @@
 """Supervisor: keeps the rollout side equal to the spec. Hears everyone's heartbeats, replaces the dead, grows and
-shrinks: engines with `actors.fleet`, Scribes and Doctors with `actors.crew`. They know no Ray API but the errors:
-`Placement` starts and ends actors, so tests run them over fakes.
+shrinks: engines with `actors.engine_manager`, Scribes and Doctors with `actors.role_actors`. They know no Ray API but
+the errors: `Placement` starts and ends actors, so tests run them over fakes.
 
     who died                         what follows
     engine, or vLLM under it         another engine, which serves once it has proved the policy
@@ -9,7 +9,7 @@ shrinks: engines with `actors.fleet`, Scribes and Doctors with `actors.crew`. Th
     learner rank, engine pool        ActorLost: the run starts over from its newest checkpoint, in the same process
 
 Who gives no answer for `rollout.silence_seconds` is killed, and so dies. A step takes its time: whether a rank
-hangs, its caller knows (learner/ranks.py).
+hangs, its caller knows (learner/rank_calls.py).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
-from actors.crew import Crew, RolePlacement
-from actors.fleet import Door, EnginePlacement, Fleet
-from actors.pulse import Pulse, Round, Silent
+from actors.engine_manager import Door, EnginePlacement, Fleet
+from actors.heartbeats import Pulse, Round, Silent
 from actors.restarts import Restarts
+from actors.role_actors import Crew, RolePlacement
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import ACTOR_RESTARTS, BUFFER, CLAIMED, IMBALANCE, MADE, PHASE, Board

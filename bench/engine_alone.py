@@ -21,7 +21,7 @@ from bench.memory import PeakMemory
 from bench.result import ENGINE, Result, emit
 from bench.workload import Workload, load, prompt_ids
 from common.config import ModelSpec, PoolSpec, RunSpec
-from evals.engine import MANY_CALLS, local_ray
+from evals.core.engine import MANY_CALLS, local_ray
 
 
 class FixedLength(Engine):

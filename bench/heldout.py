@@ -15,8 +15,8 @@ from torch import Tensor
 
 from common.config import RunSpec
 from common.records import Episode, LabelledTask, Record
-from envs.by_rule import tasks_by_rule
-from envs.contradiction import Contradiction
+from envs.contract.by_rule import tasks_by_rule
+from envs.contradiction.environment import Contradiction
 
 BATCH = 128
 RIGHT = {"found", "elsewhere", "clean"}  # the flag is right

@@ -33,8 +33,8 @@ from bench.heldout import Outcome
 from bench.ours import wait
 from common.config import RunSpec
 from common.records import Record
-from envs.contradiction import SEEN_PAIR, UNSEEN_PAIR, make
-from evals.statistics import wilson
+from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, make
+from evals.core.statistics import wilson
 
 matplotlib.use("Agg")
 

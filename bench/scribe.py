@@ -23,13 +23,13 @@ from rich.table import Table
 from bench.scribe_page import document
 from common.config import DataSpec, QuadrantMix
 from common.records import LabelledTask, Record, Rejection
-from envs.baselines import SILENT
-from envs.leak_probe import asymmetry, leaks
-from envs.verdict import edits, gate
+from envs.conformance.baselines import SILENT
+from envs.conformance.leak_probe import asymmetry, leaks
 from envs.verdict.checker import Checker
+from envs.verdict.data.medec import Note, clean_version, load_notes
+from envs.verdict.data.overlap import TASK_LIMIT, Reference
 from envs.verdict.environment import VerdictEnvironment, edits_of, make
-from envs.verdict.medec import Note, clean_version, load_notes
-from envs.verdict.overlap import TASK_LIMIT, Reference
+from envs.verdict.scribe import edits, gate
 
 TASKS = 2000
 RATE = 200.0  # tasks a second of one core's time

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from common.markup import marked
 from common.records import LabelledTask
-from envs.verdict.medec import Note
+from envs.verdict.data.medec import Note
 
 EXAMPLES = 3  # a quadrant
 _STYLE = """

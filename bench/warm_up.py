@@ -30,8 +30,8 @@ from transformers import AutoModelForCausalLM
 from common.backends import BACKENDS
 from common.config import ModelSpec, RunSpec, WarmUpSpec
 from common.models import resolve_model
-from envs import registry
-from envs.by_rule import tasks_by_rule
+from envs.contract import registry
+from envs.contract.by_rule import tasks_by_rule
 from learner.examples import Example, examples_of
 from learner.warm_up import Trainer, batches, load, split
 

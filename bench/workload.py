@@ -48,7 +48,7 @@ class Workload(Record):
 
 def chats(count: int, seed: int, data: str = "bundled") -> tuple[tuple[Message, ...], ...]:
     """`count` Doctor prompts on notes of `data`, drawn without replacement until the notes run out."""
-    from envs.verdict.medec import load_notes
+    from envs.verdict.data.medec import load_notes
     from envs.verdict.prompts import doctor_messages
 
     notes = load_notes(data)

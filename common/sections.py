@@ -75,7 +75,7 @@ class DataSpec(Section):
 
 
 class RewardSpec(Section):
-    """What a verdict earns; the table is in `envs/verdict/reward.py`."""
+    """What a verdict earns; the table is in `envs/verdict/doctor/reward.py`."""
 
     outcome: Literal["graded", "type"] = "graded"
     """What a flag on an error note earns: `graded` by type, sentence and correction; `type` 1 or -1, for comparison."""

@@ -14,8 +14,8 @@ import msgspec
 from common.config import RunSpec
 from common.files import write_whole
 from deploy import cli
-from deploy.changes import Answer, Asked, Edit, edits, refusal, sizes
-from deploy.run_folder import RunFolder, is_going_on
+from deploy.job.resize import Answer, Asked, Edit, edits, refusal, sizes
+from deploy.job.run_folder import RunFolder, is_going_on
 
 LOOK_SECONDS = 0.2
 TOLD_SECONDS = 10.0  # between two lines while it waits

@@ -18,11 +18,11 @@ from actors.engine import PromptTooLong
 from common.config import RunSpec
 from deploy import cli
 from deploy.export import finished_run
-from envs.verdict.grammar import Invalid, Verdict, parse
+from envs.verdict.data.text import repair, split_sentences
+from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.prompts import doctor_messages
-from envs.verdict.text import repair, split_sentences
-from evals.engine import Vllm
-from evals.replies import Door, EngineLost
+from evals.core.door import Door, EngineLost
+from evals.core.engine import Vllm
 
 FAILED = 1  # exit code
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from common.config import RunSpec
 from common.records import Record
+from common.spec_file import spec_file
 
 PROGRAM = "python -m deploy.selfplay"
 BAD_INPUT = 2  # exit code
@@ -120,7 +121,7 @@ def parse(arguments: list[str], usage: Usage = SELFPLAY) -> Command:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("spec", type=Path, help="the run's YAML file, for example deploy/laptop.yaml")
+    parser.add_argument("spec", type=Path, help="the run's YAML file, or the name of one in deploy/specs: laptop")
     for switch, text in usage.switches.items():
         parser.add_argument(f"--{switch}", action="store_true", help=text)
     flags: CliSettingsSource[Any] = CliSettingsSource(
@@ -128,16 +129,17 @@ def parse(arguments: list[str], usage: Usage = SELFPLAY) -> Command:
     )
     parsed = parser.parse_args(arguments)
     given = vars(parsed)
-    file = load(parsed.spec)  # mistakes in the file are told as the file's
+    path = _existing(parsed.spec)
+    file = load(path)  # mistakes in the file are told as the file's
     try:
-        spec = _resolve(parsed.spec, flags(parsed_args=parsed))
+        spec = _resolve(path, flags(parsed_args=parsed))
     except SettingsError as error:
         fail(f"flags and environment: {error}: {error.__cause__}")
     if given.get("skip_bad_rows"):
         spec = spec.model_copy(update={"data": spec.data.model_copy(update={"skip_bad_rows": True})})
     return Command(
         spec=spec,
-        path=parsed.spec,
+        path=path,
         file=file,
         flags=frozenset(name for name in given if name.split(".")[0] in RunSpec.model_fields),
         dry_run=given.get("dry_run", False),
@@ -147,6 +149,7 @@ def parse(arguments: list[str], usage: Usage = SELFPLAY) -> Command:
 
 def load(path: Path) -> RunSpec:
     """The spec of a file alone. Exits like `parse`."""
+    path = _existing(path)
     return _validated(f"{path}: ", RunSpec, _read(path))
 
 
@@ -164,10 +167,14 @@ def _check_variables() -> None:
             fail(f"environment: {name}: unknown field" + (f"; did you mean {close[0]}?" if close else ""))
 
 
+def _existing(given: Path) -> Path:
+    try:
+        return spec_file(given)
+    except ValueError as error:
+        fail(str(error))
+
+
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        known = ", ".join(sorted(str(p) for p in Path("deploy").glob("*.yaml")))
-        fail(f"{path}: no such spec file; write one of {known or 'your YAML files'}")
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -16,7 +16,8 @@ import msgspec
 
 from common.config import ModelSpec, RunSpec
 from common.models import COMPLETE, TINY
-from deploy import card, cli
+from deploy import cli
+from deploy.report import model_card
 
 CHECK_TEXT = "The patient has had fever and a productive cough for three days. Amoxicillin was started."
 OURS = ("adapter", "warm_up.json", COMPLETE)  # in the run's model folder, of no use outside
@@ -42,7 +43,7 @@ def export(run: Path, out: Path, adapter: bool) -> str:
         _copy_adapter(spec, run, out)
     else:
         shutil.copytree(run / "model", out, ignore=shutil.ignore_patterns(*OURS), dirs_exist_ok=True)
-    (out / "README.md").write_text(card.write(spec, run, adapter))
+    (out / "README.md").write_text(model_card.write(spec, run, adapter))
     gap = proof(run, out, spec.model if adapter else None)
     if gap > TOLERANCE["adapter" if adapter else "merged"]:
         raise ValueError(
@@ -63,7 +64,7 @@ def _copy_adapter(spec: RunSpec, run: Path, out: Path) -> None:
     file = out / "adapter_config.json"
     settings = msgspec.json.decode(file.read_bytes())
     file.write_bytes(
-        msgspec.json.format(msgspec.json.encode(settings | {"base_model_name_or_path": card.base_model(spec)}))
+        msgspec.json.format(msgspec.json.encode(settings | {"base_model_name_or_path": model_card.base_model(spec)}))
     )
 
 

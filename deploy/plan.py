@@ -10,8 +10,10 @@ import math
 import sys
 from collections.abc import Iterator
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 from rich.table import Table
 
@@ -20,9 +22,10 @@ from common.backends import BACKENDS
 from common.budget import BATCHED_TOKENS, GIB, longest_row, sequences, trained_parameters, width
 from common.config import PoolSpec, RunSpec
 from deploy import cli
-from deploy.cards import USABLE, Card, Place, Tenant, lay_out, one_machine, places
-from deploy.console import wide_console
-from deploy.dtype import foreseen
+from deploy.cluster.dtype import foreseen
+from deploy.cluster.gpu_layout import USABLE, Card, Place, Tenant, lay_out, one_machine, places
+from deploy.job import verifier_exam
+from deploy.report.terminal import wide_console
 
 Edit = tuple[str, Any]
 """A field of the spec and its new value."""
@@ -145,6 +148,21 @@ def staleness(spec: RunSpec) -> str:
     return (
         f"lag <= {spec.buffer.max_lag}: at most {bound} groups between lease and training; expect {expected}: the "
         f"Doctors hold up to {in_hand} groups, {in_hand / groups:.2g} steps' worth"
+    )
+
+
+def plan(spec: RunSpec, folder: Path) -> str:
+    """The resolved spec and what follows from it, for people: what --dry-run prints."""
+    engines = sum(pool.engines for pool in spec.pools)
+    return (
+        f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
+        f"# run folder      {folder}\n"
+        f"# actors          {engines} engines in {len(spec.pools)} pools, {spec.rollout.scribes} scribes, "
+        f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
+        f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
+        f"{spec.sampling.max_tokens} tokens\n"
+        f"# staleness       {staleness(spec)}\n"
+        + (f"# tier C          {verifier_exam.planned(spec)}\n" if spec.data.tier_c else "")
     )
 
 

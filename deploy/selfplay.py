@@ -16,11 +16,11 @@
     Scribe      plan indices        labelled tasks        room: capacity                     release, rejections
     Doctor      ready tasks         groups of n rollouts  a task, and the staleness bound    put_task, release
     Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
-      Scribe's  paid tries          a Scribe version + 1  nothing (learner/scribe.py)        its turn, if it is trained
+      Scribe's  paid tries          a Scribe version + 1  nothing (scribe_learner.py)  its turn, if it is trained
     Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
     Supervisor  heartbeats, sizes   metrics, new actors   a second                           time, deaths, deploy.apply
 
-deploy/run.py runs them, and starts over from the newest checkpoint when what cannot be replaced alone has died.
+deploy/job/run.py runs them, and starts over from the newest checkpoint when what cannot be replaced alone has died.
 
 Staleness: running + ready <= (max_lag + version + 1) * batch_groups - consumed (actors/replay_buffer.py has the proof).
 """
@@ -39,14 +39,15 @@ from ray.exceptions import RayError, RayTaskError
 from common.errors import last_line
 from common.metrics import Board
 from deploy import cli
-from deploy.console import summarise
-from deploy.dtype import foreseen, settled
-from deploy.run import Run
-from deploy.run_folder import RunFolder
-from deploy.scoreboard import serve
-from deploy.start import Start, plan, starting_point
-from envs import registry
-from envs.env import Environment
+from deploy.cluster.dtype import foreseen, settled
+from deploy.job.run import Run
+from deploy.job.run_folder import RunFolder
+from deploy.job.start import Start, starting_point
+from deploy.monitoring.step_metrics import serve
+from deploy.plan import plan
+from deploy.report.terminal import summarise
+from envs.contract import registry
+from envs.contract.env import Environment
 
 
 def connect() -> None:

@@ -22,9 +22,11 @@ from common import metrics
 from common.config import RunSpec
 from common.files import json_lines
 from common.records import Record
-from deploy import cli, clock, heldout
-from deploy.changes import sizes
-from deploy.console import table, wide_console
+from deploy import cli
+from deploy.job.resize import sizes
+from deploy.report import clock
+from deploy.report.terminal import table, wide_console
+from evals.core import curve
 
 RECENT = 5  # steps that the figures are means of
 STARVED, CALM = 0.25, 0.05
@@ -123,8 +125,8 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
         shown.add_row("restarts", f"{', '.join(restarts)}; {_value(series, metrics.ENGINE_RESTARTS)} engines replaced")
     if spent := clock.read(run):
         shown.add_row("this start", str(spent))
-    points = heldout.points(run / "evaluations.jsonl")
-    shown.add_row("last eval", heldout.line(points[-1]) if points else "none")
+    points = curve.points(run / "evaluations.jsonl")
+    shown.add_row("last eval", curve.line(points[-1]) if points else "none")
     return shown
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from common.config import RunSpec
 from common.files import json_lines
 from deploy import cli
-from deploy.run_folder import RunFolder, is_going_on
+from deploy.job.run_folder import RunFolder, is_going_on
 
 LOOK_SECONDS = 0.5
 

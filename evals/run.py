@@ -28,13 +28,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from common.files import write_whole
-from envs.verdict.medec import Note, bundled_path, load_notes
-from evals import corrections, report
-from evals.engine import Vllm, doctor_pool
-from evals.medec import Submission, cases, check_id, load_submission, parse_submission, restricted, submission_text
-from evals.replies import Ask, Door, EngineLost, Journal, Judged, Settings, ask_all, judge, reply_figures, unanswered
-from evals.result import Result, compared, load_result, part, sha256_of
-from evals.settings import chosen, read_spec, subset_ids
+from envs.verdict.data.medec import Note, bundled_path, load_notes
+from evals.core.door import Ask, Door, EngineLost
+from evals.core.engine import Vllm, doctor_pool
+from evals.suites.medec import corrections, report
+from evals.suites.medec.protocol import (
+    Submission,
+    cases,
+    check_id,
+    load_submission,
+    parse_submission,
+    restricted,
+    submission_text,
+)
+from evals.suites.medec.replies import Journal, Judged, Settings, ask_all, judge, reply_figures, unanswered
+from evals.suites.medec.result import Result, compared, load_result, part, sha256_of
+from evals.suites.medec.settings import chosen, read_spec, subset_ids
 
 PROGRAM = "python -m evals.run"
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
@@ -191,7 +200,7 @@ def asked(
 
 def write(out: Path, result: Result) -> None:
     """Write result.json, report.md and report.png, each whole or not at all."""
-    from evals.figure import draw
+    from evals.suites.medec.figure import draw
 
     out.mkdir(parents=True, exist_ok=True)
     if result.parts[0].system is not None:

@@ -24,7 +24,7 @@ from common.errors import ActorLost, last_line
 from common.records import Sampled
 from common.weights import Canary, Probe, SyncOutcome, SyncReport
 from learner.bounds import Bounds
-from learner.ranks import of_ranks
+from learner.rank_calls import of_ranks
 
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.config import RunSpec
 from common.records import LabelledTask, Record
-from envs.env import Environment
+from envs.contract.env import Environment
 
 
 class Example(Record):

@@ -28,8 +28,8 @@ from common.records import Closed, Group, Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel
-from learner.ranks import Patience
-from learner.scribe import ScribeLearner, ScribePhase
+from learner.rank_calls import Patience
+from learner.scribe_learner import ScribeLearner, ScribePhase
 from learner.step_report import StepReport
 
 

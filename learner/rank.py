@@ -46,7 +46,7 @@ from learner.policy import (
     reference,
     sequence_logps,
 )
-from learner.rank_files import restore_random_state, save_random_state, saved_ranks, tensors_only
+from learner.rank_state import restore_random_state, save_random_state, saved_ranks, tensors_only
 from learner.shares import Share, merge_shares, share_of
 from learner.step_report import Clock, StepReport
 

@@ -16,7 +16,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from common.config import ModelSpec
 from common.models import resolve_model
-from envs.verdict.medec import load_notes
+from envs.verdict.data.medec import load_notes
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +37,7 @@ class _Turns(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        return str(path.parent if _is_heavy(ROOT / path) else path)
+        return str(Path(*path.parts[:2]) if _is_heavy(ROOT / path) else path)
 
 
 @functools.cache

@@ -16,11 +16,11 @@ import msgspec
 
 from common.config import DataSpec
 from common.records import LabelledTask, Record
-from envs.verdict.edits import Edit
-from envs.verdict.medec import Note, split_of
-from envs.verdict.rows import ERROR_TYPES
-from envs.verdict.sources import gather
-from envs.verdict.tables import table
+from envs.verdict.data.medec import Note, split_of
+from envs.verdict.data.rows import ERROR_TYPES
+from envs.verdict.data.sources import gather
+from envs.verdict.knowledge.tables import table
+from envs.verdict.scribe.edits import Edit
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _ARTICLE = re.compile(r"^(?:an?|the) ")

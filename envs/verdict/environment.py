@@ -12,12 +12,15 @@ import msgspec
 
 from common.config import DataSpec, RewardSpec
 from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
-from envs.env import Complete, Done, Slot, Turn
-from envs.verdict import demonstrations, edits, gate, medec, prompts, proposals, reward, verifier
-from envs.verdict.edits import Edit
-from envs.verdict.phrases import mine, pick_type
-from envs.verdict.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes, with_injection
-from envs.verdict.sources import gather
+from envs.contract.env import Complete, Done, Slot, Turn
+from envs.verdict import prompts
+from envs.verdict.data import medec
+from envs.verdict.data.sources import gather
+from envs.verdict.doctor import demonstrations, reward
+from envs.verdict.scribe import edits, gate, proposals, verifier
+from envs.verdict.scribe.edits import Edit
+from envs.verdict.scribe.phrases import mine, pick_type
+from envs.verdict.scribe.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes, with_injection
 
 ENV_ID = "verdict"
 
@@ -40,8 +43,9 @@ def make(data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> Verdic
 
 
 class VerdictEnvironment:
-    """One-turn game over MEDEC notes; see `envs.env.Environment`. Injections are mined from the training split only.
+    """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
+    Injections are mined from the training split only.
     `sources` holds the notes, with counts of those left out by reason.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.records import Message
-from envs.verdict.medec import ERROR_TYPES
+from envs.verdict.data.medec import ERROR_TYPES
 
 DOCTOR = f"""Check this clinical note. At most one sentence has a medical error. Many notes have none.
 Error types: {", ".join(ERROR_TYPES)}.

@@ -18,7 +18,7 @@ from common.records import (
     Sampled,
     Task,
 )
-from envs.env import Complete, Done, Slot, Turn
+from envs.contract.env import Complete, Done, Slot, Turn
 
 
 def labelled_task(index: int, max_tokens: int = 512) -> LabelledTask:

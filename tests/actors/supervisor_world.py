@@ -14,7 +14,7 @@ from common.config import DataSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import BUFFER_STATES, NOTES, Board
 from common.records import Sampled
 from common.weights import SyncOutcome
-from tests.fakes import Handle, remote_error, settle
+from simulator.fakes import Handle, remote_error, settle
 
 MODEL = Path("model")
 

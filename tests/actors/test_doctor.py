@@ -8,9 +8,9 @@ from actors.doctor import Doctor
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
 from common.records import Episode, Label, Reward, Sampled
+from simulator.fakes import Handle, remote_error, settle
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
-from tests.fakes import Handle, remote_error, settle
 
 SAMPLING = SamplingSpec(group_size=2, max_tokens=96, temperature=0.9)
 

@@ -8,7 +8,7 @@ import pytest
 from actors.engine import PromptTooLong
 from actors.engine_pool import EnginePool
 from common.records import Completion, Message, Sampled
-from tests.fakes import Handle, remote_error, settle
+from simulator.fakes import Handle, remote_error, settle
 
 ASK = ((Message(role="user", content="note"),), 2, 8, 1.0)
 

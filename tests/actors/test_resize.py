@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors import crew, fleet, pulse
+from actors import engine_manager, heartbeats, role_actors
 from actors.engine_pool import PoolState
 from common.metrics import ACTOR_RESTARTS, ENGINE_RESTARTS, NOTES
 from common.records import Sampled
+from simulator.fakes import Handle, remote_error, settle
 from tests.actors.supervisor_world import FakeEngine, FrozenWorld, World
-from tests.fakes import Handle, remote_error, settle
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time for what leaves."""
-    monkeypatch.setattr(crew, "DRAIN_SECONDS", 0.0)
-    monkeypatch.setattr(fleet, "DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(role_actors, "DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(engine_manager, "DRAIN_SECONDS", 0.01)
 
 
 async def test_more_doctors_start_at_the_next_heartbeat_and_serve_when_they_have_answered_one() -> None:
@@ -73,7 +73,7 @@ async def test_a_scribe_that_does_not_finish_in_time_is_killed_and_its_claims_re
 
 
 async def test_a_doctor_that_hangs_as_it_leaves_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "ROUND_SECONDS", 0.06)
+    monkeypatch.setattr(heartbeats, "ROUND_SECONDS", 0.06)
     world = await World(doctors=2).start()
     world.placement.roles["doctor-1"].actor.hangs = True
     world.resize(doctors=1)

@@ -8,10 +8,10 @@ import pytest
 from actors.engine import PromptTooLong
 from actors.scribe import VERIFIER_TEMPERATURE, Scribe, proposed_errors, rewordings, verifying
 from common.records import LabelledTask, Message, Provenance, Rejection, Sampled
-from envs.env import Complete, Slot
+from envs.contract.env import Complete, Slot
+from simulator.fakes import Handle, remote_error
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
-from tests.fakes import Handle, remote_error
 
 
 async def play(buffer: FakeBuffer, pool: FakePool, concurrency: int = 1) -> Scribe:

@@ -9,8 +9,8 @@ from ray.exceptions import ActorDiedError
 
 from actors.restarts import MAX_RESTARTS, BudgetSpent
 from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, KV_USE, NOTES, PHASE, SYNCS
+from simulator.fakes import remote_error, settle
 from tests.actors.supervisor_world import FrozenWorld, World
-from tests.fakes import remote_error, settle
 
 
 async def test_start_brings_up_every_engine_and_role_actor_of_the_spec() -> None:

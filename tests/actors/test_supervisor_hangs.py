@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from ray.exceptions import ActorDiedError
 
-from actors import pulse
+from actors import heartbeats
 from common.errors import ActorLost
 from common.metrics import ACTOR_RESTARTS
 from common.weights import SyncOutcome
+from simulator.fakes import settle
 from tests.actors.supervisor_world import World
-from tests.fakes import settle
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds too short to wait for one that hangs."""
-    monkeypatch.setattr(pulse, "ROUND_SECONDS", 0.06)
+    monkeypatch.setattr(heartbeats, "ROUND_SECONDS", 0.06)
 
 
 @pytest.mark.usefixtures("quick")
@@ -32,7 +32,7 @@ async def test_an_engine_that_hangs_is_killed_and_replaced() -> None:
 @pytest.mark.usefixtures("quick")
 async def test_one_that_hangs_holds_up_nobody_elses_replacement() -> None:
     world = await World().start()
-    world.supervisor._pulse = pulse.Pulse(silence_seconds=3600)
+    world.supervisor._pulse = heartbeats.Pulse(silence_seconds=3600)
     world.placement.engines["engines-0"].actor.hangs = True
     world.placement.roles["scribe-0"].kill()
     await settle()

@@ -10,7 +10,7 @@ from bench.heldout import Outcome, tasks
 from bench.learns import Learnt, accuracy, bootstrap, both_right, draw, gains, largest_lag, show
 from common.config import DataSpec
 from deploy.cli import load
-from envs.contradiction import SEEN_PAIR, UNSEEN_PAIR, make
+from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, make
 
 
 def outcomes(right: int, count: int = 40) -> tuple[Outcome, ...]:

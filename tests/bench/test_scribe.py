@@ -10,8 +10,8 @@ from bench import scribe
 from bench.scribe import figures, generate, main
 from bench.scribe_page import document
 from common.config import DataSpec, QuadrantMix
+from envs.verdict.data.medec import bundled_path
 from envs.verdict.environment import make
-from envs.verdict.medec import bundled_path
 
 DATA = DataSpec(proposer_tries=0)
 ENV = make(DATA, 0)

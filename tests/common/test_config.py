@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from common.config import MetricsSpec, PoolSpec, RunSpec
 from common.sections import SCRIBE_TEMPERATURE
 
-SPECS = sorted((Path(__file__).parents[2] / "deploy").glob("*.yaml"))
+SPECS = sorted((Path(__file__).parents[2] / "deploy" / "specs").glob("*.yaml"))
 
 
 FROZEN = {"name": "frozen", "serves": ["verifier"]}

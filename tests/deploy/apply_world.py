@@ -13,8 +13,8 @@ import yaml
 
 from common.config import RunSpec
 from deploy import apply, cli
-from deploy.changes import Changes
-from deploy.start import starting_point
+from deploy.job.resize import Changes
+from deploy.job.start import starting_point
 
 CONTENT: dict[str, Any] = {
     "name": "mine",

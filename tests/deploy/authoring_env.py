@@ -9,8 +9,8 @@ import zlib
 import msgspec
 
 from common.records import Episode, Label, LabelledTask, Message, Rejection, Reward
-from envs.contradiction import Contradiction
-from envs.env import Complete, Slot
+from envs.contract.env import Complete, Slot
+from envs.contradiction.environment import Contradiction
 
 
 def draw(text: str, of: int) -> int:

@@ -10,8 +10,8 @@ import pytest
 
 from common.config import RunSpec
 from deploy import apply, cli
-from deploy.run_folder import RunFolder
-from deploy.start import starting_point
+from deploy.job.run_folder import RunFolder
+from deploy.job.start import starting_point
 from tests.deploy.apply_world import CONTENT, Driver
 
 

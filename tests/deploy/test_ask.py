@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy import ask, cli
-from envs.verdict.grammar import CLEAN as CLEAN_WORDS
+from envs.verdict.doctor.grammar import CLEAN as CLEAN_WORDS
 from tests.deploy.test_export import finished, spec
 from tests.evals.doors import CLEAN, THOUGHT, FakeDoor, completion, flagged, too_long
 

@@ -89,7 +89,13 @@ def test_a_binary_file_is_not_yaml(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_missing_file_names_those_that_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = said(capsys, str(tmp_path / "none.yaml"))
-    assert "no such spec file; write one of" in line and "deploy/laptop.yaml" in line
+    assert "none.yaml: no such spec file; write its path, or one of laptop, " in line
+
+
+@pytest.mark.parametrize("name", ["laptop", "laptop.yaml", "deploy/laptop.yaml", "deploy/specs/laptop.yaml"])
+def test_a_shipped_spec_is_found_by_its_name(name: str) -> None:
+    command = cli.parse([name])
+    assert (command.spec.name, str(command.path)) == ("laptop", "deploy/specs/laptop.yaml")
 
 
 @pytest.mark.parametrize(

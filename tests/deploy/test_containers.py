@@ -56,9 +56,11 @@ def test_a_job_runs_a_spec_that_ships(name: str) -> None:
 
 def test_grafana_finds_the_dashboard_and_prometheus_its_rules() -> None:
     mounted = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
-    (provider,) = yaml.safe_load(Path("deploy/grafana/provisioning/dashboards/medserl.yml").read_text())["providers"]
-    assert Path(mounted["./deploy/grafana/medserl.json"]).parent == Path(provider["options"]["path"])
-    assert SERVICES["prometheus"]["volumes"][0] == "./deploy/prometheus:/etc/prometheus:ro"
+    (provider,) = yaml.safe_load(Path("deploy/monitoring/grafana/provisioning/dashboards/medserl.yml").read_text())[
+        "providers"
+    ]
+    assert Path(mounted["./deploy/monitoring/grafana/medserl.json"]).parent == Path(provider["options"]["path"])
+    assert SERVICES["prometheus"]["volumes"][0] == "./deploy/monitoring/prometheus:/etc/prometheus:ro"
 
 
 def test_the_dockerfile_copies_what_exists() -> None:

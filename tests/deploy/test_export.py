@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from common.config import DataSpec, LearnerSpec, ModelSpec, RunSpec, WarmUpSpec
-from deploy import card, cli, export
+from deploy import cli, export
+from deploy.report import model_card
 
 NOTES = "/somewhere/private/notes.csv"
 
@@ -91,7 +92,7 @@ def test_an_export_that_disagrees_is_refused(tmp_path: Path, monkeypatch: pytest
 
 def test_the_card_says_what_it_is_not_for_and_what_it_scored(tmp_path: Path) -> None:
     made = spec(model=ModelSpec(source="google/medgemma-4b-it"))
-    text = card.write(made, finished(tmp_path, made), adapter=True)
+    text = model_card.write(made, finished(tmp_path, made), adapter=True)
     header = yaml.safe_load(text.split("---")[1])
     assert header["base_model"] == "google/medgemma-4b-it" and header["library_name"] == "peft"
     assert "Not a medical device" in text and "Health AI Developer Foundations" in text
@@ -101,7 +102,7 @@ def test_the_card_says_what_it_is_not_for_and_what_it_scored(tmp_path: Path) -> 
 
 def test_the_card_tells_no_folder_of_this_machine(tmp_path: Path) -> None:
     made = spec(data=DataSpec(path=NOTES), model=ModelSpec(source="/models/base"), runs=tmp_path / "secret")
-    text = card.write(made, finished(tmp_path, made), adapter=False)
+    text = model_card.write(made, finished(tmp_path, made), adapter=False)
     assert "notes.csv" in text and "CC BY 4.0" in text
     assert not any(folder in text for folder in ("/somewhere", "/models", "secret", ".cache"))
 

@@ -17,14 +17,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.chaos import kill_one
-from bench.chaos_job import Job
-from deploy.heldout import points
+from evals.core.curve import points
+from simulator.chaos import kill_one
+from simulator.chaos_job import Job
 
 STEPS = 1000  # more than it makes before it is told how many there are
 SILENCE_SECONDS = 20
 EVALUATE_EVERY = 5
-SPEC = Path(__file__).parents[2] / "deploy" / "smoke.yaml"
+SPEC = Path(__file__).parents[2] / "deploy" / "specs" / "smoke.yaml"
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

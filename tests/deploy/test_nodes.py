@@ -12,15 +12,15 @@ import ray
 from ray._private.state import actors
 from ray.util.placement_group import placement_group_table
 
-from bench.chaos_job import Job
 from common.backends import BACKENDS
 from deploy import cli, stop
-from deploy.cards import places
-from deploy.rollout_log import read_run
+from deploy.cluster.gpu_layout import places
+from deploy.report.rollout_log import read_run
+from simulator.chaos_job import Job
+from tests.deploy.cluster.local_cluster import machine, machines
 from tests.deploy.faked_gpus import FAKED
-from tests.deploy.local_cluster import machine, machines
 
-SPEC = Path(__file__).parents[2] / "deploy" / "node8.yaml"
+SPEC = Path(__file__).parents[2] / "deploy" / "specs" / "node8.yaml"
 STEPS = 500  # more than it makes: it is stopped when the engine that waited has served
 GPUS = 2  # of a machine
 # Node8's pools and several ranks, but 3 engines instead of 4 and 2 ranks instead of 4: they share two cores here.

@@ -9,22 +9,22 @@ import pytest
 from common.architecture import PUBLISHED, architecture
 from common.config import RunSpec
 from deploy import cli, plan
-from deploy.cards import gpu_share, lay_out
+from deploy.cluster.gpu_layout import gpu_share, lay_out
 
-DEPLOY = Path("deploy")
+SPECS = Path("deploy/specs")
 
 
 def spec_of(name: str, *flags: str) -> RunSpec:
-    return cli.parse([str(DEPLOY / f"{name}.yaml"), *flags]).spec.concrete("bfloat16")
+    return cli.parse([str(SPECS / f"{name}.yaml"), *flags]).spec.concrete("bfloat16")
 
 
 def planned(capsys: pytest.CaptureFixture[str], name: str, *flags: str) -> tuple[int, str, str]:
-    code = plan.main([str(DEPLOY / f"{name}.yaml"), *flags])
+    code = plan.main([str(SPECS / f"{name}.yaml"), *flags])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in DEPLOY.glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.yaml")))
 def test_every_spec_that_ships_fits_its_hardware(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = planned(capsys, name)
     assert (code, err) == (0, "")

@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.chaos_job import Job
-from deploy.rollout_log import read_run
+from deploy.report.rollout_log import read_run
+from simulator.chaos_job import Job
 
 STEPS, BATCH, CHECKPOINT_EVERY = 7, 2, 3
-SPEC = Path(__file__).parents[2] / "deploy" / "smoke.yaml"
+SPEC = Path(__file__).parents[2] / "deploy" / "specs" / "smoke.yaml"
 REPEATS = {
     "steps": STEPS,
     "buffer.max_lag": 0,

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.rollout_log import read_run
-from tests.deploy.prometheus_world import INSTALLED, scraping
+from deploy.report.rollout_log import read_run
+from tests.deploy.monitoring.prometheus_world import INSTALLED, scraping
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 420
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(2 * DEADLINE)]
 class Job:
     """One `python -m deploy.selfplay` process and what it prints."""
 
-    def __init__(self, home: Path, *flags: str, spec: Path = ROOT / "deploy" / "smoke.yaml") -> None:
+    def __init__(self, home: Path, *flags: str, spec: Path = ROOT / "deploy" / "specs" / "smoke.yaml") -> None:
         self.log = home / f"log-{time.monotonic_ns()}.txt"
         common = ["--runs", str(home / "runs"), "--model.cache", str(home / "cache"), "--metrics.port", "0"]
         with self.log.open("w") as out:
@@ -172,7 +172,7 @@ def test_the_doctor_of_a_run_reads_a_note_and_answers(home: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(home: Path, change: dict[str, dict[str, object]], says: str) -> None:
-    content = yaml.safe_load((ROOT / "deploy" / "smoke.yaml").read_text())
+    content = yaml.safe_load((ROOT / "deploy" / "specs" / "smoke.yaml").read_text())
     for section, fields in change.items():
         content[section] = {**content.get(section, {}), **fields}
     spec = home / "bad.yaml"

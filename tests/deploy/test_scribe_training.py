@@ -12,7 +12,7 @@ import yaml
 from common.config import RewardSpec, RunSpec
 from common.metrics import ROYALTIES, SCRIBE_STEPS, Board
 from deploy import selfplay
-from deploy.start import starting_point
+from deploy.job.start import starting_point
 from learner import checkpoint
 from tests.deploy.authoring_env import Authoring
 
@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 
 def spec_of(home: Path, name: str) -> RunSpec:
-    content: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "deploy" / "smoke.yaml").read_text())
+    content: dict[str, Any] = yaml.safe_load(
+        (Path(__file__).parents[2] / "deploy" / "specs" / "smoke.yaml").read_text()
+    )
     small = {"engines": 1, "max_num_seqs": 16, "kv_cache_gib": 0.25}
     pools = [{"name": f"{role}s", "serves": [role], **small} for role in ("scribe", "doctor", "verifier")]
     spec = RunSpec.model_validate(

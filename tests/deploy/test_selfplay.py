@@ -10,14 +10,15 @@ from common import metrics
 from common.config import BufferSpec, DataSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
 from common.metrics import Board
 from deploy import cli, selfplay
-from deploy.run_folder import metrics_row
-from deploy.scoreboard import count, serve
+from deploy.job.run_folder import metrics_row
+from deploy.job.start import Start, starting_point
+from deploy.monitoring.step_metrics import count, serve
+from deploy.plan import plan
 from deploy.selfplay import ending
-from deploy.start import Start, plan, starting_point
-from envs.verdict.medec import bundled_path
+from envs.verdict.data.medec import bundled_path
 from learner import checkpoint
-from tests.deploy.test_run_folder import phase, step
-from tests.fakes import remote_error
+from simulator.fakes import remote_error
+from tests.deploy.job.test_run_folder import phase, step
 
 
 def checkpointed(runs: Path, version: int) -> Path:

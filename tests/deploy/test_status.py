@@ -12,8 +12,8 @@ from common import metrics
 from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import Board
 from deploy import cli, status
-from deploy.run_folder import metrics_row
-from tests.deploy.test_run_folder import step
+from deploy.job.run_folder import metrics_row
+from tests.deploy.job.test_run_folder import step
 
 
 def rows(waiting: float, count: int = 6) -> list[dict[str, Any]]:

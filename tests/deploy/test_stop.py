@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy import cli, stop
-from deploy.run_folder import RunFolder, is_going_on
-from tests.deploy.test_run_folder import made, step
+from deploy.job.run_folder import RunFolder, is_going_on
+from tests.deploy.job.test_run_folder import made, step
 
 
 def test_a_run_is_going_on_as_long_as_its_folder_is_locked(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ import psutil
 import pytest
 import yaml
 
-from bench.chaos_job import Job
 from common.files import json_lines
 from deploy import status, stop
-from deploy.rollout_log import read_run
+from deploy.report.rollout_log import read_run
 from learner import checkpoint
-from tests.deploy.prometheus_world import INSTALLED, Prometheus, scraping
+from simulator.chaos_job import Job
+from tests.deploy.monitoring.prometheus_world import INSTALLED, Prometheus, scraping
 
 ROOT = Path(__file__).parents[2]
 STEPS = 1000  # more than it makes: the user stops it
@@ -78,7 +78,7 @@ class Day:
 
     def write(self, **edits: Any) -> None:
         """The spec as the user has it in his editor now."""
-        content = yaml.safe_load((ROOT / "deploy" / "smoke.yaml").read_text())
+        content = yaml.safe_load((ROOT / "deploy" / "specs" / "smoke.yaml").read_text())
         content |= {"name": "day", "steps": STEPS, "warm_up": {"steps": 4}, "metrics": {"port": self.port}}
         content["model"]["cache"] = str(self.tree.parent / "cache")
         content["learner"]["checkpoint_every"] = STEPS

@@ -9,8 +9,8 @@ from pathlib import Path
 from actors.engine import PromptTooLong
 from common.config import RunSpec
 from common.records import Completion, Message, Sampled
-from envs.verdict.grammar import Verdict, render
-from evals.replies import Ask, EngineLost
+from envs.verdict.doctor.grammar import Verdict, render
+from evals.core.door import Ask, EngineLost
 
 THOUGHT = "I compared every sentence with the findings."
 CLEAN = render(Verdict(error=False, thinking=THOUGHT))

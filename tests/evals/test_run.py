@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from common.records import Completion
-from envs.verdict.medec import load_notes
+from envs.verdict.data.medec import load_notes
 from envs.verdict.prompts import doctor_messages
-from evals.medec import gold_answer, submission_text
-from evals.result import load_result
 from evals.run import main
-from evals.settings import chosen
+from evals.suites.medec.protocol import gold_answer, submission_text
+from evals.suites.medec.result import load_result
+from evals.suites.medec.settings import chosen
 from tests.evals.doors import CLEAN, FakeDoor, completion, flagged
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from common.records import Completion, Record, Sampled
 from common.weights import Probe, SyncReport
 from learner.bounds import BOUNDS
 from learner.channel import Channel
-from tests.fakes import Handle
+from simulator.fakes import Handle
 
 CANARY = (1, 2, 3, 4)
 PROBE = Probe(canary_ids=CANARY, prompt_ids=(1, 2), completions=2, max_tokens=3, temperature=1.0)

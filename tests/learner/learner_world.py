@@ -13,10 +13,10 @@ from common.records import AuthorBatch, Closed, Group, Label, LabelledTask, Limi
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Learner, LearnerStep
-from learner.ranks import Patience
-from learner.scribe import ScribeLearner, ScribeSide
+from learner.rank_calls import Patience
+from learner.scribe_learner import ScribeLearner, ScribeSide
 from learner.step_report import StepReport
-from tests.fakes import Handle, remote_error
+from simulator.fakes import Handle, remote_error
 
 
 def group(index: int) -> Group:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.exceptions import ActorDiedError
 
-from bench import virtual
 from common.errors import ActorLost
 from common.weights import SyncOutcome
 from learner.bounds import BOUNDS
-from tests.fakes import Handle, remote_error
+from simulator import virtual
+from simulator.fakes import Handle, remote_error
 from tests.learner.channel_world import PROBE, FakeEngine, World
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from common.records import Closed, Group
 from learner import checkpoint
-from tests.fakes import settle
+from simulator.fakes import settle
 from tests.learner.learner_world import World
 
 

@@ -10,7 +10,7 @@ from common.errors import ActorLost
 from common.records import Group
 from common.weights import SyncOutcome
 from learner.step_report import StepReport
-from tests.fakes import remote_error
+from simulator.fakes import remote_error
 from tests.learner.learner_world import World
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from common.config import RunSpec, ScribeSpec
-from learner.publishing import DoctorRank
+from learner.rank_publishing import DoctorRank
 from tests.learner.rank_cases import make_group, make_model, make_spec
 
 GROUPS = [make_group(at) for at in range(4)]

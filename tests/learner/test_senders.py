@@ -16,7 +16,7 @@ from common.config import LearnerSpec, RunSpec, WeightsSpec
 from common.weights import TensorEntry, checksum, progress_file
 from learner import senders
 from learner.senders import AdapterSender, ShmSender, make_sender
-from tests.fakes import remote_error
+from simulator.fakes import remote_error
 
 TENSORS = {
     "model.embed.weight": torch.arange(15, dtype=torch.bfloat16).reshape(3, 5),

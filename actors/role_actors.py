@@ -1,0 +1,182 @@
+"""Crew: the Scribes and Doctors of a run. Keeps each kind at its wanted number. One that is too many gets no more work
+from the buffer, finishes what it holds, and ends; past the deadline it is killed, and what it held returns."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ray.exceptions import RayActorError
+
+from actors.engine_manager import DRAIN_SECONDS, KILL_SECONDS
+from actors.heartbeats import Round, Silent
+from actors.restarts import Restarts
+from common.config import RolloutSpec
+from common.metrics import ACTOR_RESTARTS, ACTORS, ACTORS_WANTED, Board
+
+KINDS = ("scribe", "doctor")
+
+
+class RolePlacement(Protocol):
+    """Starts and ends role actors."""
+
+    def role(self, kind: str, name: str) -> Any:
+        """A new Scribe or Doctor over the newest buffer."""
+
+    def kill(self, handle: Any) -> None:
+        """End an actor at once; harmless when it is dead."""
+
+
+@dataclass(eq=False)
+class _Member:
+    kind: str
+    name: str
+    handle: Any
+    run: asyncio.Future[None]
+    answered: bool = False  # a heartbeat, at least once
+    leave_by: float = math.inf  # loop time
+
+
+class Crew:
+    """One a run. `wanted` may be set to other numbers at any time; the next heartbeat makes it so, once they work.
+
+    `name` gives each newborn of a slot a name of its own.
+    """
+
+    def __init__(
+        self,
+        wanted: RolloutSpec,
+        placement: RolePlacement,
+        board: Board,
+        restarts: Restarts,
+        name: Callable[[str], str],
+    ) -> None:
+        self.wanted = wanted
+        self._placement, self._board, self._restarts, self._name = placement, board, restarts, name
+        self._buffer: Any = None
+        self._members: dict[str, _Member] = {}  # by slot
+        self._leaving: list[_Member] = []
+        self._at_work = False
+
+    def start(self, buffer: Any) -> None:
+        """Begin to work, all over `buffer`."""
+        self._buffer, self._at_work = buffer, True
+        for slot, kind in self._slots().items():
+            self._begin(slot, kind)
+
+    def end(self) -> None:
+        """End everyone at once."""
+        for member in (*self._members.values(), *self._leaving):
+            member.run.cancel()
+            self._placement.kill(member.handle)
+        self._members.clear()
+        self._leaving.clear()
+        self._at_work = False
+
+    def asks(self) -> dict[str, Callable[[], Awaitable[Any]]]:
+        """The heartbeats to ask for, by actor."""
+        everyone = (*self._members.values(), *self._leaving)
+        return {member.name: member.handle.state.remote for member in everyone if not member.run.done()}
+
+    async def beat(self, heard: Round) -> dict[str, bool]:
+        """One round: the dead replaced, grown, shrunk; whether any of each kind is busy. Raises an actor's own bug."""
+        busy = dict.fromkeys(KINDS, False)
+        for member in (*self._members.values(), *self._leaving):
+            busy[member.kind] |= self._hear(member, heard)
+        for slot, member in list(self._members.items()):
+            if _died(member):
+                await self._replace(slot, member)
+        for member in list(self._leaving):
+            await self._see_off(member)
+        if self._at_work:
+            await self._fit()
+        self._report()
+        return busy
+
+    def _slots(self) -> dict[str, str]:
+        counts = {"scribe": self.wanted.scribes, "doctor": self.wanted.doctors}
+        return {f"{kind}-{number}": kind for kind in KINDS for number in range(counts[kind])}
+
+    def _begin(self, slot: str, kind: str) -> None:
+        name = self._name(slot)
+        handle = self._placement.role(kind, name)
+        self._members[slot] = _Member(kind, name, handle, asyncio.ensure_future(_finished(handle)))
+
+    def _hear(self, member: _Member, heard: Round) -> bool:
+        """Its heartbeat, or the end of one that hangs; whether it is busy."""
+        if isinstance(heard.faults.get(member.name), Silent):
+            self._placement.kill(member.handle)  # its run will say so
+        if member.run.done() or member.name not in heard.answers:
+            return False
+        busy, counts = heard.answers[member.name]
+        self._board.merge(member.name, counts)
+        member.answered = True
+        return bool(busy)
+
+    async def _replace(self, slot: str, member: _Member) -> None:
+        del self._members[slot]
+        await self._restarts.spend(f"{member.name} died; starting another")
+        await self._give_back(member)
+        self._board.add(ACTOR_RESTARTS.name, 1, member.kind)
+        self._begin(slot, member.kind)
+
+    async def _give_back(self, member: _Member) -> None:
+        returns = self._buffer.return_leases if member.kind == "doctor" else self._buffer.return_claims
+        with suppress(RayActorError):  # the buffer died meanwhile: its journal gives them back
+            await returns.remote(member.name)
+
+    async def _fit(self) -> None:
+        wanted = self._slots()
+        for slot in [slot for slot in self._members if slot not in wanted]:
+            member = self._members.pop(slot)
+            self._leaving.append(member)
+            member.leave_by = asyncio.get_running_loop().time() + DRAIN_SECONDS
+            with suppress(RayActorError):  # the buffer died: its heir knows nobody
+                await self._buffer.dismiss.remote(member.kind, member.name)
+        for slot, kind in wanted.items():
+            if slot not in self._members:
+                self._begin(slot, kind)
+
+    async def _see_off(self, member: _Member) -> None:
+        """One that leaves: wait for it, until its time is up."""
+        if not member.run.done():
+            if asyncio.get_running_loop().time() > member.leave_by:
+                member.leave_by = math.inf
+                self._restarts.note(f"{member.name} leaves after {DRAIN_SECONDS:g} s: what it has in hand returns")
+                self._placement.kill(member.handle)  # its run will say so
+            return
+        if _died(member):
+            await self._give_back(member)
+        else:
+            await self._count_last(member)
+        self._placement.kill(member.handle)
+        self._leaving.remove(member)
+
+    async def _count_last(self, member: _Member) -> None:
+        """What it did since its last heartbeat."""
+        with suppress(RayActorError, TimeoutError):
+            async with asyncio.timeout(KILL_SECONDS):
+                _, counts = await member.handle.state.remote()
+                self._board.merge(member.name, counts)
+
+    def _report(self) -> None:
+        for kind, wanted in (("scribe", self.wanted.scribes), ("doctor", self.wanted.doctors)):
+            working = [member for member in self._members.values() if member.kind == kind and member.answered]
+            self._board.set(ACTORS, float(sum(not member.run.done() for member in working)), kind)
+            self._board.set(ACTORS_WANTED, float(wanted), kind)
+
+
+def _died(member: _Member) -> bool:
+    """Whether its work ended with its life, not because there is no more. Raises what else ended it."""
+    error = member.run.exception() if member.run.done() else None
+    if error is not None and not isinstance(error, RayActorError):
+        raise error
+    return error is not None
+
+
+async def _finished(handle: Any) -> None:
+    await handle.run.remote()

@@ -1,0 +1,215 @@
+"""Where the actors that hold a model go, and what each card then carries. Arithmetic only: placement_groups.py asks
+Ray for the same groups, on the same machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from common.architecture import Architecture
+from common.backends import BACKENDS
+from common.budget import GIB, Item, engine_items, learner_items, peak
+from common.config import PoolSpec, RunSpec
+from common.records import Record
+
+USABLE = 0.95
+"""Of a card: the rest is for the driver and for what allocators cannot fill."""
+RAY_BYTES = int(0.8 * GIB)  # Ray's own processes and the driver (assumed)
+ROLE_BYTES = int(0.2 * GIB)  # an actor without a model (assumed)
+PARTS = 10_000
+"""Of a GPU: Ray counts in these, and rounds to the nearest."""
+
+MARK = 0.001
+"""Of Ray's `node:ADDRESS`, which every machine has once."""
+
+
+class Node(Record):
+    """A machine of the cluster. The driver's stands first wherever nodes are listed."""
+
+    name: str  # Ray's node id; "node 0" in a plan
+    gpus: float
+    free: float  # GPUs
+
+
+class Group(Record):
+    """What is asked of Ray at once: a bundle for each learner rank, or one for an engine with all its shards."""
+
+    name: str
+    kind: str  # who holds the cards, in a message: "learner" or "engines"
+    gpus: tuple[float, ...]  # of each bundle
+    remedy: str  # the field that makes it smaller, or fewer of them
+
+    @property
+    def wanted(self) -> float:
+        """GPUs of all bundles."""
+        return sum(self.gpus)
+
+    def bundles(self, address: str | None) -> list[dict[str, float]]:
+        """As Ray is asked: anywhere, or on the machine of an address, whose mark all that it runs can share.
+
+        Bundles without a GPU have only the mark: Ray places no empty one, and no cores are asked for.
+        """
+        mark = {f"node:{address}": MARK} if address else {}
+        return [{**({"GPU": gpus} if gpus else {}), **mark} for gpus in self.gpus]
+
+
+class Place(Record):
+    """A group, and the machine of each of its bundles."""
+
+    group: Group
+    nodes: tuple[str, ...]
+
+
+class Tenant(Record):
+    """An actor, or its part on one of several cards."""
+
+    name: str
+    kind: str  # equal kinds carry equal items
+    share: float  # of the card, as Ray is asked; 0 on a CPU
+    items: tuple[Item, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes at its worst moment."""
+        return peak(self.items)
+
+
+class Card(Record):
+    """One GPU, or a machine's memory where there is none."""
+
+    name: str
+    gib: float
+    tenants: tuple[Tenant, ...] = ()
+
+    @property
+    def used(self) -> float:
+        """GiB, if all tenants have their worst moment at once."""
+        return sum(tenant.size for tenant in self.tenants) / GIB
+
+    @property
+    def fits(self) -> bool:
+        return self.used <= USABLE * self.gib
+
+
+def gpus_wanted(spec: RunSpec) -> int:
+    """GPUs when every engine shard and every learner rank has its own."""
+    backend = BACKENDS[spec.backend]
+    shards = sum(pool.engines * pool.tensor_parallel for pool in spec.pools)
+    return shards * backend.gpus_per_engine + spec.learner.ranks * backend.gpus_per_learner_rank
+
+
+def gpu_share(spec: RunSpec, there: float) -> float:
+    """Of a GPU, for one that wants a whole one: below 1 when engines and learner must share the only card.
+
+    Raises ValueError when the run wants more than the `there` that a cluster has.
+    """
+    wanted = gpus_wanted(spec)
+    if wanted > there and there != 1:
+        raise ValueError(
+            f"this run wants {wanted} GPUs ({wanted - spec.learner.ranks} for engines, {spec.learner.ranks} for the "
+            f"learner) and the cluster has {there:g}: lower pools.engines or learner.ranks, or use one card for all"
+        )
+    return 1.0 if wanted <= there else math.floor(PARTS / wanted) / PARTS  # six times .1667 would not fit
+
+
+def one_machine(spec: RunSpec) -> bool:
+    """Whether the weights travel through a machine's memory, so that engines must be where the learner is."""
+    backend = spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
+    return spec.weights.transport == "adapter" or backend == "shm"
+
+
+def learner_group(spec: RunSpec, share: float) -> Group:
+    """The ranks."""
+    gpus = BACKENDS[spec.backend].gpus_per_learner_rank * share
+    return Group(name="the learner", kind="learner", gpus=(gpus,) * spec.learner.ranks, remedy="learner.ranks")
+
+
+def engine_group(spec: RunSpec, pool: PoolSpec, engine_id: str, share: float) -> Group:
+    """An engine. Its shards are processes below one actor, so they are one bundle."""
+    gpus = BACKENDS[spec.backend].gpus_per_engine * pool.tensor_parallel * share
+    return Group(name=engine_id, kind="engines", gpus=(gpus,), remedy="pools.engines")
+
+
+def home(group: Group, nodes: Sequence[Node]) -> Node | None:
+    """The machine for a whole group; None when none has that much free.
+
+    For the learner the driver's, because the ranks write into the run's folder; for an engine the one with most GPUs
+    free, so that engines spread.
+    """
+    room = [node for node in nodes if node.free + 1 / PARTS > group.wanted]
+    return max(room, key=lambda node: node.free if group.kind == "engines" else 0, default=None)
+
+
+def places(spec: RunSpec) -> tuple[Place, ...]:
+    """Every group in the order in which a run asks for them, on the machines of `hardware`.
+
+    Raises ValueError when they do not find room.
+    """
+    hardware = spec.hardware
+    nodes = [Node(name=f"node {n}", gpus=hardware.gpus, free=hardware.gpus) for n in range(hardware.nodes)]
+    share = gpu_share(spec, hardware.nodes * hardware.gpus)
+    groups = [learner_group(spec, share)]
+    groups += [engine_group(spec, pool, f"{pool.name}-{n}", share) for pool in spec.pools for n in range(pool.engines)]
+    found = []
+    for group in groups:
+        names = _take(group, nodes)
+        found.append(Place(group=group, nodes=names))
+        nodes = [msgspec.structs.replace(n, free=n.free - group.gpus[0] * names.count(n.name)) for n in nodes]
+    return tuple(found)
+
+
+def _take(group: Group, nodes: Sequence[Node]) -> tuple[str, ...]:
+    """The machine of each bundle: one for all where one has room, else the first ones that have any."""
+    if (node := home(group, nodes)) is not None:
+        return (node.name,) * len(group.gpus)
+    slots = [node.name for node in nodes for _ in range(int((node.free + 1 / PARTS) // group.gpus[0]))]
+    if len(slots) < len(group.gpus):
+        raise ValueError(
+            f"{group.name} wants {group.gpus[0]:g} GPUs of one machine and none has as many free: lower "
+            "pools.tensor_parallel, or give machines with more hardware.gpus"
+        )
+    return tuple(slots[: len(group.gpus)])
+
+
+def lay_out(spec: RunSpec, arch: Architecture) -> tuple[Card, ...]:
+    """Every card with its tenants, machine by machine. Raises ValueError when they do not find room."""
+    found = [(node, tenant) for place in places(spec) for node, tenant in _tenants(spec, arch, place)]
+    hardware = spec.hardware
+    if gpus_wanted(spec) == 0:
+        tenants = (*(tenant for _, tenant in found), *_others(spec))
+        return (Card(name="memory", gib=hardware.ram_gib, tenants=tenants),)
+    used = {f"node {n}": 0.0 for n in range(hardware.nodes)}
+    cards: dict[str, dict[str, list[Tenant]]] = {node: {} for node in used}
+    for node, tenant in found:
+        cards[node].setdefault(f"{node}, GPU {int(used[node])}", []).append(tenant)
+        used[node] += tenant.share
+    return tuple(
+        Card(name=name, gib=hardware.gpu_gib, tenants=tuple(tenants))
+        for there in cards.values()
+        for name, tenants in there.items()
+    )
+
+
+def _tenants(spec: RunSpec, arch: Architecture, place: Place) -> list[tuple[str, Tenant]]:
+    """Who comes with a group, one a card, each with its machine."""
+    group = place.group
+    if group.kind == "learner":
+        items = learner_items(spec, arch)
+        ranks = zip(place.nodes, group.gpus, strict=True)
+        return [
+            (node, Tenant(name=f"learner rank {rank}", kind="learner rank", share=gpus, items=items))
+            for rank, (node, gpus) in enumerate(ranks)
+        ]
+    pool = next(pool for pool in spec.pools if pool.name == group.name.rpartition("-")[0])
+    share = group.wanted / pool.tensor_parallel
+    shard = Tenant(name=group.name, kind=f"engine of {pool.name}", share=share, items=engine_items(spec, pool, arch))
+    return [(place.nodes[0], shard)] * pool.tensor_parallel
+
+
+def _others(spec: RunSpec) -> tuple[Tenant, ...]:
+    roles = spec.rollout.scribes + spec.rollout.doctors + len(spec.pools) + 1
+    ray = Item(what="Ray and the driver", size=RAY_BYTES, how="assumed")
+    actors = Item(what="roles, routers, buffer", size=roles * ROLE_BYTES, how=f"{roles} actors, assumed")
+    return (Tenant(name="Ray and roles", kind="Ray and roles", share=0, items=(ray, actors)),)

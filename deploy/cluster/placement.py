@@ -1,0 +1,172 @@
+"""Where actors run: with `placement_groups.py`, the only place that knows Ray's options.
+
+    who                          where
+    learner ranks, preparation   one group for the whole run, on the driver's machine if it has room (gpu_layout.py)
+    an engine                    a group of its own, on the machine with most GPUs free: made and removed with it
+    buffer, routers, roles       the driver's machine: the journal is there, and a lost machine takes none of them
+
+A bundle asks for the GPUs that the backend says. None asks for cores: on a CPU engine and learner share all of them
+(docs/design.md, section 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors import engine as engine_module
+from actors.doctor import Doctor
+from actors.engine import Engine
+from actors.engine_pool import EnginePool
+from actors.replay_buffer import ReplayBuffer
+from actors.scribe import Scribe
+from common.config import PoolSpec, RunSpec
+from deploy.cluster.gpu_layout import engine_group, gpu_share, learner_group, one_machine
+from deploy.cluster.placement_groups import Asked, Groups, free_address
+from envs.contract.env import Environment
+from learner import preparation
+from learner import rank_actor as learner_actor
+
+MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not compute
+
+
+class Placement:
+    """Starts the actors of one run. `model_folder` must be set before ranks are asked for and engines load, `journal`
+    before a buffer is asked for. `note` hears what waits for room."""
+
+    def __init__(self, spec: RunSpec, env: Environment, note: Callable[[str], None]) -> None:
+        self._spec, self._env = spec, env
+        self._groups = Groups(one_machine(spec), note)
+        self._engines: dict[Any, Asked] = {}
+        self._early: dict[str, Any] = {}  # engines that nobody has asked for yet, by engine id
+        self.model_folder = Path()
+        self.journal = Path()
+        self.buffer: Any = None
+        self.pools: dict[str, Any] = {}
+        self.verifier: Any = None  # the frozen pool, once it has passed its exam
+
+    def preparation(self) -> Any:
+        """The actor that resolves and warms up the model, in the place of the first rank."""
+        options = {**self._learner.bundle(0), **_variables(preparation.environment(self._spec))}
+        return ray.remote(preparation.Preparation).options(max_concurrency=2, **options).remote(self._spec, self._env)
+
+    def replay_buffer(self, trained_steps: int | None) -> Any:
+        """The run's one buffer, new (None) or at the step to which its journal is replayed."""
+        spec = self._spec
+        self.buffer = (
+            ray.remote(ReplayBuffer)
+            .options(**self._here)
+            .remote(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps)
+        )
+        return self.buffer
+
+    def engine_pools(self) -> dict[str, Any]:
+        """One router actor a pool, by name."""
+        self.verifier = None  # whoever passed the exam belonged to earlier pools
+        self.pools = {
+            pool.name: ray.remote(EnginePool).options(**self._here).remote(pool.name) for pool in self._spec.pools
+        }
+        return self.pools
+
+    @property
+    def synced_pools(self) -> list[Any]:
+        """The routers of the pools whose engines follow the Doctor's policy."""
+        return [self.pools[p.name] for p in self._spec.pools if not p.frozen and not self._has_own_policy(p)]
+
+    @property
+    def scribe_pools(self) -> list[Any]:
+        """Of the one whose engines follow a trained Scribe; none where it is not trained."""
+        return [self.pools[pool.name] for pool in self._spec.pools if self._has_own_policy(pool)]
+
+    def _has_own_policy(self, pool: PoolSpec) -> bool:
+        return self._spec.scribe.train and "scribe" in pool.serves
+
+    @property
+    def frozen_pools(self) -> list[Any]:
+        """Those of the pools whose engines keep the weights of the run's start."""
+        return [self.pools[pool.name] for pool in self._spec.pools if pool.frozen]
+
+    def learner_ranks(self) -> list[Any]:
+        """The data-parallel learner. Its ranks meet where rank 0 is, wherever Ray puts it."""
+        spec, world = self._spec, self._spec.learner.ranks
+        self._groups.watch(self._learner)
+        meeting = ray.remote(free_address).options(**{**self._learner.bundle(0), "num_gpus": 0}).remote()
+        variables = _variables(learner_actor.environment(spec))
+        return [
+            ray.remote(learner_actor.LearnerActor)
+            .options(**self._learner.bundle(rank), **variables)
+            .remote(spec, self.model_folder, rank, world, meeting)
+            for rank in range(world)
+        ]
+
+    def early_engines(self) -> None:
+        """Start the processes of the first engines: they import vLLM while the model is prepared."""
+        for pool in self._spec.pools:
+            for engine_id in (f"{pool.name}-{number}" for number in range(pool.engines)):
+                self._early[engine_id] = self.engine(pool, engine_id)
+
+    def engine(self, pool: PoolSpec, engine_id: str) -> Any:
+        """A new engine, not yet loaded. It waits for room where there is none."""
+        if (early := self._early.pop(engine_id, None)) is not None:
+            return early
+        asked = self._groups.ask(engine_group(self._spec, pool, engine_id, self._share))
+        handle = (
+            ray.remote(Engine)
+            .options(
+                max_concurrency=MANY_CALLS, **asked.bundle(0), **_variables(engine_module.environment(self._spec, pool))
+            )
+            .remote(self._spec, pool, engine_id)
+        )
+        self._engines[handle] = asked
+        return handle
+
+    def role(self, kind: str, name: str) -> Any:
+        """A new Scribe or Doctor over the pool that serves its persona."""
+        spec = self._spec
+        pool = next(self.pools[pool.name] for pool in spec.pools if kind in pool.serves)
+        if kind == "scribe":
+            return (
+                ray.remote(Scribe)
+                .options(**self._here)
+                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier, spec.scribe.train)
+            )
+        return (
+            ray.remote(Doctor)
+            .options(**self._here)
+            .remote(name, self._env, self.buffer, pool, spec.sampling, spec.rollout.concurrency)
+        )
+
+    def kill(self, handle: Any) -> None:
+        """End an actor at once; an engine's room is free then."""
+        with suppress(RayActorError):
+            ray.kill(handle)
+        if (asked := self._engines.pop(handle, None)) is not None:
+            self._groups.remove(asked)
+
+    @cached_property
+    def _learner(self) -> Asked:
+        """One group for the whole run: the ranks of a later attempt find the room of those before."""
+        return self._groups.ask(learner_group(self._spec, self._share))
+
+    @cached_property
+    def _share(self) -> float:
+        """Of a GPU, for one that wants a whole one: below 1 when engines and learner must share the only card. As it
+        was when the run began: when a machine is lost, or an engine more is wanted than there is room for, it waits."""
+        return gpu_share(self._spec, sum(node.gpus for node in self._groups.nodes()))
+
+    @property
+    def _here(self) -> dict[str, Any]:
+        """The options of an actor without a model: on the driver's machine."""
+        strategy = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        return {"num_cpus": 0, "max_concurrency": MANY_CALLS, "scheduling_strategy": strategy}
+
+
+def _variables(env_vars: dict[str, str]) -> dict[str, Any]:
+    return {"runtime_env": {"env_vars": env_vars}}

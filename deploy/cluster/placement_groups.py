@@ -1,0 +1,138 @@
+"""The placement groups of a run: asked of Ray as gpu_layout.py makes them, told about while they wait, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+from ray._private.state import available_resources_per_node
+from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from common.records import Record
+from deploy.cluster.gpu_layout import Group, Node, home
+
+WAIT_SECONDS = 10.0
+"""What has no room by then is told, and again when that has changed. It waits on."""
+POLL_SECONDS = 1.0
+
+
+class Asked(Record):
+    """A group that Ray places as soon as there is room, and again when a machine of it is lost."""
+
+    group: Group
+    handle: PlacementGroup
+    together: bool  # all on one machine
+
+    def bundle(self, index: int) -> dict[str, Any]:
+        """The options of the actor that takes one bundle."""
+        strategy = PlacementGroupSchedulingStrategy(self.handle, placement_group_bundle_index=index)
+        return {"num_cpus": 0, "num_gpus": self.group.gpus[index], "scheduling_strategy": strategy}
+
+    @property
+    def placed(self) -> bool:
+        return bool(placement_group_table(self.handle)["state"] == "CREATED")
+
+
+class Groups:
+    """The groups of one run. `one_machine` keeps them where the driver is; `note` tells people."""
+
+    def __init__(self, one_machine: bool, note: Callable[[str], None]) -> None:
+        self._one_machine, self._note = one_machine, note
+        self._numbers = itertools.count()
+        self._telling: dict[Asked, asyncio.Future[None]] = {}
+
+    def nodes(self) -> list[Node]:
+        """The machines that the weights reach, the driver's first."""
+        here, free = ray.get_runtime_context().get_node_id(), available_resources_per_node()
+        alive = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: node["NodeID"] != here)
+        return [
+            Node(
+                name=node["NodeID"],
+                gpus=node["Resources"].get("GPU", 0),
+                free=free.get(node["NodeID"], {}).get("GPU", 0),
+            )
+            for node in alive
+            if self._only in (None, node["NodeManagerAddress"])
+        ]
+
+    def ask(self, group: Group) -> Asked:
+        """Ask for a group: on the machine that the plan prefers, as long as that has room when Ray looks."""
+        preferred = home(group, self.nodes())
+        handle = placement_group(
+            group.bundles(self._only),
+            strategy="STRICT_PACK" if preferred else "PACK",
+            name=f"{group.name} #{next(self._numbers)}",  # one that is being removed still has its name
+            _soft_target_node_id=preferred.name if preferred else None,
+        )
+        asked = Asked(group=group, handle=handle, together=preferred is not None)
+        self._telling[asked] = asyncio.ensure_future(self._tell(asked))
+        return asked
+
+    def remove(self, asked: Asked) -> None:
+        """Give a group's room back; its actors end."""
+        self._telling.pop(asked).cancel()
+        remove_placement_group(asked.handle)
+
+    def watch(self, asked: Asked) -> None:
+        """Tell, once more, if a group that was placed before has lost its room and finds none."""
+        self._telling[asked].cancel()
+        self._telling[asked] = asyncio.ensure_future(self._tell(asked))
+
+    @property
+    def _only(self) -> str | None:
+        """The one machine's address, or None when any will do."""
+        return ray.util.get_node_ip_address() if self._one_machine else None
+
+    async def _tell(self, asked: Asked) -> None:
+        told = ""
+        while not await self._finds_room(asked):
+            # Again when it changes: a lost machine's GPUs still count for the half minute in which Ray waits for it.
+            line = waiting(asked.group, asked.together, self.nodes(), self._held())
+            if line != told:
+                self._note(line)
+            told = line
+        if told:
+            self._note(f"{asked.group.name} has its place now")
+
+    async def _finds_room(self, asked: Asked) -> bool:
+        """Whether it is placed within WAIT_SECONDS."""
+        end = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while not (placed := asked.placed) and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(POLL_SECONDS)
+        return placed
+
+    def _held(self) -> dict[str, float]:
+        """GPUs by kind of group."""
+        held: dict[str, float] = {}
+        for asked in self._telling:
+            if asked.placed:
+                held[asked.group.kind] = held.get(asked.group.kind, 0) + asked.group.wanted
+        return held
+
+
+def waiting(group: Group, together: bool, nodes: Sequence[Node], held: Mapping[str, float]) -> str:
+    """What a group waits for, for people; `held` are the GPUs of those of the run that are placed."""
+    there, free = sum(node.gpus for node in nodes), sum(node.free for node in nodes)
+    users = {**held, "others": there - free - sum(held.values())}
+    told = ", ".join(f"{gpus:.3g} {kind}" for kind, gpus in users.items() if gpus > 0.001)
+    left = f"{free:.3g} of them free" if free > 0.001 else "all in use"
+    left += f" ({told})" if told else ""
+    wanted = f"{group.wanted:.3g} GPU{'s' if group.wanted > 1 else ''}"
+    where = " of one machine" if together and group.wanted > 1 else ""
+    return (
+        f"{group.name} waits for {wanted}{where}: the cluster has {there:.3g}, {left}; add a node or lower "
+        f"{group.remedy}"
+    )
+
+
+def free_address() -> str:
+    """ "host:port" on the machine where it is asked, for the ranks to meet at."""
+    host = ray.util.get_node_ip_address()
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return f"{host}:{free.getsockname()[1]}"

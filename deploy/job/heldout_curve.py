@@ -1,0 +1,73 @@
+"""The held-out curve of a run: every few steps the same held-out notes, asked beside the rollouts, one line a point."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from common.config import RunSpec
+from envs.contract.env import Environment
+from evals.core.curve import line, points
+from evals.core.evaluator import Evaluator, HeldoutEnvironment
+
+Hold = Callable[[], AbstractAsyncContextManager[int]]
+"""Inside it the engines keep the policy_version that it gives."""
+
+
+class HeldoutCurve:
+    """`attach` when there are engines, `stepped` after each version, `finish` or `close` at the end.
+
+    Rollouts go on beside an evaluation; only the next version's weights wait for it.
+    """
+
+    def __init__(self, env: Environment, spec: RunSpec, path: Path, note: Callable[[str], None]) -> None:
+        self._env, self._spec, self._path, self._note = env, spec, path, note
+        self._evaluator: Evaluator | None = None
+        self._hold: Hold | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._newest = max((point.policy_version for point in points(path)), default=-1)  # version evaluated last
+
+    def attach(self, pool: Any, hold: Hold) -> None:
+        """The Doctor's `pool`, and how to keep the version that it holds."""
+        env = cast(HeldoutEnvironment, self._env)
+        self._evaluator = Evaluator(env, pool, self._spec.sampling, self._spec.evaluation.tasks)
+        self._hold = hold
+
+    def stepped(self, version: int) -> None:
+        """Begin an evaluation in the background when one is due at `version`."""
+        every = self._spec.evaluation.every
+        if every and version % every == 0 and version > self._newest:
+            self._collect()
+            self._running = asyncio.create_task(self._evaluate())
+
+    async def finish(self, version: int) -> None:
+        """Wait for what is running, and evaluate the last version."""
+        if not self._spec.evaluation.every:
+            return
+        if self._running is not None:
+            await self._running
+        if self._newest != version:
+            await self._evaluate()
+
+    def close(self) -> None:
+        """Give up what is running."""
+        if self._running is not None:
+            self._running.cancel()
+
+    def _collect(self) -> None:
+        if self._running is not None:  # and over: no version comes while another is held
+            self._running.result()  # raises what went wrong in the background
+
+    async def _evaluate(self) -> None:
+        assert self._evaluator is not None and self._hold is not None
+        async with self._hold() as version:
+            point = await self._evaluator.run(version)
+        with self._path.open("ab") as file:
+            file.write(msgspec.json.encode(point) + b"\n")
+        self._newest = version
+        self._note(line(point))

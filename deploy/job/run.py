@@ -1,0 +1,294 @@
+"""Run: one self-play run, from a prepared model to its last step. deploy/selfplay.py has the drawing of its loops.
+
+Who dies is replaced (actors/supervisor.py says how). What cannot be replaced alone, such as a learner rank, ends the
+attempt: the run starts over from its newest checkpoint, in this process, as `--resume` would in another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from ray.exceptions import RayActorError
+
+from actors.restarts import Restarts
+from actors.supervisor import Supervisor
+from common import metrics
+from common.config import PoolSpec, RunSpec
+from common.errors import ActorLost, last_line
+from common.metrics import Board
+from common.weights import sweep_run
+from deploy.cluster.placement import Placement
+from deploy.job import verifier_exam
+from deploy.job.heldout_curve import HeldoutCurve
+from deploy.job.resize import Changes
+from deploy.job.run_folder import RunFolder
+from deploy.job.start import Start, after_newest
+from deploy.job.waiting import both, under
+from deploy.monitoring import flag_alarm
+from deploy.monitoring.step_metrics import count
+from deploy.report import logp_drift
+from deploy.report.clock import Clock
+from deploy.report.terminal import Screen
+from envs.contract.env import Environment
+from evals.core.batch import rolling_score
+from learner.bounds import BOUNDS
+from learner.channel import Channel
+from learner.learner import Learner, LearnerStep
+from learner.preparation import Prepared
+from learner.rank_calls import Patience
+from learner.scribe_learner import ScribeLearner, ScribeSide
+
+HARD_STOP = 130  # exit code of a second Ctrl-C
+CLOSE_SECONDS = 30.0  # for the learner to end by itself
+LOOK_SECONDS = 1.0  # between two looks for word from deploy.stop
+
+
+class Run:
+    """One self-play run, from a checked spec to its summary."""
+
+    def __init__(self, spec: RunSpec, env: Environment, folder: RunFolder, start: Start, board: Board) -> None:
+        self.spec, self._env, self.folder, self._start, self._board = spec, env, folder, start, board
+        self.clock = Clock()
+        self._screen = Screen(f"self-play {spec.name}", spec.steps, self.clock.enter)
+        self._placement = Placement(spec, env, self._screen.note)
+        self._placement.journal = folder.journal
+        self._restarts = Restarts(self._screen.note)
+        self._patience = Patience(spec.rollout.silence_seconds)
+        self._changes = Changes(folder, self._resize, lambda: self._learner.version, self._screen.note)
+        self._learner: Learner | None = None
+        self._supervisor: Supervisor | None = None
+        self._curve: HeldoutCurve | None = None
+        self._interrupted = False
+        self._closing: asyncio.Future[Any] | None = None
+
+    async def go(self) -> bool:
+        """Run to the end or to an interrupt; whether all steps were made."""
+        for number in (signal.SIGINT, signal.SIGTERM):  # the second is what `ray job stop` and `kill` send
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
+        with self._screen:
+            prepared = await self._prepare()
+            self._placement.model_folder = prepared.model_folder
+            if self._start.resumed:
+                self.folder.record(self.spec, self.folder.file)
+            else:
+                self.folder.create()
+            listening = asyncio.ensure_future(self._listen())
+            while not await self._attempt(prepared):
+                self._start = after_newest(self.folder.path)
+            listening.cancel()
+        return self._learner is not None and self._learner.version >= self.spec.steps
+
+    async def _attempt(self, prepared: Prepared) -> bool:
+        """From where the run stands to its end or interrupt; False when it must start over from the newest checkpoint.
+
+        Raises BudgetSpent when that happened too often.
+        """
+        for note in self._start.notes:
+            self._screen.note(note)
+        if self._start.resumed:
+            sweep_run(self.spec.name)
+            self.folder.resume(self._start.version)
+        ranks = self._placement.learner_ranks()
+        try:
+            await self._play(ranks, prepared)
+            return True
+        except (ActorLost, RayActorError) as error:
+            if self._interrupted:
+                raise
+            lost = error if isinstance(error, ActorLost) else ActorLost("pool", f"an actor died: {last_line(error)}")
+            await self._restarts.spend(f"{lost}; starting over from the newest checkpoint")
+            self._board.add(metrics.ACTOR_RESTARTS.name, 1, lost.kind)
+            return False
+        finally:
+            await self._stop(ranks)
+
+    async def _prepare(self) -> Prepared:
+        actor = self._placement.preparation()
+        running = asyncio.ensure_future(_result(actor.run))
+        await actor.progress.remote()  # it has its room: engines look for theirs in what is left
+        self._placement.early_engines()
+        while not running.done():
+            state = await actor.progress.remote()
+            self._screen.phase(state.phase, state.detail)
+            await asyncio.wait([running], timeout=1)
+        self._placement.kill(actor)
+        prepared: Prepared = running.result()
+        self._screen.note(f"warm-up {prepared.warm_up}")
+        return prepared
+
+    async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
+        start = self._start
+        buffer = self._placement.replay_buffer(start.version if start.resumed else None)
+        pools = self._placement.engine_pools()
+        channel = self._channel(ranks, self._placement.synced_pools, prepared, start.loaded_gap)
+        channel.version = start.version
+        scribe = self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
+
+        def door(pool: PoolSpec) -> Channel:
+            return scribe if scribe is not None and "scribe" in pool.serves else channel
+
+        self._supervisor = Supervisor(
+            self.spec, self._placement, pools, buffer, door, self._board, self._restarts, ranks
+        )
+        self._learner = Learner(
+            self.spec.learner,
+            self.spec.steps,
+            self.folder.path,
+            buffer,
+            ranks,
+            channel,
+            self._stepped,
+            self._phase,
+            self._checkpointed,
+            self._supervisor.new_buffer,
+            self._patience,
+            lambda: rolling_score(self.folder.rows),
+            None
+            if scribe is None
+            else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._patience),
+        )
+        if self._interrupted:  # while the attempt before this one ended
+            self._learner.stop()
+        await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
+        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.note)
+        doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
+        self._curve.attach(doctors, channel.hold)
+        self._curve.stepped(channel.version)
+        watching = asyncio.ensure_future(self._supervisor.watch(self._changes.look))
+        try:
+            await self._learn(watching, self._learner)
+            if self._learner.version >= self.spec.steps:
+                await under(watching, self._conclude(ranks))
+        finally:
+            watching.cancel()
+
+    def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
+        start, pools = self._start, self._placement.scribe_pools
+        channel = self._channel(_sides(ranks), pools, prepared, start.scribe_loaded_gap)
+        channel.version = start.scribe_version or 0
+        return channel
+
+    def _channel(self, ranks: Sequence[Any], pools: Sequence[Any], prepared: Prepared, gap: float | None) -> Channel:
+        bounds = BOUNDS[self.spec.model.concrete_dtype]
+        return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
+
+    async def _load(self, ranks: list[Any]) -> None:
+        """Bring the ranks to the checkpoint where the run goes on. They answer in order: later calls find it loaded."""
+        folder = self._start.folder
+        if folder is None:
+            return
+        loads = {"it loaded its checkpoint": [rank.load.remote(folder) for rank in ranks]}
+        if self.spec.scribe.train and self._start.scribe_version is not None:
+            loads["it loaded the Scribe"] = [side.load.remote(folder) for side in _sides(ranks)]
+        for doing, calls in loads.items():
+            await self._patience.of_ranks(doing, calls)
+
+    async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
+        """Train to the end, an interrupt, or a fault that the supervisor cannot mend: that too leaves a checkpoint."""
+        learning = asyncio.ensure_future(learner.run())
+        await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
+        if not learning.done():
+            learner.stop()
+        with suppress(RayActorError):  # nobody is left to wait in a dead buffer
+            await self._placement.buffer.close.remote()
+        await asyncio.wait([learning])
+        if watching.done():
+            learning.exception()
+            watching.result()
+        learning.result()
+
+    async def _conclude(self, ranks: list[Any]) -> None:
+        self._phase("evaluating")
+        assert self._curve is not None
+        await self._curve.finish(self.spec.steps)
+        self._phase("saving the model")
+        await self._patience.of_ranks(
+            "it saved the model", [rank.save_model.remote(self.folder.model) for rank in ranks]
+        )
+
+    async def _examine(self) -> None:
+        for frozen in self._placement.frozen_pools:  # one, or none without tier C
+            self._phase("examining the verifier")
+            if await verifier_exam.sit(self._env, frozen, self.spec, self.folder.path, self._screen.note):
+                self._placement.verifier = frozen
+
+    async def _stop(self, ranks: list[Any]) -> None:
+        self._phase("stopping")
+        if self._curve is not None:
+            self._curve.close()
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+        closing = [asyncio.ensure_future(_result(rank.close)) for rank in ranks]
+        await asyncio.wait(closing, timeout=CLOSE_SECONDS)  # one whose peers died may wait for them
+        for close in closing:
+            close.cancel()
+        for handle in (*ranks, self._placement.buffer, *self._placement.pools.values()):
+            self._placement.kill(handle)
+        sweep_run(self.spec.name)
+
+    def _resize(self, spec: RunSpec) -> None:
+        """Follow a spec with other numbers of Scribes, Doctors and engines, in this attempt and in later ones."""
+        assert self._supervisor is not None
+        self.spec = spec
+        self._supervisor.resize(spec)
+
+    def _interrupt(self) -> None:
+        if self._interrupted or self._learner is None:
+            os._exit(HARD_STOP)
+        self._wind_down("stopping after this step (Ctrl-C again: at once)")
+
+    async def _listen(self) -> None:
+        """Stop when another terminal asks for it (deploy/stop.py)."""
+        while not self.folder.asked_to_stop():
+            await asyncio.sleep(LOOK_SECONDS)
+        if not self._interrupted:
+            self._wind_down("stopping after this step, as deploy.stop asks (Ctrl-C: at once)")
+
+    def _wind_down(self, why: str) -> None:
+        self._interrupted = True
+        self._screen.note(why)
+        if self._learner is not None:
+            self._learner.stop()
+            self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
+
+    def _phase(self, name: str) -> None:
+        self._screen.phase(name)
+        self._board.set(metrics.PHASE, float(name == "training"), "learner")
+
+    def _checkpointed(self, fault: str) -> None:
+        """A checkpoint was written, or could not be."""
+        self._board.add(metrics.CHECKPOINTS.name, 1, "failed" if fault else "ok")
+        if fault:
+            self._screen.note(fault)
+
+    def _stepped(self, step: LearnerStep) -> None:
+        """A step was published: log it, show it, count it."""
+        assert self._curve is not None
+        self._restarts.progressed(step.report.step)
+        row = self.folder.log(step)
+        self.clock.keep(self.folder.path)
+        self._screen.row(row)
+        rows = self.folder.rows
+        dtype, factor = self.spec.model.concrete_dtype, self.spec.weights.canary_factor
+        for warning in (logp_drift.warning(rows, dtype, factor), flag_alarm.warning(rows)):
+            if warning:
+                self._screen.note(warning)
+        self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))
+        for sync in (step.sync, *(step.scribe.syncs if step.scribe else ())):
+            for engine, failure in sync.failures.items():
+                self._screen.note(f"engine {engine} quarantined: {failure}")
+        count(self._board, step, row)
+        self._curve.stepped(step.report.policy_version)
+
+
+def _sides(ranks: list[Any]) -> list[ScribeSide]:
+    return [ScribeSide(rank) for rank in ranks]
+
+
+async def _result(method: Any) -> Any:
+    return await method.remote()

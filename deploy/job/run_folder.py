@@ -1,0 +1,238 @@
+"""What a run leaves in `runs/<name>/`: spec, journal, metrics.jsonl, rollouts, checkpoints, model, plot and page; and
+what passes between a run that is going on and who wants to change it (deploy/job/resize.py)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
+import yaml
+
+from common.config import RunSpec
+from common.files import json_lines, write_whole
+from common.records import Record
+from deploy.report import rollout_log
+from deploy.report.sinks import Sink
+from evals.core import curve
+from evals.core.batch import batch_statistics
+from learner import checkpoint
+
+if TYPE_CHECKING:  # they bring torch, for which deploy.status would wait
+    from learner.learner import LearnerStep
+    from learner.scribe_learner import ScribePhase
+
+Row = dict[str, Any]
+
+
+class Applied(Record):
+    """applied.json: the spec in effect, and what the user's file said when it last counted, without flags."""
+
+    spec: dict[str, Any]
+    file: dict[str, Any]
+
+
+class RunFolder:
+    """One run's folder. Nothing is on disk before `create`. `spec` is in effect; `file` is the user's alone."""
+
+    def __init__(self, spec: RunSpec, path: Path, file: RunSpec | None = None) -> None:
+        self.spec, self.path, self.file = spec, path, file or spec
+        self._rows: list[Row] = []
+        self._lock: TextIO
+        self._sink = Sink(spec)
+
+    def use(self, spec: RunSpec) -> None:
+        """Follow another spec than at birth; nothing is written."""
+        self.spec, self._sink = spec, Sink(spec)
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations.jsonl"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def change(self) -> Path:
+        """What another process asks this one to change."""
+        return self.path / "change.json"
+
+    @property
+    def answer(self) -> Path:
+        """To the last change that was asked for."""
+        return self.path / "changed.json"
+
+    @property
+    def _stop(self) -> Path:
+        return self.path / "stop"
+
+    def create(self) -> None:
+        """A new run: make the folder and write the resolved spec."""
+        self.path.mkdir(parents=True)
+        self.lock()
+        self.record(self.spec, self.file)
+        self._sink.open()
+
+    def record(self, spec: RunSpec, file: RunSpec) -> None:
+        """From now on `spec` is in effect, and so it is after a `--resume`; `file` is what the user's file says."""
+        content = spec.model_dump(mode="json")
+        applied = Applied(spec=content, file=file.model_dump(mode="json"))
+        write_whole(self.path / "applied.json", msgspec.json.encode(applied))
+        write_whole(self.path / "spec.yaml", yaml.safe_dump(content, sort_keys=False).encode())
+        self.spec, self.file = spec, file
+
+    def applied(self) -> tuple[RunSpec, RunSpec] | None:
+        """Spec in effect and file, as they were recorded last; None when they never were."""
+        path = self.path / "applied.json"
+        if not path.is_file():
+            return None
+        found = msgspec.json.decode(path.read_bytes(), type=Applied)
+        return RunSpec.model_validate(found.spec), RunSpec.model_validate(found.file)
+
+    def lock(self) -> None:
+        """Keep other processes out until this one ends, however it ends. Raises ValueError when one is in."""
+        self._lock = (self.path / "lock").open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{self.path}: this run is going on in another process; stop that one first: "
+                f"python -m deploy.stop {self.path}"
+            ) from None
+        self.asked_to_stop()  # of a run that ended before it looked
+        for left in (self.change, self.answer):  # to a process that is gone
+            left.unlink(missing_ok=True)
+
+    def ask_to_stop(self) -> None:
+        """Leave word for the run that is going on. A file and no signal: its process may be in another container."""
+        self._stop.touch()
+
+    def asked_to_stop(self) -> bool:
+        """Whether `ask_to_stop` was called since the last look."""
+        try:
+            self._stop.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def resume(self, version: int) -> None:
+        """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
+        self._sink.open()
+        checkpoint.set_aside(self.path, version)
+        metrics = self.path / "metrics.jsonl"
+        # A line that a crash tore is of a later step: a checkpoint follows its step's line.
+        self._rows = [row for row in json_lines(metrics) if row["step"] <= version]
+        write_whole(metrics, "".join(json.dumps(row) + "\n" for row in self._rows).encode())
+        if self.evaluations.exists():
+            kept = [point for point in curve.points(self.evaluations) if point.policy_version <= version]
+            write_whole(self.evaluations, b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
+        for file in (self.path / "rollouts").glob("step-*.parquet"):
+            if int(file.stem.removeprefix("step-")) > version:
+                file.unlink()
+
+    def log(self, step: LearnerStep) -> Row:
+        """Write one step's rollouts and metrics; returns its row."""
+        report = step.report
+        rollout_log.write_step(self.path, report.step, report.policy_version - 1, step.groups)
+        row = metrics_row(step)
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self._rows.append(row)
+        self._sink.log(row)
+        return row
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every logged step, oldest first."""
+        return self._rows
+
+    def finish(self) -> list[Row]:
+        """Draw the plot and write the page; returns all rows."""
+        # They bring matplotlib, for which nobody else who opens a run's folder should wait.
+        from deploy.report import episodes_page, plot
+
+        self._sink.close()
+        if self._rows:
+            plot.draw(self.path)
+            episodes_page.write_page(self.path)
+        return self._rows
+
+
+def is_going_on(run: Path) -> bool:
+    """Whether some process has the run's folder locked."""
+    file = run / "lock"
+    if not file.is_file():
+        return False
+    with file.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def new_name(runs: Path, name: str) -> str:
+    """`name`, or `name-2`, `name-3` ... when that run exists."""
+    taken = {path.name for path in runs.glob(f"{name}*")} if runs.is_dir() else set()
+    return next(candidate for candidate in (name, *(f"{name}-{k}" for k in range(2, 10_000))) if candidate not in taken)
+
+
+def metrics_row(step: LearnerStep) -> Row:
+    """One line of metrics.jsonl. Seconds are wall time; rates are over the whole turn of the learner loop."""
+    report, sync = step.report, step.sync
+    return {
+        "step": report.step,
+        "time": time.time(),
+        "policy_version": report.policy_version,
+        "policy_lag": report.policy_lag,
+        "groups": report.groups,
+        "completions": report.completions,
+        "rollout_tokens": report.completion_tokens,
+        "learner_tokens": report.tokens,
+        "seconds": step.seconds,
+        "wait_seconds": step.wait_seconds,
+        "step_seconds": step.step_seconds,
+        "completions_per_second": report.completions / step.seconds,
+        "rollout_tokens_per_second": report.completion_tokens / step.seconds,
+        "learner_tokens_per_second": report.tokens / step.step_seconds,
+        "reward_mean": report.reward_mean,
+        "reward_std": report.reward_std,
+        **{f"reward_{name}": value for name, value in report.reward_components.items()},
+        **batch_statistics(step.groups),
+        "loss": report.loss,
+        "kl_to_reference": report.kl_to_reference,
+        "grad_norm": report.grad_norm,
+        "learning_rate": report.learning_rate,
+        **report.weights,
+        "fresh_logp_difference": step.fresh_logp_difference,
+        "sync_ok": sync.ok,
+        "sync_seconds": sync.seconds,
+        "sync_pause_seconds": sync.pause_seconds,
+        "canary_gap": sync.canary_gap,
+        "learner_seconds": report.seconds,
+        **({} if step.scribe is None else scribe_values(step.scribe)),
+    }
+
+
+def scribe_values(phase: ScribePhase) -> Row:
+    """What a trained Scribe's phase adds to the line of the step before it; means are over the phase, null without."""
+    steps, rates = phase.reports, phase.success_rates
+    return {
+        "scribe_policy_version": phase.policy_version,
+        "scribe_steps": len(steps),
+        "scribe_starved": phase.starved,
+        "scribe_tries": sum(report.completions for report in steps),
+        "scribe_verified": len(rates),
+        "scribe_reward_mean": sum(report.reward_mean for report in steps) / len(steps) if steps else None,
+        "scribe_success_rate": sum(rates) / len(rates) if rates else None,
+        "scribe_policy_lag": max((report.policy_lag for report in steps), default=None),
+        "scribe_sync_ok": all(sync.ok for sync in phase.syncs),
+    }

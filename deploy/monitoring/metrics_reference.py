@@ -1,0 +1,45 @@
+"""The reference of the job's metrics: `python -m deploy.monitoring.metrics_reference > docs/metrics.md`.
+
+A test keeps it up to date.
+"""
+
+from __future__ import annotations
+
+from common.metrics import ALL, Metric
+from deploy.monitoring.dashboard import PANELS
+
+HEAD = """# Metrics
+
+Made by `python -m deploy.monitoring.metrics_reference` from `common/metrics.py`. The job serves them on `metrics.port`
+(9464). All series exist, at zero, from the first scrape. Counters are sums over every actor that ever lived, so they
+never fall when one dies; read them with `rate()`. `deploy/monitoring/grafana/medserl.json` draws them,
+`deploy/monitoring/prometheus/rules.yml` has the alarms.
+
+| metric | kind | label | what it says | panel |
+|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The page, Markdown."""
+    return HEAD + "".join(_row(metric) for metric in sorted(ALL, key=lambda metric: metric.name))
+
+
+def _row(metric: Metric) -> str:
+    label = f"`{metric.label}`: {', '.join(metric.values)}" if metric.label else "-"
+    panels = [panel.title for panel in PANELS if any(metric.name in _names(query) for query, _ in panel.queries)]
+    help_ = metric.help.replace("|", r"\|")  # a bar would end the cell
+    return f"| `{metric.name}` | {metric.kind} | {label} | {help_} | {', '.join(panels)} |\n"
+
+
+def _names(query: str) -> list[str]:
+    return query.translate(str.maketrans("()[]{}", "      ")).split()
+
+
+def main() -> None:
+    """Print the page."""
+    print(page(), end="")
+
+
+if __name__ == "__main__":
+    main()

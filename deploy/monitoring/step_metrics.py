@@ -1,0 +1,72 @@
+"""The job's metrics: where they are served, and what a learner step puts there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from common import metrics
+from common.config import RunSpec
+from common.metrics import Board
+from common.sections import LOOPBACK
+from learner.learner import LearnerStep
+from learner.scribe_learner import ScribePhase
+
+
+def serve(board: Board, spec: RunSpec) -> None:
+    """Serve the metrics, with what the spec sets. Raises ValueError when the port is taken or the token unreadable."""
+    token = _token(spec.metrics.token_file)
+    try:
+        port = board.serve(spec.metrics.port, spec.metrics.host, token)
+    except OSError as error:
+        raise ValueError(
+            f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
+            "choose another, or 0 for any free one"
+        ) from error
+    board.set(metrics.POLICY_LAG_BOUND, spec.buffer.max_lag)
+    print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
+    if spec.metrics.host not in LOOPBACK:
+        print(f"metrics: other machines reach them, with the token in {spec.metrics.token_file}")
+
+
+def _token(file: Path | None) -> str:
+    if file is None:
+        return ""
+    token = file.read_text().strip() if file.is_file() else ""
+    if not token:
+        raise ValueError(f"metrics.token_file {file}: write a token of your choice into it")
+    return token
+
+
+def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
+    """Put one step on the job's metrics board."""
+    report, sync = step.report, step.sync
+    board.add(metrics.LEARNER_TOKENS.name, report.tokens)
+    board.add(metrics.LEARNER_STEPS.name)
+    board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")
+    board.set(metrics.REWARD, report.reward_mean)
+    for name, value in report.reward_components.items():
+        board.set(metrics.REWARD_BY_COMPONENT, value, name)
+    for name, value in report.weights.items():
+        board.set(metrics.WEIGHTS, value, name)
+    board.set(metrics.FLAG_RATE, row["flag_rate"] or 0.0)
+    board.set(metrics.POLICY_VERSION, report.policy_version)
+    board.set(metrics.POLICY_LAG, report.policy_lag)
+    board.set(metrics.SYNC_SECONDS, sync.seconds)
+    board.set(metrics.SYNC_OK, float(sync.ok))
+    board.set(metrics.CANARY, sync.canary_gap)
+    if step.fresh_logp_difference is not None:
+        board.set(metrics.FRESH, step.fresh_logp_difference)
+    board.set(metrics.STEP_SECONDS, step.step_seconds)
+    if step.scribe is not None:
+        _count_scribe(board, step.scribe, row)
+
+
+def _count_scribe(board: Board, phase: ScribePhase, row: dict[str, Any]) -> None:
+    board.add(metrics.SCRIBE_STEPS.name, len(phase.reports))
+    board.add(metrics.SCRIBE_STARVED.name, int(phase.starved))
+    board.set(metrics.SCRIBE_VERSION, phase.policy_version)
+    if phase.reports:
+        board.set(metrics.SCRIBE_REWARD, row["scribe_reward_mean"])
+    for sync in phase.syncs:
+        board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")

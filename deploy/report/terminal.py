@@ -1,0 +1,143 @@
+"""The terminal: one live table while the run goes, a summary after it. Where there is no terminal, a line a change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from deploy.report import logp_drift
+from deploy.report.clock import Spent
+from learner import checkpoint
+
+COLUMNS = (
+    ("step", "step", "{:d}"),
+    ("reward", "reward_mean", "{:+.2f}"),
+    ("valid", "valid_share", "{:.0%}"),
+    ("flags", "flag_rate", "{:.0%}"),
+    ("accuracy", "accuracy", "{:.0%}"),
+    ("lag", "policy_lag", "{:d}"),
+    ("gen tok/s", "rollout_tokens_per_second", "{:.0f}"),
+    ("train tok/s", "learner_tokens_per_second", "{:.0f}"),
+    ("sync s", "sync_seconds", "{:.2f}"),
+    ("canary", "canary_gap", "{:.4f}"),
+    ("fresh", "fresh_logp_difference", "{:.4f}"),
+    ("ok", "sync_ok", "{}"),
+    ("step s", "seconds", "{:.0f}"),
+)
+WIDTH = 110
+SHOWN_ROWS = 12
+QUIET_SECONDS = 15.0
+"""Between two lines about the same phase, where there is no terminal."""
+
+
+class Screen:
+    """Use as a context manager; `phase`, `row` and `note` may be called at any time."""
+
+    def __init__(self, title: str, steps: int, on_phase: Callable[[str], None] = lambda _: None) -> None:
+        self._title, self._steps, self._on_phase = title, steps, on_phase
+        self._console = wide_console()
+        self._rows: list[dict[str, Any]] = []
+        self._phase, self._detail, self._since = "starting", "", time.monotonic()
+        self._live = Live(self, console=self._console, refresh_per_second=2) if self._console.is_terminal else None
+        self._told = 0.0
+
+    def __enter__(self) -> Screen:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __rich__(self) -> RenderableType:
+        seconds = time.monotonic() - self._since
+        line = f"[bold]{self._phase}[/] {self._detail} [dim]({seconds:.0f} s; Ctrl-C checkpoints and stops)[/]"
+        return Group(table(self._title, self._rows[-SHOWN_ROWS:]), line) if self._rows else line
+
+    def phase(self, name: str, detail: str = "") -> None:
+        """What the run is doing now. `on_phase` hears its name."""
+        self._on_phase(name)
+        changed = name != self._phase
+        if changed:
+            self._since = time.monotonic()
+        self._phase, self._detail = name, detail
+        now = time.monotonic()
+        if not self._live and (changed or now - self._told > QUIET_SECONDS):
+            self._told = now
+            self._print(f"{time.strftime('%H:%M:%S')}  {name} {detail}".rstrip())
+
+    def row(self, row: dict[str, Any]) -> None:
+        """A finished step."""
+        self._rows.append(row)
+        if not self._live:
+            cells = "  ".join(f"{title} {cell(row, key, form)}" for title, key, form in COLUMNS[1:])
+            self._print(f"{time.strftime('%H:%M:%S')}  step {row['step']}/{self._steps}  {cells}")
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        self._print(f"{time.strftime('%H:%M:%S')}  {text}")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def wide_console() -> Console:
+    """A console; as wide as the table where no terminal says otherwise (a log file, a job's output)."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def cell(row: dict[str, Any], key: str, form: str) -> str:
+    """One formatted value; a dash where it could not be measured."""
+    value = row.get(key)
+    return "-" if value is None else ("yes" if value else "NO") if isinstance(value, bool) else form.format(value)
+
+
+def table(title: str, rows: list[dict[str, Any]]) -> Table:
+    """Steps as a table."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name, _, _ in COLUMNS:
+        made.add_column(name, justify="right")
+    for row in rows:
+        made.add_row(*(cell(row, key, form) for _, key, form in COLUMNS))
+    return made
+
+
+def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: str, spent: Spent) -> None:
+    """What the run did, where its time went, and where to look."""
+    console = wide_console()
+    if not rows:
+        console.print(f"No step was finished. {resume}\ntime of this start: {spent}", soft_wrap=True, highlight=False)
+        return
+    console.print(table(f"run {folder.name}", rows))
+    seconds = sum(row["seconds"] for row in rows)
+    completions = sum(row["completions"] for row in rows)
+    tokens = sum(row["rollout_tokens"] for row in rows)
+    synced = sum(row["sync_ok"] for row in rows)
+    console.print(
+        f"{len(rows)} steps, {completions} completions ({completions / seconds:.2f}/s), {tokens} tokens sampled "
+        f"({tokens / seconds:.0f}/s), {synced} of {len(rows)} syncs ok, largest lag "
+        f"{max(row['policy_lag'] for row in rows)}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    for line in (logp_drift.summary(rows), f"time of this start: {spent}"):
+        console.print(line, soft_wrap=True, highlight=False)
+    for what, name in (("episodes", "episodes.html"), ("plot", "progress.png"), ("rollouts", "rollouts/")):
+        console.print(f"  {what:9} {folder / name}", soft_wrap=True, highlight=False)
+    if found := checkpoint.best(folder):
+        youden, pairs = found.manifest.score or (0.0, 0.0)
+        console.print(
+            f"  best      {found.folder} (Youden's J {youden:+.2f}, pair accuracy {pairs:.0%} in the last batches)",
+            soft_wrap=True,
+            highlight=False,
+        )
+    where = f"  model     {folder / 'model'}" if finished else f"  {resume}"
+    console.print(where, soft_wrap=True, highlight=False)

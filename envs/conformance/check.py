@@ -1,0 +1,290 @@
+"""Does an environment keep the contract? `python -m envs.conformance.check` runs this over every registered one.
+
+Checked: the plan and the generator are deterministic and fill every kind; no label travels with a task; the oracle
+scores the maximum; null, echo, spam and constant policies stay below a ceiling; scores are pure and can be replayed
+from the log; small classifiers cannot tell the labels from the wording. The command also asks the environment's
+independent checker about every label, and other processes whether they make the same tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import random
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import msgspec
+
+from common.config import DataSpec
+from common.records import Episode, Label, LabelledTask, Record, Rejection, Reward, Task
+from envs.conformance.baselines import NONSENSE, SILENT, Act, play, policies
+from envs.conformance.fingerprint import elsewhere, fingerprint
+from envs.conformance.leak_probe import leaks
+from envs.contract import registry
+from envs.contract.env import Checker, Environment, Slot
+
+COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
+HASH_SEEDS = (1, 2)
+CEILING = 0.1  # mean total, every class weighing the same, that a policy which reads nothing may reach
+LEAK = 0.60  # AUC
+# Not asked of the contradiction game: drugs of one class share their ending, so whoever counts endings plays the game.
+LEAK_OF = {"contradiction": 1.0}
+CONSTANTS = 8  # constant replies tried, a class
+HOSTILE = 24  # slots proposed with each hostile model
+
+
+class Report(Record):
+    """What `check` saw. `policies` holds mean totals with every class weighing the same; `leaks` holds AUCs."""
+
+    env_id: str
+    kinds: dict[str, int]
+    rejections: dict[str, int]
+    oracle: float
+    policies: dict[str, float]
+    leaks: dict[str, float]
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def __str__(self) -> str:
+        """The report for a terminal, one fact a line."""
+        facts: dict[str, Mapping[str, float]] = {
+            "tasks": self.kinds,
+            "rejected": self.rejections,
+            "policies": self.policies,
+            "leaks": self.leaks,
+        }
+        lines = [f"{self.env_id}: {len(self.problems)} problems, oracle {self.oracle:.2f}"]
+        for name, values in facts.items():
+            shown = (f"{k} {v}" if isinstance(v, int) else f"{k} {v:.2f}" for k, v in values.items())
+            lines.append(f"  {name}: {', '.join(shown) or 'none'}")
+        return "\n".join([*lines, *(f"  PROBLEM {problem}" for problem in self.problems)])
+
+
+class _Case(Record):
+    """A task with the oracle's reply to it. `kind` is the case of the reward table that the oracle reaches."""
+
+    labelled: LabelledTask
+    reply: str
+    reward: Reward
+
+    @property
+    def kind(self) -> str:
+        return self.reward.reason
+
+
+async def check(
+    env: Environment, count: int = COUNT, ceiling: float = CEILING, checker: Checker | None = None
+) -> Report:
+    """Run the contract on the first `count` slots of the plan; `checker` is asked about every label.
+
+    Breaches are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
+    """
+    leak = LEAK_OF.get(env.env_id, LEAK)
+    slots = [env.plan(index) for index in range(count)]
+    made = [await env.propose(slot, random.Random(slot.seed), SILENT) for slot in slots]
+    cases = [_solve(env, item, seed) for seed, item in enumerate(made) if isinstance(item, LabelledTask)]
+    if not cases:
+        raise ValueError(f"{env.env_id}: none of {count} proposals became a task; give it other data")
+    earned, found = _earnings(env, cases), _worst_leaks(env, cases)
+    problems = [
+        *_plan_problems(env, slots, made),
+        *await _generator_problems(env, slots, made),
+        *_task_problems(env, [case.labelled.task for case in cases]),
+        *(problem for case in cases for problem in (*_blindness_problems(env, case), *_score_problems(env, case))),
+        *_oracle_problems(env, cases),
+        *_label_problems([case.labelled for case in cases], checker),
+        *(f"a {name} policy earns {mean:.2f}, above {ceiling}" for name, mean in _above(earned, ceiling + 1e-9)),
+        *(f"the {name} probe reads the label: AUC {area:.2f}, above {leak}" for name, area in _above(found, leak)),
+    ]
+    return Report(
+        env_id=env.env_id,
+        kinds=dict(Counter(case.labelled.task.provenance.quadrant for case in cases)),
+        rejections=dict(Counter(item.reason for item in made if isinstance(item, Rejection))),
+        oracle=min(case.reward.total for case in cases),
+        policies=earned,
+        leaks=found,
+        problems=tuple(dict.fromkeys(problems)),
+    )
+
+
+def _above(values: Mapping[str, float], limit: float) -> list[tuple[str, float]]:
+    return [(name, value) for name, value in values.items() if value > limit]
+
+
+def _solve(env: Environment, labelled: LabelledTask, seed: int) -> _Case:
+    reply = env.demonstration(labelled, random.Random(seed))
+    return _Case(labelled=labelled, reply=reply, reward=_earn(env, labelled, lambda _: reply))
+
+
+def _earn(env: Environment, labelled: LabelledTask, act: Act) -> Reward:
+    return env.score(play(env, labelled.task, act), labelled.label)
+
+
+def _plan_problems(env: Environment, slots: Sequence[Slot], made: Sequence[object]) -> Iterator[str]:
+    if any(env.plan(slot.index) != slot for slot in reversed(slots)):
+        yield "plan: the same index gives different slots"
+    if any(slot.index != index for index, slot in enumerate(slots)):
+        yield "plan: slots do not carry the index they were asked for"
+    if len({slot.seed for slot in slots}) == 1 < len(slots):
+        yield "plan: every slot has the same seed"
+    filled = {slot.quadrant for slot, item in zip(slots, made, strict=True) if isinstance(item, LabelledTask)}
+    yield from (f"propose: no slot of kind {kind} became a task" for kind in {s.quadrant for s in slots} - filled)
+
+
+async def _generator_problems(env: Environment, slots: Sequence[Slot], made: Sequence[object]) -> list[str]:
+    """Repeats every proposal, then tries models that answer nonsense."""
+    problems = list[str]()
+    for slot, first in reversed(list(zip(slots, made, strict=True))):
+        if await env.propose(slot, random.Random(slot.seed), SILENT) != first:
+            problems.append(f"propose: slot {slot.index} repeated gives another task")
+    for model in NONSENSE:
+        for slot in slots[:HOSTILE]:
+            item = await env.propose(slot, random.Random(slot.seed), model)
+            if isinstance(item, LabelledTask) and _solve(env, item, 0).reward.total < 0:
+                problems.append(f"propose: with a model that answers nonsense, the oracle fails on slot {slot.index}")
+    return problems
+
+
+def _task_problems(env: Environment, tasks: Sequence[Task]) -> Iterator[str]:
+    splits: dict[str, set[str]] = defaultdict(set)
+    contexts: dict[str, Any] = {}
+    for task in tasks:
+        splits[task.provenance.vignette].add(task.split)
+        if contexts.setdefault(task.task_id, task.context) != task.context:
+            yield f"task {task.task_id}: two tasks have this id"
+        if task.env != env.env_id:
+            yield f"task {task.task_id}: env is {task.env!r}, not {env.env_id!r}"
+        if not task.provenance.vignette:
+            yield f"task {task.task_id}: provenance names no vignette"
+    yield from (f"vignette {name} is in splits {sorted(found)}" for name, found in splits.items() if len(found) > 1)
+
+
+def _label_problems(tasks: Sequence[LabelledTask], checker: Checker | None) -> Iterator[str]:
+    for task in tasks if checker else ():
+        why = checker.disagreement(task) if checker else None
+        if why:
+            yield f"label of task {task.task.task_id}: the independent checker disagrees: {why}"
+
+
+def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
+    """The policy's side of the task holds no field of the label, and the prompt reads none of the private fields."""
+    task, label = case.labelled.task, case.labelled.label
+    if label.task_id != task.task_id:
+        yield f"task {task.task_id}: its label is of {label.task_id}"
+    for key in set(_keys(task.context)) & set(_keys(label.truth)):
+        yield f"task context holds the label's field {key!r}"
+    blank = msgspec.structs.replace(task.provenance, source="", vignette="", quadrant="", operators=(), tier="")
+    if env.open(msgspec.structs.replace(task, task_id="", split="", provenance=blank)) != env.open(task):
+        yield "open: the prompt depends on the task's id, split or provenance, which the label shaped"
+    if case.reply in "\n".join(message.content for message in env.open(task).messages):
+        yield f"task {task.task_id}: the oracle's reply stands in the prompt"
+
+
+def _keys(value: object) -> Iterator[str]:
+    """Every field name inside nested JSON."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, dict | list):
+        children: Iterable[object] = value.values() if isinstance(value, dict) else value
+        for child in children:
+            yield from _keys(child)
+
+
+def _score_problems(env: Environment, case: _Case) -> Iterator[str]:
+    """Scores are pure, replayable from JSON, sum their components, and refuse the label of another task."""
+    label = case.labelled.label
+    episode = play(env, case.labelled.task, lambda _: case.reply)
+    before = msgspec.json.encode(label)
+    logged = msgspec.json.decode(msgspec.json.encode(episode), type=Episode)
+    replayed = env.score(logged, msgspec.json.decode(before, type=Label))
+    if not case.reward == env.score(episode, label) == replayed or msgspec.json.encode(label) != before:
+        yield "score: the same episode scores differently, or differently from its log"
+    if msgspec.json.decode(msgspec.json.encode(case.labelled), type=LabelledTask) != case.labelled:
+        yield "propose: a task does not survive JSON"
+    if abs(sum(case.reward.components.values()) - case.reward.total) > 1e-9:
+        yield "score: the total is not the sum of the components"
+    try:
+        env.score(msgspec.structs.replace(episode, task_id=f"not {episode.task_id}"), label)
+    except ValueError:
+        return
+    yield "score: an episode is scored with the label of another task; raise ValueError"
+
+
+def _oracle_problems(env: Environment, cases: Sequence[_Case]) -> Iterator[str]:
+    totals = {case.reward.total for case in cases}
+    if len(totals) > 1:
+        yield f"demonstration: the oracle scores {min(totals)} to {max(totals)}; it must always reach the maximum"
+    if len({case.kind for case in cases}) < 2:
+        yield "propose: every task has the same label"
+    for case in cases:
+        cut = Episode(task_id=case.labelled.task.task_id, actions=(case.reply,), truncated=True)
+        if env.score(cut, case.labelled.label).total >= case.reward.total:
+            yield "score: a truncated reply earns as much as a finished one"
+        others = (_earn(env, case.labelled, act).total for _, act in policies([(case.kind, cases[0].reply)]))
+        if max(others) > case.reward.total:
+            yield f"task {case.labelled.task.task_id}: a policy that reads nothing beats the oracle"
+
+
+def _earnings(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
+    """What policies that read nothing earn, every class weighing the same; of constants the best of each class."""
+    kinds = sorted({case.kind for case in cases})
+    right = [(kind, reply) for kind in kinds for reply in [c.reply for c in cases if c.kind == kind][:CONSTANTS]]
+    earned: dict[str, float] = {}
+    for name, act in policies(right):
+        totals = [[_earn(env, c.labelled, act).total for c in cases if c.kind == kind] for kind in kinds]
+        earned[name] = max(earned.get(name, -math.inf), fmean(map(fmean, totals)))
+    return earned
+
+
+def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
+    """The largest AUC of each probe, one class against the rest."""
+    texts = ["\n".join(message.content for message in env.open(case.labelled.task).messages) for case in cases]
+    vignettes = [case.labelled.task.provenance.vignette for case in cases]
+    kinds = sorted({case.kind for case in cases})
+    asked = kinds if len(kinds) > 2 else kinds[:1]
+    areas = [leaks(texts, [case.kind == kind for case in cases], vignettes) for kind in asked]
+    return {name: max(area[name] for area in areas) for name in areas[0]}
+
+
+def _whole_report(env_id: str, data: DataSpec, count: int) -> Report:
+    """`check` with the environment's own checker, and what other processes make."""
+    env = registry.make(env_id, data, seed=0)
+    report = asyncio.run(check(env, count, checker=registry.checker(env_id, data)))
+    here = asyncio.run(fingerprint(env, count))
+    others = [
+        f"propose: a process with PYTHONHASHSEED={hash_seed} makes other tasks"
+        for hash_seed in HASH_SEEDS
+        if elsewhere(env_id, data, count, hash_seed) != here
+    ]
+    return msgspec.structs.replace(report, problems=(*report.problems, *others))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check environments by id, all by default; 0 when each keeps the contract, 1 when not, 2 for a wrong call."""
+    parser = argparse.ArgumentParser(
+        prog="python -m envs.conformance.check", description="Check environments against the contract."
+    )
+    parser.add_argument("env_ids", nargs="*", metavar="ENV", help=f"of {', '.join(registry.MODULES)}; all by default")
+    parser.add_argument("--data", default="bundled", help="`bundled`, a MEDEC CSV or a pairs .jsonl")
+    parser.add_argument("--count", type=int, default=COUNT, help="slots of the plan to try")
+    options = parser.parse_args(arguments)
+    data = DataSpec(path=options.data)
+    try:
+        reports = [_whole_report(name, data, options.count) for name in options.env_ids or registry.MODULES]
+    except ValueError as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    print("\n".join(map(str, reports)))
+    return 0 if all(report.ok for report in reports) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The environment contract. An environment is a game with a proposer, an episode and a scorer; actors know only this.
+
+Every method but `propose` is pure: an episode can be replayed from the log and scores the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from common.records import Authored, Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Sampled, Task
+
+Complete = Callable[[tuple[Message, ...], int], Awaitable["Written"]]
+"""`complete(messages, max_tokens)`: the proposer's only door to a language model."""
+
+
+class Written(Record):
+    """What `Complete` returns: the text, whether it ended by itself, and the policy_version that wrote it.
+
+    `sampled` is the completion as the engine drew it, where the Scribe is trained and may be paid for it.
+    """
+
+    text: str
+    truncated: bool
+    policy_version: int
+    sampled: Sampled | None = None
+
+    def authored(self, refused: str = "") -> tuple[Authored, ...]:
+        """This text as a try at a task, for `LabelledTask.authored`; nothing where the Scribe is not trained."""
+        return () if self.sampled is None else (Authored(sampled=self.sampled, refused=refused),)
+
+
+class Turn(Record):
+    """What the policy is shown before it acts."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[str, ...] = ()
+
+
+class Done(Record):
+    """The episode is over. `truncated` when a limit ended it rather than the policy."""
+
+    truncated: bool
+
+
+class Slot(Record):
+    """One seeded draw of the proposer's plan: which source, which kind of task, and the seed of every later draw."""
+
+    index: int
+    source: str
+    quadrant: str
+    seed: int
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """One game. `env_id` names it in the registry and in every task it makes."""
+
+    env_id: str
+
+    @property
+    def notice(self) -> str:
+        """One line for the plan and the start of a run: what it plays on, and what of it was left out."""
+
+    def plan(self, index: int) -> Slot:
+        """The index-th slot of an endless, seeded plan; equal indices give equal slots.
+
+        Where a game has twins (one vignette, opposite labels), they are slots 2k and 2k+1.
+        """
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        """Turn a source into a labelled task. `complete` is the Scribe's engine; its failures are rejections.
+
+        `verify` is a frozen model that passed its exam and judges what `complete` proposes; None where there is none.
+        What a trained Scribe is to be paid for goes into `LabelledTask.authored` (see envs/contract/authorship.py).
+        """
+
+    def open(self, task: Task) -> Turn:
+        """The first turn of the policy's half."""
+
+    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
+        """What follows the last of `actions`."""
+
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+        """Score a finished episode. Raises ValueError when episode and label are of different tasks.
+
+        A reward that changes over a run does so by `version`, the policy_version at scoring; None is the run's end.
+        """
+
+    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
+        """A correct action in the game's format, for warm-up. The oracle's reply: it scores the maximum."""
+
+
+@runtime_checkable
+class Checker(Protocol):
+    """Judges labels by code of its own, apart from the generator's."""
+
+    def disagreement(self, labelled: LabelledTask) -> str | None:
+        """Why the label is false, or None when it is true."""

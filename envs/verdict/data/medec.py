@@ -1,0 +1,258 @@
+"""MEDEC notes: the official CSV and the pairs .jsonl, read strictly, with every quirk of the real files handled.
+
+Quirks: a line of `Sentences` that does not begin with the next expected id continues the sentence before it; cells may
+hold CRLF; non-ASCII characters are double-encoded UTF-8 (repaired for prompts, kept raw for scoring); padding rows are
+blank; integers may have become floats (`5.0`). Ids and file order leak the label, so nothing here derives from them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from common.records import Record
+from envs.verdict.data.rows import ERROR_TYPES as ERROR_TYPES
+from envs.verdict.data.rows import BadRow, Row, short
+from envs.verdict.data.text import one_line, repair, split_sentences
+from envs.verdict.data.vignettes import name_vignettes
+
+COLUMNS = (
+    "Text ID",
+    "Sentences",
+    "Error Flag",
+    "Error Type",
+    "Error Sentence ID",
+    "Error Sentence",
+    "Corrected Sentence",
+)
+PAIR_FIELDS = ("note_id", "incorrect_note", "error_type", "error_sentence", "corrected_sentence")
+OVERLAPPING = frozenset(f"ms-train-{n}" for n in (999, 768, 1819, 757, 1980))  # near-copies of evaluation notes
+_NEXT_ID = re.compile(r"(\d+)(?:[ \t]+(.*))?$", re.DOTALL)
+
+
+class Note(Record):
+    """One clinical note as numbered sentences, with the truth about its error.
+
+    `sentences` are one-line and repaired, for prompts; `raw_*` are what the file holds, for scoring. `error_sentence`
+    is a 0-based index into `sentences`; it, `error_type` and the corrections are None on a clean note.
+    """
+
+    note_id: str
+    vignette: str
+    sentences: tuple[str, ...]
+    raw_sentences: tuple[str, ...]
+    error_type: str | None
+    error_sentence: int | None
+    corrected_sentence: str | None
+    raw_corrected_sentence: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        return self.error_type is not None
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.sentences)
+
+
+def bundled_path() -> Path:
+    """The fictional twin notes that come with the project, in the official CSV format."""
+    return Path(__file__).parents[1] / "notes" / "twins.csv"
+
+
+class Loaded(Record):
+    """What a file held: its notes in file order, and one line for each row that was left out."""
+
+    notes: tuple[Note, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def load_notes(path: str | Path) -> list[Note]:
+    """Read `bundled`, an official MEDEC CSV or a pairs .jsonl, in file order.
+
+    Raises ValueError, one line that says file, row, field and what to write instead.
+    """
+    return list(load(path).notes)
+
+
+def load(path: str | Path, skip_bad_rows: bool = False) -> Loaded:
+    """As `load_notes`; with `skip_bad_rows` a row that cannot be read is left out and told in `skipped`."""
+    file = bundled_path() if str(path) == "bundled" else Path(path)
+    text = _read(file)
+    skipped: list[str] | None = [] if skip_bad_rows else None
+    notes = list(_from_pairs(file, text, skipped) if file.suffix == ".jsonl" else _from_csv(file, text, skipped))
+    if not notes:
+        bad = f"; all {len(skipped)} rows are bad, the first: {skipped[0]}" if skipped else ""
+        raise ValueError(f"{file}: no notes in it; write the official MEDEC columns and at least one row{bad}")
+    names = name_vignettes([note.text for note in notes], [note.vignette for note in notes])
+    named = (msgspec.structs.replace(note, vignette=name) for note, name in zip(notes, names, strict=True))
+    return Loaded(notes=tuple(named), skipped=tuple(skipped or ()))
+
+
+def split_of(vignette: str, heldout: float) -> str:
+    """`heldout` for a share `heldout` of all vignettes, else `train`; decided by hash, so the same on every machine."""
+    share = int.from_bytes(hashlib.sha256(f"split:{vignette}".encode()).digest()[:8], "big") / 2**64
+    return "heldout" if share < heldout else "train"
+
+
+def clean_version(note: Note) -> Note:
+    """The error note with its correction put in. Raises ValueError on a note that has no error."""
+    if note.error_sentence is None or note.corrected_sentence is None:
+        raise ValueError(f"note {note.note_id} has no error to correct; give an error note")
+    raw = note.corrected_sentence if note.raw_corrected_sentence is None else note.raw_corrected_sentence
+    at = note.error_sentence
+    return _clean(
+        f"{note.note_id}-corrected",
+        note.vignette,
+        (*note.sentences[:at], note.corrected_sentence, *note.sentences[at + 1 :]),
+        (*note.raw_sentences[:at], raw, *note.raw_sentences[at + 1 :]),
+    )
+
+
+def _read(file: Path) -> str:
+    try:
+        # bytes that are not UTF-8 become surrogates, which `Row.check_encoding` finds with their row and column
+        return file.read_bytes().decode("utf-8-sig", "surrogateescape")
+    except FileNotFoundError:
+        raise ValueError(f"{file}: no such file; write 'bundled' or the path of a MEDEC CSV or pairs .jsonl") from None
+    except IsADirectoryError:
+        raise ValueError(f"{file}: is a folder; write the path of the CSV or .jsonl inside it") from None
+    except PermissionError:
+        raise ValueError(f"{file}: may not be read; give read permission on it") from None
+
+
+def _kept(
+    row: Row, read: Callable[[Row, set[str]], list[Note]], seen: set[str], skipped: list[str] | None
+) -> list[Note]:
+    """The notes of a row; none of a bad one when rows may be skipped."""
+    try:
+        return read(row, seen)
+    except BadRow as bad:
+        if skipped is None:
+            raise
+        skipped.append(str(bad))
+        return []
+
+
+def _from_csv(file: Path, text: str, skipped: list[str] | None) -> Iterator[Note]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    seen: set[str] = set()
+    try:
+        Row(file, 1, dict.fromkeys(reader.fieldnames or (), "")).check_columns(COLUMNS)
+        for number, cells in enumerate(reader, 2):
+            yield from _kept(Row(file, number, cells), _official_notes, seen, skipped)
+    except csv.Error as broken:
+        raise ValueError(f"{file}:line {reader.line_num}: not CSV ({broken}); write quotes in a cell twice") from None
+
+
+def _official_notes(row: Row, seen: set[str]) -> list[Note]:
+    row.check_cells()
+    row.check_encoding()
+    padding = not any(cell.strip() for cell in row.cells.values())
+    return [] if padding else [_official_note(row, seen)]
+
+
+def _official_note(row: Row, seen: set[str]) -> Note:
+    note_id = row.new_id("Text ID", seen)
+    flag = row.integer("Error Flag")
+    if flag not in (0, 1):
+        row.refuse("Error Flag", f"{flag} is not a flag", "0 (clean) or 1 (error)")
+    raw = tuple(_numbered_sentences(row))
+    sentences = tuple(one_line(repair(sentence)) for sentence in raw)
+    if flag:
+        return _official_error(row, note_id, sentences, raw)
+    for field in ("Error Type", "Error Sentence", "Corrected Sentence"):
+        if row.cells[field].strip() not in ("", "NA"):
+            row.refuse(field, "is filled on a note flagged 0", "NA, or flag 1")
+    if row.cells["Error Sentence ID"].strip() not in ("", "NA") and row.integer("Error Sentence ID") != -1:
+        row.refuse("Error Sentence ID", "is not -1 on a note flagged 0", "-1, or flag 1")
+    return _clean(note_id, note_id, sentences, raw)
+
+
+def _official_error(row: Row, note_id: str, sentences: tuple[str, ...], raw: tuple[str, ...]) -> Note:
+    at = row.integer("Error Sentence ID")
+    if not 0 <= at < len(sentences):
+        row.refuse("Error Sentence ID", f"{at} is not a sentence", f"0 to {len(sentences) - 1}")
+    if one_line(repair(row.text("Error Sentence"))) != sentences[at]:
+        row.refuse("Error Sentence", f"differs from sentence {at} of the note", "that sentence word for word")
+    correction = row.correction("Corrected Sentence", sentences[at])
+    return Note(
+        note_id=note_id,
+        vignette=note_id,
+        sentences=sentences,
+        raw_sentences=raw,
+        error_type=row.error_type("Error Type"),
+        error_sentence=at,
+        corrected_sentence=one_line(repair(correction)),
+        raw_corrected_sentence=correction,
+    )
+
+
+def _numbered_sentences(row: Row) -> list[str]:
+    """The raw sentences of `<id> <text>` lines; a line without the next expected id continues the one before."""
+    sentences: list[str] = []
+    for line in row.text("Sentences").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        match = _NEXT_ID.match(line)
+        if match and int(match[1][:9]) == len(sentences):
+            sentences.append(match[2] or "")
+        elif sentences:
+            sentences[-1] += "\n" + line
+        else:
+            row.refuse("Sentences", f"begins with {short(line)}", "'0 ' before the first sentence")
+    return sentences
+
+
+def _from_pairs(file: Path, text: str, skipped: list[str] | None) -> Iterator[Note]:
+    seen: set[str] = set()
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield from _kept(Row(file, number, {"line": line}), _pair_notes, seen, skipped)
+
+
+def _pair_notes(row: Row, seen: set[str]) -> list[Note]:
+    """An error note and its corrected twin; none of a pair that overlaps the evaluation files."""
+    row = row.json_object("line")
+    row.check_encoding()
+    if row.new_id("note_id", seen) in OVERLAPPING:
+        return []
+    error = _pair_error(row)
+    return [error, clean_version(error)]
+
+
+def _pair_error(row: Row) -> Note:
+    raw_error = one_line(row.text("error_sentence"))
+    note = one_line(row.text("incorrect_note"))
+    if note.count(raw_error) != 1:
+        row.refuse("error_sentence", "does not stand exactly once in incorrect_note", "it word for word")
+    before, after = note.split(raw_error)
+    head, tail = split_sentences(before), split_sentences(after)
+    raw = (*head, raw_error, *tail)
+    correction = row.correction("corrected_sentence", one_line(repair(raw_error)))
+    return Note(
+        note_id=row.text("note_id"),
+        vignette=row.text("note_id"),
+        sentences=tuple(one_line(repair(sentence)) for sentence in raw),
+        raw_sentences=raw,
+        error_type=row.error_type("error_type"),
+        error_sentence=len(head),
+        corrected_sentence=one_line(repair(correction)),
+        raw_corrected_sentence=correction,
+    )
+
+
+def _clean(note_id: str, vignette: str, sentences: tuple[str, ...], raw: tuple[str, ...]) -> Note:
+    return Note(
+        note_id=note_id,
+        vignette=vignette,
+        sentences=sentences,
+        raw_sentences=raw,
+        error_type=None,
+        error_sentence=None,
+        corrected_sentence=None,
+    )

@@ -1,0 +1,139 @@
+"""The verdict game's reward table (docs/design.md, section 5). Only the completion is scored, never the prompt.
+
+| case                             | outcome                                        | structure | reason               |
+|----------------------------------|------------------------------------------------|-----------|----------------------|
+| does not parse, or truncated     | -1.5                                           | 0         | invalid_*, truncated |
+| error note, clean verdict        | -1.0                                           | +0.1      | missed               |
+| clean note, clean verdict        | +1.0                                           | +0.1      | clean                |
+| clean note, error verdict        | false_alarm (-1.5)                             | +0.1      | false_alarm          |
+| error note, error verdict        | 0.4 + 0.2 type + 0.3 sentence + 0.1 correction | +0.1      | found, elsewhere     |
+| the same under `outcome: type`   | 1.0 with the right type, -1.0 with another     | +0.1      | found, elsewhere     |
+
+So on a balanced batch a constant reply earns at most 0.1 on average, by "No Clinical Error", and flagging pays only
+where P(error) > (1.0 - false_alarm) / (g + 2.0 - false_alarm), with g the outcome of a flag on an error note. In the
+first versions of a run the false alarm costs less (`false_alarm_at`), and g > 0.8 already pays at P(error) = 0.5; a
+constant reply gets there only where nearly all errors have one type and stand in one sentence.
+
+`found` says that the sentence is right too, `elsewhere` that it is not, under both schemes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from difflib import SequenceMatcher
+from typing import Literal
+
+from common.config import RewardSpec
+from common.records import Episode, Record, Reward
+from envs.verdict.data.medec import ERROR_TYPES
+from envs.verdict.data.text import one_line
+from envs.verdict.doctor.grammar import REASONS, Invalid, Verdict, parse
+
+INVALID, MISSED, CLEAN, FALSE_ALARM = -1.5, -1.0, 1.0, -1.5
+FALSE_ALARM_AT_START = -1.0
+FLAG, TYPE, SENTENCE, CORRECTION = 0.4, 0.2, 0.3, 0.1
+RIGHT_TYPE, WRONG_TYPE = 1.0, -1.0  # `outcome: type`
+STRUCTURE = 0.1
+MAXIMUM = 1.1  # of both labels
+CASES = ("truncated", *(f"invalid_{why}" for why in REASONS), "missed", "clean", "false_alarm", "found", "elsewhere")
+_WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
+
+
+class Truth(Record):
+    """What is true of a note; the four facts are None together, on a clean note. `sentence` is 0-based."""
+
+    error_type: str | None = None
+    sentence: int | None = None
+    error_text: str | None = None
+    corrected_text: str | None = None
+    sentence_count: int | None = None  # None: sentence numbers have no upper bound
+
+    def __post_init__(self) -> None:
+        """Refuse a label that is half clean, half error."""
+        facts = (self.error_type, self.sentence, self.error_text, self.corrected_text)
+        if len({fact is None for fact in facts}) > 1:
+            raise ValueError(f"truth {facts}: is half clean; give type, sentence and both texts, or none of them")
+        if self.error_type is not None and self.error_type not in ERROR_TYPES:
+            raise ValueError(f"truth has unknown type {self.error_type!r}; write one of {', '.join(ERROR_TYPES)}")
+
+
+def score_as(scoring: RewardSpec, version: int | None, episode: Episode, truth: Truth) -> Reward:
+    """`score` as a run's spec says, at policy_version `version`."""
+    return score(episode, truth, false_alarm_at(version, scoring.anneal_steps or 0), scoring.outcome)
+
+
+def false_alarm_at(version: int | None, anneal_steps: int) -> float:
+    """The penalty in force: -1.0 at version 0, then in a line to -1.5 at `anneal_steps`; without either, -1.5."""
+    left = 0.0 if version is None or not anneal_steps else max(0.0, 1 - version / anneal_steps)
+    return FALSE_ALARM + (FALSE_ALARM_AT_START - FALSE_ALARM) * left
+
+
+def score(
+    episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM, outcome: Literal["graded", "type"] = "graded"
+) -> Reward:
+    """Score the one action of `episode`. `false_alarm` lies in [-1.5, 0], so that an invalid reply stays the worst.
+
+    Raises ValueError when the episode does not hold exactly one action.
+    """
+    if len(episode.actions) != 1:
+        raise ValueError(f"episode {episode.task_id} holds {len(episode.actions)} actions; a verdict is exactly one")
+    if not -1.5 <= false_alarm <= 0:
+        raise ValueError(f"false_alarm {false_alarm} is out of bounds; give a number from -1.5 to 0")
+    if episode.truncated:
+        return _reward(INVALID, 0.0, "truncated")
+    verdict = parse(episode.actions[0], truth.sentence_count)
+    if isinstance(verdict, Invalid):
+        return _reward(INVALID, 0.0, f"invalid_{verdict.reason}")
+    if truth.error_type is None:
+        return _reward(false_alarm, STRUCTURE, "false_alarm") if verdict.error else _reward(CLEAN, STRUCTURE, "clean")
+    if not verdict.error:
+        return _reward(MISSED, STRUCTURE, "missed")
+    return _flagged(verdict, truth) if outcome == "graded" else _typed(verdict, truth)
+
+
+def correction_credit(error: str, corrected: str, proposed: str) -> float:
+    """How well `proposed` repairs `error`, in [0, 1]: F1 over the words inserted and deleted.
+
+    The edits of `error` -> `proposed` are compared, as multisets, with those of `error` -> `corrected`. Copying the
+    error makes no edit and earns 0, the corrected sentence earns 1, and far longer text earns 0 unread.
+    """
+    if one_line(proposed) == one_line(corrected):
+        return 1.0
+    if len(proposed) > 3 * len(corrected) + 100:  # bounds the cost of aligning what a policy may write
+        return 0.0
+    wanted, made = _edits(error, corrected), _edits(error, proposed)
+    agreed = (wanted & made).total()
+    return 2 * agreed / (wanted.total() + made.total()) if agreed else 0.0
+
+
+def _flagged(verdict: Verdict, truth: Truth) -> Reward:
+    assert truth.error_text is not None and truth.corrected_text is not None and verdict.correction is not None
+    outcome = FLAG + TYPE * (verdict.error_type == truth.error_type)
+    if verdict.sentence != truth.sentence:
+        return _reward(outcome, STRUCTURE, "elsewhere")
+    credit = correction_credit(truth.error_text, truth.corrected_text, verdict.correction)
+    return _reward(outcome + SENTENCE + CORRECTION * credit, STRUCTURE, "found")
+
+
+def _typed(verdict: Verdict, truth: Truth) -> Reward:
+    earned = RIGHT_TYPE if verdict.error_type == truth.error_type else WRONG_TYPE
+    return _reward(earned, STRUCTURE, "found" if verdict.sentence == truth.sentence else "elsewhere")
+
+
+def _edits(old: str, new: str) -> Counter[tuple[str, str]]:
+    """The words that turning `old` into `new` deletes ("-") and inserts ("+"); case and punctuation don't count."""
+    before, after = _WORD.findall(old.lower()), _WORD.findall(new.lower())
+    edits: Counter[tuple[str, str]] = Counter()
+    for kind, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind != "equal":
+            edits.update(("-", word) for word in before[i:j])
+            edits.update(("+", word) for word in after[k:m])
+    return edits
+
+
+def _reward(outcome: float, structure: float, reason: str) -> Reward:
+    outcome = round(outcome, 12)  # 0.4 + 0.2 + 0.3 + 0.1 is 1.0, and replays compare with ==
+    return Reward(
+        components={"outcome": outcome, "structure": structure}, total=round(outcome + structure, 12), reason=reason
+    )

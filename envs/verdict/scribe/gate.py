@@ -1,0 +1,230 @@
+"""The gate: what a reworded sentence must keep. Strict by design: a refused rewording costs one fallback, a changed
+fact makes a label false."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+from common.records import Record
+from envs.verdict.knowledge.tables import WORD, alternatives, content_words, stem, table, words
+
+LENGTH_RATIO = (0.6, 1.6)  # words of the rewritten sentence / words of the original
+KEPT_WORDS = 0.5  # share of the original's content words that must stay
+KINDS = ("drug", "organism", "disease", "finding", "procedure", "code")
+
+_META = re.compile(
+    r"^\s*(?:here(?:'s| is| are)|sure|certainly|okay|ok[,.: ]|of course|note:|rewritten|reworded|rephrased|revised"
+    r"|sentence:|output|answer|original|the (?:reworded|rewritten|rephrased|given|original) sentence|as an ai|i\b"
+    r"|[-*•]\s|\d+[.)]\s)",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(r"[<>`*#{}\\]|\[|\]|\"|“|”")
+_NUMBER = re.compile(r"(?<![\w.])(\d+(?:,\d{3})*(?:\.\d+)?)[\s/-]*([a-zµμ°]+|%)?")
+_AGE = re.compile(
+    r"(?<![\w.])(\d{1,3})(?:[\s-]*(year|yr|month|mo|week|wk|day)s?[\s-]*old(?!\w)|\s*(y)/?o(?!\w)|\s*(y)\.o\.)"
+)
+_AGED = re.compile(r"(?<!\w)aged? (\d{1,3})(?! (?:months?|weeks?|days?))(?: years?)?(?!\w)")
+_CODE = re.compile(r"(?=\w*\d)(?=\w*[a-z])[a-z]\w*")  # T3, B19, L5: a letter first, then digits
+_CLAUSE_END = re.compile(r"[.;:!?](?:\s|$)|,? (?:but|however|although|except|yet)(?!\w)")
+_PREFIX = re.compile(r"^(?:non-?|un|in|im|ir|dis|ab|hypo|hyper|anti|a)")
+
+
+class Facts(Record):
+    """What a sentence states, in the terms that the gate compares."""
+
+    numbers: tuple[tuple[str, str], ...]
+    ages: tuple[tuple[str, str], ...]
+    entities: frozenset[tuple[str, str]]
+    negated: frozenset[tuple[str, str]]
+    cues: int
+    sides: tuple[str, ...]
+    directions: tuple[str, ...]
+    sexes: frozenset[str]
+
+
+def check(original: str, rewritten: str) -> str | None:
+    """The first reason to refuse `rewritten` as another wording of `original`, or None."""
+    return _form(original, rewritten) or _meaning(facts(original), facts(rewritten)) or _wording(original, rewritten)
+
+
+def facts(sentence: str) -> Facts:
+    """What `sentence` states, after abbreviations and brand names are written out."""
+    text = canonical(sentence)
+    ages, rest = _ages(text)
+    language = table("language")
+    tokens = WORD.findall(text)
+    return Facts(
+        numbers=tuple(sorted(_numbers(rest), key=lambda number: number[1])),  # in order of place within a unit
+        ages=ages,
+        entities=frozenset(_entities(text)),
+        negated=frozenset(_negated(text)),
+        cues=sum(map(_is_cue, tokens)),
+        sides=tuple(sorted(language["sides"][t] for t in tokens if t in language["sides"])),
+        directions=tuple(sorted(d for t in tokens if (d := _direction(t)))),
+        sexes=frozenset(language["sexes"][t] for t in tokens if t in language["sexes"]),
+    )
+
+
+def canonical(sentence: str) -> str:
+    """Lower case, plain dashes, abbreviations and number words written out, brand names as generics."""
+    text = re.sub("[‐-―−]", "-", unicodedata.normalize("NFKC", sentence)).replace("’", "'").replace("µ", "μ")
+    text = _shorts().sub(lambda m: _long_of()[m[0]], text).lower()
+    replacements = _written_out()
+    text = re.sub(r"(?<=\d)-yr-old", "-year-old", text)
+    return re.sub(r"[a-z]+", lambda m: replacements.get(m[0], m[0]), text)
+
+
+def entities(text: str) -> frozenset[tuple[str, str]]:
+    """The clinical entities that the tables or their word endings know, as (kind, name)."""
+    return frozenset(_entities(canonical(text)))
+
+
+def _form(original: str, rewritten: str) -> str | None:
+    if not rewritten.strip():
+        return "empty"
+    if "\n" in rewritten or "\r" in rewritten:
+        return "lines"
+    if _META.search(rewritten) or set(_MARKS.findall(rewritten)) - set(_MARKS.findall(original)):
+        return "meta"
+    if _bare(original) == _bare(rewritten):
+        return "identical"
+    low, high = LENGTH_RATIO
+    return None if low <= len(rewritten.split()) / max(1, len(original.split())) <= high else "length"
+
+
+def _meaning(before: Facts, after: Facts) -> str | None:
+    for reason, kept in (
+        ("age", before.ages == after.ages),
+        ("number", before.numbers == after.numbers),
+        ("sex", before.sexes == after.sexes),
+        ("side", before.sides == after.sides),
+        ("direction", before.directions == after.directions),
+    ):
+        if not kept:
+            return reason
+    lost = {kind for kind, _name in before.entities - after.entities}
+    for kind in KINDS:
+        if kind in lost:
+            return kind
+    if after.entities - before.entities:
+        return "entity"
+    return None if (before.cues, before.negated) == (after.cues, after.negated) else "negation"
+
+
+def _wording(original: str, rewritten: str) -> str | None:
+    """Checks on words that no table knows: capitalised names, turned prefixes, and drift."""
+    before, after = ({stem(w) for w in WORD.findall(canonical(text))} for text in (original, rewritten))
+    if any(_name_words(original) - after):
+        return "name"
+    if any(_name_words(rewritten) - before):
+        return "entity"
+    gone, new = before - after, after - before
+    if _with_bare(gone) & _with_bare(new):
+        return "negation"
+    kept = content_words(canonical(original))
+    return "drift" if len(kept & content_words(canonical(rewritten))) < KEPT_WORDS * len(kept) else None
+
+
+def _with_bare(stems: set[str]) -> set[str]:
+    """Words and what is left of them without `non`, `un`, `hyper` ...: equal for a word and its opposite."""
+    long = {word for word in stems if len(word) > 5}
+    return long | {_PREFIX.sub("", word) for word in long}
+
+
+def _bare(text: str) -> str:
+    return " ".join(WORD.findall(text)).lower()
+
+
+def _name_words(sentence: str) -> set[str]:
+    """Stems of words written with a capital inside the sentence: proper names, genera, acronyms."""
+    inner = [m[0] for m in WORD.finditer(sentence) if m.start() and m[0][0].isupper() and m[0] not in ("I", "A")]
+    return {stem(word) for text in inner for word in WORD.findall(canonical(text))}
+
+
+def _ages(text: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The ages of a canonical text as (number or word, unit), and the text without them."""
+    found = [(m.start(), m[1], {"yr": "year", "y": "year", "mo": "month", "wk": "week"}.get(unit, unit))
+             for m in _AGE.finditer(text) for unit in [m[2] or m[3] or m[4]]]  # fmt: skip
+    found += [(m.start(), m[1], "year") for m in _AGED.finditer(text)]
+    spoken = table("language")["ages"]
+    found += [(m.start(), spoken[m[0]], "") for m in WORD.finditer(text) if m[0] in spoken]
+    ages = tuple(sorted((number, unit) for _start, number, unit in found))
+    return ages, _AGED.sub(" ", _AGE.sub(" ", text))
+
+
+def _numbers(text: str) -> list[tuple[str, str]]:
+    units = table("language")["units"]
+    return [(m[1].replace(",", ""), units.get(m[2] or "", "")) for m in _NUMBER.finditer(text)]
+
+
+def _entities(text: str) -> list[tuple[str, str]]:
+    """The clinical entities of a canonical text, as (kind, name)."""
+    found = [("organism", m[0]) for m in _organisms().finditer(text)]
+    for token in WORD.findall(_organisms().sub(" ", text)):
+        for part in {token, *token.split("-")}:
+            kind = _kind(part)
+            if kind:
+                found.append((kind, stem(part)))
+    return found
+
+
+@cache
+def _kind(word: str) -> str | None:
+    forms = {word, stem(word)}
+    known = (
+        ("drug", words("drugs", "generics")),
+        ("organism", words("organisms", "words")),
+        ("disease", words("terms", "diseases")),
+        ("finding", words("terms", "findings")),
+        ("procedure", words("terms", "procedures")),
+    )
+    for kind, names in known:
+        if forms & names:
+            return kind
+    for kind, name in (("drug", "drugs"), ("disease", "terms")):
+        if len(word) > 6 and stem(word).endswith(tuple(table(name)["suffixes"])):
+            return kind
+    return "code" if _CODE.fullmatch(word) else None
+
+
+def _negated(text: str) -> list[tuple[str, str]]:
+    """The entities between a negation cue and the end of its clause."""
+    found: list[tuple[str, str]] = []
+    for clause in _CLAUSE_END.split(text):
+        cue = next((m.end() for m in WORD.finditer(clause) if _is_cue(m[0])), None)
+        if cue is not None:
+            found += _entities(clause[cue:])
+    return found
+
+
+def _is_cue(word: str) -> bool:
+    return word in words("language", "negation") or (word.startswith("non") and len(word) > 5) or word.endswith("n't")
+
+
+def _direction(word: str) -> str | None:
+    language = table("language")
+    found: str | None = language["directions"].get(word) or language["normality"].get(word)
+    return found
+
+
+@cache
+def _long_of() -> dict[str, str]:
+    return {short: long for long, short in table("language")["abbreviations"].items()}
+
+
+@cache
+def _shorts() -> re.Pattern[str]:
+    return alternatives(_long_of(), ignore_case=False)
+
+
+@cache
+def _organisms() -> re.Pattern[str]:
+    return alternatives(frozenset(name.lower() for name in table("organisms")["names"]))
+
+
+@cache
+def _written_out() -> dict[str, str]:
+    brands: dict[str, str] = {brand.lower(): generic for brand, generic in table("drugs")["brands"].items()}
+    return {**brands, **table("language")["number_words"], **table("language")["months"]}

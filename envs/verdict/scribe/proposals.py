@@ -1,0 +1,120 @@
+"""Errors of tier C: proposed by the Scribe's model as one JSON object, applied by code, kept only if a frozen verifier
+prefers the sentence as it was. Everything that code can refuse is refused before the verifier is asked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import msgspec
+
+from common.records import Authored, Record
+from envs.contract.env import Complete
+from envs.verdict import prompts
+from envs.verdict.scribe import edits, gate
+from envs.verdict.scribe.phrases import LONGEST, Injection, holds, swap
+from envs.verdict.scribe.verifier import preference
+
+OPERATOR = "inject:C"
+TOKENS = 96  # of a proposal: two phrases of six words and the keys take about 60
+_SPAN = re.compile(r"\w(?:.*\w)?")
+_MARKS = re.compile(r"[<>{}\[\]`\"\\*#|]|[.;:!?](?=\s)")  # tags, markup, and the end of a sentence
+
+
+class Proposal(Record, forbid_unknown_fields=True):
+    """What the model must write: `new` for `old` in sentence number `sentence`, an error of type `type`."""
+
+    sentence: int
+    old: str
+    new: str
+    type: str
+
+
+class Proposed(Record):
+    """What came of asking: an injection if one was accepted, `inject:C:WHY` of each refused try, and who wrote it.
+
+    `authored` are all tries, where the Scribe is trained.
+    """
+
+    injection: Injection | None
+    reasons: tuple[str, ...] = ()
+    policy_version: int | None = None
+    authored: tuple[Authored, ...] = ()
+
+
+async def propose(
+    sentences: Sequence[str], among: Sequence[int], kind: str, tries: int, complete: Complete, verify: Complete
+) -> Proposed:
+    """Ask for an error of type `kind` in one of the sentences numbered in `among`, up to `tries` times."""
+    reasons, authored = list[str](), list[Authored]()
+    for _ in range(tries):
+        written = await complete(prompts.scribe_propose_messages(sentences, among, kind), TOKENS)
+        found = "truncated" if written.truncated else read(written.text, sentences, among, kind)
+        if isinstance(found, Injection):
+            at, changed = found.edit.sentence, edits.apply(sentences, found.edit)[found.edit.sentence]
+            if await preference(sentences, at, sentences[at], changed, verify) == sentences[at]:
+                authored += written.authored()
+                return Proposed(
+                    injection=found,
+                    reasons=tuple(reasons),
+                    policy_version=written.policy_version,
+                    authored=tuple(authored),
+                )
+            found = "verifier"
+        reasons.append(f"{OPERATOR}:{found}")
+        authored += written.authored(refused=found)
+    return Proposed(injection=None, reasons=tuple(reasons), authored=tuple(authored))
+
+
+def read(text: str, sentences: Sequence[str], among: Sequence[int], kind: str) -> Injection | str:
+    """The injection that `text` proposes, or the reason to refuse it.
+
+    `json`: not one object of the four fields. `type`: not `kind`. `sentence`: not in `among`. `span`: `old` or
+    `new` is not 1 to 6 words of one line without marks. `place`: `old` does not stand there exactly once. `form`:
+    the two say the same. `known`: the note says `new` already.
+    """
+    try:
+        proposal = msgspec.json.decode(text, type=Proposal)
+    except msgspec.DecodeError:  # ValidationError is one
+        return "json"
+    if proposal.type != kind:
+        return "type"
+    if proposal.sentence not in among:
+        return "sentence"
+    if not (_is_span(proposal.old) and _is_span(proposal.new)):
+        return "span"
+    sentence = sentences[proposal.sentence]
+    if sentence.count(proposal.old) != 1 or not holds(sentence, proposal.old):
+        return "place"
+    start = sentence.index(proposal.old)
+    edit = swap(sentence, proposal.sentence, start, proposal.old, proposal.new, OPERATOR)
+    if _same(proposal.old, proposal.new) or _same(sentence, edits.apply(sentences, edit)[proposal.sentence]):
+        return "form"
+    if holds(" ".join(sentences).lower(), proposal.new.lower()):
+        return "known"
+    return Injection(edit=edit, error_type=proposal.type, tier="C")
+
+
+def _is_span(text: str) -> bool:
+    plain = unicodedata.normalize("NFKC", text)
+    return (
+        1 <= len(text.split()) <= LONGEST
+        and text.isprintable()
+        and _SPAN.fullmatch(text) is not None
+        and _MARKS.search(plain) is None
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    """Do two texts differ by form only: case, spelling, or what the cosmetic operators may write?"""
+    if sorted(one.casefold()) == sorted(other.casefold()):  # letters that changed places
+        return True
+    return not _forms(one).isdisjoint(_forms(other))
+
+
+def _forms(text: str) -> set[str]:
+    """The canonical forms of a text and of its cosmetic edits."""
+    spans = [span for operator in edits.OPERATORS.values() for span in operator(text)]
+    versions = {text, *(text[:start] + new + text[start + len(old) :] for start, old, new in spans)}
+    return {" ".join(gate.canonical(version).split()) for version in versions}

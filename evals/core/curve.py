@@ -1,0 +1,25 @@
+"""The held-out curve as a run keeps it: `evaluations.jsonl`, a point a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from evals.core.evaluator import EvalPoint
+
+
+def line(point: EvalPoint) -> str:
+    """One evaluation for people."""
+    flag, pairs = point.flag_accuracy, point.pair_accuracy
+    return (
+        f"held-out, policy_version {point.policy_version}: flag accuracy {flag.value:.2f} "
+        f"[{flag.lower:.2f}, {flag.upper:.2f}], both twins "
+        f"{'-' if pairs.value is None else format(pairs.value, '.2f')}, {point.notes} notes in {point.seconds:.0f} s"
+    )
+
+
+def points(path: Path) -> list[EvalPoint]:
+    """The curve so far; empty where there is none."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [msgspec.json.decode(text, type=EvalPoint) for text in lines if text.endswith(b"}")]

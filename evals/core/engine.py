@@ -1,0 +1,129 @@
+"""One vLLM engine in a Ray of its own, for as long as notes are asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from actors import engine as engine_module
+from actors.engine import Engine, PromptTooLong
+from actors.engine_pool import engine_died
+from common.backends import BACKENDS
+from common.config import PoolSpec, RunSpec
+from common.errors import last_line
+from common.models import checksum, resolve_model
+from common.records import Message, Sampled
+from envs.verdict.data.medec import load_notes
+from envs.verdict.prompts import doctor_messages
+from evals.core.door import Ask, EngineLost
+
+ROOT = Path(__file__).parents[2]
+MANY_CALLS = 10_000
+SHUTDOWN_S = 30
+
+
+class Vllm:
+    """The door to a model, as `evals.run` takes it: one vLLM engine."""
+
+    def resolve(self, spec: RunSpec) -> tuple[Path, str]:
+        """The model's folder and checksum, made in a process whose memory is then given back.
+
+        Raises ValueError, one line, for a model that does not exist.
+        """
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            return process.submit(_resolve, spec).result()
+
+    @asynccontextmanager
+    async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
+        """Start the engine; give what asks it, at `spec.sampling`. Raises EngineLost when it does not start or dies."""
+        with local_ray():
+            handle = _actor(spec)
+            try:
+                await _started(handle, folder)
+                yield _ask(handle, spec, samples)
+            finally:
+                await _end(handle)
+
+
+def doctor_pool(spec: RunSpec) -> PoolSpec:
+    """The pool whose settings the engine takes."""
+    return next(pool for pool in spec.pools if "doctor" in pool.serves)
+
+
+@contextmanager
+def local_ray() -> Iterator[None]:
+    """A Ray in this process, never one that runs already: who asks a model disturbs no job."""
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}},
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _actor(spec: RunSpec) -> Any:
+    pool, backend = doctor_pool(spec), BACKENDS[spec.backend]
+    options = {
+        "num_cpus": 0,
+        "num_gpus": backend.gpus_per_engine * pool.tensor_parallel,
+        "max_concurrency": MANY_CALLS,
+        "runtime_env": {"env_vars": engine_module.environment(spec, pool, alone=True)},
+    }
+    wanted, there = options["num_gpus"], ray.cluster_resources().get("GPU", 0)
+    if wanted > there:
+        raise ValueError(f"backend {spec.backend} wants {wanted} GPUs and Ray sees {there:g}: give a --spec that fits")
+    return ray.remote(Engine).options(**options).remote(spec, pool, "eval-0")
+
+
+async def _started(handle: Any, folder: Path) -> None:
+    try:
+        await handle.load.remote(folder)
+    except (RayActorError, RayTaskError) as error:
+        raise EngineLost(f"the engine did not start: {last_line(error)}") from error
+
+
+def _ask(handle: Any, spec: RunSpec, samples: int) -> Ask:
+    async def ask(messages: tuple[Message, ...]) -> Sampled:
+        try:
+            sampled: Sampled = await handle.generate.remote(
+                messages, samples, spec.sampling.max_tokens, spec.sampling.temperature
+            )
+        except PromptTooLong:
+            raise
+        except (RayActorError, RayTaskError) as error:
+            raise EngineLost(f"the engine {'died' if engine_died(error) else 'failed'}: {last_line(error)}") from error
+        return sampled
+
+    return ask
+
+
+async def _end(handle: Any) -> None:
+    try:
+        async with asyncio.timeout(SHUTDOWN_S):
+            await handle.shutdown.remote()
+    except (RayActorError, RayTaskError, TimeoutError):
+        pass  # it is dead already, or ray.kill ends it
+    ray.kill(handle)
+
+
+def _resolve(spec: RunSpec) -> tuple[Path, str]:
+    folder = resolve_model(spec.model, _texts)
+    return folder, checksum(folder)
+
+
+def _texts() -> list[str]:
+    """The corpus of the tiny model's tokenizer."""
+    return [message.content for note in load_notes("bundled") for message in doctor_messages(note.sentences)]

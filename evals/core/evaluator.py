@@ -1,0 +1,136 @@
+"""Evaluation during training: the held-out notes asked through the engines that train, while rollouts go on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from actors.engine import PromptTooLong
+from common.config import SamplingSpec
+from common.records import Completion, Episode, LabelledTask, Record
+from envs.contract.by_rule import tasks_by_rule
+from envs.contract.env import Environment, Slot
+from evals.core.batch import FLAGGED, ON_ERROR_NOTES, RIGHT
+from evals.core.statistics import Case, Interval, detection, share
+
+ROLE = "doctor"
+"""Whose tokens the pool counts these as."""
+CONCURRENCY = 8
+"""Held-out tasks in hand: the next weights wait for them, and rollouts want the engine too."""
+
+
+class HeldoutEnvironment(Environment, Protocol):
+    """An environment that keeps sources back."""
+
+    def heldout_plan(self, index: int) -> Slot:
+        """As `plan`, over the held-out sources. Raises ValueError when there are none."""
+
+
+class EvalPoint(Record):
+    """One point of a run's held-out curve.
+
+    `policy_version` wrote every token. An invalid reply is wrong on either kind of note, as in the training batch
+    (unlike the official protocol).
+    """
+
+    policy_version: int
+    seconds: float
+    notes: int
+    valid_share: Interval
+    flag_accuracy: Interval
+    pair_accuracy: Interval
+    youden_j: Interval
+    false_positive_rate: Interval
+    reward_mean: float
+
+
+class Heldout(Record):
+    """A held-out task; `pair` is shared with its twin (slots 2k and 2k+1 of the plan)."""
+
+    pair: str
+    labelled: LabelledTask
+
+
+class Evaluator:
+    """Asks the same held-out tasks each time: made once, by rule, in twins. `pool` is an EnginePool's handle."""
+
+    def __init__(self, env: HeldoutEnvironment, pool: Any, sampling: SamplingSpec, tasks: int) -> None:
+        self._env, self._pool, self._sampling, self._count = env, pool, sampling, tasks
+        self._tasks: list[Heldout] = []
+
+    async def run(self, policy_version: int) -> EvalPoint:
+        """One reply to every held-out task, sampled as in training, while the engines hold `policy_version`.
+
+        Raises ValueError, one line, when the environment keeps no source back or no task can be made of them.
+        """
+        if not self._tasks:
+            self._tasks = await heldout_tasks(self._env, self._count)
+        started = time.monotonic()
+        gate = asyncio.Semaphore(CONCURRENCY)
+        completions = await asyncio.gather(*(self._ask(one.labelled, policy_version, gate) for one in self._tasks))
+        return self._point(policy_version, time.monotonic() - started, completions)
+
+    async def _ask(self, labelled: LabelledTask, version: int, gate: asyncio.Semaphore) -> Completion | None:
+        """None when the prompt does not fit the model's context."""
+        messages = self._env.open(labelled.task).messages
+        max_tokens = min(self._sampling.max_tokens, labelled.task.limits.max_tokens)
+        async with gate:
+            try:
+                sampled = await self._pool.generate.remote(ROLE, messages, 1, max_tokens, self._sampling.temperature)
+            except PromptTooLong:
+                return None
+        completion: Completion = sampled.completions[0]
+        assert set(completion.versions) <= {version}, "the weights changed during an evaluation"
+        return completion
+
+    def _point(self, version: int, seconds: float, completions: Sequence[Completion | None]) -> EvalPoint:
+        cases, rewards, valid = list[Case](), list[float](), list[bool]()
+        for one, completion in zip(self._tasks, completions, strict=True):
+            reason, reward = self._scored(one.labelled, completion)
+            cases.append(_case(one, reason))
+            rewards.append(reward)
+            valid.append(reason in FLAGGED | RIGHT | {"missed"})
+        found = detection(cases)
+        return EvalPoint(
+            policy_version=version,
+            seconds=seconds,
+            notes=len(cases),
+            valid_share=share(valid),
+            flag_accuracy=found.flag_accuracy,
+            pair_accuracy=found.pair_accuracy,
+            youden_j=found.youden_j,
+            false_positive_rate=found.false_positive_rate,
+            reward_mean=sum(rewards) / len(rewards),
+        )
+
+    def _scored(self, labelled: LabelledTask, completion: Completion | None) -> tuple[str, float]:
+        text, truncated = ("", True) if completion is None else (completion.text, completion.truncated)
+        episode = Episode(task_id=labelled.task.task_id, actions=(text,), truncated=truncated)
+        reward = self._env.score(episode, labelled.label)
+        return reward.reason, reward.total
+
+
+async def heldout_tasks(env: HeldoutEnvironment, count: int) -> list[Heldout]:
+    """The first `count` held-out tasks that can be made without a model; equal on every call.
+
+    Raises ValueError when none can.
+    """
+    made = await tasks_by_rule(env, env.heldout_plan, count)
+    if not made:
+        raise ValueError("no held-out task can be made from these notes: give more of them, or raise data.heldout")
+    return [Heldout(pair=str(slot.index // 2), labelled=labelled) for slot, labelled in made]
+
+
+def _case(one: Heldout, reason: str) -> Case:
+    provenance = one.labelled.task.provenance
+    return Case(
+        note_id=one.labelled.task.task_id,
+        pair=one.pair,
+        vignette=provenance.vignette,
+        is_error=provenance.quadrant in ON_ERROR_NOTES,
+        flagged=reason in FLAGGED,
+        right=reason in RIGHT,
+        sentence_right=reason in {"found", "clean"},
+    )

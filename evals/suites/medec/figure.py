@@ -1,0 +1,100 @@
+"""The picture of a result: figures with intervals beside the floors, and what was flagged by type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+
+from evals.core.statistics import Interval
+from evals.suites.medec.result import Part, Result, Scores
+
+BLUE, ORANGE, GREY, LIGHT = "#0b63a5", "#c2570c", "#6b7280", "#e5e7eb"
+MARKS = {
+    "always clean": "v",
+    "always error, no sentence": "^",
+    "always error, last sentence": "s",
+    "copy the error": "x",
+}
+KNOWING = "copy the error"
+"""Knows every flag and sentence: a floor of the correction only."""
+CORRECTION = "ROUGE-1 composite"
+PANEL_WIDTHS = (3, 2)
+
+
+def draw(result: Result, path: Path) -> None:
+    """Draw `report.png` of a result that has a system."""
+    part = result.parts[0]
+    assert part.system is not None
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11.5, 4.8), layout="constrained", width_ratios=PANEL_WIDTHS)
+    _figures(left, result.system, part, part.system)
+    _types(right, part.system)
+    title = f"{result.suite.upper()}: {result.system}, {part.notes} notes ({part.errors} with an error)"
+    if result.replies is not None and result.replies.invalid.value is not None:
+        title += f", {result.replies.invalid.value:.0%} of replies invalid"
+    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    figure.savefig(path, dpi=130, format="png")
+    pyplot.close(figure)
+
+
+def _figures(axes: Axes, system: str, part: Part, scores: Scores) -> None:
+    names = ["flag accuracy", "sentence accuracy", "pair accuracy", "Youden J", CORRECTION]
+    for name, mark in MARKS.items():
+        heights = _values(part.floors[name])
+        floor_of = range(len(names)) if name != KNOWING else [names.index(CORRECTION)]
+        points = [(heights[at], at + 0.16) for at in floor_of if heights[at] is not None]
+        axes.plot(*zip(*points, strict=True), mark, color=GREY, mfc="none", markersize=6, label=name)
+    d = scores.detection
+    composite = scores.protocol.corrections.rouge1.composite
+    shown = [d.flag_accuracy, d.sentence_accuracy, d.pair_accuracy, d.youden_j]
+    shown.append(Interval(value=composite, lower=composite, upper=composite, of=scores.protocol.texts))
+    for at, one in enumerate(shown):
+        _point(axes, one, at - 0.08, BLUE, "o", system if at == 0 else None)
+    axes.set_title("Figures and floors, 95 % intervals", loc="left", fontsize=11)
+    low = min([0.0, *(one.lower for one in shown if one.lower is not None)])
+    axes.set_xlim(low - 0.04, 1.04)
+    _dress(axes, names)
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
+
+
+def _values(floor: Scores) -> list[float | None]:
+    d = floor.detection
+    composite = floor.protocol.corrections.rouge1.composite
+    return [d.flag_accuracy.value, d.sentence_accuracy.value, d.pair_accuracy.value, d.youden_j.value, composite]
+
+
+def _types(axes: Axes, scores: Scores) -> None:
+    d = scores.detection
+    names = []
+    for at, (name, figures) in enumerate(d.types.items()):
+        _point(axes, figures.detected, at - 0.12, BLUE, "o", "flagged" if at == 0 else None)
+        _point(axes, figures.named, at + 0.12, BLUE, "D", "flagged as this type" if at == 0 else None, hollow=True)
+        names.append(f"{name}\n({figures.detected.of})")
+    _point(axes, d.false_positive_rate, len(names), ORANGE, "o", "false alarms")
+    axes.set_title("Share of notes flagged, by type", loc="left", fontsize=11)
+    axes.set_xlim(-0.04, 1.04)
+    _dress(axes, [*names, f"clean\n({d.false_positive_rate.of})"])
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
+
+
+def _point(
+    axes: Axes, one: Interval, at: float, colour: str, mark: str, label: str | None, hollow: bool = False
+) -> None:
+    if one.value is None or one.lower is None or one.upper is None:
+        return
+    reach = [[max(0.0, one.value - one.lower)], [max(0.0, one.upper - one.value)]]
+    face = "white" if hollow else colour
+    axes.errorbar(one.value, at, xerr=reach, fmt=mark, color=colour, mfc=face, capsize=3, markersize=6, label=label)
+
+
+def _dress(axes: Axes, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="x", color=LIGHT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

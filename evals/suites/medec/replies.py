@@ -1,0 +1,205 @@
+"""A model's replies to notes: asked once, kept in a journal that survives a crash, and read as one answer a note.
+
+`replies.jsonl`: the first line holds the settings, every further one the replies to one note.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from actors.engine import PromptTooLong
+from common.records import Message, Record
+from envs.verdict.data.medec import Note
+from envs.verdict.doctor.grammar import Invalid, Verdict, parse
+from envs.verdict.prompts import doctor_messages
+from evals.core.door import Ask
+from evals.core.statistics import Interval, share
+from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
+
+TOO_LONG = "prompt_too_long"
+
+
+class Settings(Record):
+    """What a reply depends on besides its prompt."""
+
+    model: str
+    checksum: str  # of the model folder
+    dtype: str
+    temperature: float
+    samples: int
+    max_tokens: int
+    seed: int
+
+
+class Reply(Record):
+    """One completion; `truncated` when it met the token limit."""
+
+    text: str
+    truncated: bool
+
+
+class Answered(Record):
+    """The replies to one note; none when its prompt was too long. `prompt` is a digest of what was asked."""
+
+    note_id: str
+    prompt: str
+    replies: tuple[Reply, ...]
+
+
+class Judged(Record):
+    """A note's replies as one answer. `reasons`: per reply `valid`, `truncated`, `invalid_*` or `prompt_too_long`."""
+
+    answer: Answer
+    named_type: str | None
+    reasons: tuple[str, ...]
+    right_flags: int  # valid replies whose flag is right
+
+
+class ReplyFigures(Record):
+    """Over all replies. An invalid one counts as flag 0 without a sentence, as the protocol has no third answer."""
+
+    replies: int
+    invalid: Interval
+    reasons: dict[str, int]
+    valid_and_right: float  # share of replies that are valid and have the right flag
+
+
+class Journal:
+    """`replies.jsonl`, opened to go on. Raises ValueError when it holds replies made with other settings."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._path = path
+        self.answered: dict[str, Answered] = {}
+        lines = self._whole_lines()
+        if lines:
+            self._check(lines[0], settings)
+            for number, line in enumerate(lines[1:], 2):
+                self._remember(number, line)
+        self._file = path.open("ab")
+        if not lines:
+            self._write(settings)
+
+    def add(self, answered: Answered) -> None:
+        """Keep the replies to one note; they are on the disk when this returns."""
+        self._write(answered)
+        self.answered[answered.note_id] = answered
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, record: Record) -> None:
+        self._file.write(msgspec.json.encode(record) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _whole_lines(self) -> list[bytes]:
+        """The lines that were written to their end; what a crash left behind them is cut off."""
+        content = self._path.read_bytes() if self._path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            os.truncate(self._path, len(whole))
+        return whole.splitlines()
+
+    def _check(self, line: bytes, settings: Settings) -> None:
+        try:
+            there = msgspec.json.decode(line, type=Settings)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ValueError(f"{self._path}:1: not the settings of a run; give another --out folder") from None
+        for name in settings.__struct_fields__:
+            was, now = getattr(there, name), getattr(settings, name)
+            if was != now:
+                raise ValueError(
+                    f"{self._path}: holds replies made with {name} {was}, and this run has {now}: give another --out "
+                    "folder, or delete that file"
+                )
+
+    def _remember(self, number: int, line: bytes) -> None:
+        try:
+            answered = msgspec.json.decode(line, type=Answered)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{self._path}:{number}: not the replies to a note ({error}); delete the line") from None
+        self.answered[answered.note_id] = answered
+
+
+def unanswered(notes: Sequence[Note], journal: Journal) -> list[Note]:
+    """The notes whose prompt the journal holds no replies to."""
+    known = {(one.note_id, one.prompt) for one in journal.answered.values()}
+    return [note for note in notes if (note.note_id, _digest(doctor_messages(note.sentences))) not in known]
+
+
+async def ask_all(
+    notes: Sequence[Note], ask: Ask, journal: Journal, concurrency: int, asked: Callable[[], None]
+) -> None:
+    """Ask every note, `concurrency` at once, and keep its replies as they come; `asked` is called after each."""
+    gate = asyncio.Semaphore(concurrency)
+
+    async def one(note: Note) -> None:
+        messages = doctor_messages(note.sentences)
+        async with gate:
+            try:
+                sampled = (await ask(messages)).completions
+            except PromptTooLong:
+                sampled = ()
+        replies = tuple(Reply(text=reply.text, truncated=reply.truncated) for reply in sampled)
+        journal.add(Answered(note_id=note.note_id, prompt=_digest(messages), replies=replies))
+        asked()
+
+    # Not a TaskGroup: its ExceptionGroup would hide what happened to the engine.
+    await asyncio.gather(*(one(note) for note in notes))
+
+
+def judge(note: Note, replies: Sequence[Reply]) -> Judged:
+    """One answer out of all replies: the majority's flag, its most frequent sentence, the first reply that says both.
+
+    Invalid replies have no vote, the earlier reply wins a tie, and without a valid reply the answer is clean.
+    """
+    verdicts, reasons = list[Verdict](), list[str]()
+    for reply in replies:
+        read = parse(reply.text, len(note.sentences))
+        if reply.truncated:
+            reasons.append("truncated")
+        elif isinstance(read, Invalid):
+            reasons.append(f"invalid_{read.reason}")
+        else:
+            reasons.append("valid")
+            verdicts.append(read)
+    right = sum(verdict.error == note.is_error for verdict in verdicts)
+    chosen = _chosen(verdicts)
+    if chosen is None or not chosen.error:
+        answer, named = CLEAN_ANSWER, None
+    else:
+        assert chosen.correction is not None
+        answer, named = Answer(flag="1", sentence=str(chosen.sentence), correction=chosen.correction), chosen.error_type
+    return Judged(answer=answer, named_type=named, reasons=tuple(reasons) or (TOO_LONG,), right_flags=right)
+
+
+def reply_figures(judged: Mapping[str, Judged]) -> ReplyFigures:
+    """Counts over all replies of all notes; a note whose prompt was too long counts as one invalid reply."""
+    reasons = [reason for one in judged.values() for reason in one.reasons]
+    return ReplyFigures(
+        replies=len(reasons),
+        invalid=share(reason != "valid" for reason in reasons),
+        reasons=dict(sorted(Counter(reasons).items())),
+        valid_and_right=sum(one.right_flags for one in judged.values()) / max(1, len(reasons)),
+    )
+
+
+def _chosen(verdicts: Sequence[Verdict]) -> Verdict | None:
+    if not verdicts:
+        return None
+    flag = Counter(verdict.error for verdict in verdicts).most_common(1)[0][0]  # ties: the first seen
+    agreed = [verdict for verdict in verdicts if verdict.error == flag]
+    sentence = Counter(verdict.sentence for verdict in agreed).most_common(1)[0][0]
+    return next(verdict for verdict in agreed if verdict.sentence == sentence)
+
+
+def _digest(messages: tuple[Message, ...]) -> str:
+    return hashlib.sha256(msgspec.json.encode(messages)).hexdigest()[:16]

@@ -1,0 +1,135 @@
+"""What happens once before self-play, in an actor of its own whose memory is then given back: the model is resolved,
+warmed up on demonstrations, and the canary is chosen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from common.backends import BACKENDS
+from common.config import RunSpec
+from common.models import resolve_model
+from common.records import LabelledTask, Record
+from common.weights import Probe
+from envs.contract.by_rule import tasks_by_rule
+from envs.contract.env import Environment
+from learner.bounds import BOUNDS
+
+CANARY_TOKENS = 256
+FRESH_TOKENS = 32
+
+
+class Prepared(Record):
+    """Where self-play begins."""
+
+    model_folder: Path
+    probe: Probe
+    warm_up: str  # one line for people
+
+
+class Progress(Record):
+    """How far a preparation is."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+    loss: float | None = None
+    seconds_left: float | None = None
+
+    @property
+    def detail(self) -> str:
+        """What the screen shows beside the phase: `12/60, loss 1.23, about 2 min left`."""
+        parts = [f"{self.done}/{self.total}"] if self.total else []
+        parts += [f"loss {self.loss:.2f}"] if self.loss is not None else []
+        parts += [f"about {_rounded(self.seconds_left)} left"] if self.seconds_left is not None else []
+        return ", ".join(parts)
+
+
+def environment(spec: RunSpec) -> dict[str, str]:
+    """Environment variables of the preparation's process."""
+    backend = BACKENDS[spec.backend]
+    return {**backend.learner_env, **backend.alone_env, "TOKENIZERS_PARALLELISM": "false"}
+
+
+class Preparation:
+    """`run` in one thread, `progress` from another (deploy gives the actor two)."""
+
+    def __init__(self, spec: RunSpec, env: Environment) -> None:
+        self._spec, self._env = spec, env
+        self._progress = Progress(phase="resolving the model")
+
+    def progress(self) -> Progress:
+        """The latest."""
+        return self._progress
+
+    def run(self) -> Prepared:
+        """Raises ValueError for a model that does not exist or notes that do not fit it."""
+        from learner.examples import examples_of
+        from learner.warm_up import report, warmed_model
+
+        spec = self._spec
+        tasks = asyncio.run(demonstrated(self._env, max(8, spec.warm_up.steps * spec.warm_up.batch)))
+        folder = resolve_model(spec.model, lambda: self._texts(tasks))
+        self._progress = Progress(phase="writing demonstrations", total=len(tasks))
+        examples = examples_of(spec, self._env, folder, tasks)
+        self._progress = Progress(phase="warming up", total=spec.warm_up.steps)
+        started = time.monotonic()
+        ended: list[float] = []  # when each step did
+
+        def progress(step: int, loss: float) -> None:
+            ended.append(time.monotonic())
+            total = spec.warm_up.steps
+            left = seconds_left(ended, total)
+            self._progress = Progress(phase="warming up", done=step, total=total, loss=loss, seconds_left=left)
+
+        warmed = warmed_model(spec, folder, examples, progress)
+        outcome = report(warmed)
+        line = f"{outcome.steps} steps" if outcome else "skipped"
+        if outcome and outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None:
+            line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
+        line += f" in {time.monotonic() - started:.0f} s" if ended else " (from the cache)" if outcome else ""
+        return Prepared(model_folder=warmed, probe=_probe(spec, examples), warm_up=line)
+
+    def _texts(self, tasks: list[LabelledTask]) -> list[str]:
+        rng = random.Random(0)
+        texts = {self._env.demonstration(labelled, rng) for labelled in tasks}
+        texts |= {m.content for labelled in tasks for m in self._env.open(labelled.task).messages}
+        return sorted(texts)
+
+
+def seconds_left(ended: Sequence[float], total: int) -> float | None:
+    """How long the steps after those that `ended` at these times will take, None before the second one ended.
+
+    The first one is left out: before it the model is loaded and evaluated.
+    """
+    done = len(ended)
+    return None if done < 2 else (ended[-1] - ended[0]) / (done - 1) * (total - done)
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(5, round(seconds / 5) * 5)} s"
+
+
+def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
+    """The first demonstration as canary, cut to what is cheap to score; the shortest prompt for the fresh rollouts."""
+    canary = examples[0].prompt_ids + examples[0].completion_ids
+    shortest = min(examples, key=lambda example: len(example.prompt_ids))
+    return Probe(
+        canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)],
+        prompt_ids=shortest.prompt_ids,
+        completions=BOUNDS[spec.model.concrete_dtype].fresh_completions,
+        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(shortest.completion_ids)),
+        temperature=spec.sampling.temperature,
+    )
+
+
+async def demonstrated(env: Environment, count: int) -> list[LabelledTask]:
+    """`count` labelled tasks made without a model. Twins stay together."""
+    tasks = [labelled for _, labelled in await tasks_by_rule(env, env.plan, count)]
+    if not tasks:
+        raise ValueError("no task could be made from these notes: give more of them, or another data.quadrants mix")
+    return tasks

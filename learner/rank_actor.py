@@ -1,0 +1,71 @@
+"""LearnerActor: a rank of the learner, as deploy places it in a Ray actor. No torch here: the driver imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.backends import BACKENDS
+from common.config import RunSpec
+from common.records import Group, Record, Sampled
+
+if TYPE_CHECKING:
+    from learner.senders import Handles
+    from learner.step_report import StepReport
+
+
+class Sent(Record):
+    """What rank 0 sent: its checksum, and the error line of each engine that could not follow."""
+
+    checksum: str
+    failures: dict[str, str]
+
+
+def environment(spec: RunSpec) -> dict[str, str]:
+    """Environment variables that the actor's process needs before deepspeed is imported."""
+    backend, alone = BACKENDS[spec.backend], spec.buffer.max_lag == 0
+    offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**backend.learner_env, **backend.threads(alone), **offline}
+
+
+class LearnerActor:
+    """The calls of a `DoctorRank`, which has their docstrings."""
+
+    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
+        from learner.rank_publishing import DoctorRank
+
+        self._rank = DoctorRank(spec, model_folder, rank, world, rendezvous)
+
+    def accumulate(self, groups: Sequence[Group]) -> None:
+        self._rank.accumulate(groups)
+
+    def apply(self) -> StepReport:
+        return self._rank.apply()
+
+    def canary(self, ids: Sequence[int]) -> tuple[float, ...]:
+        return self._rank.canary(ids)
+
+    def logp_difference(self, samples: Sequence[Sampled]) -> float:
+        return self._rank.logp_difference(samples)
+
+    def stage(self, version: int) -> None:
+        self._rank.stage(version)
+
+    def send(self, version: int, engines: Handles) -> Sent:
+        return self._rank.send(version, engines)
+
+    def save(self, folder: Path) -> None:
+        self._rank.save(folder)
+
+    def load(self, folder: Path) -> None:
+        self._rank.load(folder)
+
+    def save_model(self, folder: Path) -> None:
+        self._rank.save_model(folder)
+
+    def scribe(self, method: str, *arguments: Any) -> Any:
+        return self._rank.scribe(method, *arguments)
+
+    def close(self) -> None:
+        self._rank.close()

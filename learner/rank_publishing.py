@@ -1,0 +1,76 @@
+"""Ranks that can publish: a rank of the learner with its sender, and the Scribe's rank beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from common.config import RunSpec
+from learner.rank import LearnerRank
+from learner.rank_actor import Sent
+from learner.senders import Handles, make_sender
+
+
+class PublishingRank(LearnerRank):
+    """One data-parallel rank that can publish. Every method is collective: call it on all ranks."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        model_folder: Path,
+        rank: int,
+        world: int,
+        rendezvous: str,
+        beside: LearnerRank | None = None,
+    ) -> None:
+        super().__init__(spec, model_folder, rank, world, rendezvous, beside)
+        name = f"{spec.name}-{os.getpid()}" + (f"-{self._policy.adapter}" if beside else "")
+        self._sender = make_sender(spec, name, rank, self._published, self._save_adapter_config)
+
+    def stage(self, version: int) -> None:
+        """Get the present weights ready to be sent as `version`, while the engines still sample."""
+        self._sender.stage(version)
+
+    def send(self, version: int, engines: Handles) -> Sent:
+        """Bring `engines` to the present weights under the name `version`."""
+        failures = self._sender.send(version, engines)
+        return Sent(checksum=self._sender.checksum(), failures=failures)
+
+    def close(self) -> None:
+        """Remove the shared-memory files and leave the process group."""
+        self._sender.close()
+        super().close()
+
+    def _published(self) -> Iterator[tuple[str, Tensor]]:
+        if self._spec.weights.transport == "adapter":
+            return iter(self.adapter_weights().items())
+        return self.published_weights()
+
+    def _save_adapter_config(self, folder: Path) -> None:
+        module: Any = self._policy.module
+        module.peft_config[self._policy.adapter].save_pretrained(folder)
+
+
+class DoctorRank(PublishingRank):
+    """The Doctor's rank. A trained Scribe's stands beside it, on the same model, and is reached through `scribe`."""
+
+    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
+        super().__init__(spec, model_folder, rank, world, rendezvous)
+        self._scribe: PublishingRank | None = None
+        if spec.scribe.train:
+            self._scribe = PublishingRank(spec.of_scribe, model_folder, rank, world, rendezvous, beside=self)
+
+    def scribe(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the Scribe's rank. Collective."""
+        assert self._scribe is not None
+        return getattr(self._scribe, method)(*arguments)
+
+    def close(self) -> None:
+        """Close both."""
+        if self._scribe is not None:
+            self._scribe.close()
+        super().close()

@@ -1,0 +1,83 @@
+"""The trained Scribe's half of the learner: after every `phase_steps` steps of the Doctor it is the Scribe's turn.
+
+    phase: take_authored -> step -> channel.publish(version) -> again, at most phase_steps times
+
+The Scribe's policy_version counts its own steps, and its channel brings the engines that serve it to its own weights.
+Nothing here waits for tries: when no batch is ready the phase is over, and the Doctor goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from common.records import AuthorBatch, Record
+from common.weights import SyncOutcome
+from learner.channel import Channel
+from learner.rank_calls import Patience
+from learner.step_report import StepReport
+
+
+class ScribePhase(Record):
+    """What one phase did, which may be nothing. `success_rates` are the Doctor's on the verified errors trained on."""
+
+    policy_version: int  # of the Scribe, after it
+    reports: tuple[StepReport, ...]
+    syncs: tuple[SyncOutcome, ...]  # one a report
+    success_rates: tuple[float, ...]
+    starved: bool  # it ended early: no batch was ready
+
+
+class ScribeSide:
+    """The Scribe's rank behind the handle of a `LearnerActor`: `side.step.remote(x)` asks for `scribe("step", x)`."""
+
+    def __init__(self, rank: Any) -> None:
+        self._rank = rank
+
+    def __getattr__(self, method: str) -> Any:
+        return SimpleNamespace(remote=partial(self._rank.scribe.remote, method))
+
+
+class ScribeLearner:
+    """Takes the Scribe's turns. `ranks` are `ScribeSide`s; `version` counts published Scribe steps."""
+
+    def __init__(self, phase_steps: int, ranks: Sequence[Any], channel: Channel, patience: Patience) -> None:
+        self._phase_steps, self._ranks, self._channel, self._patience = phase_steps, ranks, channel, patience
+
+    @property
+    def version(self) -> int:
+        """Scribe steps published."""
+        return self._channel.version
+
+    def is_due(self, doctor_steps: int) -> bool:
+        """Whether it is the Scribe's turn after so many steps of the Doctor."""
+        return doctor_steps % self._phase_steps == 0
+
+    async def phase(self, buffer: Any) -> ScribePhase:
+        """Take a turn on the tries that `buffer` holds."""
+        reports, syncs, rates = list[StepReport](), list[SyncOutcome](), list[float]()
+        while len(reports) < self._phase_steps:
+            batch: AuthorBatch = await buffer.take_authored.remote(self.version)
+            if not batch.groups:
+                break
+            world = len(self._ranks)
+            await self._channel.begin_change()
+            steps = [rank.step.remote(batch.groups[at::world]) for at, rank in enumerate(self._ranks)]
+            reports.append((await self._patience.of_ranks("it trained the Scribe", steps))[0])
+            syncs.append(await self._channel.publish(self.version + 1))
+            rates += batch.success_rates
+        return ScribePhase(
+            policy_version=self.version,
+            reports=tuple(reports),
+            syncs=tuple(syncs),
+            success_rates=tuple(rates),
+            starved=len(reports) < self._phase_steps,
+        )
+
+    async def save(self, folder: Path) -> dict[str, Any]:
+        """Add the Scribe to a checkpoint; what its manifest keeps about it."""
+        await self._patience.of_ranks("it saved the Scribe", [rank.save.remote(folder) for rank in self._ranks])
+        return {"policy_version": self.version, "loaded_gap": self._channel.loaded_gap}

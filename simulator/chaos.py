@@ -1,0 +1,158 @@
+"""Kill everything, lose nothing: `python -m simulator.chaos`. A real run of deploy/smoke.yaml under a seeded schedule
+of SIGKILLs, beside one that is left alone: recovery times by kind, the accounts, and both reward curves.
+
+The evaluator has no process of its own: it dies with the driver, and its requests survive what the pool survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from common.records import Record
+from simulator.chaos_job import TITLES, Accounts, Job
+
+KINDS = (*TITLES, "driver")
+LONGEST_WAIT_SECONDS = 4.0
+"""After a step, before the next kill: long enough to meet every phase of the loop."""
+
+
+class Kill(Record):
+    """One SIGKILL. Seconds run from it to the new process of that kind, and to the next published step."""
+
+    kind: str
+    after_step: int
+    replaced_seconds: float
+    step_seconds: float
+
+
+def main() -> None:
+    """Both runs, then the tables."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that jobs end with this process, however it ends
+    runs = options.runs or Path(tempfile.mkdtemp(prefix="chaos-"))
+    flags = ["--steps", str(options.steps), "--model.cache", str(runs / "cache")]
+    calm = None
+    if not options.alone:
+        calm = Job(runs, "calm", options.spec, flags)
+        calm.start()
+        _ended(calm)
+    job = Job(runs, "chaos", options.spec, flags)
+    job.start()
+    started = time.monotonic()
+    kills = []
+    for kind, rng in schedule(options.kills, options.seed):
+        before = job.accounts() if job.rows() else None
+        kills.append(kill_one(job, kind, rng))
+        print(kills[-1], f"before: {before}", f"after: {job.accounts()}", sep="\n", flush=True)
+    _ended(job)
+    result = {
+        "kills": [msgspec.to_builtins(kill) for kill in kills],
+        "accounts": msgspec.to_builtins(job.accounts()),
+        "seconds": time.monotonic() - started,
+    }
+    (runs / "chaos.json").write_text(json.dumps(result, indent=1))
+    print(table(kills, median_step(calm or job)))
+    print(account_lines(job.accounts(), options.steps))
+    if calm is not None:
+        print(curves(calm.rows(), job.rows()))
+    print(f"logs, metrics and {runs / 'chaos.json'} are in {runs}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulator.chaos", description="Kill everything, lose nothing.")
+    parser.add_argument("--kills", type=int, default=len(KINDS))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--spec", type=Path, default=Path("deploy/smoke.yaml"))
+    parser.add_argument("--runs", type=Path, help="default: a temporary folder")
+    parser.add_argument("--alone", action="store_true", help="without the undisturbed run")
+    return parser.parse_args()
+
+
+def schedule(kills: int, seed: int) -> list[tuple[str, random.Random]]:
+    """Kinds in rounds, each round in an order of its own; with each the randomness of its moment and victim."""
+    rng = random.Random(seed)
+    kinds: list[str] = []
+    while len(kinds) < kills:
+        kinds += rng.sample(KINDS, len(KINDS))
+    return [(kind, random.Random(rng.random())) for kind in kinds[:kills]]
+
+
+def kill_one(job: Job, kind: str, rng: random.Random, longest_wait_seconds: float = LONGEST_WAIT_SECONDS) -> Kill:
+    """Wait for a step, then a random while; kill one of `kind`; wait until it is replaced and a step follows."""
+    step = int(job.step_after(time.time())["step"])
+    time.sleep(rng.uniform(0, longest_wait_seconds))
+    began, moment = time.monotonic(), time.time()
+    if kind == "driver":
+        job.kill_driver()
+        job.start("--resume")
+        job.wait(lambda: job.processes("rank"), "a learner")
+    else:
+        dead = job.kill(kind, rng.randrange(99))
+        job.wait(lambda: [process for process in job.processes(kind) if process.pid != dead], f"another {kind}")
+    replaced = time.monotonic() - began
+    job.step_after(moment)
+    return Kill(kind=kind, after_step=step, replaced_seconds=replaced, step_seconds=time.monotonic() - began)
+
+
+def _ended(job: Job) -> None:
+    if job.finish():
+        raise RuntimeError(f"{job.name} failed:\n{job.text()[-4000:]}")
+
+
+def median_step(job: Job) -> float:
+    """Seconds between two steps."""
+    return statistics.median(row["seconds"] for row in job.rows())
+
+
+def table(kills: list[Kill], step_seconds: float) -> str:
+    """Recovery by kind, in Markdown."""
+    lines = [
+        f"| killed | times | replaced after, s | next step after, s (a step takes {step_seconds:.1f}) |",
+        "|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        mine = [kill for kill in kills if kill.kind == kind]
+        if mine:
+            replaced, step = ([getattr(kill, name) for kill in mine] for name in ("replaced_seconds", "step_seconds"))
+            lines.append(f"| {kind} | {len(mine)} | {_span(replaced)} | {_span(step)} |")
+    return "\n".join(lines)
+
+
+def _span(values: list[float]) -> str:
+    low, high = f"{min(values):.1f}", f"{max(values):.1f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def account_lines(accounts: Accounts, steps: int) -> str:
+    """What became of every task, in two lines."""
+    each = sorted(set(accounts.steps.values()))
+    return (
+        f"given {accounts.given} = ready {accounts.ready} + to be given again {accounts.unclaimed} + trained "
+        f"{accounts.trained} + rejected {accounts.rejected}\n"
+        f"{len(accounts.steps)} of {steps} steps of {'/'.join(map(str, each))} tasks, {len(accounts.twice)} tasks "
+        f"trained twice: the accounts {'balance' if accounts.balance else 'DO NOT BALANCE'}"
+    )
+
+
+def curves(calm: list[dict[str, Any]], chaos: list[dict[str, Any]]) -> str:
+    """Mean reward by step of both runs, in Markdown."""
+    lines = ["| step | reward, left alone | reward, under kills |", "|---|---|---|"]
+    for one, other in zip(calm, chaos, strict=True):
+        lines.append(f"| {one['step']} | {one['reward_mean']:+.2f} | {other['reward_mean']:+.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""What the simulator puts in the place of vLLM, DeepSpeed, the game and Ray: actors that only take time, and die."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actors.doctor import Doctor
+from actors.scribe import Scribe
+from common.config import PoolSpec, RunSpec
+from common.records import (
+    Completion,
+    Episode,
+    Group,
+    Label,
+    LabelledTask,
+    Limits,
+    Message,
+    Provenance,
+    Record,
+    Rejection,
+    Reward,
+    Sampled,
+    Task,
+)
+from common.weights import SyncReport
+from envs.contract.env import Complete, Done, Slot, Turn
+from learner.step_report import StepReport
+from simulator.virtual import Handle, remote_error
+
+
+class Speeds(Record):
+    """What everything takes, virtual seconds; lengths in tokens."""
+
+    tokens_per_second: float = 50.0  # of each sequence, however many there are: memory is the bound
+    median_tokens: float = 600.0
+    sigma: float = 1.0  # of the logarithm of a completion's length: 0 is all equal, 1 long-tailed
+    longest_tokens: float = 8192.0
+    learner_seconds_per_token: float = 1e-3
+    load: float = 60.0  # an engine
+    transfer: float = 1.0  # of the weights, while engines pause
+    travel: float = 1e-3  # mean of a message's way between two actors
+    service: float = 0.0  # of the buffer's and the pool's only thread, a call
+
+
+class Pace:
+    """Speeds and their seeded draws."""
+
+    def __init__(self, speeds: Speeds, seed: int) -> None:
+        self.speeds, self._random = speeds, random.Random(seed)
+
+    def tokens(self) -> int:
+        drawn = self.speeds.median_tokens * self._random.lognormvariate(0.0, self.speeds.sigma)
+        return max(1, int(min(drawn, self.speeds.longest_tokens)))
+
+    def travel(self) -> float:
+        return self._random.uniform(0.0, 2 * self.speeds.travel)
+
+
+class EngineDeadError(Exception):
+    """vLLM's, by name: its core process is gone, the actor lives."""
+
+
+class FakeEngine:
+    """Decodes for as long as its longest completion takes; tokens know the version that made the first and the last."""
+
+    def __init__(self, engine_id: str, pace: Pace) -> None:
+        self.engine_id, self.pace = engine_id, pace
+        self.version, self.checksum, self.weights = 0, "", 0
+        self.slowness = 1.0
+        self.hangs = ""  # the phase of a sync in which it does not answer
+        self._paused_at: float | None = None
+        self._paused_seconds = 0.0
+        self._core = asyncio.get_running_loop().create_future()
+
+    def kill_core(self) -> None:
+        if not self._core.done():
+            self._core.set_result(None)
+
+    async def load(self, model_folder: Path) -> None:
+        await self._work(self.pace.speeds.load)
+
+    async def check_health(self) -> float:
+        await self._work(0.0)
+        return 0.0
+
+    async def shutdown(self) -> None:
+        await self._work(2.0)
+
+    async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+        lengths = [self.pace.tokens() for _ in range(n)]
+        first, paused = self.version, self._paused()
+        left = self.slowness * max(lengths) / self.pace.speeds.tokens_per_second
+        while left > 0:  # a pause stretches what is being decoded
+            await self._work(left)
+            left, paused = self._paused() - paused, self._paused()
+        return Sampled(prompt_ids=(1,), completions=tuple(self._completion(tokens, first) for tokens in lengths))
+
+    def _completion(self, tokens: int, first: int) -> Completion:
+        return Completion(
+            text=str(tokens),
+            token_ids=(1, 2),
+            logps=(-1.0, -1.0),
+            versions=(first, self.version),
+            finish_reason="stop",
+            engine=self.engine_id,
+        )
+
+    async def pause(self) -> None:
+        await self._phase("pause")
+        if self._paused_at is None:
+            self._paused_at = _now()
+
+    async def resume(self, version: int) -> None:
+        await self._phase("resume")
+        self._paused_seconds, self._paused_at = self._paused(), None
+        self.version = version
+
+    async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:
+        await self._phase("prove")
+        logps = (-1.0 - 0.25 * self.weights,) * (len(canary_ids) - 1)
+        return SyncReport(
+            engine=self.engine_id, version=self.version, checksum=self.checksum, canary_logps=logps, pause_seconds=1.0
+        )
+
+    async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+        await self._phase("sample")
+        return Sampled(prompt_ids=prompt_ids, completions=(self._completion(8, self.version),) * n)
+
+    def _paused(self) -> float:
+        return self._paused_seconds + (0.0 if self._paused_at is None else _now() - self._paused_at)
+
+    async def _phase(self, name: str) -> None:
+        if self.hangs == name:
+            self.hangs = ""
+            await asyncio.Event().wait()
+        await self._work(0.05)
+
+    async def _work(self, seconds: float) -> None:
+        self._check_core()
+        await asyncio.wait([self._core], timeout=seconds)
+        self._check_core()
+
+    def _check_core(self) -> None:
+        if self._core.done():
+            raise remote_error(EngineDeadError("EngineCore encountered an issue"))
+
+
+UNTOLD = ("tokens", "completion_tokens", "loss", "grad_norm", "learning_rate", "reward_mean", "reward_std")
+
+
+class Sent(Record):
+    """As `learner.rank_actor.Sent`."""
+
+    checksum: str
+    failures: dict[str, str]
+
+
+class FakeRank:
+    """A learner process that counts steps and takes its time. `hangs` names the method that will not come back."""
+
+    def __init__(self, pace: Pace, adapter: bool) -> None:
+        self.pace, self._adapter, self.version, self.hangs = pace, adapter, 0, ""
+        self._groups: tuple[Group, ...] = ()
+
+    async def accumulate(self, groups: tuple[Group, ...]) -> None:
+        self._groups = groups
+        tokens = sum(int(rollout.completion.text) for group in groups for rollout in group.rollouts)
+        await self._take("accumulate", tokens * self.pace.speeds.learner_seconds_per_token)
+
+    async def apply(self) -> StepReport:
+        await self._take("apply", 0.1)
+        oldest = min((group.oldest_version for group in self._groups), default=self.version)
+        self.version += 1
+        return StepReport(
+            step=self.version,
+            policy_version=self.version,
+            policy_lag=self.version - 1 - oldest,
+            groups=len(self._groups),
+            completions=sum(len(group.rollouts) for group in self._groups),
+            kl_to_reference=None,
+            reward_components={},
+            weights={},
+            seconds={},
+            **dict.fromkeys(UNTOLD, 0),
+        )
+
+    async def logp_difference(self, samples: Sequence[Sampled]) -> float:
+        return 0.0
+
+    async def stage(self, version: int) -> None:
+        assert version == self.version, f"stage {version} of rank at {self.version}"
+        await self._take("stage", 0.2)
+
+    async def send(self, version: int, engines: dict[str, Handle]) -> Sent:
+        await self._take("send", self.pace.speeds.transfer)
+        failures = {engine: "update: the actor is dead" for engine, handle in engines.items() if handle.dead}
+        for handle in engines.values():
+            handle.actor.checksum, handle.actor.weights = f"sum-{version}", version
+            if self._adapter:  # loading it names the version; nothing pauses
+                handle.actor.version = version
+        return Sent(checksum=f"sum-{version}", failures=failures)
+
+    async def canary(self, ids: tuple[int, ...]) -> tuple[float, ...]:
+        return (-1.0 - 0.25 * self.version,) * (len(ids) - 1)
+
+    async def save(self, folder: Path) -> None:
+        await self._take("save", 1.0)
+        (folder / "rank").write_text(str(self.version))
+
+    async def load(self, folder: Path) -> None:
+        self.version = int((folder / "rank").read_text())
+
+    async def _take(self, name: str, seconds: float) -> None:
+        if self.hangs == name:
+            self.hangs = ""
+            await asyncio.Event().wait()
+        await asyncio.sleep(seconds)
+
+
+class FakeGame:
+    """A plan of twins. Some proposals ask the Scribe's model; some are refused."""
+
+    env_id = "verdict"
+    notice = "the simulator's"
+
+    def __init__(self, refused: float, asks: float) -> None:
+        self._refused, self._asks = refused, asks
+
+    def plan(self, index: int) -> Slot:
+        return Slot(index=index, source=f"v{index // 2}", quadrant="augmented_safe", seed=index)
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        if rng.random() < self._asks:
+            await complete((Message(role="user", content="reword"),), 64)
+        if rng.random() < self._refused:
+            return Rejection(source=slot.source, reason="gate")
+        return task_of(slot.index)
+
+    def open(self, task: Task) -> Turn:
+        return Turn(messages=())
+
+    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
+        return Done(truncated=False)
+
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+        return Reward(components={}, total=0.0, reason="simulated")
+
+
+def task_of(index: int) -> LabelledTask:
+    """The one task that the plan's `index` makes."""
+    provenance = Provenance(
+        source="simulated", vignette=f"v{index // 2}", quadrant=("augmented_safe", "augmented_error")[index % 2]
+    )
+    task = Task(
+        env="verdict", task_id=f"task-{index}", split="train", context={}, limits=Limits(), provenance=provenance
+    )
+    return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
+
+
+class FakePlacement:
+    """Starts fakes under the real roles, and remembers who is alive for the faults to choose from."""
+
+    def __init__(self, spec: RunSpec, pace: Pace, game: FakeGame, buffer: Handle, pools: dict[str, Handle]) -> None:
+        self._spec, self._pace, self._game, self._buffer, self._pools = spec, pace, game, buffer, pools
+        self.model_folder = Path()
+        self.engines: dict[str, Handle] = {}
+        self.roles: dict[str, Handle] = {}
+
+    def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
+        return self._place(self.engines, engine_id, FakeEngine(engine_id, self._pace))
+
+    def role(self, kind: str, name: str) -> Handle:
+        pool, concurrency = next(iter(self._pools.values())), self._spec.rollout.concurrency
+        game: Any = self._game
+        if kind == "scribe":
+            return self._place(self.roles, name, Scribe(name, game, self._buffer, pool, concurrency))
+        return self._place(self.roles, name, Doctor(name, game, self._buffer, pool, self._spec.sampling, concurrency))
+
+    def kill(self, handle: Handle) -> None:
+        handle.kill()
+
+    def alive(self, kind: str) -> list[Handle]:
+        """Engines, scribes or doctors that a fault may meet."""
+        named = self.engines if kind == "engine" else {n: h for n, h in self.roles.items() if n.startswith(kind)}
+        return [handle for handle in named.values() if not handle.dead]
+
+    def _place(self, there: dict[str, Handle], name: str, actor: Any) -> Handle:
+        return there.setdefault(name, Handle(actor, self._pace.travel))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

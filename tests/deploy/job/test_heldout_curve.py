@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from common.config import RunSpec
+from deploy.job.heldout_curve import HeldoutCurve
+from evals.core.curve import points
+from simulator.fakes import Handle
+from tests.evals.core.test_evaluator import Pool, environment
+from tests.evals.doors import CLEAN, completion
+
+SPEC = RunSpec.model_validate({"evaluation": {"every": 2, "tasks": 4}})
+
+
+class World:
+    """A curve over the bundled notes; the policy always says that there is no error."""
+
+    def __init__(self, path: Path, spec: RunSpec = SPEC) -> None:
+        self.notes: list[str] = []
+        self.curve = HeldoutCurve(environment(), spec, path, self.notes.append)
+        self.pool = Pool(lambda _: completion(CLEAN, versions=(self.version,)))
+        self.curve.attach(Handle(self.pool), self.hold)
+        self.path = path
+        self.version = 0
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[int]:
+        yield self.version
+
+    def stepped(self, version: int) -> None:
+        self.version = version
+        self.curve.stepped(version)
+
+    def versions(self) -> list[int]:
+        return [point.policy_version for point in points(self.path)]
+
+    async def idle(self) -> None:
+        while any(task.get_coro().__name__ == "_evaluate" for task in asyncio.all_tasks()):  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+
+
+async def test_every_other_version_and_the_last_are_evaluated(tmp_path: Path) -> None:
+    world = World(tmp_path / "curve.jsonl")
+    for version in range(4):
+        world.stepped(version)
+        await world.idle()
+    await world.curve.finish(3)
+    assert world.versions() == [0, 2, 3]
+    assert len(world.pool.asked) == 3 * 4
+    assert world.notes[0].startswith("held-out, policy_version 0: flag accuracy 0.50")
+
+
+async def test_without_a_cadence_nothing_is_asked(tmp_path: Path) -> None:
+    world = World(tmp_path / "curve.jsonl", RunSpec())
+    world.stepped(0)
+    await world.curve.finish(1)
+    assert not world.path.exists() and world.notes == [] and world.pool.asked == []
+
+
+async def test_a_failure_in_the_background_is_raised_at_the_end(tmp_path: Path) -> None:
+    world = World(tmp_path / "missing" / "curve.jsonl")
+    world.stepped(0)
+    with pytest.raises(FileNotFoundError):
+        await world.curve.finish(0)
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "curve.jsonl"
+    path.write_text('{"policy_ver')
+    assert points(path) == []

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors import heartbeats, supervisor
+from actors.restarts import MAX_RESTARTS, BudgetSpent, Restarts
+from common.config import RunSpec
+from deploy.job import run as run_module
+from learner import checkpoint
+from tests.deploy.job.run_world import FakePlacement, World
+
+KINDS = ("scribe", "doctor", "engine", "core", "buffer", "rank", "pool")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fakes() -> Iterator[None]:
+    """Fake actors, and no pauses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "Placement", FakePlacement)
+        patch.setattr(run_module, "Restarts", lambda note: Restarts(note, first_pause_seconds=0))
+        patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
+        patch.setattr(heartbeats, "ROUND_SECONDS", 0.05)
+        patch.setattr(run_module, "LOOK_SECONDS", 0.01)
+        yield
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def play(world: World, monkey: Callable[[], object] | None = None) -> bool:
+    """The run, with `monkey` (a coroutine function) beside it."""
+    running = asyncio.ensure_future(world.run.go())
+    beside = asyncio.ensure_future(monkey()) if monkey else None  # type: ignore[arg-type]
+    try:
+        return await asyncio.wait_for(running, 60)
+    finally:
+        if beside is not None:
+            beside.cancel()
+
+
+async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert await play(world)
+    world.check_accounts()
+    assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
+
+
+@settings(max_examples=10)
+@given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
+def test_a_run_goes_on_whoever_is_killed_whenever_and_its_accounts_balance(kills: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as runs:
+        world = World(Path(runs))
+        assert asyncio.run(_killed(world, kills))
+        world.check_accounts()
+
+
+async def test_an_engine_that_dies_as_the_run_starts_over_is_replaced(tmp_path: Path) -> None:
+    """Found by the test above."""
+    world = World(tmp_path)
+    assert await _killed(world, [("pool", 292), ("core", 100), ("engine", 71)])
+    world.check_accounts()
+
+
+async def _killed(world: World, kills: list[tuple[str, int]]) -> bool:
+    async def monkey() -> None:
+        for kind, after in kills:
+            await turns(after)
+            world.kill(kind)
+
+    return await play(world, monkey)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_death_is_counted_as_its_kind(tmp_path: Path, kind: str) -> None:
+    world = World(tmp_path)
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 4:
+            await asyncio.sleep(0)
+        assert world.kill(kind)
+
+    assert await play(world, monkey)
+    world.check_accounts()
+    assert world.restarts(kind) >= 1
+
+
+SIZES = st.fixed_dictionaries({name: st.integers(1, 3) for name in ("scribes", "doctors", "engines")})
+
+
+@settings(max_examples=10)
+@given(changes=st.lists(st.tuples(SIZES, st.integers(0, 150), st.sampled_from(["", *KINDS])), min_size=1, max_size=4))
+def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors_and_no_lost_task(
+    changes: list[tuple[dict[str, int], int, str]],
+) -> None:
+    with tempfile.TemporaryDirectory() as runs:
+        world = World(Path(runs), steps=9999)
+        asyncio.run(_resized(world, changes))
+        world.check_accounts(len(world.folder.rows))
+        counts = changes[-1][0]
+        spec = RunSpec.model_validate(yaml.safe_load((world.folder.path / "spec.yaml").read_text()))
+        assert spec == world.run.spec
+        assert (spec.rollout.scribes, spec.rollout.doctors) == (counts["scribes"], counts["doctors"])
+
+
+async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]]) -> None:
+    """The run, until what was asked for last is there, and a step after that."""
+
+    async def monkey() -> None:
+        while not world.folder.rows:
+            await asyncio.sleep(0)
+        for sizes, after, dies in changes:
+            while world.folder.change.exists():
+                await asyncio.sleep(0)
+            world.ask(**sizes)
+            await turns(after)
+            if dies:
+                world.kill(dies)
+        while world.serving() != changes[-1][0]:
+            await asyncio.sleep(0)
+        made = len(world.folder.rows)
+        while len(world.folder.rows) < made + 3:
+            await asyncio.sleep(0)
+        world.run._interrupt()
+
+    assert not await play(world, monkey)
+
+
+async def test_a_lost_rank_rolls_the_run_back_to_its_newest_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(tmp_path)
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 5:
+            await asyncio.sleep(0)
+        world.kill("rank")
+
+    assert await play(world, monkey)
+    said = capsys.readouterr().out
+    assert "learner rank 0 died" in said and "starting over from the newest checkpoint" in said
+    assert f"going on after step 3: {world.folder.path / 'checkpoints' / 'step-00003'} is the newest whole" in said
+
+
+async def test_a_run_whose_engine_dies_again_and_again_checkpoints_and_ends_with_one_message(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=999)
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 4:
+            await asyncio.sleep(0)
+        while True:
+            world.kill("engine")
+            await asyncio.sleep(0)
+
+    with pytest.raises(BudgetSpent, match=f"gave up after {MAX_RESTARTS} restarts"):
+        await play(world, monkey)
+    found = checkpoint.newest(world.folder.path).checkpoint
+    assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
+
+
+async def ended_by(world: World, ask: Callable[[], None]) -> None:
+    """Play, ask the run to end after its fourth step, and look for the checkpoint of the step that was its last."""
+
+    async def monkey() -> None:
+        while len(world.folder.rows) < 4:
+            await asyncio.sleep(0)
+        ask()
+
+    assert not await play(world, monkey)
+    found = checkpoint.newest(world.folder.path).checkpoint
+    assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_or_sigterm_finishes_the_step_and_checkpoints_it(tmp_path: Path, number: signal.Signals) -> None:
+    await ended_by(World(tmp_path, steps=999), lambda: signal.raise_signal(number))
+
+
+async def test_word_from_another_terminal_finishes_the_step_and_checkpoints_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(tmp_path, steps=9999)
+    await ended_by(world, world.folder.ask_to_stop)
+    assert "as deploy.stop asks" in capsys.readouterr().out
+    assert not world.folder.asked_to_stop(), "the next run would stop at once"
+
+
+async def test_a_run_that_is_asked_to_stop_while_it_starts_ends_before_its_first_step(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=999)
+    world.run._wind_down("asked")
+    assert not await play(world) and world.folder.rows == []

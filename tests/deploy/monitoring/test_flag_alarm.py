@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.monitoring import flag_alarm
+
+
+def rows(*rates: float | None) -> list[dict[str, float | None]]:
+    return [{"flag_rate": rate} for rate in rates]
+
+
+@pytest.mark.parametrize("rates", [(), (0.1, 0.1), (0.1, 0.1, 0.25), (0.75, 0.5, 0.25), (0.9, 0.5, 0.9, 0.9)])
+def test_fewer_than_three_steps_in_a_row_outside_the_band_are_no_alarm(rates: tuple[float, ...]) -> None:
+    assert flag_alarm.warning(rows(*rates)) == "" and not flag_alarm.is_on(rows(*rates))
+
+
+@pytest.mark.parametrize("rates", [(0.5, 0.2, 0.1, 0.0), (0.9, 0.8, 1.0), (0.1, 0.9, 0.1), (0.2, None, 0.2)])
+def test_three_steps_in_a_row_outside_the_band_are_told(rates: tuple[float | None, ...]) -> None:
+    told = flag_alarm.warning(rows(*rates))
+    assert flag_alarm.is_on(rows(*rates))
+    assert "3 in a row outside 25% to 75%" in told and "\n" not in told
+
+
+def test_an_alarm_that_stands_is_told_every_third_step_and_ends_with_a_rate_inside() -> None:
+    low = [0.0] * 6
+    assert [bool(flag_alarm.warning(rows(*low[:count]))) for count in range(1, 7)] == [False, False, True] * 2
+    assert flag_alarm.is_on(rows(*low)) and not flag_alarm.is_on(rows(*low, 0.5))
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=12))
+def test_the_alarm_looks_at_the_newest_three_steps_only(rates: list[float | None]) -> None:
+    assert flag_alarm.is_on(rows(*rates)) == (len(rates) >= 3 and flag_alarm.is_on(rows(*rates[-3:])))

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from deploy.report.plot import draw
+
+
+def write(tmp_path: Path, *rows: dict[str, float | None]) -> Path:
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def test_a_run_becomes_a_picture(tmp_path: Path) -> None:
+    rows = [
+        {"step": step, "reward_mean": 0.1 * step, "reward_std": 0.3, "flag_rate": 0.5, "policy_lag": step % 2}
+        for step in range(1, 9)
+    ]
+    path = draw(write(tmp_path, *rows))
+    assert path == tmp_path / "progress.png"
+    height, width, _ = imread(path).shape
+    assert width > height > 500
+
+
+def test_absent_and_null_series_are_left_out(tmp_path: Path) -> None:
+    assert draw(write(tmp_path, {"step": 1, "flag_rate": None})).stat().st_size > 0
+
+
+def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such file"):
+        draw(tmp_path)
+    with pytest.raises(ValueError, match="no step yet"):
+        draw(write(tmp_path))
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    with pytest.raises(ValueError, match=r"metrics\.jsonl:2: not JSON"):
+        draw(tmp_path)

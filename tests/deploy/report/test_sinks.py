@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from common.config import DataSpec, MetricsSpec, RunSpec
+from deploy import selfplay
+from deploy.job.run_folder import RunFolder
+from tests.deploy.job.test_run_folder import step
+
+
+class FakeLibrary(ModuleType):
+    """What wandb and trackio have in common."""
+
+    def __init__(self) -> None:
+        super().__init__("trackio")
+        self.calls: list[tuple[str, Any]] = []
+
+    def init(self, **settings: Any) -> None:
+        self.calls.append(("init", settings))
+
+    def log(self, values: dict[str, Any], step: int) -> None:
+        self.calls.append(("log", (step, values)))
+
+    def finish(self) -> None:
+        self.calls.append(("finish", None))
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> FakeLibrary:
+    fake = FakeLibrary()
+    monkeypatch.setitem(sys.modules, "trackio", fake)
+    return fake
+
+
+def spec(tmp_path: Path) -> RunSpec:
+    return RunSpec(
+        name="mine", runs=tmp_path, data=DataSpec(path="/secret/notes.csv"), metrics=MetricsSpec(sink="trackio")
+    )
+
+
+def test_a_sink_gets_every_step_with_its_number_and_the_end(tmp_path: Path, library: FakeLibrary) -> None:
+    folder = RunFolder(spec(tmp_path), tmp_path / "mine")
+    assert library.calls == [], "nothing is sent before there is a run"
+    folder.create()
+    rows = [folder.log(step(number)) for number in (1, 2)]
+    folder.finish()
+    assert [kind for kind, _ in library.calls] == ["init", "log", "log", "finish"]
+    settings, (number, values) = library.calls[0][1], library.calls[2][1]
+    assert (settings["project"], settings["name"], settings["group"]) == ("medserl", "mine", "mine")
+    assert number == 2 and values["reward_mean"] == rows[1]["reward_mean"] == -0.9
+    assert all(isinstance(value, int | float) for value in values.values()), "only numbers leave the machine"
+    assert rows[1].keys() - values.keys() >= {"kl_to_reference", "learner_seconds"}
+
+
+def test_no_folder_of_this_machine_is_sent(tmp_path: Path, library: FakeLibrary) -> None:
+    RunFolder(spec(tmp_path), tmp_path / "mine").create()
+    (_, settings) = library.calls[0]
+    assert settings["config"]["data"]["path"] == "notes.csv"
+    assert "/secret" not in str(settings) and str(tmp_path) not in str(settings)
+
+
+def test_starting_over_goes_on_in_the_same_run_there(tmp_path: Path, library: FakeLibrary) -> None:
+    folder = RunFolder(spec(tmp_path), tmp_path / "mine")
+    folder.create()
+    folder.log(step(1))
+    folder.resume(0)
+    folder.log(step(1))
+    assert [kind for kind, _ in library.calls] == ["init", "log", "log"]
+
+
+def test_by_default_nothing_is_sent(tmp_path: Path, library: FakeLibrary) -> None:
+    folder = RunFolder(RunSpec(), tmp_path / "mine")
+    folder.create()
+    folder.log(step(1))
+    folder.finish()
+    assert library.calls == []
+
+
+def test_a_library_that_is_not_installed_is_one_line_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as where it is not installed
+    with pytest.raises(SystemExit) as ended:
+        selfplay.main(["deploy/smoke.yaml", "--runs", str(tmp_path), "--metrics.sink", "wandb"])
+    said = capsys.readouterr().err
+    line = "selfplay: metrics.sink wandb: not installed; pip install wandb, or leave metrics.sink out\n"
+    assert (ended.value.code, said) == (2, line) and not list(tmp_path.iterdir())

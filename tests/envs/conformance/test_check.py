@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from common.config import DataSpec
+from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
+from envs.conformance.check import Report, check, main
+from envs.conformance.fingerprint import elsewhere, fingerprint
+from envs.conformance.leak_probe import auc, leaks
+from envs.contract import registry
+from envs.contract.env import Complete, Done, Environment, Slot, Turn
+
+ALPHABET = "abcdefghijklmnop"
+
+
+class Riddle:
+    """Two made-up words a task; which of the two orders is `right` is a secret of the vignette."""
+
+    env_id = "riddle"
+
+    def plan(self, index: int) -> Slot:
+        twin = "right" if index % 2 else "wrong"
+        return Slot(index=index, source=f"v{index // 2}", quadrant=twin, seed=index)
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        secret = random.Random(slot.source)
+        words = ["".join(secret.choices(ALPHABET, k=6)) for _ in "ab"]
+        if (slot.quadrant == "right") == (secret.random() < 0.5):
+            words.reverse()
+        provenance = Provenance(source=slot.source, vignette=slot.source, quadrant=slot.quadrant)
+        task_id = f"{slot.source}-{'-'.join(words)}"
+        task = Task(
+            env="riddle",
+            task_id=task_id,
+            split="train",
+            context={"words": words},
+            limits=Limits(),
+            provenance=provenance,
+        )
+        return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.quadrant}))
+
+    def open(self, task: Task) -> Turn:
+        return Turn(messages=(Message(role="user", content="Which? " + " ".join(task.context["words"])),))
+
+    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
+        return Done(truncated=False)
+
+    def score(self, episode: Episode, label: Label) -> Reward:
+        if episode.task_id != label.task_id:
+            raise ValueError("of different tasks")
+        answer = label.truth["answer"]
+        total = -2.0 if episode.truncated else 1.0 if episode.actions == (f"I say {answer}",) else -1.0
+        return Reward(components={"outcome": total}, total=total, reason=answer if total > 0 else "no")
+
+    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
+        return f"I say {labelled.label.truth['answer']}"
+
+
+async def test_an_environment_that_keeps_the_contract_has_no_problems() -> None:
+    report = await check(Riddle(), count=400)
+    assert report.ok, str(report)
+    assert report.kinds == {"right": 200, "wrong": 200}
+    assert report.oracle == 1.0
+    assert report.policies["null"] == -1.0 and report.policies["constant right"] == 0.0
+
+
+class LeaksInTheWords(Riddle):
+    def open(self, task: Task) -> Turn:
+        hint = " whose dosage" if task.context["words"] != sorted(task.context["words"]) else ""
+        return Turn(messages=(Message(role="user", content=" ".join(task.context["words"]) + hint),))
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
+        assert isinstance(made, LabelledTask)
+        words = sorted(made.task.context["words"], reverse=slot.quadrant == "wrong")
+        return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context={"words": words}))
+
+
+class LeaksByProvenance(Riddle):
+    def open(self, task: Task) -> Turn:
+        return Turn(messages=(Message(role="user", content=f"{task.provenance.quadrant[:1]} {task.context['words']}"),))
+
+
+class LeaksByField(Riddle):
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
+        assert isinstance(made, LabelledTask)
+        context = {**made.task.context, "meta": [{"answer": "?"}]}
+        return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context=context))
+
+
+class ForgetsItsSeed(Riddle):
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
+        assert isinstance(made, LabelledTask)
+        context = {**made.task.context, "noise": random.SystemRandom().random()}
+        return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context=context))
+
+
+class NeverMakesOneKind(Riddle):
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        if slot.quadrant == "right":
+            return Rejection(source=slot.source, reason="no_edit")
+        return await super().propose(slot, rng, complete, verify)
+
+
+class PaysForSpam(Riddle):
+    def score(self, episode: Episode, label: Label) -> Reward:
+        reward = super().score(episode, label)
+        found = label.truth["answer"] in episode.actions[0] and not episode.truncated
+        return (
+            msgspec.structs.replace(reward, components={"outcome": 1.0}, total=1.0, reason="hit") if found else reward
+        )
+
+
+class HasAWeakOracle(Riddle):
+    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
+        return "I say right"
+
+
+class PaysForTruncatedReplies(Riddle):
+    def score(self, episode: Episode, label: Label) -> Reward:
+        return super().score(msgspec.structs.replace(episode, truncated=False), label)
+
+
+class ScoresAnyLabel(Riddle):
+    def score(self, episode: Episode, label: Label) -> Reward:
+        return super().score(msgspec.structs.replace(episode, task_id=label.task_id), label)
+
+
+class WearsItsLabelOut(Riddle):
+    def score(self, episode: Episode, label: Label) -> Reward:
+        label.truth["scored"] = label.truth.get("scored", 0) + 1
+        return super().score(episode, label)
+
+
+class DrawsItsPlan(Riddle):
+    def plan(self, index: int) -> Slot:
+        return msgspec.structs.replace(super().plan(index), seed=random.SystemRandom().randrange(10**9))
+
+
+class TrustsTheModel(Riddle):
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        made = await super().propose(slot, rng, complete, verify)
+        written = await complete((Message(role="user", content="Reword this."),), 20)
+        assert isinstance(made, LabelledTask)
+        answer = {"answer": f"{made.label.truth['answer']}{written.text}"}
+        return msgspec.structs.replace(made, label=msgspec.structs.replace(made.label, truth=answer))
+
+    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
+        return f"I say {labelled.label.truth['answer'][:5]}"
+
+
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        (LeaksInTheWords(), "the words probe reads the label"),
+        (LeaksByProvenance(), "the prompt depends on the task's id, split or provenance"),
+        (LeaksByField(), "task context holds the label's field 'answer'"),
+        (ForgetsItsSeed(), "repeated gives another task"),
+        (NeverMakesOneKind(), "no slot of kind right became a task"),
+        (PaysForSpam(), "a spam policy earns 1.00"),
+        (HasAWeakOracle(), "must always reach the maximum"),
+        (PaysForTruncatedReplies(), "a truncated reply earns as much"),
+        (ScoresAnyLabel(), "scored with the label of another task"),
+        (WearsItsLabelOut(), "scores differently, or differently from its log"),
+        (DrawsItsPlan(), "the same index gives different slots"),
+        (TrustsTheModel(), "with a model that answers nonsense, the oracle fails"),
+    ],
+)
+async def test_a_breach_of_the_contract_is_named(env: Environment, problem: str) -> None:
+    report = await check(env, count=120)
+    assert any(problem in found for found in report.problems), str(report)
+
+
+async def test_an_environment_that_makes_nothing_is_refused() -> None:
+    class Barren(Riddle):
+        async def propose(
+            self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+        ) -> LabelledTask | Rejection:
+            return Rejection(source=slot.source, reason="gate")
+
+    with pytest.raises(ValueError, match="none of 20 proposals became a task"):
+        await check(Barren(), count=20)
+
+
+@pytest.mark.parametrize("env_id", registry.MODULES)
+async def test_every_registered_environment_keeps_the_contract(env_id: str) -> None:
+    report = await check(registry.make(env_id, DataSpec(), seed=0), checker=registry.checker(env_id, DataSpec()))
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("env_id", registry.MODULES)
+async def test_other_processes_make_the_same_tasks(env_id: str) -> None:
+    here = await fingerprint(registry.make(env_id, DataSpec(), seed=0), 40)
+    assert {elsewhere(env_id, DataSpec(), 40, hash_seed) for hash_seed in (1, 2)} == {here}
+    assert elsewhere(env_id, DataSpec(), 41, 1) != here
+
+
+def test_a_process_that_fails_is_no_agreement() -> None:
+    with pytest.raises(RuntimeError, match=r"envs\.conformance\.fingerprint chess"):
+        elsewhere("chess", DataSpec(), 1, 0)
+
+
+async def test_a_label_that_the_independent_checker_refuses_is_named() -> None:
+    class Contrary:
+        def disagreement(self, labelled: LabelledTask) -> str | None:
+            return "it is the other one" if labelled.label.truth["answer"] == "right" else None
+
+    report = await check(Riddle(), count=40, checker=Contrary())
+    assert len(report.problems) == 20 and "the independent checker disagrees: it is" in report.problems[0]
+
+
+def test_a_report_is_readable_and_lists_its_problems() -> None:
+    report = Report(
+        env_id="x", kinds={"a": 2}, rejections={}, oracle=1.1, policies={"null": -1.5}, leaks={}, problems=("oh no",)
+    )
+    lines = str(report).splitlines()
+    assert lines[:3] == ["x: 1 problems, oracle 1.10", "  tasks: a 2", "  rejected: none"]
+    assert lines[-1] == "  PROBLEM oh no"
+
+
+def test_the_command_checks_an_environment_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["contradiction", "--count", "40"]) == 0
+    assert "contradiction: 0 problems" in capsys.readouterr().out
+
+
+def test_the_command_refuses_wrong_input_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verdict", "--data", "absent.csv"]) == 2
+    assert main(["poker"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_auc_is_the_chance_that_a_positive_scores_higher() -> None:
+    assert auc([1, 2, 3, 4], [False, False, True, True]) == 1
+    assert auc([1, 2, 3, 4], [True, True, False, False]) == 0
+    assert auc([1, 1, 1, 1], [True, False, True, False]) == 0.5
+    assert auc([1, 2, 2, 3], [False, True, False, True]) == pytest.approx(3.5 / 4)
+    assert auc([1, 2], [True, True]) == 0.5
+
+
+def _notes(typo: float, capital: bool = False) -> dict[str, float]:
+    """Sixty vignettes of eight stock words, with twins; each positive has a typo with probability `typo`."""
+    rng = random.Random(0)
+    stock = ["".join(rng.choices(ALPHABET, k=6)) for _ in range(60)]
+    texts, positive, vignettes = [], [], []
+    for vignette in range(60):
+        words = rng.sample(stock, 8)
+        for flag in (True, False):
+            shown = list(words)
+            if flag and rng.random() < typo:
+                at = rng.randrange(8)
+                shown[at] = shown[at][:2] + rng.choice("qrstuvwxyz") + shown[at][3:]
+            if capital and flag:
+                shown[0] = shown[0].capitalize()
+            texts.append("note: " + " ".join(shown))
+            positive.append(flag)
+            vignettes.append(str(vignette))
+    return leaks(texts, positive, vignettes)
+
+
+def test_twins_that_differ_in_nothing_do_not_leak() -> None:
+    assert max(_notes(typo=0).values()) <= 0.5  # exactly: every twin ties
+
+
+def test_noise_on_one_label_only_is_found_although_every_typo_is_new() -> None:
+    assert _notes(typo=1)["rarity"] > 0.8
+
+
+def test_a_telling_shape_is_found_without_training() -> None:
+    assert _notes(typo=0, capital=True)["shape"] > 0.9

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from envs.verdict.scribe.gate import check, entities
+
+KEPT = [
+    ("A 24-year-old man comes to the ED with fever.", "A 24 y/o man presents to the emergency department with fever."),
+    ("She takes Tylenol 500 mg for two weeks.", "For 2 weeks she has been taking acetaminophen 500 mg."),
+    ("The patient has no fever or chills at this time.", "At this time the patient denies fever or chills."),
+    ("His blood pressure is 132/86 mm Hg.", "A BP of 132/86 mm Hg was recorded for his visit."),
+    ("Culture of the sputum grows Streptococcus pneumoniae.", "Sputum culture is growing Streptococcus pneumoniae."),
+]
+CHANGED = [
+    ("number", "She takes metformin 500 mg daily.", "She takes metformin 850 mg each day."),
+    ("number", "She takes metformin 500 mg daily.", "She takes metformin 500 g each day."),
+    ("number", "Pulse is 96/min, respirations are 26/min.", "Pulse was 26/min, respirations were 96/min."),
+    ("age", "A 24-year-old man has cough.", "A 42-year-old man with cough."),
+    ("age", "The newborn has a fever today.", "Today the toddler has a fever."),
+    ("sex", "A 24-year-old man has cough.", "A 24-year-old woman with cough."),
+    ("side", "He has pain in the left knee.", "He feels pain in the right knee."),
+    ("direction", "Labs show elevated creatinine levels.", "Labs reveal reduced creatinine levels."),
+    ("drug", "He was given amoxicillin yesterday evening.", "He was given a pill yesterday evening."),
+    ("organism", "The culture grew Escherichia coli in two days.", "The culture grew a germ in two days."),
+    ("disease", "The patient has a history of asthma.", "The patient has a long history."),
+    ("finding", "The patient has had fever and vomiting.", "The patient has had fever and trouble."),
+    ("procedure", "A colonoscopy was arranged for tomorrow.", "A visit was arranged for tomorrow."),
+    ("entity", "The patient has had a fever all week.", "The patient has had a fever and sepsis all week."),
+    ("entity", "The patient went to the hospital alone.", "The patient went to the Bellevue hospital alone."),
+    ("name", "The wound was explored by Morgan today.", "The wound was explored by someone today."),
+    ("negation", "She has no fever but has cough.", "She has no cough but has fever."),
+    ("negation", "She has no fever or cough.", "She does have fever or cough."),
+    ("negation", "The abdomen is distended and soft.", "The abdomen is undistended and soft."),
+    ("drift", "The abdomen is soft and scaphoid.", "Everything looked fine to them there."),
+]
+FORM = [
+    ("empty", "  "),
+    ("lines", "The patient rests\nquietly at home today."),
+    ("meta", "Here is the sentence: the patient rests at home."),
+    ("meta", "Sure, the patient rests at home."),
+    ("meta", '"The patient rests quietly at home."'),
+    ("meta", "<b>The patient rests quietly at home.</b>"),
+    ("meta", "1. The patient rests at home quietly."),
+    ("identical", "the patient is resting quietly at home"),
+    ("length", "Resting."),
+    ("length", "The patient is resting quietly at home today and will keep on resting at home."),
+]
+
+
+@pytest.mark.parametrize(("original", "rewritten"), KEPT)
+def test_another_wording_of_the_same_facts_passes(original: str, rewritten: str) -> None:
+    assert check(original, rewritten) is None
+
+
+@pytest.mark.parametrize(("reason", "original", "rewritten"), CHANGED)
+def test_a_changed_fact_is_refused_by_its_name(reason: str, original: str, rewritten: str) -> None:
+    assert check(original, rewritten) == reason
+
+
+@pytest.mark.parametrize(("reason", "rewritten"), FORM)
+def test_a_reply_that_is_not_one_plain_sentence_is_refused(reason: str, rewritten: str) -> None:
+    assert check("The patient is resting quietly at home.", rewritten) == reason
+
+
+def test_a_productive_cough_is_not_a_nonproductive_one() -> None:
+    assert check("He has a nonproductive cough today.", "Today he has a productive cough.") == "negation"
+
+
+def test_entities_know_brand_names_abbreviations_and_word_endings() -> None:
+    found = entities("Lasix was given for CHF; tendonopathy and Klebsiella pneumoniae were ruled out.")
+    assert {("drug", "furosemide"), ("disease", "failure"), ("disease", "tendonopathy")} <= found
+    assert ("organism", "klebsiella pneumoniae") in found

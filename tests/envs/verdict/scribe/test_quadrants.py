@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.config import QuadrantMix
+from envs.verdict.data.medec import Note, clean_version, load_notes
+from envs.verdict.knowledge.tables import content_words
+from envs.verdict.scribe.edits import invert
+from envs.verdict.scribe.phrases import PhraseBook, mine, provable
+from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, Vignette, draft, rewordable, vignettes
+
+NOTES = load_notes("bundled")
+STORIES = vignettes(NOTES)
+BOOK = mine(NOTES)
+EMPTY = PhraseBook([])
+INDEX = st.integers(0, 10_000)
+
+
+def plan(mix: QuadrantMix | None = None, seed: str = "0") -> Plan:
+    return Plan(list(STORIES.values()), BOOK, mix or QuadrantMix(), seed)
+
+
+def only_clean(note: Note) -> Vignette:
+    return Vignette(name="v", errors=(), cleans=(clean_version(note),))
+
+
+@given(INDEX)
+def test_slots_2k_and_2k_plus_1_are_twins(pair: int) -> None:
+    first, second = plan().slot(2 * pair), plan().slot(2 * pair + 1)
+    assert first.source == second.source
+    assert {first.quadrant, second.quadrant} in (set(AUGMENTED), set(SYNTHETIC))
+    assert first.seed != second.seed
+
+
+def test_equal_indices_give_equal_slots_in_any_order() -> None:
+    forward, backward = plan(), plan()
+    assert [forward.slot(i) for i in range(300)] == [backward.slot(i) for i in reversed(range(300))][::-1]
+
+
+def test_every_vignette_comes_once_an_epoch() -> None:
+    slots = [plan().slot(i) for i in range(0, 4 * len(STORIES), 2)]
+    augmented = [slot.source for slot in slots if slot.quadrant in AUGMENTED]
+    assert sorted(augmented) == sorted(STORIES)
+
+
+def test_quadrants_come_in_exactly_the_shares_asked_for() -> None:
+    mix = QuadrantMix(augmented_error=0.4, augmented_safe=0.4, synthetic_decoy=0.1, synthetic_injection=0.1)
+    drawn = [plan(mix).slot(i).quadrant for i in range(1000)]
+    assert {name: drawn.count(name) for name in set(drawn)} == {
+        "augmented_error": 400,
+        "augmented_safe": 400,
+        "synthetic_decoy": 100,
+        "synthetic_injection": 100,
+    }
+
+
+def test_the_error_is_first_in_about_half_of_the_pairs() -> None:
+    errors = sum(plan().slot(i).quadrant in ("augmented_error", "synthetic_injection") for i in range(0, 1000, 2))
+    assert 200 < errors < 300
+
+
+def test_file_order_does_not_change_the_plan() -> None:
+    shuffled = random.Random(1).sample(NOTES, len(NOTES))
+    assert vignettes(shuffled) == STORIES
+
+
+def test_a_plan_without_errors_to_show_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match="no vignette can give augmented_error"):
+        Plan([only_clean(next(n for n in NOTES if n.is_error))], EMPTY, QuadrantMix(), "0")
+
+
+@pytest.mark.parametrize("name", sorted(STORIES))
+def test_twins_of_every_story_differ_in_truth_and_share_their_locks(name: str) -> None:
+    for wrong, right in (AUGMENTED, SYNTHETIC):
+        error, clean = (draft(STORIES[name], quadrant, BOOK, random.Random(name)) for quadrant in (wrong, right))
+        assert error is not None and clean is not None
+        assert clean.error_type is clean.sentence is clean.error_text is clean.corrected_text is None
+        assert error.sentence is not None and error.sentence not in error.free
+        assert error.sentences[error.sentence] == error.error_text != error.corrected_text
+        evidence = content_words(f"{error.error_text} {error.corrected_text}")
+        for note in (error, clean):
+            assert not any(content_words(note.sentences[i]) & evidence for i in note.free)
+
+
+@pytest.mark.parametrize("name", sorted(STORIES))
+def test_a_synthetic_error_undone_is_its_decoy(name: str) -> None:
+    error, decoy = (draft(STORIES[name], quadrant, BOOK, random.Random(3)) for quadrant in SYNTHETIC)
+    assert error is not None and decoy is not None
+    assert invert(error.sentences, error.edits) == decoy.sentences
+    assert (error.source, error.free) == (decoy.source, decoy.free)
+
+
+def test_without_rule_or_phrase_the_human_error_of_the_story_is_injected() -> None:
+    story = next(v for v in STORIES.values() if not any(provable(n.sentences) for n in v.cleans))
+    made = draft(story, "synthetic_injection", EMPTY, random.Random(0))
+    assert made is not None and made.sentences in [note.sentences for note in story.errors]
+    assert [edit.operator for edit in made.edits] == ["inject:human"]
+
+
+def test_a_clean_story_that_no_rule_fits_gives_no_draft() -> None:
+    story = only_clean(next(n for n in NOTES if n.is_error))
+    assert draft(story, "synthetic_injection", EMPTY, random.Random(0)) is None
+
+
+@given(st.integers(0, 50), st.integers(0, 4))
+def test_twins_reword_the_same_sentences_wherever_they_stand(seed: int, count: int) -> None:
+    story = list(STORIES.values())[seed]
+    made = draft(story, "augmented_safe", BOOK, random.Random(seed))
+    assert made is not None
+    moved = random.Random(seed).sample(range(len(made.sentences)), len(made.sentences))
+    twin = Draft(
+        source="twin",
+        sentences=tuple(made.sentences[i] for i in moved),
+        free=tuple(new for new, old in enumerate(moved) if old in made.free),
+    )
+    one, two = ([note.sentences[i] for i in rewordable(note, count, random.Random(seed))] for note in (made, twin))
+    assert sorted(one) == sorted(two) and len(one) <= count

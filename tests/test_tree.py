@@ -1,0 +1,22 @@
+"""What the documents say of the tree is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from common.spec_file import spec_file
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("actors", "bench", "common", "deploy", "docs", "envs", "evals", "learner", "simulator", "tests")
+NAMED = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/operations.md"])
+def test_a_path_that_a_document_names_exists(document: str) -> None:
+    named = set(NAMED.findall((ROOT / document).read_text(encoding="utf-8")))
+    assert named
+    for name in sorted(named):
+        assert (ROOT / name).exists() or spec_file(Path(name)).is_file(), name
