@@ -25,6 +25,7 @@ REPEATS = {
     "data.proposer_tries": 0,
     "data.reworded_sentences": 0,
     "learner.algorithm": "reinforce_pp",
+    "learner.kl_coef": 0.001,  # or equal rewards would make every loss 0
     "learner.batch_groups": BATCH,
     "learner.checkpoint_every": CHECKPOINT_EVERY,
     "rollout.concurrency": 1,
