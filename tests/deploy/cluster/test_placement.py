@@ -151,7 +151,7 @@ class World:
         self.placement._groups.remove(self.placement._learner)
 
 
-async def until(true: Callable[[], bool], seconds: float = 120) -> None:
+async def until(true: Callable[[], bool], seconds: float = 240) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.1)
