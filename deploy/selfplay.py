@@ -16,7 +16,7 @@
     Scribe      plan indices        labelled tasks        room: capacity                     release, rejections
     Doctor      ready tasks         groups of n rollouts  a task, and the staleness bound    put_task, release
     Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
-      Scribe's  paid tries          a Scribe version + 1  nothing (scribe_learner.py)  its turn, if it is trained
+      Scribe's  paid tries          a Scribe version + 1  nothing (scribe_learner.py)        its turn, if it is trained
     Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
     Supervisor  heartbeats, sizes   metrics, new actors   a second                           time, deaths, deploy.apply
 
@@ -49,6 +49,9 @@ from deploy.report.terminal import summarise
 from envs.contract import registry
 from envs.contract.env import Environment
 
+_NOT_UP_IN_TIME = ("timed out during startup", "may not have started successfully")
+"""What Ray 2.60's node says when its raylet or GCS is late: its agents get fifteen seconds to import Python."""
+
 
 def connect() -> None:
     """Join the running Ray cluster (`ray start`, or the job's), or start one that only this machine reaches.
@@ -69,9 +72,8 @@ def connect() -> None:
     except ConnectionError as error:
         address = os.environ.get("RAY_ADDRESS", "the running cluster")
         raise ValueError(f"Ray at {address} does not answer: start it, or unset RAY_ADDRESS to run without") from error
-    except Exception as error:
-        # Ray raises no narrower one when its raylet is not up in time: its agents get fifteen seconds to import Python.
-        if type(error) is not Exception:
+    except Exception as error:  # Ray raises no narrower one where its processes are not up in time: told by its words
+        if not any(words in str(error) for words in _NOT_UP_IN_TIME):
             raise
         raise ValueError(
             f"Ray did not start ({last_line(error)}); try again when this machine has less to do"

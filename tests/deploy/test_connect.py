@@ -34,10 +34,12 @@ def test_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch, er
     assert told in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_fault_of_ours_is_not_taken_for_rays(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [KeyError("a bug"), Exception("Cannot include dashboard with missing packages.")])
+def test_another_fault_is_not_taken_for_a_busy_machine(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def init(**_: Any) -> None:
-        raise KeyError("a bug")
+        raise error
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(KeyError):
+    with pytest.raises(type(error)) as caught:
         connect()
+    assert caught.value is error
