@@ -21,6 +21,7 @@ from common.records import Record
 
 ALIGNMENT = 64
 SHARED_MEMORY = Path("/dev/shm")
+DYING_SECONDS = 1.0  # for a killed process to be gone
 
 
 class TensorEntry(Record):
@@ -134,15 +135,15 @@ class SegmentWriter:
         return Manifest(path=str(self._path), tensors=tuple(self._entries), checksum=checksum(self._entries))
 
 
-def sweep_run(run: str, patience: float = 1.0) -> None:
+def sweep_run(run: str) -> None:
     """Remove what a rank of `run` that died hard left in this machine's shared memory.
 
-    What a living process has made stays: another run may have the same name. One that was just killed gets `patience`
-    seconds to be gone.
+    What a living process has made stays: another run may have the same name. One that was just killed gets a moment to
+    be gone.
     """
     ours = re.compile(rf"medserl-{re.escape(run)}-(\d+)(-scribe)?-(weights|adapters)(\..+)?")
     found = [(path, int(match[1])) for path in SHARED_MEMORY.iterdir() if (match := ours.fullmatch(path.name))]
-    alive = _alive({pid for _, pid in found}, patience)
+    alive = _alive({pid for _, pid in found})
     for path, pid in found:
         if pid in alive:
             continue
@@ -152,13 +153,13 @@ def sweep_run(run: str, patience: float = 1.0) -> None:
             path.unlink(missing_ok=True)
 
 
-def _alive(pids: set[int], patience: float) -> set[int]:
-    """Those that still run after so many seconds."""
+def _alive(pids: set[int]) -> set[int]:
+    """Those that still run after `DYING_SECONDS`."""
     processes, alive = [], set[int]()
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             processes.append(psutil.Process(pid))
-    for process in psutil.wait_procs(processes, timeout=patience)[1]:
+    for process in psutil.wait_procs(processes, timeout=DYING_SECONDS)[1]:
         with suppress(psutil.NoSuchProcess):
             if process.status() != psutil.STATUS_ZOMBIE:
                 alive.add(process.pid)

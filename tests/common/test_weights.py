@@ -95,13 +95,14 @@ def test_a_sweep_takes_what_the_dead_left_and_nothing_of_a_living_run_of_the_sam
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(weights, "DYING_SECONDS", 0)
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         dead = process.pid
     for pid in (dead, os.getpid()):
         (tmp_path / f"medserl-exp-{pid}-weights").write_bytes(b"w")
         (tmp_path / f"medserl-exp-{pid}-scribe-adapters").mkdir()
     (tmp_path / f"medserl-exp.2-{dead}-weights").write_bytes(b"another run's")
-    weights.sweep_run("exp", patience=0)
+    weights.sweep_run("exp")
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {
         f"medserl-exp-{os.getpid()}-weights",
