@@ -56,7 +56,7 @@ def repeated_logps(module: nn.Module, packed: PackedGroup) -> Tensor:
     """The same log-probs [N] from n ordinary rows, as OpenRLHF and TRL compute them."""
     model = module.get_base_model()  # type: ignore[operator]
     n = packed.completions
-    prompt = packed.ids_S[: packed.ids_S.numel() - packed.tokens]
+    prompt = packed.prompt_S
     target_nT = packed.target_N.view(n, -1)
     ids_nS = torch.cat([prompt.expand(n, -1), target_nT], 1)
     hidden_nSD = model.get_decoder()(input_ids=ids_nS, use_cache=False).last_hidden_state

@@ -44,6 +44,11 @@ class Row:
         return self.target_N.numel()
 
     @property
+    def prompt_S(self) -> Tensor:
+        """The ids before the first branch."""
+        return self.ids_S[: self.ids_S.numel() - int(self.length_n.sum())]
+
+    @property
     def forks(self) -> tuple[Fork, ...]:
         """Where the branches begin: here, all of them at the end of the prompt."""
         return (Fork(own=0, length_n=self.length_n),)
@@ -158,11 +163,10 @@ class SharedRow(Row):
         return tuple(Fork(own, length_n) for own, length_n in zip(self.own_g.tolist(), lengths, strict=True))
 
 
-def share(groups: Sequence[PackedGroup]) -> SharedRow:
+def shared_row(groups: Sequence[PackedGroup]) -> SharedRow:
     """Groups, on one device, as one row. Log-probs are those of the groups as rows of their own."""
-    prompts = [group.ids_S[: group.ids_S.numel() - int(group.length_n.sum())] for group in groups]
-    shared = _common(prompts)
-    ids, positions, sources, at = [prompts[0][:shared]], [groups[0].positions_S[:shared]], [], shared
+    shared = _shared(groups)
+    ids, positions, sources, at = [groups[0].ids_S[:shared]], [groups[0].positions_S[:shared]], [], shared
     for group in groups:
         ids.append(group.ids_S[shared:])
         positions.append(group.positions_S[shared:])
@@ -176,7 +180,7 @@ def share(groups: Sequence[PackedGroup]) -> SharedRow:
         source_N=torch.cat(sources),
         target_N=torch.cat([group.target_N for group in groups]),
         logp_engine_N=torch.cat([group.logp_engine_N for group in groups]),
-        own_g=torch.tensor([prompt.numel() - shared for prompt in prompts], device=device),
+        own_g=torch.tensor([group.prompt_S.numel() - shared for group in groups], device=device),
         completions_g=torch.tensor([group.completions for group in groups], device=device),
     )
 
@@ -196,16 +200,18 @@ def split(groups: Sequence[PackedGroup], rows: int) -> list[Sequence[PackedGroup
 
 
 def _shared_length(groups: Sequence[PackedGroup]) -> int:
-    """Positions of the row that `share` would make."""
-    prompts = [group.ids_S[: group.ids_S.numel() - int(group.length_n.sum())] for group in groups]
-    return sum(group.ids_S.numel() for group in groups) - (len(groups) - 1) * _common(prompts)
+    """Positions of the row that `shared_row` would make."""
+    return sum(group.ids_S.numel() for group in groups) - (len(groups) - 1) * _shared(groups)
 
 
-def _common(prompts: Sequence[Tensor]) -> int:
-    """How many tokens all begin with."""
-    shortest = min(prompt.numel() for prompt in prompts)
-    same = torch.stack([prompt[:shortest] == prompts[0][:shortest] for prompt in prompts]).all(0)
-    return int(same.long().cumprod(0).sum())
+def _shared(groups: Sequence[PackedGroup]) -> int:
+    return common_prefix([group.prompt_S.tolist() for group in groups])
+
+
+def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with alike."""
+    columns = enumerate(zip(*prompts, strict=False))
+    return next((at for at, tokens in columns if len(set(tokens)) > 1), min(map(len, prompts)))
 
 
 def layout(groups: Sequence[PackedGroup]) -> TokenLayout:

@@ -33,7 +33,7 @@ from common.config import RunSpec
 from common.errors import last_line
 from common.records import Group, Sampled
 from learner import export, reinforce_pp
-from learner.batch import PackedGroup, SharedRow, layout, pack, pack_completions, rows_needed, share, split
+from learner.batch import PackedGroup, SharedRow, layout, pack, pack_completions, rows_needed, shared_row, split
 from learner.deepspeed_engine import deepspeed_engine, gathered, join
 from learner.policy import (
     SCRIBE,
@@ -226,7 +226,7 @@ class LearnerRank:
         """The groups as rows no longer than the longest that a single group may need, equally many on every rank."""
         _, most = longest_row(self._spec)
         rows = max(self._gather_objects(rows_needed(packed, most)))
-        return [share(part) for part in split(packed, rows)]
+        return [shared_row(part) for part in split(packed, rows)]
 
     def _scoring(self, groups: int = 1) -> tuple[float, int, int]:
         """What `completion_logps` takes beside a row of so many groups."""

@@ -31,7 +31,7 @@ from common.backends import BACKENDS
 from common.config import RunSpec
 from common.records import Record
 from learner import attention
-from learner.batch import Row, pack_row
+from learner.batch import Row, common_prefix, pack_row
 from learner.examples import Example
 from learner.export import copy_small_files
 from learner.head import head_logps
@@ -276,10 +276,7 @@ def pack_examples(examples: Sequence[Example]) -> Row:
 
 
 def _shared(examples: Sequence[Example]) -> int:
-    """How many tokens all prompts begin with alike."""
-    prompts = [example.prompt_ids for example in examples]
-    columns = enumerate(zip(*prompts, strict=False))
-    return next((at for at, tokens in columns if len(set(tokens)) > 1), min(map(len, prompts)))
+    return common_prefix([example.prompt_ids for example in examples])
 
 
 def summed_loss(model: Any, row: Row) -> Tensor:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from learner.attention import packed_attention, packing_of
-from learner.batch import Row, pack, pack_row, share
+from learner.batch import Row, pack, pack_row, shared_row
 from tests.learner.groups import group
 
 HEADS, KEY_HEADS, SIZE = 4, 2, 8
@@ -97,7 +97,7 @@ def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
 def test_groups_that_share_a_row_equal_a_dense_mask_too(
     shared: list[int], groups: list[tuple[list[int], list[list[int]]]], window: int | None
 ) -> None:
-    assert_equals_dense(share([pack(group(shared + own, completions)) for own, completions in groups]), window)
+    assert_equals_dense(shared_row([pack(group(shared + own, completions)) for own, completions in groups]), window)
 
 
 def test_a_model_with_a_window_has_layers_with_and_without_it() -> None:

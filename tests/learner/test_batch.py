@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner.batch import PackedGroup, layout, pack, pack_row, rows_needed, share, split
+from learner.batch import PackedGroup, layout, pack, pack_row, rows_needed, shared_row, split
 from tests.learner.groups import group
 
 
@@ -84,7 +84,7 @@ def test_an_empty_prompt_is_refused() -> None:
 
 
 def test_groups_share_a_row_as_written_by_hand() -> None:
-    row = share([pack(group([5, 6, 7], [[10, 11], [20]])), pack(group([5, 6, 8, 9], [[30]]))])
+    row = shared_row([pack(group([5, 6, 7], [[10, 11], [20]])), pack(group([5, 6, 8, 9], [[30]]))])
     assert row.ids_S.tolist() == [5, 6, 7, 10, 11, 20, 8, 9, 30]
     assert row.positions_S.tolist() == [0, 1, 2, 3, 4, 3, 2, 3, 4]
     assert row.source_N.tolist() == [2, 3, 2, 7]
@@ -93,7 +93,7 @@ def test_groups_share_a_row_as_written_by_hand() -> None:
 
 
 def test_a_prompt_that_begins_another_predicts_from_the_shared_tokens() -> None:
-    row = share([pack(group([5, 6], [[10]])), pack(group([5, 6, 7], [[20]]))])
+    row = shared_row([pack(group([5, 6], [[10]])), pack(group([5, 6, 7], [[20]]))])
     assert row.ids_S.tolist() == [5, 6, 10, 7, 20]
     assert row.source_N.tolist() == [1, 3]
     assert [fork.own for fork in row.forks] == [0, 1]
@@ -113,7 +113,7 @@ packed_groups = st.lists(
 
 @given(groups=packed_groups)
 def test_a_shared_row_predicts_what_its_groups_do_from_the_same_tokens(groups: list[PackedGroup]) -> None:
-    row = share(groups)
+    row = shared_row(groups)
     assert row.target_N.tolist() == [token for g in groups for token in g.target_N.tolist()]
     assert row.ids_S[row.source_N].tolist() == [token for g in groups for token in g.ids_S[g.source_N].tolist()]
     apart = [position for g in groups for position in g.positions_S[g.source_N].tolist()]
@@ -127,4 +127,4 @@ def test_rows_hold_every_group_once_and_are_no_longer_than_wanted_or_hold_one_gr
     parts = split(groups, rows_needed(groups, most))
     assert [id(g) for part in parts for g in part] == [id(g) for g in groups]
     assert all(part for part in parts)
-    assert all(len(part) == 1 or share(part).ids_S.numel() <= most for part in parts)
+    assert all(len(part) == 1 or shared_row(part).ids_S.numel() <= most for part in parts)

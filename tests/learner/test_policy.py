@@ -19,17 +19,6 @@ from transformers import (
 )
 
 from common.config import LearnerSpec
-from common.records import (
-    Completion,
-    Group,
-    Label,
-    LabelledTask,
-    Limits,
-    Provenance,
-    Reward,
-    Rollout,
-    Task,
-)
 from learner import attention
 from learner.batch import PackedGroup, pack
 from learner.policy import (
@@ -44,6 +33,7 @@ from learner.policy import (
     sequence_logps,
 )
 from learner.rounding import to_bfloat16
+from tests.learner.groups import group
 
 SIZES: dict[str, Any] = {
     "vocab_size": 61,
@@ -111,30 +101,7 @@ def load(config: PreTrainedConfig, folder: Path, learner: LearnerSpec | None = N
 
 
 def packed_group(prompt: list[int] = PROMPT, completions: list[list[int]] = COMPLETIONS) -> PackedGroup:
-    task = Task(
-        env="fake",
-        task_id="t",
-        split="train",
-        context={},
-        limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", quadrant="q"),
-    )
-    rollouts = tuple(
-        Rollout(
-            completion=Completion(
-                text="",
-                token_ids=tuple(ids),
-                logps=(-1.0,) * len(ids),
-                versions=(0,) * len(ids),
-                finish_reason="stop",
-                engine="e",
-            ),
-            reward=Reward(components={}, total=0.0, reason=""),
-        )
-        for ids in completions
-    )
-    labelled = LabelledTask(task=task, label=Label(task_id="t", truth={}))
-    return pack(Group(labelled=labelled, prompt_ids=tuple(prompt), rollouts=rollouts, doctor="d"))
+    return pack(group(prompt, completions))
 
 
 def separate_logps(module: nn.Module, temperature: float) -> Tensor:
