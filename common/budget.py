@@ -119,7 +119,7 @@ def _held(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
         f" + {_millions(arch.vision_parameters)} vision" if arch.vision else ""
     )
     yield Item(what="weights", size=b * whole // split, how=f"({parts} parameters) x {b} B{_over(split)}")
-    if learner.lora_rank and spec.backend == "cpu" and learner.zero_stage < 3:
+    if learner.has_whole_frozen_weights and spec.backend == "cpu":
         how = f"what is frozen, laid out for both directions (learner/frozen_linear.py): 2 x {parts} x {b} B"
         yield Item(what="packed weights", size=2 * b * arch.text_parameters, how=how)
     if learner.lora_rank:

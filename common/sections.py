@@ -228,6 +228,11 @@ class LearnerSpec(Section):
     keep_checkpoints: int = Field(2, ge=1)
     """The newest ones are kept, and the best beside them (by Youden's J, then pair accuracy); others are deleted."""
 
+    @property
+    def has_whole_frozen_weights(self) -> bool:
+        """Whether each rank holds, unpartitioned, a base model that is never trained."""
+        return self.lora_rank > 0 and self.zero_stage < 3
+
     @model_validator(mode="after")
     def _ranks_share(self) -> LearnerSpec:
         if self.batch_groups % self.ranks:

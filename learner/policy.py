@@ -95,7 +95,7 @@ def load_policy(
         frozen = copy.deepcopy(model).eval().requires_grad_(False)
         _freeze_outside_decoder(model)
     module = _with_lora(model, learner, seed, another) if learner.lora_rank else model
-    if learner.lora_rank and learner.zero_stage < 3 and can_pack(model.get_output_embeddings().weight):
+    if learner.has_whole_frozen_weights and can_pack(model.get_output_embeddings().weight):
         _pack(model)
     if learner.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -216,7 +216,7 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
 
 
 def _pack(model: Any) -> None:
-    """Lay out the frozen weights once (not under ZeRO-3, where no rank holds a whole one)."""
+    """Lay out the frozen weights once."""
     for module in model.get_decoder().modules():
         if isinstance(module, PackedLora):
             module.pack()
