@@ -36,7 +36,7 @@ class PromptTooLong(ValueError):
 def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str, str]:
     """Environment variables that the actor's process needs before vllm is imported.
 
-    `alone`: no learner beside it. In a synchronous run none computes while it does.
+    `alone`: no learner beside it. In a synchronous run both have all cores, and take turns.
     """
     backend = BACKENDS[spec.backend]
     return {

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -27,7 +25,8 @@ from rich.table import Table
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from common.backends import BACKENDS
+from bench.environment import run_with
+from common.backends import CPU
 from common.config import ModelSpec, RunSpec, WarmUpSpec
 from common.models import resolve_model
 from envs.contract import registry
@@ -96,14 +95,6 @@ def cut(batch: Sequence[Example]) -> Iterator[Sequence[Example]]:
         yield batch[at : at + rows]
 
 
-def as_the_learner(spec: RunSpec) -> None:
-    """Start this program again unless it has the learner's environment: some of it is read as a process begins."""
-    wanted = BACKENDS[spec.backend].learner_env | BACKENDS[spec.backend].alone_env
-    if any(os.environ.get(name) != value for name, value in wanted.items()):
-        command = [sys.executable, "-m", "bench.warm_up", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **wanted})
-
-
 def prepared(spec: RunSpec) -> tuple[Path, Iterator[list[Example]]]:
     """(the model's folder, batches as a run would train on)."""
     env = registry.make(spec.env, spec.data, spec.seed, spec.scoring)
@@ -157,7 +148,7 @@ def main() -> None:
     args = parser.parse_args()
     warm_up = WarmUpSpec(steps=args.steps + 1, batch=args.batch)
     spec = RunSpec(model=ModelSpec(source=args.model, dtype=args.dtype), warm_up=warm_up)
-    as_the_learner(spec)
+    run_with(CPU.learner_env | CPU.alone_env, "bench.warm_up")
     Console(width=110).print(measure(spec, args.padded_dtype or args.dtype))
 
 

@@ -36,8 +36,7 @@ CPU = Backend(
     learner_env={**_KEEP_MEMORY, "DS_ACCELERATOR": "cpu"},
     alone_env=_threads(_CORES),
     # Half the cores each: both have a barrier every millisecond, and there all threads wait for the one that the other
-    # process has put off its core. A learner with all cores takes 2.2 times as long beside an engine, with half of
-    # them 1.5 times, and then the engine decodes 1.4 times as fast (two cores, float32).
+    # process has put off its core (`python -m bench.threads`).
     beside_env=_threads(max(1, _CORES // 2)),
     # Compiling takes minutes and gains nothing at these sizes (docs/design.md, section 7). Only whole blocks of a
     # prompt are kept for its other completions: of vLLM's 128 tokens a block, each of 8 would read up to 127 again.

@@ -79,7 +79,8 @@ def agreed(found: Mapping[str, Dtype]) -> Dtype:
     named = forcing or list(found)
     reason = found[named[0]].reason
     if len(found) > 1:
-        where = "every node" if len(named) == len(found) else f"node{'s'[: len(named) > 1]} {', '.join(named)}"
+        plural = "s" if len(named) > 1 else ""
+        where = "every node" if len(named) == len(found) else f"node{plural} {', '.join(named)}"
         reason = f"{where}: {reason}"
     return Dtype(name="float32" if forcing else "bfloat16", reason=reason)
 

@@ -1,0 +1,104 @@
+"""What the learner's layers and rows save on a CPU: forward and backward of four groups, one by one and together.
+
+    python -m bench.learner_step
+
+Same model, LoRA and groups, whose prompts begin with the same tokens; no gradient checkpointing. The ways take turns in
+one process with the learner's environment, and the table shows the median of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from bench.environment import run_with
+from bench.packing import CHUNK, group
+from common.backends import CPU, best_dtype
+from common.config import LearnerSpec, ModelSpec
+from common.models import resolve_model
+from learner.batch import PackedGroup, Row, shared_row, split
+from learner.frozen_linear import PackedLora
+from learner.policy import Policy, base_model, completion_logps, load_policy
+
+GROUPS = 4
+
+
+def groups(vocabulary: int, shared: int, prompt: int, completions: int, tokens: int) -> list[PackedGroup]:
+    """Groups of random tokens whose prompts differ after the first `shared` ones."""
+    one = group(vocabulary, prompt, completions, tokens)
+    own = [(one.ids_S[shared:] + number) % vocabulary for number in range(GROUPS)]
+    return [replace(one, ids_S=torch.cat([one.ids_S[:shared], ids])) for ids in own]
+
+
+def unpacked(policy: Policy) -> nn.Module:
+    """The policy as torch and peft compute it."""
+    for module in policy.module.modules():
+        if isinstance(module, PackedLora):
+            module.packed = None
+    base_model(policy.module).get_output_embeddings().__class__ = nn.Linear
+    return policy.module
+
+
+def seconds(module: nn.Module, rows: Sequence[Row]) -> float:
+    """Wall time of the forward and backward passes of all rows."""
+    started = time.perf_counter()
+    for row in rows:
+        torch.autograd.backward(completion_logps(module, row, 1.0, CHUNK).sum())
+    taken = time.perf_counter() - started
+    module.zero_grad()
+    return taken
+
+
+def measure(loaded: Callable[[], Policy], made: Callable[[int], list[PackedGroup]], repeats: int) -> Table:
+    """Every way `repeats` times in turns, after one round that does not count."""
+    plain, policy = unpacked(loaded()), loaded()
+    apart = made(policy.config.get_text_config().vocab_size)
+    ways = {"torch's and peft's layers, a group a row": (plain, [shared_row([one]) for one in apart])}
+    for size in (1, 2, GROUPS):
+        rows = [shared_row(part) for part in split(apart, GROUPS // size)]
+        ways[f"packed weights, {size} group{'s' if size > 1 else ''} a row"] = (policy.module, rows)
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(repeats + 1):
+        for way, (module, rows) in ways.items():
+            taken[way].append(seconds(module, rows))
+    first = statistics.median(next(iter(taken.values()))[1:])
+    table = Table("", "positions", "seconds", "ratio")
+    for way, (_, rows) in ways.items():
+        median = statistics.median(taken[way][1:])
+        positions = sum(row.ids_S.numel() for row in rows)
+        table.add_row(way, str(positions), f"{median:.1f}", f"{median / first:.2f}")
+    return table
+
+
+def main() -> None:
+    """Parse the flags, measure, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
+    parser.add_argument("--prompt", type=int, default=296, help="prompt tokens")
+    parser.add_argument("--shared", type=int, default=149, help="of them those with which all prompts begin")
+    parser.add_argument("--completions", type=int, default=8, help="completions of a group")
+    parser.add_argument("--tokens", type=int, default=54, help="tokens of each completion")
+    parser.add_argument("--repeats", type=int, default=3, help="measured rounds")
+    args = parser.parse_args()
+    run_with(CPU.learner_env | CPU.alone_env, "bench.learner_step")
+    dtype = best_dtype().name
+    folder = resolve_model(ModelSpec(source=args.model, dtype=dtype))
+
+    def loaded() -> Policy:
+        return load_policy(folder, LearnerSpec(gradient_checkpointing=False), "cpu", 0, getattr(torch, dtype))
+
+    table = measure(loaded, lambda v: groups(v, args.shared, args.prompt, args.completions, args.tokens), args.repeats)
+    table.title = f"Forward and backward of {GROUPS} groups, {dtype}"
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

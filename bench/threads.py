@@ -1,0 +1,163 @@
+"""How an engine and a learner share the cores of a CPU: with all of them each, or half of them each.
+
+    python -m bench.threads
+
+The learner runs forward and backward passes of a row of two groups; the engine, our own, samples groups without pause.
+Each is a process with the environment that its actor has. The table shows seconds a row and tokens/s, alone and beside
+each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import select
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from common.backends import CPU, best_dtype
+from common.config import LearnerSpec, ModelSpec, PoolSpec, RunSpec
+from common.models import resolve_model
+from common.records import Record
+
+PROMPT, SHARED, COMPLETIONS, TOKENS = 296, 149, 8, 54
+"""Of a group of the verdict game with SmolLM2, as `bench.throughput` has them."""
+
+
+def learner(folder: Path, dtype: str, rows: int) -> None:
+    """Print the median seconds of `rows` rows, after one that does not count."""
+    import torch
+
+    from bench.learner_step import groups, seconds
+    from learner.batch import shared_row
+    from learner.policy import load_policy
+
+    policy = load_policy(folder, LearnerSpec(gradient_checkpointing=False), "cpu", 0, getattr(torch, dtype))
+    vocabulary = policy.config.get_text_config().vocab_size
+    row = shared_row(groups(vocabulary, SHARED, PROMPT, COMPLETIONS, TOKENS)[:2])
+    print(statistics.median([seconds(policy.module, [row]) for _ in range(rows + 1)][1:]))
+
+
+async def engine(folder: Path, dtype: str) -> None:
+    """Say `ready`; from the first line of input to the second, sample; print tokens/s."""
+    from actors.engine import Engine
+
+    pool = PoolSpec()
+    spec = RunSpec(model=ModelSpec(source=str(folder), dtype=dtype), pools=(pool,))
+    one = Engine(spec, pool, "bench-0")
+    await one.load(folder)
+
+    async def sample(number: int) -> int:
+        prompt = tuple(range(100 + number, 100 + number + PROMPT))
+        sampled = await one.sample(prompt, COMPLETIONS, TOKENS, 1.0)
+        return sum(len(completion.token_ids) for completion in sampled.completions)
+
+    await sample(0)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    started, tokens, number = time.perf_counter(), 0, 0
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        tokens += sum(await asyncio.gather(*(sample(number + at) for at in range(4))))
+        number += 4
+    print(tokens / (time.perf_counter() - started), flush=True)
+    await one.shutdown()
+
+
+Variables = dict[str, str]
+
+
+class Child:
+    """One of the two as a process with its actor's environment and so many threads."""
+
+    def __init__(self, what: str, arguments: list[str], variables: Variables) -> None:
+        command = [sys.executable, "-m", "bench.threads", "--as", what, *arguments]
+        environment = {**os.environ, **variables}
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+    def tell(self) -> None:
+        """Send a line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> str:
+        """The next line that is `ready` or a number. Raises ValueError when the process ends without one."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.strip() == "ready" or line.strip().replace(".", "", 1).isdigit():
+                return line.strip()
+        raise ValueError(f"{' '.join(map(str, self._process.args))} ended with {self._process.wait()}")
+
+
+class Measured(Record):
+    """Seconds a row of the learner, and the engine's tokens/s; None for who was not there."""
+
+    seconds: float | None
+    tokens_per_s: float | None
+
+
+def together(arguments: list[str], ours: Variables | None, theirs: Variables | None, pause: float) -> Measured:
+    """The learner with the environment `ours` and the engine with `theirs`, each left out where it is None."""
+    sampling = Child("engine", arguments, theirs) if theirs is not None else None
+    if sampling is not None:
+        assert sampling.hear() == "ready"
+        sampling.tell()
+    taken = float(Child("learner", arguments, ours).hear()) if ours is not None else None
+    if sampling is None:
+        return Measured(seconds=taken, tokens_per_s=None)
+    if taken is None:
+        time.sleep(pause)
+    sampling.tell()
+    return Measured(seconds=taken, tokens_per_s=float(sampling.hear()))
+
+
+def table(arguments: list[str], pause: float) -> Table:
+    """Alone with all cores and with half, and beside each other in both ways."""
+    threads = {"all": CPU.alone_env, "half": CPU.beside_env}
+    shown = Table("learner's cores", "engine's cores", "s a row", "tokens/s")
+    for ours, theirs in (("all", "-"), ("half", "-"), ("-", "all"), ("-", "half"), ("all", "half"), ("half", "half")):
+        found = together(
+            arguments,
+            CPU.learner_env | threads[ours] if ours in threads else None,
+            CPU.engine_env | threads[theirs] | {"VLLM_CPU_KVCACHE_SPACE": "1"} if theirs in threads else None,
+            pause,
+        )
+        shown.add_row(
+            ours,
+            theirs,
+            "-" if found.seconds is None else f"{found.seconds:.1f}",
+            "-" if found.tokens_per_s is None else f"{found.tokens_per_s:.0f}",
+        )
+    return shown
+
+
+def main() -> None:
+    """Parse the flags, measure, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
+    parser.add_argument("--rows", type=int, default=4, help="measured rows of the learner")
+    parser.add_argument("--seconds", type=float, default=40, help="for which the engine samples alone")
+    parser.add_argument("--as", dest="role", choices=("learner", "engine"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    dtype = best_dtype().name
+    folder = resolve_model(ModelSpec(source=args.model, dtype=dtype))
+    if args.role == "learner":
+        learner(folder, dtype, args.rows)
+    elif args.role == "engine":
+        asyncio.run(engine(folder, dtype))
+    else:
+        shown = table(["--model", str(folder), "--rows", str(args.rows)], args.seconds)
+        shown.title = f"An engine and a learner on {os.cpu_count()} cores, {dtype}"
+        Console(width=100).print(shown)
+
+
+if __name__ == "__main__":
+    main()
