@@ -14,7 +14,7 @@ from common.records import Record
 
 GIB = 2**30
 BATCHED_TOKENS = 2048  # vLLM's default of max_num_batched_tokens for an AsyncLLM
-CANARY_ROWS = 256  # positions whose log-probs `prove` asks for at once (learner/preparation.py)
+CANARY_ROWS = 256  # most positions whose log-probs `prove` asks for at once (learner/bounds.py)
 CONTEXT_BYTES = int(0.6 * GIB)  # CUDA context and libraries of a process, on its GPU (assumed)
 PROCESS_BYTES = GIB // 2
 """Interpreter and libraries of a process on a CPU, beside its tensors: .43 GiB measured (`bench.budget`)."""

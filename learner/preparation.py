@@ -19,7 +19,6 @@ from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
 from learner.bounds import BOUNDS
 
-CANARY_TOKENS = 256
 FRESH_TOKENS = 32
 
 
@@ -116,12 +115,13 @@ def _rounded(seconds: float) -> str:
 
 def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
     """The first demonstration as canary, cut to what is cheap to score; the shortest prompt for the fresh rollouts."""
+    bounds = BOUNDS[spec.model.concrete_dtype]
     canary = examples[0].prompt_ids + examples[0].completion_ids
     shortest = min(examples, key=lambda example: len(example.prompt_ids))
     return Probe(
-        canary_ids=canary[: min(CANARY_TOKENS, spec.model.context - 1)],
+        canary_ids=canary[: min(bounds.canary_tokens, spec.model.context - 1)],
         prompt_ids=shortest.prompt_ids,
-        completions=BOUNDS[spec.model.concrete_dtype].fresh_completions,
+        completions=bounds.fresh_completions,
         max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(shortest.completion_ids)),
         temperature=spec.sampling.temperature,
     )

@@ -12,7 +12,8 @@ from common.config import ModelSpec, RunSpec, WarmUpSpec
 from common.records import LabelledTask, Rejection
 from envs.contract.env import Complete, Slot
 from learner import preparation, warm_up
-from learner.preparation import CANARY_TOKENS, Preparation, Progress, demonstrated, seconds_left
+from learner.bounds import BOUNDS
+from learner.preparation import Preparation, Progress, demonstrated, seconds_left
 from tests.actors.fake_env import FakeEnv, labelled_task
 
 
@@ -103,7 +104,7 @@ def test_a_cached_and_a_skipped_warm_up_are_told_apart(monkeypatch: pytest.Monke
     assert world.preparation.run().warm_up == "skipped"
 
 
-@pytest.mark.parametrize(("prompt", "context", "canary"), [(500, 1024, CANARY_TOKENS), (58, 64, 63)])
+@pytest.mark.parametrize(("prompt", "context", "canary"), [(500, 1024, BOUNDS["float32"].canary_tokens), (58, 64, 63)])
 def test_the_canary_leaves_room_for_the_token_that_an_engine_must_sample(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prompt: int, context: int, canary: int
 ) -> None:
