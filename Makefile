@@ -27,9 +27,9 @@ $(READY): deploy/locks/cpu.lock.txt
 	touch $@
 	@echo "installed in $$(( $$(date +%s) - $$(cat $(VENV)/began) )) s"
 
-# DATA, STEPS and NAME are shorthands for --data.path, --steps and --name; ARGS takes any other flag.
+# DATA, STEPS and NAME are shorthands for --data, --steps and --name; ARGS takes any other flag.
 selfplay: $(READY)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1" change it
-	$(PY) -m deploy.selfplay $(SPEC) $(if $(DATA),--data.path "$(DATA)") $(if $(STEPS),--steps $(STEPS)) \
+	$(PY) -m deploy.selfplay $(SPEC) $(if $(DATA),--data "$(DATA)") $(if $(STEPS),--steps $(STEPS)) \
 	  $(if $(NAME),--name $(NAME)) $(ARGS)
 
 test: $(READY)  ## the whole suite; ARGS='-m "not integration"' for the fast part

@@ -33,7 +33,8 @@ from bench.heldout import Outcome
 from bench.ours import wait
 from common.config import RunSpec
 from common.records import Record
-from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, make
+from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
+from envs.contradiction.spec import ContradictionSettings
 from evals.core.statistics import wilson
 
 matplotlib.use("Agg")
@@ -93,7 +94,9 @@ def run(path: Path, seed: int, max_lag: int, home: Path, count: int, timeout_s: 
 
 def _evaluated(folder: Path, warmed: Path, max_lag: int, count: int, minutes: float) -> Learnt:
     spec = RunSpec(**yaml.safe_load((folder / "spec.yaml").read_text()))
-    env = make(spec.data, spec.seed)
+    (settings,) = spec.envs
+    assert isinstance(settings, ContradictionSettings)
+    env = Contradiction(settings, spec.seed)
     tasks = heldout.tasks(env, count)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return Learnt(

@@ -42,7 +42,7 @@ def flags(work: Workload, data: str, variant: Variant, runs: Path) -> list[str]:
         "runs": runs,
         "steps": work.steps + DISCARDED,
         "seed": work.seed,
-        "data.path": data,
+        "envs.verdict.data.path": data,
         "model.source": work.model,
         "model.dtype": work.dtype,
         "sampling.group_size": work.group_size,
@@ -55,7 +55,7 @@ def flags(work: Workload, data: str, variant: Variant, runs: Path) -> list[str]:
         "learner.kl_coef": work.kl_coef,
         "learner.checkpoint_every": work.steps + DISCARDED,  # the references write none either
         "buffer.max_lag": variant.max_lag,
-        **({} if variant.scribe else {"data.proposer_tries": 0}),
+        **({} if variant.scribe else {"envs.verdict.data.proposer_tries": 0}),
         "evaluation.every": 0,  # nor do they ask held-out notes
         "warm_up.steps": 0,  # an untrained policy fills every completion, so the lengths are the references'
         "metrics.port": 0,

@@ -21,15 +21,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.scribe_page import document
-from common.config import DataSpec, QuadrantMix
 from common.records import LabelledTask, Record, Rejection
 from envs.conformance.baselines import SILENT
 from envs.conformance.leak_probe import asymmetry, leaks
 from envs.verdict.checker import Checker
 from envs.verdict.data.medec import Note, clean_version, load_notes
 from envs.verdict.data.overlap import TASK_LIMIT, Reference
-from envs.verdict.environment import VerdictEnvironment, edits_of, make
+from envs.verdict.environment import VerdictEnvironment, edits_of
 from envs.verdict.scribe import edits, gate
+from envs.verdict.spec import DataSpec, QuadrantMix, VerdictSettings
 
 TASKS = 2000
 RATE = 200.0  # tasks a second of one core's time
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     data = DataSpec(path=options.data, proposer_tries=0, evaluation=options.against)
     try:
-        env = make(data, options.seed)
+        env = VerdictEnvironment(VerdictSettings(data=data), options.seed)
         made = generate(env, options.tasks)
         lines = figures(env, made, data)
     except ValueError as wrong:

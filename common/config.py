@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from common.backends import BACKENDS, best_dtype
 from common.sections import (
     SCRIBE_KL,
     SCRIBE_TEMPERATURE,
     BufferSpec,
-    DataSpec,
+    EnvSettings,
     EvaluationSpec,
     FilterSpec,
     HardwareSpec,
@@ -20,8 +21,6 @@ from common.sections import (
     MetricsSpec,
     ModelSpec,
     PoolSpec,
-    QuadrantMix,
-    RewardSpec,
     Role,
     RolloutSpec,
     SamplingSpec,
@@ -33,7 +32,7 @@ from common.sections import (
 
 __all__ = [
     "BufferSpec",
-    "DataSpec",
+    "EnvSettings",
     "EvaluationSpec",
     "FilterSpec",
     "HardwareSpec",
@@ -41,8 +40,6 @@ __all__ = [
     "MetricsSpec",
     "ModelSpec",
     "PoolSpec",
-    "QuadrantMix",
-    "RewardSpec",
     "Role",
     "RolloutSpec",
     "RunSpec",
@@ -52,6 +49,15 @@ __all__ = [
     "WarmUpSpec",
     "WeightsSpec",
 ]
+
+
+def _games_module() -> Any:
+    """Who knows the games: a module above this layer, imported by its name when a spec is read."""
+    return importlib.import_module("envs.contract.spec")
+
+
+def _games(given: object) -> object:
+    return _games_module().read(given)
 
 
 class RunSpec(Section):
@@ -65,14 +71,10 @@ class RunSpec(Section):
     """Learner steps."""
     backend: Literal["cpu", "cuda"] = "cpu"
     """The hardware."""
-    env: str = "verdict"
-    """The game."""
+    envs: Annotated[tuple[SerializeAsAny[EnvSettings], ...], BeforeValidator(_games)] = Field((), validate_default=True)
+    """The games, each with its own settings: `[{id: verdict, weight: 2, data: {...}}, ...]`, or just their names."""
     runs: Path = Path("runs")
     """Where runs are kept."""
-    data: DataSpec = DataSpec()
-    """Where notes come from."""
-    reward: RewardSpec = RewardSpec()
-    """What a verdict earns."""
     model: ModelSpec = ModelSpec()
     """The policy."""
     pools: tuple[PoolSpec, ...] = (PoolSpec(),)
@@ -100,13 +102,20 @@ class RunSpec(Section):
     hardware: HardwareSpec = HardwareSpec()
     """The machines, for plans and manifests."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_settings_outside_games(cls, content: Any) -> Any:
+        if isinstance(content, dict):
+            _games_module().refuse_moved(content)
+        return content
+
     @model_validator(mode="after")
     def _parts_fit(self) -> RunSpec:
         for role in ("scribe", "doctor"):
             serving = [pool.name for pool in self.pools if role in pool.serves]
             if len(serving) != 1:
                 raise ValueError(f"pools: exactly one pool must serve the {role}, found {serving or 'none'}")
-        self._tier_c_fits()
+        self._verifier_fits()
         self._trained_scribe_fits()
         if len({pool.name for pool in self.pools}) < len(self.pools):
             raise ValueError("pools: two pools have the same name; give each its own")
@@ -121,17 +130,17 @@ class RunSpec(Section):
             )
         if self.weights.transport == "adapter" and self.learner.lora_rank == 0:
             raise ValueError("weights.transport adapter needs learner.lora_rank above 0: use transport full")
-        if self.evaluation.every and not self.data.heldout:
+        if self.evaluation.every and (without := [env.id for env in self.envs if not env.has_heldout]):
             raise ValueError(
-                "evaluation.every needs held-out notes: set data.heldout above 0, or evaluation.every to 0"
+                f"evaluation.every needs held-out tasks, and {', '.join(without)} keeps none back: set its "
+                "heldout above 0, or evaluation.every to 0"
             )
         return self._cannot_deadlock()
 
     @property
-    def scoring(self) -> RewardSpec:
-        """`reward` with its schedule in numbers."""
-        steps = self.steps // 2 if self.reward.anneal_steps is None else self.reward.anneal_steps
-        return self.reward.model_copy(update={"anneal_steps": steps})
+    def settled(self) -> RunSpec:
+        """With what its games make of the number of steps written out."""
+        return self.model_copy(update={"envs": tuple(env.settled(self.steps) for env in self.envs)})
 
     def concrete(self, dtype: str = "") -> RunSpec:
         """With a `model.dtype: auto` decided: the given one, by default what this machine computes in."""
@@ -148,7 +157,7 @@ class RunSpec(Section):
         learner = self.learner.model_copy(update={"algorithm": "reinforce_pp", "kl_coef": kl_coef})
         return self.model_copy(update={"sampling": sampling, "learner": learner, "scribe": ScribeSpec()})
 
-    def _tier_c_fits(self) -> None:
+    def _verifier_fits(self) -> None:
         verifiers = [pool for pool in self.pools if pool.frozen]
         mixed = next((pool for pool in verifiers if len(pool.serves) > 1), None)
         if mixed is not None:
@@ -156,24 +165,23 @@ class RunSpec(Section):
                 f"pools: {mixed.name} serves {', '.join(mixed.serves)}, but the verifier must stay frozen: give it a "
                 "pool of its own, serves: [verifier]"
             )
-        if len(verifiers) != self.data.tier_c:
-            names = [pool.name for pool in verifiers]
-            raise ValueError(
-                f"pools: data.tier_c {str(self.data.tier_c).lower()} needs {int(self.data.tier_c)} pools with serves: "
-                f"[verifier], found {names or 'none'}"
-            )
-        if self.data.tier_c and self.env != "verdict":
-            raise ValueError(f"data.tier_c: env {self.env} has no proposed errors; set it to false")
+        asking, names = [env.id for env in self.envs if env.needs_verifier], [pool.name for pool in verifiers]
+        if len(asking) > 1:
+            raise ValueError(f"envs: {' and '.join(asking)} need a verifier; only one game of a run may")
+        if asking and len(verifiers) != 1:
+            raise ValueError(f"pools: {asking[0]} needs 1 pool with serves: [verifier], found {names or 'none'}")
+        if verifiers and not asking:
+            raise ValueError(f"pools: no game of this run asks a verifier, but {names} serve it: leave them out")
 
     def _trained_scribe_fits(self) -> None:
         if not self.scribe.train:
             return
-        if not self.data.tier_c:
-            raise ValueError("scribe.train pays for verified errors only: set data.tier_c to true")
-        if self.sampling.group_size < 2 or self.data.proposer_tries == 0:
+        if all(env.unpaid for env in self.envs):
+            raise ValueError(f"scribe.train: {'; '.join(f'{env.id}: {env.unpaid}' for env in self.envs)}")
+        if self.sampling.group_size < 2:
             raise ValueError(
                 "scribe.train pays for errors that some replies of a group find and others miss: set "
-                "sampling.group_size to 2 or more and data.proposer_tries above 0"
+                "sampling.group_size to 2 or more"
             )
         if self.learner.lora_rank == 0 or self.learner.zero_stage == 3:
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -26,61 +26,45 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class QuadrantMix(Section):
-    """Share of each quadrant; error and clean tasks must balance."""
+class EnvSettings(Section):
+    """What every game of a run has. A game adds fields of its own, and overrides what the machinery must know of it."""
 
-    augmented_error: float = Field(0.25, ge=0)
-    augmented_safe: float = Field(0.25, ge=0)
-    synthetic_decoy: float = Field(0.25, ge=0)
-    synthetic_injection: float = Field(0.25, ge=0)
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
 
-    @model_validator(mode="after")
-    def _twins_balance(self) -> QuadrantMix:
-        if abs(self.augmented_error - self.augmented_safe) > 1e-9:
-            raise ValueError("augmented_error and augmented_safe are twins: give them equal shares")
-        if abs(self.synthetic_decoy - self.synthetic_injection) > 1e-9:
-            raise ValueError("synthetic_decoy and synthetic_injection are twins: give them equal shares")
-        if self.augmented_error + self.synthetic_decoy <= 0:
-            raise ValueError("at least one quadrant must have a share above 0")
+    checker: ClassVar[str] = ""
+    """`package.module:function` that makes the independent checker from these settings; empty when there is none."""
+    leak_limit: ClassVar[float] = 0.6
+    """Largest AUC at which a classifier of the wording alone may tell the labels of the game apart."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """The game: one of this project or of an installed package."""
+    class_: str | None = Field(None, alias="class")
+    """`package.module:Class` of a game that no installed package offers."""
+    weight: float = Field(1, gt=0)
+    """Its share of the tasks, relative to the weights of the other games."""
+
+    @property
+    def has_heldout(self) -> bool:
+        """Whether it keeps tasks back for evaluation."""
+        return False
+
+    @property
+    def needs_verifier(self) -> bool:
+        """Whether it asks a frozen model to judge proposed errors."""
+        return False
+
+    @property
+    def unpaid(self) -> str:
+        """Why a trained Scribe can earn nothing in it, and what to set; empty when it can."""
+        return "nothing that the Scribe writes is paid for"
+
+    def settled(self, steps: int) -> Self:
+        """With what depends on the length of the run in numbers, which a resume with more steps keeps."""
         return self
 
-
-class DataSpec(Section):
-    """Where notes come from and how tasks are drawn from them."""
-
-    path: str = "bundled"
-    """`bundled` (fictional notes), a MEDEC CSV, or a MEDEC pairs .jsonl."""
-    quadrants: QuadrantMix = QuadrantMix()
-    """Share of each kind of task."""
-    heldout: float = Field(0.2, ge=0, lt=1)
-    """Share of vignettes kept out of training."""
-    evaluation: Path | None = None
-    """Notes kept for evaluation (MEDEC CSV or pairs .jsonl): near-copies are left out of `path`."""
-    skip_bad_rows: bool = False
-    """Leave out rows of `path` that cannot be read, and count them; otherwise the first one ends the run."""
-    max_words: int = Field(300, ge=20)
-    """Longer notes are left out."""
-    proposer_tries: int = Field(2, ge=0)
-    """Scribe completions tried on a sentence before the rule fallback; 0 never asks the model."""
-    reworded_sentences: int = Field(2, ge=0)
-    """Sentences the Scribe rewords in one note."""
-    tier_c: bool = False
-    """Errors proposed by the model itself; needs a pool that serves the verifier and a passed exam."""
-
-    @model_validator(mode="after")
-    def _exam_has_questions(self) -> DataSpec:
-        if self.tier_c and not self.heldout:
-            raise ValueError("tier_c needs held-out notes for the verifier's exam: set heldout above 0")
-        return self
-
-
-class RewardSpec(Section):
-    """What a verdict earns; the table is in `envs/verdict/doctor/reward.py`."""
-
-    outcome: Literal["graded", "type"] = "graded"
-    """What a flag on an error note earns: `graded` by type, sentence and correction; `type` 1 or -1, for comparison."""
-    anneal_steps: int | None = Field(None, ge=0)
-    """Policy versions over which the false-alarm penalty goes from -1.0 to -1.5; 0: none; null: half of `steps`."""
+    def public(self) -> dict[str, Any]:
+        """The settings without the folders of this machine, as JSON."""
+        return self.model_dump(mode="json")
 
 
 class ModelSpec(Section):
@@ -154,7 +138,7 @@ class ScribeSpec(Section):
     """Training the Scribe on its own errors, with an adapter of its own."""
 
     train: bool = False
-    """Pay the Scribe for verified errors by how evenly the Doctor is split on them; needs `data.tier_c`."""
+    """Pay the Scribe for verified errors by how evenly the Doctor is split on them; needs a game with a verifier."""
     phase_steps: int = Field(4, ge=1)
     """Learner steps of the Doctor, then at most as many of the Scribe, in turn."""
 

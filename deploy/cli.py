@@ -11,28 +11,23 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from pydantic import BaseModel, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    CliSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import CliSettingsSource, SettingsError
 
 from common.config import RunSpec
 from common.records import Record
 from common.spec_file import spec_file
+from deploy import spec_flags
+from deploy.spec_flags import PREFIX
 
 PROGRAM = "python -m deploy.selfplay"
 BAD_INPUT = 2  # exit code
-PREFIX = "MEDSERL_"
 ACTOR_LOGS = "MEDSERL_ACTOR_LOGS"
 """Set to 1 to see what the actors print. The one variable that is no field of the spec."""
 
 EXAMPLES = """examples:
   python -m deploy.selfplay deploy/laptop.yaml                        the CPU default on the bundled notes
-  python -m deploy.selfplay deploy/laptop.yaml --data.path notes.csv --steps 4
+  python -m deploy.selfplay deploy/laptop.yaml --data notes.csv --steps 4
   python -m deploy.selfplay deploy/laptop.yaml --dry-run              print the resolved plan, start nothing
   python -m deploy.selfplay runs/laptop/spec.yaml --resume            go on from the last checkpoint
   MEDSERL_LEARNER__LEARNING_RATE=3e-5 python -m deploy.selfplay deploy/laptop.yaml
@@ -56,7 +51,7 @@ SELFPLAY = Usage(
     switches={
         "dry-run": "print the resolved plan and exit",
         "resume": "go on from the run's last checkpoint",
-        "skip-bad-rows": "the same as --data.skip_bad_rows true",
+        "skip-bad-rows": "leave out notes that cannot be read, and count them",
     },
 )
 
@@ -75,27 +70,6 @@ class Command(Record):
     def is_record(self) -> bool:
         """Whether the file is the run's own spec.yaml."""
         return self.path.resolve() == (self.spec.runs.expanduser() / self.spec.name / "spec.yaml").resolve()
-
-
-class _Settings(BaseSettings, RunSpec):
-    model_config = SettingsConfigDict(
-        extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", use_attribute_docstrings=True
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # The spec file comes in as init arguments and is the weakest; flags are put in front by pydantic-settings.
-        return sources["env_settings"], init_settings
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nulls(cls, content: Any) -> Any:
-        """The flag `null` of a field that holds a pair arrives as a list of nothing."""
-        if isinstance(content, dict):
-            return {name: cls._nulls(value) for name, value in content.items()}
-        return None if content == [None] else content
 
 
 class _Parser(argparse.ArgumentParser):
@@ -121,29 +95,31 @@ def parse(arguments: list[str], usage: Usage = SELFPLAY) -> Command:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--data", metavar="FILE", help="the notes: data.path of the run's only game that has one")
     parser.add_argument("spec", type=Path, help="the run's YAML file, or the name of one in deploy/specs: laptop")
     for switch, text in usage.switches.items():
         parser.add_argument(f"--{switch}", action="store_true", help=text)
+    settings = spec_flags.settings_with(spec_flags.games_among(arguments))
     flags: CliSettingsSource[Any] = CliSettingsSource(
-        _Settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False
+        settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False
     )
     parsed = parser.parse_args(arguments)
-    given = vars(parsed)
+    given = frozenset(vars(parsed))
     path = _existing(parsed.spec)
     file = load(path)  # mistakes in the file are told as the file's
     try:
-        spec = _resolve(path, flags(parsed_args=parsed))
+        spec = _resolve(spec_flags.with_games(_read(path), parsed), flags(parsed_args=parsed))
     except SettingsError as error:
         fail(f"flags and environment: {error}: {error.__cause__}")
-    if given.get("skip_bad_rows"):
-        spec = spec.model_copy(update={"data": spec.data.model_copy(update={"skip_bad_rows": True})})
+    except ValueError as error:
+        fail(str(error))
     return Command(
         spec=spec,
         path=path,
         file=file,
-        flags=frozenset(name for name in given if name.split(".")[0] in RunSpec.model_fields),
-        dry_run=given.get("dry_run", False),
-        resume=given.get("resume", False),
+        flags=frozenset(name for name in given | vars(parsed).keys() if name.split(".")[0] in RunSpec.model_fields),
+        dry_run=getattr(parsed, "dry_run", False),
+        resume=getattr(parsed, "resume", False),
     )
 
 
@@ -153,13 +129,16 @@ def load(path: Path) -> RunSpec:
     return _validated(f"{path}: ", RunSpec, _read(path))
 
 
-def _resolve(path: Path, flags: CliSettingsSource[Any]) -> RunSpec:
+def _resolve(content: dict[str, Any], flags: CliSettingsSource[Any]) -> RunSpec:
     _check_variables()
-    settings = _validated("flags and environment: ", _Settings, _read(path), _cli_settings_source=flags)
-    return RunSpec(**settings.model_dump())
+    settings = spec_flags.settings_with(spec_flags.games_of(content))
+    found = _validated("flags and environment: ", settings, content, _cli_settings_source=flags)
+    sections = {name: getattr(found, name) for name in RunSpec.model_fields}
+    return RunSpec(**{**sections, "envs": [env.model_dump() for env in found.envs]})
 
 
 def _check_variables() -> None:
+    spec_flags.refuse_old_variables()
     fields = {f"{PREFIX}{field.upper()}" for field in RunSpec.model_fields}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name != ACTOR_LOGS and name.upper().split("__")[0] not in fields:
@@ -188,13 +167,13 @@ def _validated(source: str, model: type[Any], content: dict[str, Any], **extra: 
     try:
         return model(**content, **extra)
     except ValidationError as error:
-        fail("; ".join(f"{source}{_line(problem)}" for problem in error.errors()[:3]))
+        fail("; ".join(f"{source}{_line(problem, content)}" for problem in error.errors()[:3]))
 
 
-def _line(problem: Any) -> str:
+def _line(problem: Any, content: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = _fields(problem["loc"][:-1])
+        known = _fields(problem["loc"][:-1], content)
         close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"{where}: unknown field; " + (f"did you mean {close[0]}?" if close else f"write {', '.join(known)}")
     message = problem["msg"].removeprefix("Value error, ")
@@ -202,8 +181,13 @@ def _line(problem: Any) -> str:
     return f"{where}: {message}{given}" if where else message
 
 
-def _fields(location: tuple[Any, ...]) -> list[str]:
+def _fields(location: tuple[Any, ...], content: dict[str, Any]) -> list[str]:
     section: Any = RunSpec
+    if location[:1] == ("envs",):
+        games = spec_flags.games_of(content)
+        if len(location) == 1:
+            return sorted(games)
+        section, location = games[location[1]], location[2:]
     for part in location:
         if isinstance(part, str) and part in section.model_fields:
             annotation = section.model_fields[part].annotation

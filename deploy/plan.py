@@ -162,7 +162,7 @@ def plan(spec: RunSpec, folder: Path) -> str:
         f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
         f"{spec.sampling.max_tokens} tokens\n"
         f"# staleness       {staleness(spec)}\n"
-        + (f"# tier C          {verifier_exam.planned(spec)}\n" if spec.data.tier_c else "")
+        + (f"# tier C          {verifier_exam.planned(spec)}\n" if any(env.needs_verifier for env in spec.envs) else "")
     )
 
 

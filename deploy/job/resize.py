@@ -26,10 +26,8 @@ Sizes = dict[str, int]
 
 NEW_RUN = (
     "backend",
-    "env",
+    "envs",
     "seed",
-    "data.",
-    "reward.",
     "model.",
     "warm_up.",
     "scribe.",
@@ -39,6 +37,9 @@ NEW_RUN = (
     "learner.lora_",
 )
 """Fields that journal and checkpoints depend on: a run keeps them to its end."""
+
+NAMED_BY = {"pools": "name", "envs": "id"}
+"""Lists of the spec, and the field by which one of their sections is named."""
 
 FOUND_BY = ("name", "runs")
 """Where the run is: the start may have settled on another name, and nothing else about them can be meant."""
@@ -116,11 +117,11 @@ def refusal(edit: Edit) -> str:
 
 
 def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf by its dotted name; pools by their names, which are one leaf more, in their order."""
+    """Every leaf by its dotted name; pools and games by their names, which are one leaf more, in their order."""
     for name, value in content.items():
-        if name == "pools" and not prefix:
-            yield name, [pool["name"] for pool in value]
-            value = {pool["name"]: pool for pool in value}
+        if not prefix and (key := NAMED_BY.get(name)):
+            yield name, [item[key] for item in value]
+            value = {item[key]: item for item in value}
         if isinstance(value, dict):
             yield from _fields(value, f"{prefix}{name}.")
         else:

@@ -34,9 +34,8 @@ def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> 
     runs = spec.runs.expanduser().resolve()
     if not resume:
         name = new_name(runs, spec.name)
-        fixed = {"name": name, "reward": spec.scoring}  # in numbers: a resume with more steps must not change it
-        return RunFolder(spec.model_copy(update=fixed), runs / name, file), Start()
-    folder = RunFolder(spec.model_copy(update={"reward": spec.scoring}), runs / spec.name, file)
+        return RunFolder(spec.settled.model_copy(update={"name": name}), runs / name, file), Start()
+    folder = RunFolder(spec.settled, runs / spec.name, file)
     if applied := folder.applied():
         folder.use(folder.spec.concrete(applied[0].model.dtype))  # the checkpoints are of that dtype
         folder.file = file or applied[1]

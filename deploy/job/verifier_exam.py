@@ -51,4 +51,4 @@ async def sit(env: Environment, pool: Any, spec: RunSpec, folder: Path, note: Ca
 
 def _verifier(spec: RunSpec) -> dict[str, Any]:
     """What its weights and its questions follow from."""
-    return spec.model_dump(mode="json", include={"model", "warm_up", "data", "seed"})
+    return spec.model_dump(mode="json", include={"model", "warm_up", "envs", "seed"})

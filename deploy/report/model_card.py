@@ -60,12 +60,13 @@ says whether one holds a medical error. It was trained by self-play against a Sc
 
 
 def _data(spec: RunSpec) -> str:
-    if spec.env != "verdict":
-        return f"The synthetic game `{spec.env}`: no clinical notes."
-    if spec.data.path == "bundled":
+    path = getattr(getattr(spec.envs[0], "data", None), "path", None)
+    if path is None:
+        return f"The synthetic game `{spec.envs[0].id}`: no clinical notes."
+    if path == "bundled":
         return "Sixty fictional vignettes that come with MedSeRL; no patient's data."
     return (
-        f"`{Path(spec.data.path).name}`, which is not part of this repository. If it is MEDEC (Ben Abacha et al., "
+        f"`{Path(path).name}`, which is not part of this repository. If it is MEDEC (Ben Abacha et al., "
         "Findings of ACL 2025): CC BY 4.0, to be cited."
     )
 
@@ -91,8 +92,7 @@ def public(spec: RunSpec) -> dict[str, Any]:
     content = spec.model_dump(mode="json")
     content["model"].pop("cache")
     content.pop("runs")
-    content["data"]["path"] = Path(spec.data.path).name
-    content["data"]["evaluation"] = spec.data.evaluation and spec.data.evaluation.name
+    content["envs"] = [env.public() for env in spec.envs]
     content["model"]["source"] = base_model(spec)
     return content
 

@@ -19,21 +19,20 @@ from statistics import fmean
 from typing import Any
 
 import msgspec
+import yaml
 
-from common.config import DataSpec
 from common.records import Episode, Label, LabelledTask, Record, Rejection, Reward, Task
+from common.sections import EnvSettings
 from envs.conformance.baselines import NONSENSE, SILENT, Act, play, policies
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import leaks
 from envs.contract import registry
 from envs.contract.env import Checker, Environment, Slot
+from envs.contract.spec import read
 
 COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
 HASH_SEEDS = (1, 2)
 CEILING = 0.1  # mean total, every class weighing the same, that a policy which reads nothing may reach
-LEAK = 0.60  # AUC
-# Not asked of the contradiction game: drugs of one class share their ending, so whoever counts endings plays the game.
-LEAK_OF = {"contradiction": 1.0}
 CONSTANTS = 8  # constant replies tried, a class
 HOSTILE = 24  # slots proposed with each hostile model
 
@@ -81,13 +80,17 @@ class _Case(Record):
 
 
 async def check(
-    env: Environment, count: int = COUNT, ceiling: float = CEILING, checker: Checker | None = None
+    env: Environment,
+    count: int = COUNT,
+    ceiling: float = CEILING,
+    checker: Checker | None = None,
+    leak: float = EnvSettings.leak_limit,
 ) -> Report:
-    """Run the contract on the first `count` slots of the plan; `checker` is asked about every label.
+    """Run the contract on the first `count` slots of the plan; `checker` is asked about every label. `leak` is the
+    largest AUC that a classifier of the wording may reach.
 
     Breaches are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
     """
-    leak = LEAK_OF.get(env.env_id, LEAK)
     slots = [env.plan(index) for index in range(count)]
     made = [await env.propose(slot, random.Random(slot.seed), SILENT) for slot in slots]
     cases = [_solve(env, item, seed) for seed, item in enumerate(made) if isinstance(item, LabelledTask)]
@@ -254,17 +257,24 @@ def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     return {name: max(area[name] for area in areas) for name in areas[0]}
 
 
-def _whole_report(env_id: str, data: DataSpec, count: int) -> Report:
-    """`check` with the environment's own checker, and what other processes make."""
-    env = registry.make(env_id, data, seed=0)
-    report = asyncio.run(check(env, count, checker=registry.checker(env_id, data)))
+def _whole_report(settings: EnvSettings, count: int) -> Report:
+    """`check` with the environment's own checker and limit, and what other processes make."""
+    env = registry.make(settings, seed=0)
+    report = asyncio.run(check(env, count, checker=registry.checker(settings), leak=settings.leak_limit))
     here = asyncio.run(fingerprint(env, count))
     others = [
         f"propose: a process with PYTHONHASHSEED={hash_seed} makes other tasks"
         for hash_seed in HASH_SEEDS
-        if elsewhere(env_id, data, count, hash_seed) != here
+        if elsewhere(settings, count, hash_seed) != here
     ]
     return msgspec.structs.replace(report, problems=(*report.problems, *others))
+
+
+def _chosen(names: Sequence[str], settings: str) -> tuple[EnvSettings, ...]:
+    given = yaml.safe_load(settings)
+    if given and len(names) != 1:
+        raise ValueError("--settings are of one game: name one ENV")
+    return read([{"class" if ":" in name else "id": name, **given} for name in names or registry.GAMES])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -272,13 +282,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m envs.conformance.check", description="Check environments against the contract."
     )
-    parser.add_argument("env_ids", nargs="*", metavar="ENV", help=f"of {', '.join(registry.MODULES)}; all by default")
-    parser.add_argument("--data", default="bundled", help="`bundled`, a MEDEC CSV or a pairs .jsonl")
+    known = ", ".join(registry.GAMES)
+    parser.add_argument("envs", nargs="*", metavar="ENV", help=f"package.module:Class, or an id ({known}: the default)")
+    parser.add_argument("--settings", default="{}", help="the settings of one ENV, as YAML: '{data: {path: a.csv}}'")
     parser.add_argument("--count", type=int, default=COUNT, help="slots of the plan to try")
     options = parser.parse_args(arguments)
-    data = DataSpec(path=options.data)
     try:
-        reports = [_whole_report(name, data, options.count) for name in options.env_ids or registry.MODULES]
+        reports = [_whole_report(one, options.count) for one in _chosen(options.envs, options.settings)]
     except ValueError as wrong:
         print(wrong, file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """One digest of everything that an environment makes, to compare processes.
 
-    python -m envs.conformance.fingerprint verdict
+    python -m envs.conformance.fingerprint '{"id": "verdict"}'
 
 Python salts the order of sets by process (PYTHONHASHSEED), so a generator that iterates over one is found here only.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -17,10 +18,11 @@ import sys
 
 import msgspec
 
-from common.config import DataSpec
+from common.sections import EnvSettings
 from envs.conformance.baselines import SILENT
 from envs.contract import registry
 from envs.contract.env import Environment
+from envs.contract.spec import read
 
 
 async def fingerprint(env: Environment, count: int) -> str:
@@ -33,15 +35,13 @@ async def fingerprint(env: Environment, count: int) -> str:
     return digest.hexdigest()
 
 
-def elsewhere(env_id: str, data: DataSpec, count: int, hash_seed: int) -> str:
+def elsewhere(settings: EnvSettings, count: int, hash_seed: int) -> str:
     """The fingerprint that a new process finds, with that PYTHONHASHSEED. Raises RuntimeError when it fails."""
     command = [
         sys.executable,
         "-m",
         "envs.conformance.fingerprint",
-        env_id,
-        "--data",
-        data.model_dump_json(),
+        settings.model_dump_json(),
         "--count",
         str(count),
     ]
@@ -62,11 +62,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m envs.conformance.fingerprint", description="Digest what an environment makes."
     )
-    parser.add_argument("env_id", choices=sorted(registry.MODULES))
-    parser.add_argument("--data", default="{}", help="the data section of a spec, as JSON")
+    parser.add_argument("settings", help="an entry of a spec's envs, as JSON")
     parser.add_argument("--count", type=int, default=100, help="slots of the plan")
     options = parser.parse_args()
-    env = registry.make(options.env_id, DataSpec.model_validate_json(options.data), seed=0)
+    (settings,) = read(json.loads(options.settings))
+    env = registry.make(settings, seed=0)
     print(asyncio.run(fingerprint(env, options.count)))
 
 

@@ -1,30 +1,86 @@
-"""Environments by id. Each is imported when it is made, so that naming one loads no other."""
+"""Games by id: those of this project, and those that installed packages offer as entry points of the group GROUP.
+
+Each is imported when it is asked for, so that naming one loads no other.
+"""
 
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import entry_points
+from typing import Any
 
-from common.config import DataSpec, RewardSpec
+from common.sections import EnvSettings
 from envs.contract.env import Checker, Environment
 
-CHECKERS = {"verdict": "envs.verdict.checker", "contradiction": "envs.contradiction.checker"}
-MODULES = {"verdict": "envs.verdict.environment", "contradiction": "envs.contradiction.environment"}
+GROUP = "medserl.envs"
+GAMES = {
+    "contradiction": "envs.contradiction.environment:Contradiction",
+    "verdict": "envs.verdict.environment:VerdictEnvironment",
+}
+DEFAULT = "verdict"
+"""What a run plays when its spec names no game."""
 
 
-def make(env_id: str, data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> Environment:
-    """The environment `env_id` on `data`, scored as `scoring` says, by default without annealing.
+def games() -> dict[str, str]:
+    """The games that a spec may name, each with its `package.module:Class`.
 
-    Raises ValueError on an unknown id, or when the data cannot be used.
+    Raises ValueError when an installed package offers one under an id of ours.
     """
-    if env_id not in MODULES:
-        raise ValueError(f"env: unknown environment {env_id!r}; write one of {', '.join(sorted(MODULES))}")
-    environment = importlib.import_module(MODULES[env_id]).make(data, seed, scoring or RewardSpec())
-    assert isinstance(environment, Environment), env_id
+    installed = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    if taken := installed.keys() & GAMES.keys():
+        name = min(taken)
+        raise ValueError(f"{installed[name]}: an installed package offers it as {name}, a game of this project")
+    return GAMES | installed
+
+
+def game(env_id: str) -> type[Any]:
+    """The class of the game `env_id`. Raises ValueError, one line, when there is none."""
+    if env_id in GAMES:  # without a look at what is installed, which takes time
+        return load(GAMES[env_id])
+    known = games()
+    if env_id not in known:
+        raise ValueError(
+            f"unknown game {env_id!r}; write one of {', '.join(sorted(known))}, or class: package.module:Class"
+        )
+    return load(known[env_id])
+
+
+def load(path: str) -> type[Any]:
+    """The game at `package.module:Class`. Raises ValueError, one line, when there is none."""
+    module, _, name = path.partition(":")
+    if not module or not name:
+        raise ValueError(f"class {path}: write package.module:Class")
+    try:
+        imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise ValueError(f"class {path}: no module {error.name} is installed, or in the working directory") from None
+    found = getattr(imported, name, None)
+    if not isinstance(found, type) or not isinstance(getattr(found, "env_id", None), str):
+        raise ValueError(f"class {path}: {module} holds no class {name} with an env_id")
+    return found
+
+
+def settings_of(found: type[Any]) -> type[EnvSettings]:
+    """The settings of a game's class: its `Settings`, or what every game has."""
+    settings: type[EnvSettings] = getattr(found, "Settings", EnvSettings)
+    return settings
+
+
+def make(settings: EnvSettings, seed: int) -> Environment:
+    """The game with these settings, its plan drawn from `seed`. Raises ValueError when they cannot be used."""
+    found = load(settings.class_) if settings.class_ else game(settings.id)
+    environment = found(settings, seed)
+    assert isinstance(environment, Environment), settings.id
     return environment
 
 
-def checker(env_id: str, data: DataSpec) -> Checker:
-    """The independent checker of the tasks that `env_id` makes from `data`. Raises ValueError like `make`."""
-    made = importlib.import_module(CHECKERS[env_id]).make(data)
-    assert isinstance(made, Checker), env_id
+def checker(settings: EnvSettings) -> Checker | None:
+    """The independent checker of the game's labels, None where it has none. Raises ValueError like `make`."""
+    if not settings.checker:
+        return None
+    module, _, name = settings.checker.partition(":")
+    made = getattr(importlib.import_module(module), name)(settings)
+    assert isinstance(made, Checker), settings.id
     return made

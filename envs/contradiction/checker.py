@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from common.config import DataSpec
 from common.records import LabelledTask
+from envs.contradiction.spec import ContradictionSettings
 
 ENDINGS = ("cillin", "mycin", "floxacin", "cycline")
 _ALLERGY = re.compile(r"Allerg(?:y|ic) to (\w+)\.")
 _GIVEN = re.compile(r"(?:Given|Started) (\w+)\.")
 
 
-def make(data: DataSpec) -> Checker:
+def make(settings: ContradictionSettings) -> Checker:
     """The checker; the game writes its own notes, so it needs none."""
     return Checker()
 

@@ -9,7 +9,7 @@ It has the verdict game's grammar and reward, and exists to show that the algori
 Four classes: with eight, the tiny model takes about twice as many steps to find that classes must be compared.
 Only the combination of the two drugs tells the label. Slots come in twins (2k the error, 2k+1 the clean one) that share
 the allergy and the wording; in every epoch of the plan each drug is the allergy, and the drug given, equally often in
-both. Kept out of training: a share `DataSpec.heldout` of the wordings, and a third of the (allergy, drug) pairs,
+both. Kept out of training: a share `heldout` of the settings of the wordings, and a third of the (allergy, drug) pairs,
 chosen so that every drug stays balanced on both sides.
 """
 
@@ -19,9 +19,9 @@ import random
 from collections.abc import Sequence
 from itertools import combinations, permutations, product
 
-from common.config import DataSpec, RewardSpec
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
 from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contradiction.spec import ContradictionSettings
 from envs.verdict.doctor import reward
 from envs.verdict.doctor.grammar import Verdict, render
 
@@ -44,13 +44,6 @@ Frame = tuple[str, ...]
 """The lines of a note in order, with `{allergy}` and `{given}` in two of them."""
 
 
-def make(data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> Contradiction:
-    """The game with its plan drawn from `seed`. Raises ValueError when `data` names notes: it writes its own."""
-    if data.path != "bundled":
-        raise ValueError(f"data.path {data.path}: env {ENV_ID} writes its own notes; leave data.path at 'bundled'")
-    return Contradiction(seed, data.heldout, scoring or RewardSpec())
-
-
 def vocabulary() -> tuple[str, ...]:
     """Every word that a note or an oracle's `<thinking>` may hold: what a tiny tokenizer should know."""
     lines = " ".join((*ALLERGY, *GIVEN, *SYMPTOMS, "nothing is and"))
@@ -61,11 +54,12 @@ class Contradiction:
     """See the module. `env_id` is `contradiction`; `part_of` tells seen from unseen held-out pairs."""
 
     env_id = ENV_ID
+    Settings = ContradictionSettings
 
-    def __init__(self, seed: int, heldout: float, scoring: RewardSpec) -> None:
-        self._seed, self._scoring = seed, scoring
+    def __init__(self, settings: ContradictionSettings, seed: int) -> None:
+        self._seed, self._scoring = seed, settings.reward
         frames = _frames()
-        kept_out = min(max(1, round(heldout * len(frames))), len(frames) - 1)
+        kept_out = min(max(1, round(settings.heldout * len(frames))), len(frames) - 1)
         self._train, self._heldout = frames[kept_out:], frames[:kept_out]
 
     @property

@@ -14,13 +14,13 @@ from functools import cache
 
 import msgspec
 
-from common.config import DataSpec
 from common.records import LabelledTask, Record
 from envs.verdict.data.medec import Note, split_of
 from envs.verdict.data.rows import ERROR_TYPES
 from envs.verdict.data.sources import gather
 from envs.verdict.knowledge.tables import table
 from envs.verdict.scribe.edits import Edit
+from envs.verdict.spec import VerdictSettings
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _ARTICLE = re.compile(r"^(?:an?|the) ")
@@ -28,8 +28,9 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the number of edits that change the meaning
 
 
-def make(data: DataSpec) -> Checker:
-    """The checker of tasks made from `data`. Raises ValueError, one line, when the notes cannot be read."""
+def make(settings: VerdictSettings) -> Checker:
+    """The checker of tasks made with these settings. Raises ValueError, one line, when the notes cannot be read."""
+    data = settings.data
     return Checker(gather(data).notes, data.heldout, data.tier_c)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from common.config import DataSpec, RewardSpec
 from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
 from envs.contract.env import Complete, Done, Slot, Turn
 from envs.verdict import prompts
@@ -21,6 +20,7 @@ from envs.verdict.scribe import edits, gate, proposals, verifier
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.phrases import mine, pick_type
 from envs.verdict.scribe.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes, with_injection
+from envs.verdict.spec import VerdictSettings
 
 ENV_ID = "verdict"
 
@@ -37,22 +37,19 @@ class _Reworded(Record):
         return self.reasons if self.edit else (*self.reasons, "reword:unchanged")
 
 
-def make(data: DataSpec, seed: int, scoring: RewardSpec | None = None) -> VerdictEnvironment:
-    """The environment on `data`. Raises ValueError, one line, when the notes cannot be read or give no plan."""
-    return VerdictEnvironment(data, seed, scoring or RewardSpec())
-
-
 class VerdictEnvironment:
     """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
-    Injections are mined from the training split only.
-    `sources` holds the notes, with counts of those left out by reason.
+    Injections are mined from the training split only. `sources` holds the notes, with counts of those left out by
+    reason. Raises ValueError, one line, when the notes cannot be read or give no plan.
     """
 
     env_id = ENV_ID
+    Settings = VerdictSettings
 
-    def __init__(self, data: DataSpec, seed: int, scoring: RewardSpec) -> None:
-        self._data, self._seed, self._scoring = data, seed, scoring
+    def __init__(self, settings: VerdictSettings, seed: int) -> None:
+        data = settings.data
+        self._data, self._seed, self._scoring = data, seed, settings.reward
         self.sources = gather(data)
         self._vignettes = vignettes(self.sources.notes)
         train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]

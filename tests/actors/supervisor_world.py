@@ -10,10 +10,11 @@ from typing import Any
 from actors.engine_pool import EnginePool
 from actors.restarts import Restarts
 from actors.supervisor import Supervisor
-from common.config import DataSpec, PoolSpec, RolloutSpec, RunSpec
+from common.config import PoolSpec, RolloutSpec, RunSpec
 from common.metrics import BUFFER_STATES, NOTES, Board
 from common.records import Sampled
 from common.weights import SyncOutcome
+from envs.verdict.spec import DataSpec, VerdictSettings
 from simulator.fakes import Handle, remote_error, settle
 
 MODEL = Path("model")
@@ -209,7 +210,7 @@ class FrozenWorld(World):
         super().__init__(engines=1)
         self.frozen, self.joined = EnginePool("frozen"), list[str]()
         pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
-        self.spec = spec = RunSpec(pools=pools, data=DataSpec(tier_c=True))
+        self.spec = spec = RunSpec(pools=pools, envs=(VerdictSettings(data=DataSpec(tier_c=True)),))
         routers = {"engines": Handle(self.pool), "frozen": Handle(self.frozen)}
         self.supervisor = Supervisor(
             spec, self.placement, routers, self.buffer_handle, lambda _: self, self.board, self.restarts

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from bench.heldout import Outcome, tasks
 from bench.learns import Learnt, accuracy, bootstrap, both_right, draw, gains, largest_lag, show
-from common.config import DataSpec
 from deploy.cli import load
-from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, make
+from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
+from envs.contradiction.spec import ContradictionSettings
 
 
 def outcomes(right: int, count: int = 40) -> tuple[Outcome, ...]:
@@ -96,7 +96,7 @@ def test_the_largest_lag_is_read_from_every_step(tmp_path: Path) -> None:
 
 
 def test_held_out_tasks_are_twins_of_both_parts_and_never_of_training() -> None:
-    env = make(DataSpec(), 0)
+    env = Contradiction(ContradictionSettings(), 0)
     made = tasks(env, 16)
     parts = [env.part_of(task.task) for task in made]
     assert parts.count(SEEN_PAIR) == parts.count(UNSEEN_PAIR) == 8
@@ -105,5 +105,5 @@ def test_held_out_tasks_are_twins_of_both_parts_and_never_of_training() -> None:
 
 def test_the_spec_of_the_bench_trains_every_weight_and_publishes_them_exactly() -> None:
     spec = load(Path("deploy/learns.yaml"))
-    assert (spec.env, spec.model.source, spec.model.dtype) == ("contradiction", "tiny", "float32")
+    assert (spec.envs[0].id, spec.model.source, spec.model.dtype) == ("contradiction", "tiny", "float32")
     assert spec.learner.lora_rank == 0

@@ -110,4 +110,4 @@ def test_our_loop_gets_the_batch_and_the_lengths_of_the_workload(tmp_path: Path)
     ).spec
     assert (spec.learner.batch_groups, spec.sampling.group_size, spec.sampling.max_tokens) == (2, 4, 96)
     assert (spec.buffer.max_lag, spec.warm_up.steps, spec.steps, spec.runs) == (0, 0, 4, tmp_path)
-    assert (spec.name, spec.data.proposer_tries) == ("bench-lag0", 0)
+    assert (spec.name, spec.envs[0].data.proposer_tries) == ("bench-lag0", 0)

@@ -9,12 +9,12 @@ import pytest
 from bench import scribe
 from bench.scribe import figures, generate, main
 from bench.scribe_page import document
-from common.config import DataSpec, QuadrantMix
 from envs.verdict.data.medec import bundled_path
-from envs.verdict.environment import make
+from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.spec import DataSpec, QuadrantMix, VerdictSettings
 
 DATA = DataSpec(proposer_tries=0)
-ENV = make(DATA, 0)
+ENV = VerdictEnvironment(VerdictSettings(data=DATA), 0)
 MADE = generate(ENV, 400)
 
 

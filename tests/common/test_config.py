@@ -9,14 +9,16 @@ from pydantic import ValidationError
 
 from common.config import MetricsSpec, PoolSpec, RunSpec
 from common.sections import SCRIBE_TEMPERATURE
+from envs.verdict.spec import VerdictSettings
 
 SPECS = sorted((Path(__file__).parents[2] / "deploy" / "specs").glob("*.yaml"))
 
 
 FROZEN = {"name": "frozen", "serves": ["verifier"]}
+TIER_C = {"verdict": {"data": {"tier_c": True}}}
 TRAINED: dict[str, Any] = {
     "scribe": {"train": True},
-    "data": {"tier_c": True},
+    "envs": TIER_C,
     "pools": [{"name": "scribes", "serves": ["scribe"]}, {"name": "doctors", "serves": ["doctor"]}, FROZEN],
 }
 
@@ -66,20 +68,23 @@ def test_a_spec_never_changes_after_loading() -> None:
         ({"filters": {"difficulty": [20, 80]}}, "write [low, high] within 0 and 1"),
         ({"learner": {"batch_groups": 5, "ranks": 2}}, "batch_groups 5 must be a multiple of ranks 2"),
         ({"learner": {"importance_clip": [5, 0.5]}}, "importance_clip must be [low, high]"),
-        ({"data": {"tier_c": True}}, "data.tier_c true needs 1 pools with serves: [verifier], found none"),
-        ({"pools": [{}, FROZEN]}, "data.tier_c false needs 0 pools with serves: [verifier], found ['frozen']"),
+        ({"envs": TIER_C}, "verdict needs 1 pool with serves: [verifier], found none"),
+        ({"pools": [{}, FROZEN]}, "no game of this run asks a verifier, but ['frozen'] serve it: leave them out"),
         (
-            {"data": {"tier_c": True}, "pools": [{}, FROZEN, {**FROZEN, "name": "b"}]},
-            "needs 1 pools with serves: [verifier], found ['frozen', 'b']",
+            {"envs": TIER_C, "pools": [{}, FROZEN, {**FROZEN, "name": "b"}]},
+            "needs 1 pool with serves: [verifier], found ['frozen', 'b']",
         ),
         (
-            {"data": {"tier_c": True}, "pools": [{"serves": ["scribe", "doctor", "verifier"]}]},
+            {"envs": TIER_C, "pools": [{"serves": ["scribe", "doctor", "verifier"]}]},
             "engines serves scribe, doctor, verifier, but the verifier must stay frozen: give it a pool of its own",
         ),
-        ({"data": {"tier_c": True}, "pools": [FROZEN]}, "exactly one pool must serve the scribe, found none"),
-        ({"data": {"tier_c": True, "heldout": 0}, "pools": [{}, FROZEN]}, "set heldout above 0"),
-        ({"env": "contradiction", "data": {"tier_c": True}, "pools": [{}, FROZEN]}, "has no proposed errors"),
-        ({"scribe": {"train": True}}, "pays for verified errors only: set data.tier_c to true"),
+        ({"envs": TIER_C, "pools": [FROZEN]}, "exactly one pool must serve the scribe, found none"),
+        ({"envs": {"verdict": {"data": {"tier_c": True, "heldout": 0}}}, "pools": [{}, FROZEN]}, "set heldout above 0"),
+        ({"envs": "contradiction", "pools": [{}, FROZEN]}, "no game of this run asks a verifier"),
+        (
+            {"scribe": {"train": True}},
+            "verdict: a trained Scribe is paid for verified errors only: set data.tier_c to true",
+        ),
         (
             {**TRAINED, "pools": [{}, FROZEN]},
             "engines serves scribe and doctor, but a trained Scribe has weights of its own: write serves: [doctor]",
@@ -90,16 +95,23 @@ def test_a_spec_never_changes_after_loading() -> None:
             {**TRAINED, "sampling": {"group_size": 1}, "learner": {"algorithm": "reinforce_pp"}},
             "errors that some replies of a group find and others miss: set sampling.group_size to 2 or more",
         ),
-        ({**TRAINED, "data": {"tier_c": True, "proposer_tries": 0}}, "and data.proposer_tries above 0"),
+        (
+            {**TRAINED, "envs": {"verdict": {"data": {"tier_c": True, "proposer_tries": 0}}}},
+            "verdict: set data.proposer_tries above 0",
+        ),
         ({"scribe": {"phase_steps": 0}}, "greater than or equal to 1"),
-        ({"data": {"quadrants": {"augmented_error": 0.5}}}, "are twins: give them equal shares"),
-        ({"data": {"quadrants": {"synthetic_decoy": 0.5}}}, "are twins: give them equal shares"),
+        ({"envs": {"verdict": {"data": {"quadrants": {"augmented_error": 0.5}}}}}, "are twins: give them equal shares"),
+        ({"envs": {"verdict": {"data": {"quadrants": {"synthetic_decoy": 0.5}}}}}, "are twins: give them equal shares"),
         (
             {
-                "data": {
-                    "quadrants": dict.fromkeys(
-                        ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_injection"), 0
-                    )
+                "envs": {
+                    "verdict": {
+                        "data": {
+                            "quadrants": dict.fromkeys(
+                                ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_injection"), 0
+                            )
+                        }
+                    }
                 }
             },
             "at least one quadrant must have a share above 0",
@@ -134,7 +146,7 @@ def test_the_scribe_is_not_trained_by_default() -> None:
 
 
 def test_only_the_pool_of_the_verifier_is_frozen() -> None:
-    spec = RunSpec.model_validate({"data": {"tier_c": True}, "pools": [{}, FROZEN]})
+    spec = RunSpec.model_validate({"envs": TIER_C, "pools": [{}, FROZEN]})
     assert [pool.frozen for pool in spec.pools] == [False, True]
 
 
@@ -147,8 +159,10 @@ def test_one_completion_a_task_is_right_for_plain_reinforce_pp() -> None:
 def test_the_penalty_is_annealed_over_half_the_steps_unless_the_spec_says_otherwise(
     written: int | None, steps: int
 ) -> None:
-    spec = RunSpec.model_validate({"steps": 9, "reward": {"anneal_steps": written}})
-    assert spec.scoring.anneal_steps == steps and spec.scoring.outcome == "graded"
+    spec = RunSpec.model_validate({"steps": 9, "envs": {"verdict": {"reward": {"anneal_steps": written}}}})
+    (settings,) = spec.settled.envs
+    assert isinstance(settings, VerdictSettings)
+    assert settings.reward.anneal_steps == steps and settings.reward.outcome == "graded"
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".hidden", "../other", "a/b", "/tmp/x", "", "a\\b", "a b", "x\n"])

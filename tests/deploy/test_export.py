@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from common.config import DataSpec, LearnerSpec, ModelSpec, RunSpec, WarmUpSpec
+from common.config import LearnerSpec, ModelSpec, RunSpec, WarmUpSpec
 from deploy import cli, export
 from deploy.report import model_card
+from envs.verdict.spec import DataSpec, VerdictSettings
 
 NOTES = "/somewhere/private/notes.csv"
 
@@ -101,7 +102,11 @@ def test_the_card_says_what_it_is_not_for_and_what_it_scored(tmp_path: Path) -> 
 
 
 def test_the_card_tells_no_folder_of_this_machine(tmp_path: Path) -> None:
-    made = spec(data=DataSpec(path=NOTES), model=ModelSpec(source="/models/base"), runs=tmp_path / "secret")
+    made = spec(
+        envs=(VerdictSettings(data=DataSpec(path=NOTES)),),
+        model=ModelSpec(source="/models/base"),
+        runs=tmp_path / "secret",
+    )
     text = model_card.write(made, finished(tmp_path, made), adapter=False)
     assert "notes.csv" in text and "CC BY 4.0" in text
     assert not any(folder in text for folder in ("/somewhere", "/models", "secret", ".cache"))

@@ -22,8 +22,8 @@ SPEC = Path(__file__).parents[2] / "deploy" / "specs" / "smoke.yaml"
 REPEATS = {
     "steps": STEPS,
     "buffer.max_lag": 0,
-    "data.proposer_tries": 0,
-    "data.reworded_sentences": 0,
+    "envs.verdict.data.proposer_tries": 0,
+    "envs.verdict.data.reworded_sentences": 0,
     "learner.algorithm": "reinforce_pp",
     "learner.kl_coef": 0.001,  # or equal rewards would make every loss 0
     "learner.batch_groups": BATCH,

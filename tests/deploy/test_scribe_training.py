@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from common.config import RewardSpec, RunSpec
+from common.config import RunSpec
 from common.metrics import ROYALTIES, SCRIBE_STEPS, Board
 from deploy import selfplay
 from deploy.job.start import starting_point
+from envs.contradiction.spec import ContradictionSettings
 from learner import checkpoint
 from tests.deploy.authoring_env import Authoring
 
@@ -34,7 +35,7 @@ def spec_of(home: Path, name: str) -> RunSpec:
             "steps": STEPS,
             "runs": home / "runs",
             "model": {**content["model"], "dtype": "float32", "cache": home / "cache"},
-            "data": {"tier_c": True},
+            "envs": {"verdict": {"data": {"tier_c": True}}},
             "pools": pools,
             "scribe": {"train": True, "phase_steps": 1},
             "warm_up": {"steps": 0},
@@ -52,7 +53,7 @@ def test_a_scribe_takes_its_steps_beside_the_doctor_and_its_engines_prove_its_ow
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     folder, start = starting_point(spec_of(tmp_path, "authors"), resume=False)
     board = Board()
-    assert selfplay.play(folder, start, Authoring(0, 0.2, RewardSpec()), board) == 0
+    assert selfplay.play(folder, start, Authoring(ContradictionSettings(), 0), board) == 0
 
     rows = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1)), "the Doctor's training went on"

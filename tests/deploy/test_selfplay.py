@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from common import metrics
-from common.config import BufferSpec, DataSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
+from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
 from common.metrics import Board
 from deploy import cli, selfplay
 from deploy.job.run_folder import metrics_row
@@ -16,6 +16,7 @@ from deploy.monitoring.step_metrics import count, serve
 from deploy.plan import plan
 from deploy.selfplay import ending
 from envs.verdict.data.medec import bundled_path
+from envs.verdict.spec import DataSpec, VerdictSettings
 from learner import checkpoint
 from simulator.fakes import remote_error
 from tests.deploy.job.test_run_folder import phase, step
@@ -43,7 +44,7 @@ def test_a_fresh_start_takes_a_free_name_and_writes_it_into_the_spec(tmp_path: P
 def test_a_fresh_start_fixes_the_schedule_of_the_penalty_so_that_a_longer_resume_keeps_it(tmp_path: Path) -> None:
     folder, _ = starting_point(spec(tmp_path), resume=False)
     longer = folder.spec.model_copy(update={"steps": 100})
-    assert longer.scoring.anneal_steps == folder.spec.reward.anneal_steps == 4
+    assert longer.settled.envs[0].reward.anneal_steps == folder.spec.envs[0].reward.anneal_steps == 4
 
 
 def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
 
 def test_a_dry_run_says_that_tier_c_waits_for_its_exam(tmp_path: Path) -> None:
     pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
-    run = RunSpec(pools=pools, data=DataSpec(tier_c=True))
+    run = RunSpec(pools=pools, envs=(VerdictSettings(data=DataSpec(tier_c=True)),))
     assert "\n# tier C          exam before the Scribes start: 85% of" in plan(run, tmp_path)
     assert "tier C" not in plan(RunSpec(), tmp_path)
 
@@ -117,7 +118,7 @@ def test_a_dry_run_says_that_tier_c_waits_for_its_exam(tmp_path: Path) -> None:
 def test_rows_that_were_skipped_are_told_with_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notes = bundled_path().read_text(encoding="utf-8")
     (tmp_path / "notes.csv").write_text(notes.replace(",diagnosis,", ",guess,", 1), encoding="utf-8")
-    flags = ["--dry-run", "--runs", str(tmp_path / "runs"), "--data.path", str(tmp_path / "notes.csv")]
+    flags = ["--dry-run", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "notes.csv")]
     with pytest.raises(SystemExit):
         selfplay.main(["deploy/smoke.yaml", *flags])
     assert "field 'Error Type': unknown type 'guess'" in capsys.readouterr().err
@@ -127,12 +128,12 @@ def test_rows_that_were_skipped_are_told_with_the_plan(tmp_path: Path, capsys: p
 
 def test_skip_bad_rows_is_the_short_form_of_its_field() -> None:
     short = cli.parse(["deploy/smoke.yaml", "--skip-bad-rows"]).spec
-    assert short == cli.parse(["deploy/smoke.yaml", "--data.skip_bad_rows", "true"]).spec
+    assert short == cli.parse(["deploy/smoke.yaml", "--envs.verdict.data.skip_bad_rows", "true"]).spec
     assert short != cli.parse(["deploy/smoke.yaml"]).spec
 
 
 def test_bad_input_found_late_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for flags in (["--env", "chess"], ["--data.path", "none.csv"], ["--resume"]):
+    for flags in (["--envs", "chess"], ["--data", "none.csv"], ["--resume"]):
         with pytest.raises(SystemExit) as caught:
             selfplay.main(["deploy/smoke.yaml", "--dry-run", "--runs", str(tmp_path), *flags])
         error = capsys.readouterr().err

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from common.config import DataSpec
 from common.records import Record
 from envs.verdict.data.medec import Note, load, load_notes
 from envs.verdict.data.overlap import SOURCE_LIMIT, Reference
+from envs.verdict.spec import DataSpec
 
 LEFT_OUT = ("bad_row", "too_long", "near_evaluation")
 

@@ -24,11 +24,11 @@ from collections import Counter
 from difflib import SequenceMatcher
 from typing import Literal
 
-from common.config import RewardSpec
 from common.records import Episode, Record, Reward
 from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.data.text import one_line
 from envs.verdict.doctor.grammar import REASONS, Invalid, Verdict, parse
+from envs.verdict.spec import RewardSpec
 
 INVALID, MISSED, CLEAN, FALSE_ALARM = -1.5, -1.0, 1.0, -1.5
 FALSE_ALARM_AT_START = -1.0

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from common.config import QuadrantMix
 from common.records import Record
 from envs.contract.env import Slot
 from envs.verdict.data.medec import Note, clean_version
 from envs.verdict.knowledge.tables import content_words
 from envs.verdict.scribe.edits import Edit, apply, invert
 from envs.verdict.scribe.phrases import Injection, PhraseBook, decisions, pick, provable
+from envs.verdict.spec import QuadrantMix
 
 AUGMENTED = ("augmented_error", "augmented_safe")
 SYNTHETIC = ("synthetic_injection", "synthetic_decoy")

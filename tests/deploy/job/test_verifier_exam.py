@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 
 from actors.engine_pool import EnginePool
-from common.config import DataSpec, PoolSpec, RunSpec, ScribeSpec, WeightsSpec
+from common.config import PoolSpec, RunSpec, ScribeSpec, WeightsSpec
 from common.records import Message, Sampled
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
 from envs.contract.env import Complete
 from envs.verdict.scribe.verifier import Choice, ExamResult
 from envs.verdict.scribe.verifier import exam as ask_all
+from envs.verdict.spec import DataSpec, VerdictSettings
 from learner.bounds import BOUNDS
 from learner.channel import Channel
 from simulator.fakes import Handle
@@ -21,7 +22,10 @@ from tests.learner.channel_world import PROBE, FakeEngine, FakeRank
 NOTE = ("He coughs.", "He is given amoxicillin.")
 PAIRS = [Choice(sentences=NOTE, at=1, original=f"Right {n}.", other=f"Wrong {n}.") for n in range(20)]
 PROBES = [Choice(sentences=NOTE, at=1, original=f"Same {n}.", other=f"Same again {n}.") for n in range(20)]
-FROZEN = RunSpec(pools=(PoolSpec(), PoolSpec(name="frozen", serves=("verifier",))), data=DataSpec(tier_c=True))
+FROZEN = RunSpec(
+    pools=(PoolSpec(), PoolSpec(name="frozen", serves=("verifier",))),
+    envs=(VerdictSettings(data=DataSpec(tier_c=True)),),
+)
 
 
 class Examined(FakeEnv):
@@ -58,7 +62,7 @@ async def test_the_plan_shows_how_the_same_verifier_did_and_forgets_it_with_othe
     (tmp_path / "first").mkdir()
     assert await verifier_exam.sit(Examined(), Handle(Pool(knows=True)), spec, tmp_path / "first", lambda _: None)
     assert verifier_exam.planned(spec).endswith("(at most 10%), in run first")
-    other = spec.model_copy(update={"data": DataSpec(tier_c=True, path="other.csv")})
+    other = spec.model_copy(update={"envs": (VerdictSettings(data=DataSpec(tier_c=True, path="other.csv")),)})
     assert verifier_exam.planned(other).endswith("synonyms called errors")
 
 
@@ -94,7 +98,7 @@ async def test_a_frozen_pool_is_never_published_to() -> None:
 
 async def test_a_trained_scribes_pool_follows_the_scribe_and_not_the_doctor() -> None:
     pools = (PoolSpec(serves=("doctor",)), PoolSpec(name="scribes", serves=("scribe",)), FROZEN.pools[1])
-    spec = RunSpec(pools=pools, data=DataSpec(tier_c=True), scribe=ScribeSpec(train=True))
+    spec = RunSpec(pools=pools, envs=(VerdictSettings(data=DataSpec(tier_c=True)),), scribe=ScribeSpec(train=True))
     placement = Placement(spec, Examined(), print)
     placement.pools = {pool.name: Handle(EnginePool(pool.name)) for pool in pools}
     assert placement.scribe_pools == [placement.pools["scribes"]]

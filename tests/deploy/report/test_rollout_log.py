@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from common.config import DataSpec, RewardSpec
 from common.records import Episode, Label
 from deploy.report.rollout_log import read_run, write_step
 from envs.contract import registry
+from envs.verdict.spec import RewardSpec, VerdictSettings
 from tests.deploy.report.rollouts import REPLY, SENTENCES, group, labelled, rollout
 
 
@@ -51,7 +51,7 @@ def test_a_folder_without_rollouts_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_every_reward_can_be_computed_again_from_its_row(tmp_path: Path) -> None:
     scoring = RewardSpec(anneal_steps=8)
-    env = registry.make("verdict", DataSpec(), 0, scoring)
+    env = registry.make(VerdictSettings(reward=scoring), 0)
     alarm = REPLY.replace("No Clinical Error", "Error: treatment\nSentence: 1\nCorrection: Rest.")
     task = labelled(quadrant="synthetic_decoy")
     replies = (REPLY, alarm, "hm")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from common.config import DataSpec, MetricsSpec, RunSpec
+from common.config import MetricsSpec, RunSpec
 from deploy import selfplay
 from deploy.job.run_folder import RunFolder
+from envs.verdict.spec import DataSpec, VerdictSettings
 from tests.deploy.job.test_run_folder import step
 
 
@@ -39,7 +40,10 @@ def library(monkeypatch: pytest.MonkeyPatch) -> FakeLibrary:
 
 def spec(tmp_path: Path) -> RunSpec:
     return RunSpec(
-        name="mine", runs=tmp_path, data=DataSpec(path="/secret/notes.csv"), metrics=MetricsSpec(sink="trackio")
+        name="mine",
+        runs=tmp_path,
+        envs=(VerdictSettings(data=DataSpec(path="/secret/notes.csv")),),
+        metrics=MetricsSpec(sink="trackio"),
     )
 
 
@@ -60,7 +64,7 @@ def test_a_sink_gets_every_step_with_its_number_and_the_end(tmp_path: Path, libr
 def test_no_folder_of_this_machine_is_sent(tmp_path: Path, library: FakeLibrary) -> None:
     RunFolder(spec(tmp_path), tmp_path / "mine").create()
     (_, settings) = library.calls[0]
-    assert settings["config"]["data"]["path"] == "notes.csv"
+    assert settings["config"]["envs"][0]["data"]["path"] == "notes.csv"
     assert "/secret" not in str(settings) and str(tmp_path) not in str(settings)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from common.config import DataSpec
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
+from common.sections import EnvSettings
 from envs.conformance.check import Report, check, main
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import auc, leaks
 from envs.contract import registry
 from envs.contract.env import Complete, Done, Environment, Slot, Turn
+from envs.contract.spec import read
 
 ALPHABET = "abcdefghijklmnop"
 
@@ -200,22 +201,25 @@ async def test_an_environment_that_makes_nothing_is_refused() -> None:
         await check(Barren(), count=20)
 
 
-@pytest.mark.parametrize("env_id", registry.MODULES)
+@pytest.mark.parametrize("env_id", registry.GAMES)
 async def test_every_registered_environment_keeps_the_contract(env_id: str) -> None:
-    report = await check(registry.make(env_id, DataSpec(), seed=0), checker=registry.checker(env_id, DataSpec()))
+    (settings,) = read(env_id)
+    env = registry.make(settings, seed=0)
+    report = await check(env, checker=registry.checker(settings), leak=settings.leak_limit)
     assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("env_id", registry.MODULES)
+@pytest.mark.parametrize("env_id", registry.GAMES)
 async def test_other_processes_make_the_same_tasks(env_id: str) -> None:
-    here = await fingerprint(registry.make(env_id, DataSpec(), seed=0), 40)
-    assert {elsewhere(env_id, DataSpec(), 40, hash_seed) for hash_seed in (1, 2)} == {here}
-    assert elsewhere(env_id, DataSpec(), 41, 1) != here
+    (settings,) = read(env_id)
+    here = await fingerprint(registry.make(settings, seed=0), 40)
+    assert {elsewhere(settings, 40, hash_seed) for hash_seed in (1, 2)} == {here}
+    assert elsewhere(settings, 41, 1) != here
 
 
 def test_a_process_that_fails_is_no_agreement() -> None:
-    with pytest.raises(RuntimeError, match=r"envs\.conformance\.fingerprint chess"):
-        elsewhere("chess", DataSpec(), 1, 0)
+    with pytest.raises(RuntimeError, match=r"envs\.conformance\.fingerprint .*chess"):
+        elsewhere(EnvSettings(id="chess"), 1, 0)
 
 
 async def test_a_label_that_the_independent_checker_refuses_is_named() -> None:
@@ -242,7 +246,7 @@ def test_the_command_checks_an_environment_by_its_id(capsys: pytest.CaptureFixtu
 
 
 def test_the_command_refuses_wrong_input_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verdict", "--data", "absent.csv"]) == 2
+    assert main(["verdict", "--settings", "{data: {path: absent.csv}}"]) == 2
     assert main(["poker"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
 

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from common.config import DataSpec
 from common.records import LabelledTask
 from envs.conformance.baselines import SILENT
 from envs.conformance.leak_probe import asymmetry, auc
-from envs.verdict.environment import make
+from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.spec import DataSpec, VerdictSettings
 
 
 def test_an_operator_that_favours_a_label_is_named() -> None:
@@ -33,7 +33,7 @@ def test_the_chance_of_a_difference_is_that_of_a_two_proportion_z_test() -> None
 
 @pytest.fixture(scope="module")
 def tasks() -> list[LabelledTask]:
-    env = make(DataSpec(proposer_tries=0), 0)
+    env = VerdictEnvironment(VerdictSettings(data=DataSpec(proposer_tries=0)), 0)
 
     async def propose() -> list[LabelledTask]:
         made = [await env.propose(s, random.Random(s.seed), SILENT) for s in map(env.plan, range(2000))]

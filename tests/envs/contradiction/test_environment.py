@@ -8,16 +8,17 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from common.config import DataSpec
 from common.records import Episode, LabelledTask, Message
 from envs.contract.env import Done, Environment, Slot, Written
 from envs.contradiction.checker import Checker
-from envs.contradiction.environment import CLASS_OF, CLASSES, Contradiction, make, vocabulary
+from envs.contradiction.environment import CLASS_OF, CLASSES, Contradiction, vocabulary
+from envs.contradiction.spec import ContradictionSettings
 from envs.verdict.doctor.grammar import Verdict, parse
 from envs.verdict.doctor.reward import MAXIMUM
 
-ENV = make(DataSpec(), seed=3)
+ENV = Contradiction(ContradictionSettings(), seed=3)
 EPOCH = 2 * 2 * len(CLASS_OF)  # slots of one balanced round of the training plan
 
 
@@ -57,11 +58,11 @@ def test_every_drug_has_one_class_and_classes_have_equal_size() -> None:
 def test_proposing_again_writes_the_same_task(task: LabelledTask) -> None:
     index = int(task.task.task_id.split("-")[-1])
     plan = ENV.plan if task.task.split == "train" else ENV.heldout_plan
-    assert labelled(plan(index), make(DataSpec(), seed=3)) == task
+    assert labelled(plan(index), Contradiction(ContradictionSettings(), seed=3)) == task
 
 
 def test_another_seed_draws_another_plan() -> None:
-    other = make(DataSpec(), seed=4)
+    other = Contradiction(ContradictionSettings(), seed=4)
     assert [ENV.plan(index) for index in range(20)] != [other.plan(index) for index in range(20)]
 
 
@@ -128,7 +129,7 @@ def test_heldout_notes_share_no_wording_with_training_and_half_of_them_no_pair()
 
 
 def test_heldout_wordings_are_the_same_for_every_seed() -> None:
-    other = make(DataSpec(), seed=11)
+    other = Contradiction(ContradictionSettings(), seed=11)
     theirs = {_wording(labelled(other.heldout_plan(index), other)) for index in range(600)}
     assert theirs.isdisjoint(_wording(task) for task in TRAIN)
 
@@ -169,8 +170,8 @@ def test_an_episode_of_another_task_is_refused() -> None:
 
 
 def test_a_path_to_notes_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"data.path notes.csv: .* leave data.path at 'bundled'"):
-        make(DataSpec(path="notes.csv"), seed=0)
+    with pytest.raises(ValidationError, match="data"):
+        ContradictionSettings.model_validate({"data": {"path": "notes.csv"}})
 
 
 def test_tasks_and_labels_survive_the_wire() -> None:

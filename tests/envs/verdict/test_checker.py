@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config import DataSpec
 from common.records import Label, LabelledTask, Message
 from envs.conformance.baselines import SILENT
 from envs.contract.env import Written
 from envs.verdict.checker import Checker, cosmetic, proofs
-from envs.verdict.environment import make
+from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.scribe import edits
 from envs.verdict.scribe.phrases import provable
+from envs.verdict.spec import DataSpec, VerdictSettings
 
 DATA = DataSpec(heldout=0.2)
-ENV = make(DATA, 3)
+ENV = VerdictEnvironment(VerdictSettings(data=DATA), 3)
 CHECKER = Checker(ENV.sources.notes, DATA.heldout)
 
 

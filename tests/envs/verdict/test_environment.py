@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from common.config import DataSpec
 from common.metrics import QUADRANTS, REJECTIONS
 from common.records import Episode, LabelledTask, Message, Rejection
 from envs.contract.env import Done, Environment, Written
 from envs.verdict.data.medec import split_of
 from envs.verdict.doctor.reward import MAXIMUM
-from envs.verdict.environment import VerdictEnvironment, edits_of, make, rewording_tokens, truth_of
+from envs.verdict.environment import VerdictEnvironment, edits_of, rewording_tokens, truth_of
 from envs.verdict.scribe import edits, gate
+from envs.verdict.spec import DataSpec, VerdictSettings
 
 MEDEC = Path(__file__).parents[4] / "shared" / "medec" / "MEDEC-MS-ValidationSet-with-GroundTruth-and-ErrorType.csv"
 
@@ -47,7 +47,7 @@ def reply_to(env: VerdictEnvironment, made: LabelledTask) -> Episode:
 
 
 async def test_every_quadrant_gives_a_task_whose_demonstration_scores_the_maximum() -> None:
-    env = make(DataSpec(), 0)
+    env = VerdictEnvironment(VerdictSettings(), 0)
     seen = set()
     for index in range(120):
         made = await propose(env, index)
@@ -58,7 +58,7 @@ async def test_every_quadrant_gives_a_task_whose_demonstration_scores_the_maximu
 
 
 async def test_the_label_follows_from_the_quadrant_and_the_log_undoes_every_edit() -> None:
-    env = make(DataSpec(), 1)
+    env = VerdictEnvironment(VerdictSettings(), 1)
     for index in range(80):
         made = await propose(env, index)
         truth, sentences = truth_of(made.label), made.task.context["sentences"]
@@ -70,7 +70,7 @@ async def test_the_label_follows_from_the_quadrant_and_the_log_undoes_every_edit
 
 
 async def test_decoy_and_injection_undo_to_the_same_clean_note() -> None:
-    env = make(DataSpec(), 2)
+    env = VerdictEnvironment(VerdictSettings(), 2)
     for index in range(0, 80, 2):
         if env.plan(index).quadrant.startswith("synthetic"):
             first, second = [await propose(env, i) for i in (index, index + 1)]
@@ -80,7 +80,7 @@ async def test_decoy_and_injection_undo_to_the_same_clean_note() -> None:
 
 async def test_a_rewording_that_passes_the_gate_survives_with_its_policy_version() -> None:
     scribe = Scribe(prefix="On review, ")
-    made = await first_of(make(DataSpec(), 0), "augmented_error", scribe)
+    made = await first_of(VerdictEnvironment(VerdictSettings(), 0), "augmented_error", scribe)
     assert made.task.provenance.model_written and made.task.provenance.policy_version == 7
     assert "reword:model" in made.task.provenance.operators
     for edit in edits_of(made.label):
@@ -90,33 +90,36 @@ async def test_a_rewording_that_passes_the_gate_survives_with_its_policy_version
 
 async def test_refused_rewordings_are_named_and_fall_back_to_rules() -> None:
     scribe = Scribe(prefix="Here is the sentence: ")
-    made = await first_of(make(DataSpec(proposer_tries=3, reworded_sentences=1), 0), "augmented_safe", scribe)
+    env = VerdictEnvironment(VerdictSettings(data=DataSpec(proposer_tries=3, reworded_sentences=1)), 0)
+    made = await first_of(env, "augmented_safe", scribe)
     assert len(scribe.asked) == 3
     assert made.task.provenance.operators.count("reword:gate:meta") == 3
     assert not made.task.provenance.model_written and made.task.provenance.policy_version == 0
 
 
 async def test_a_truncated_rewording_never_survives() -> None:
-    made = await first_of(make(DataSpec(), 0), "augmented_error", Scribe(prefix="On review, ", truncated=True))
+    made = await first_of(
+        VerdictEnvironment(VerdictSettings(), 0), "augmented_error", Scribe(prefix="On review, ", truncated=True)
+    )
     assert not made.task.provenance.model_written
     assert "reword:gate:truncated" in made.task.provenance.operators
 
 
 async def test_without_tries_the_model_is_never_asked() -> None:
     scribe = Scribe()
-    env = make(DataSpec(proposer_tries=0), 0)
+    env = VerdictEnvironment(VerdictSettings(data=DataSpec(proposer_tries=0)), 0)
     for index in range(20):
         await propose(env, index, scribe)
     assert scribe.asked == []
 
 
 async def test_the_same_slot_gives_the_same_task_again() -> None:
-    one, two = make(DataSpec(), 5), make(DataSpec(), 5)
+    one, two = VerdictEnvironment(VerdictSettings(), 5), VerdictEnvironment(VerdictSettings(), 5)
     assert [await propose(one, i) for i in range(12)] == [await propose(two, i) for i in range(12)]
 
 
 async def test_the_prompt_shows_the_sentences_and_nothing_of_the_provenance() -> None:
-    env = make(DataSpec(), 0)
+    env = VerdictEnvironment(VerdictSettings(), 0)
     made = await propose(env, 0)
     shown = env.open(made.task).messages
     assert all(sentence in shown[-1].content for sentence in made.task.context["sentences"])
@@ -128,20 +131,20 @@ async def test_the_prompt_shows_the_sentences_and_nothing_of_the_provenance() ->
 
 
 async def test_task_ids_are_unlike_each_other_and_name_nothing() -> None:
-    env = make(DataSpec(), 0)
+    env = VerdictEnvironment(VerdictSettings(), 0)
     ids = [(await propose(env, i)).task.task_id for i in range(60)]
     assert len(set(ids)) == 60 and all(len(i) == 16 and int(i, 16) >= 0 for i in ids)
 
 
 async def test_a_reply_to_another_task_is_not_scored() -> None:
-    env = make(DataSpec(), 0)
+    env = VerdictEnvironment(VerdictSettings(), 0)
     one, two = await propose(env, 0), await propose(env, 1)
     with pytest.raises(ValueError, match="cannot be scored with the label of"):
         env.score(reply_to(env, one), two.label)
 
 
 async def test_heldout_slots_use_other_vignettes_and_say_so() -> None:
-    env = make(DataSpec(heldout=0.3), 0)
+    env = VerdictEnvironment(VerdictSettings(data=DataSpec(heldout=0.3)), 0)
     train, heldout = {env.plan(i).source for i in range(200)}, {env.heldout_plan(i).source for i in range(200)}
     assert not train & heldout and {split_of(name, 0.3) for name in heldout} == {"heldout"}
     slot = env.heldout_plan(0)
@@ -151,12 +154,12 @@ async def test_heldout_slots_use_other_vignettes_and_say_so() -> None:
 
 def test_nothing_held_out_is_said_in_one_line() -> None:
     with pytest.raises(ValueError, match="holds no vignette back"):
-        make(DataSpec(heldout=0), 0).heldout_plan(0)
+        VerdictEnvironment(VerdictSettings(data=DataSpec(heldout=0)), 0).heldout_plan(0)
 
 
 def test_notes_that_are_all_too_long_are_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match="raise max_words"):
-        make(DataSpec(max_words=20), 0)
+        VerdictEnvironment(VerdictSettings(data=DataSpec(max_words=20)), 0)
 
 
 def test_a_rewording_may_be_as_long_as_the_gate_allows() -> None:
@@ -165,7 +168,7 @@ def test_a_rewording_may_be_as_long_as_the_gate_allows() -> None:
 
 @pytest.mark.skipif(not MEDEC.exists(), reason="MEDEC is not here")
 async def test_real_notes_give_all_quadrants_without_refusal() -> None:
-    env = make(DataSpec(path=str(MEDEC)), 0)
+    env = VerdictEnvironment(VerdictSettings(data=DataSpec(path=str(MEDEC))), 0)
     reasons = {name: 0 for name in REJECTIONS}
     for index in range(300):
         slot = env.plan(index)

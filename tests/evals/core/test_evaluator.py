@@ -8,9 +8,10 @@ from functools import cache
 import pytest
 
 from actors.engine import PromptTooLong
-from common.config import DataSpec, RewardSpec, SamplingSpec
+from common.config import SamplingSpec
 from common.records import Completion, Message, Sampled
 from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.spec import DataSpec, VerdictSettings
 from evals.core.evaluator import CONCURRENCY, Evaluator, heldout_tasks
 from simulator.fakes import Handle
 from tests.evals.doors import CLEAN, completion
@@ -20,7 +21,7 @@ COUNT = 24
 
 @cache
 def environment() -> VerdictEnvironment:
-    return VerdictEnvironment(DataSpec(), seed=0, scoring=RewardSpec())
+    return VerdictEnvironment(VerdictSettings(), seed=0)
 
 
 @cache
@@ -97,6 +98,6 @@ async def test_a_prompt_that_does_not_fit_is_an_invalid_reply() -> None:
 
 
 async def test_without_held_out_notes_the_reason_is_told() -> None:
-    env = VerdictEnvironment(DataSpec(heldout=0), seed=0, scoring=RewardSpec())
+    env = VerdictEnvironment(VerdictSettings(data=DataSpec(heldout=0)), seed=0)
     with pytest.raises(ValueError, match=r"heldout .* holds no vignette back"):
         await heldout_tasks(env, 2)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from common.config import DataSpec
 from envs.verdict.data.medec import bundled_path, load_notes
 from envs.verdict.data.overlap import SOURCE_LIMIT, Reference
 from envs.verdict.data.sources import LEFT_OUT, gather
-from envs.verdict.environment import make
+from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.spec import DataSpec, VerdictSettings
 
 
 def excerpt(path: Path, rows: int, **changes: str) -> Path:
@@ -46,8 +46,8 @@ def test_nothing_left_is_said_in_one_line() -> None:
 def test_a_bad_row_ends_the_run_unless_it_may_be_skipped(tmp_path: Path) -> None:
     path = excerpt(tmp_path / "notes.csv", 40, **{"Error Flag": "maybe"})
     with pytest.raises(ValueError, match="row 2, field 'Error Flag': 'maybe' is not an integer"):
-        make(DataSpec(path=str(path)), 0)
-    env = make(DataSpec(path=str(path), skip_bad_rows=True), 0)
+        VerdictEnvironment(VerdictSettings(data=DataSpec(path=str(path))), 0)
+    env = VerdictEnvironment(VerdictSettings(data=DataSpec(path=str(path), skip_bad_rows=True)), 0)
     assert env.sources.left_out == {**dict.fromkeys(LEFT_OUT, 0), "bad_row": 1}
     assert "39 notes" in env.notice and f"left out: 1 bad_row; the first bad row: {path}:row 2" in env.notice
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config import DataSpec
 from envs.conformance.baselines import SILENT
 from envs.conformance.leak_probe import auc, leaks
 from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.doctor.demonstrations import QUOTED, WRONG, changed_words, write
 from envs.verdict.doctor.grammar import Verdict, parse
 from envs.verdict.doctor.reward import MAXIMUM, Truth, score
-from envs.verdict.environment import make
+from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.spec import VerdictSettings
 from tests.envs.verdict.strategies import episode, lines
 
 NOTE = ("A man has a cough.", "His culture grows <i>E. coli</i>.", "He is given intravenous ceftriaxone at home.")
@@ -36,7 +36,7 @@ class Written:
         self.thoughts, self.flags, self.vignettes = list[str](), list[bool](), list[str]()
 
     async def fill(self, count: int) -> Written:
-        env, rng = make(DataSpec(), 0), random.Random(0)
+        env, rng = VerdictEnvironment(VerdictSettings(), 0), random.Random(0)
         for index in range(count):
             slot = env.plan(index)
             made = await env.propose(slot, random.Random(slot.seed), SILENT)

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config import DataSpec, RewardSpec
 from common.records import LabelledTask
 from envs.conformance.baselines import SILENT
 from envs.verdict import prompts
 from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse, render
 from envs.verdict.doctor.reward import MAXIMUM, Truth, false_alarm_at, score, score_as
-from envs.verdict.environment import VerdictEnvironment, make, truth_of
+from envs.verdict.environment import VerdictEnvironment, truth_of
+from envs.verdict.spec import RewardSpec, VerdictSettings
 from tests.envs.verdict.strategies import episode, error_truths, near_valid, strings, truths, verdicts
 
 NOTE = (
@@ -220,7 +220,7 @@ def test_near_valid_replies_are_read_without_a_fault_and_alike_each_time(text: s
 
 
 async def bundled(count: int) -> tuple[VerdictEnvironment, list[LabelledTask]]:
-    env = make(DataSpec(), 0)
+    env = VerdictEnvironment(VerdictSettings(), 0)
     made = [await env.propose(env.plan(i), random.Random(env.plan(i).seed), SILENT) for i in range(count)]
     return env, [task for task in made if isinstance(task, LabelledTask)]
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config import DataSpec
 from common.records import Label, LabelledTask, Message, Sampled
 from envs.contract.env import Written
 from envs.verdict.checker import Checker, cosmetic
-from envs.verdict.environment import VerdictEnvironment, edits_of, make
+from envs.verdict.environment import VerdictEnvironment, edits_of
 from envs.verdict.scribe import edits
 from envs.verdict.scribe.phrases import Injection, decisions
 from envs.verdict.scribe.proposals import Proposed, propose, read
+from envs.verdict.spec import DataSpec, VerdictSettings
 
 NOTE = (
     "A 41-year-old man has had a productive cough and fever for 5 days.",
@@ -181,7 +181,7 @@ async def test_the_scribe_is_shown_which_sentences_it_may_change() -> None:
 
 
 DATA = DataSpec(tier_c=True)
-ENV = make(DATA, 0)
+ENV = VerdictEnvironment(VerdictSettings(data=DATA), 0)
 CHECKER = Checker(ENV.sources.notes, DATA.heldout, tier_c=True)
 
 
@@ -266,7 +266,7 @@ async def test_without_a_verifier_the_model_is_never_asked_for_errors() -> None:
 
 
 async def test_with_tier_c_off_a_verifier_changes_nothing() -> None:
-    off = make(DataSpec(), 0)
+    off = VerdictEnvironment(VerdictSettings(), 0)
     assert [await made(off, i, NoLeeches()) for i in range(40)] == [await made(off, i, None) for i in range(40)]
 
 

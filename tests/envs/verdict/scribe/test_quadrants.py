@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.config import QuadrantMix
 from envs.verdict.data.medec import Note, clean_version, load_notes
 from envs.verdict.knowledge.tables import content_words
 from envs.verdict.scribe.edits import invert
 from envs.verdict.scribe.phrases import PhraseBook, mine, provable
 from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, Vignette, draft, rewordable, vignettes
+from envs.verdict.spec import QuadrantMix
 
 NOTES = load_notes("bundled")
 STORIES = vignettes(NOTES)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from common.config import DataSpec
 from common.records import Message
 from envs.contract.env import Written
 from envs.verdict.data.medec import Note, clean_version, split_of
-from envs.verdict.environment import make
+from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.scribe.verifier import FEWEST, MOST, Choice, ExamResult, exam, pairs_of, preference, probes_of
+from envs.verdict.spec import DataSpec, VerdictSettings
 
 NOTE = ("A man has a cough.", "Culture grows a pneumococcus.", "He is given amoxicillin.")
 ERROR = "He is given warfarin."
@@ -136,7 +136,7 @@ def test_too_few_questions_prove_nothing(asked: int, probes: int) -> None:
     assert not result.passed and "fewer than 10 questions of a kind" in str(result)
 
 
-ENV = make(DataSpec(heldout=0.5), 0)
+ENV = VerdictEnvironment(VerdictSettings(data=DataSpec(heldout=0.5)), 0)
 NOTES = ENV.sources.notes
 
 
@@ -175,4 +175,4 @@ async def test_the_environment_examines_on_held_out_notes_only() -> None:
 
 
 async def test_without_held_out_notes_the_exam_is_failed() -> None:
-    assert not (await make(DataSpec(heldout=0), 0).exam(Verifier(oracle))).passed
+    assert not (await VerdictEnvironment(VerdictSettings(data=DataSpec(heldout=0)), 0).exam(Verifier(oracle))).passed

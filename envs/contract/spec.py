@@ -1,0 +1,112 @@
+"""The games of a spec: what a person may write under `envs`, and the settings that it means.
+
+envs: verdict                                            one game as it is
+envs: [verdict, contradiction]                           several, of equal weight
+envs: [{id: verdict, weight: 2, data: {path: a.csv}}]    with settings
+envs: [{class: my_package.my_module:MyGame}]             a game from outside this project
+envs: {verdict: {data: {path: a.csv}}}                   by id, as flags and environment variables name them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any, cast
+
+import yaml
+from pydantic import ValidationError, create_model
+
+from common.sections import EnvSettings, Section
+from envs.contract import registry
+
+OLD = ("env", "data", "reward")
+"""Sections of a spec from when a run had one game; what they held is written with the game."""
+
+Content = Mapping[str, Any]
+
+
+def read(given: object) -> tuple[EnvSettings, ...]:
+    """The settings of each game that `given` names, of the default game when it names none.
+
+    Raises ValueError, or pydantic's ValidationError with places like `verdict.data.path`.
+    """
+    named = by_id(given)
+    found = _model(tuple((env_id, settings_of(env_id, content)) for env_id, content in named.items()))(**named)
+    return tuple(getattr(found, env_id) for env_id in named)
+
+
+@cache
+def _model(games: tuple[tuple[str, type[EnvSettings]], ...]) -> type[Section]:
+    """A field a game, so that a mistake is found at `verdict.data.path`."""
+    fields: dict[str, Any] = {env_id: (settings, ...) for env_id, settings in games}
+    return create_model("Envs", __base__=Section, **fields)
+
+
+def by_id(given: object) -> dict[str, Any]:
+    """The settings as they are written, by the id of their game and with it. Raises ValueError, one line."""
+    found: dict[str, Any] = {}
+    for item in _listed(given) or [registry.DEFAULT]:
+        env_id, content = _named(item)
+        if env_id in found:
+            raise ValueError(f"the game {env_id} is listed twice; raise its weight instead")
+        found[env_id] = content
+    return found
+
+
+def settings_of(env_id: str, content: object) -> type[EnvSettings]:
+    """The class of the settings of a game. Raises ValueError when there is no such game."""
+    if isinstance(content, EnvSettings):
+        return type(content)
+    path = cast(Content, content).get("class")
+    return registry.settings_of(registry.load(path) if path else registry.game(env_id))
+
+
+def _listed(given: object) -> list[object]:
+    if isinstance(given, Mapping) and not given.keys() & {"id", "class"}:
+        return [_with_id(env_id, content) for env_id, content in given.items()]
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return list(given)
+    return [given]
+
+
+def _with_id(env_id: str, content: object) -> object:
+    if isinstance(content, Mapping | None):
+        return {"id": env_id, **(content or {})}
+    raise ValueError(f"{env_id}: write its settings, for example {env_id}: {{weight: 2}}")
+
+
+def _named(item: object) -> tuple[str, object]:
+    if isinstance(item, EnvSettings):
+        return item.id, item
+    if isinstance(item, str):
+        item = {"id": item}
+    if not isinstance(item, Mapping) or not (item.get("id") or item.get("class")):
+        raise ValueError("write a game's name, or its settings with id: NAME or class: package.module:Class")
+    if not item.get("class"):
+        return str(item["id"]), dict(item)
+    env_id: str = registry.load(str(item["class"])).env_id
+    if item.get("id", env_id) != env_id:
+        raise ValueError(f"class {item['class']} is the game {env_id}, not {item['id']}: leave id out")
+    return env_id, {**item, "id": env_id}
+
+
+def refuse_moved(content: Content) -> None:
+    """Raises ValueError for a spec of the older form, with what to write instead."""
+    if old := [name for name in OLD if name in content]:
+        written = yaml.safe_dump([_moved(content)], default_flow_style=True, sort_keys=False, width=10_000).strip()
+        raise ValueError(
+            f"the settings of a game are written with it: instead of {', '.join(old)} write envs: {written}"
+        )
+
+
+def _moved(content: Content) -> dict[str, Any]:
+    """The entry of `envs` for the old sections, without what is the default anyway."""
+    env_id = str(content.get("env", registry.DEFAULT))
+    settings = registry.settings_of(registry.game(env_id))
+    data = content.get("data")
+    loose = {"data": data, "reward": content.get("reward"), **(data if isinstance(data, Mapping) else {})}
+    kept = {name: value for name, value in loose.items() if name in settings.model_fields and value is not None}
+    with suppress(ValidationError):  # shown as it was written then: the mistake is reported once it is in its new place
+        kept = settings(id=env_id, **kept).model_dump(mode="json", exclude_defaults=True)
+    return {"id": env_id, **kept}

@@ -1,0 +1,111 @@
+"""The settings of the verdict game."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from common.sections import EnvSettings, Section
+
+
+class QuadrantMix(Section):
+    """Share of each quadrant; error and clean tasks must balance."""
+
+    augmented_error: float = Field(0.25, ge=0)
+    augmented_safe: float = Field(0.25, ge=0)
+    synthetic_decoy: float = Field(0.25, ge=0)
+    synthetic_injection: float = Field(0.25, ge=0)
+
+    @model_validator(mode="after")
+    def _twins_balance(self) -> QuadrantMix:
+        if abs(self.augmented_error - self.augmented_safe) > 1e-9:
+            raise ValueError("augmented_error and augmented_safe are twins: give them equal shares")
+        if abs(self.synthetic_decoy - self.synthetic_injection) > 1e-9:
+            raise ValueError("synthetic_decoy and synthetic_injection are twins: give them equal shares")
+        if self.augmented_error + self.synthetic_decoy <= 0:
+            raise ValueError("at least one quadrant must have a share above 0")
+        return self
+
+
+class DataSpec(Section):
+    """Where notes come from and how tasks are drawn from them."""
+
+    path: str = "bundled"
+    """`bundled` (fictional notes), a MEDEC CSV, or a MEDEC pairs .jsonl."""
+    quadrants: QuadrantMix = QuadrantMix()
+    """Share of each kind of task."""
+    heldout: float = Field(0.2, ge=0, lt=1)
+    """Share of vignettes kept out of training."""
+    evaluation: Path | None = None
+    """Notes kept for evaluation (MEDEC CSV or pairs .jsonl): near-copies are left out of `path`."""
+    skip_bad_rows: bool = False
+    """Leave out rows of `path` that cannot be read, and count them; otherwise the first one ends the run."""
+    max_words: int = Field(300, ge=20)
+    """Longer notes are left out."""
+    proposer_tries: int = Field(2, ge=0)
+    """Scribe completions tried on a sentence before the rule fallback; 0 never asks the model."""
+    reworded_sentences: int = Field(2, ge=0)
+    """Sentences the Scribe rewords in one note."""
+    tier_c: bool = False
+    """Errors proposed by the model itself; needs a pool that serves the verifier and a passed exam."""
+
+    @model_validator(mode="after")
+    def _exam_has_questions(self) -> DataSpec:
+        if self.tier_c and not self.heldout:
+            raise ValueError("tier_c needs held-out notes for the verifier's exam: set heldout above 0")
+        return self
+
+
+class RewardSpec(Section):
+    """What a verdict earns; the table is in `envs/verdict/doctor/reward.py`."""
+
+    outcome: Literal["graded", "type"] = "graded"
+    """What a flag on an error note earns: `graded` by type, sentence and correction; `type` 1 or -1, for comparison."""
+    anneal_steps: int | None = Field(None, ge=0)
+    """Policy versions over which the false-alarm penalty goes from -1.0 to -1.5; 0: none; null: half of `steps`."""
+
+    def over(self, steps: int) -> RewardSpec:
+        """The same for a run of that many steps, with the default of `anneal_steps` in numbers."""
+        return self.model_copy(update={"anneal_steps": steps // 2 if self.anneal_steps is None else self.anneal_steps})
+
+
+class VerdictSettings(EnvSettings):
+    """The verdict game: notes with one error or none, and what a verdict on them earns."""
+
+    checker: ClassVar[str] = "envs.verdict.checker:make"
+
+    id: str = "verdict"
+    data: DataSpec = DataSpec()
+    """Where notes come from."""
+    reward: RewardSpec = RewardSpec()
+    """What a verdict earns."""
+
+    @property
+    def has_heldout(self) -> bool:
+        """With a share of the vignettes kept out of training."""
+        return self.data.heldout > 0
+
+    @property
+    def needs_verifier(self) -> bool:
+        """For tier C."""
+        return self.data.tier_c
+
+    @property
+    def unpaid(self) -> str:
+        """Paid are errors that the model itself proposes."""
+        if not self.data.tier_c:
+            return "a trained Scribe is paid for verified errors only: set data.tier_c to true"
+        return "" if self.data.proposer_tries else "set data.proposer_tries above 0"
+
+    def settled(self, steps: int) -> Self:
+        """With the schedule of the false-alarm penalty in numbers."""
+        return self.model_copy(update={"reward": self.reward.over(steps)})
+
+    def public(self) -> dict[str, Any]:
+        """With the names of the files only."""
+        content = super().public()
+        content["data"]["path"] = Path(self.data.path).name
+        content["data"]["evaluation"] = self.data.evaluation and self.data.evaluation.name
+        return content
