@@ -66,7 +66,7 @@ class EnginePool:
             engine_id = await self._least_loaded()
             self._load[engine_id] += n
             try:
-                sampled = await self._engines[engine_id].generate.remote(messages, n, max_tokens, temperature)
+                sampled: Sampled = await self._engines[engine_id].generate.remote(messages, n, max_tokens, temperature)
             except PromptTooLong as error:
                 raise PromptTooLong(last_line(error)) from None
             except (RayActorError, RayTaskError) as error:

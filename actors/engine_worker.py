@@ -47,12 +47,12 @@ class WorkerExtension:
 
 
 @dataclass
-class ShmInitInfo(WeightTransferInitInfo):
+class ShmInitInfo(WeightTransferInitInfo):  # type: ignore[misc]
     """Shared memory needs no rendezvous."""
 
 
 @dataclass
-class ShmUpdateInfo(WeightTransferUpdateInfo):
+class ShmUpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
     """A segment's path, its tensor entries as plain lists (msgpack carries them to the worker), and the file that
     names the tensor that is being read."""
 
@@ -61,7 +61,7 @@ class ShmUpdateInfo(WeightTransferUpdateInfo):
     progress: str
 
 
-class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
+class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):  # type: ignore[misc]
     """Loads a complete model from a shared-memory segment, checking every tensor before it is used."""
 
     init_info_cls = ShmInitInfo
@@ -69,13 +69,15 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
     received = ""
 
     def init_transfer_engine(self, init_info: ShmInitInfo) -> None:
-        return
+        """Nothing: shared memory has no connections to open."""
 
     def start_weight_update(self) -> None:
+        """Begin a layer-by-layer reload of the served model; `received` is empty until it is complete."""
         self.received = ""
         initialize_layerwise_reload(self.model)
 
     def finish_weight_update(self) -> None:
+        """Make the reloaded weights the ones that are computed with, packed copies included."""
         finalize_layerwise_reload(self.model, self.model_config)
         repack_tied_heads(self.model)
 
@@ -97,7 +99,7 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
         self.received = checksum(entries)
 
     def shutdown(self) -> None:
-        return
+        """Nothing: the mapping ends with the process."""
 
 
 def _read(view: mmap.mmap, entry: TensorEntry) -> torch.Tensor:

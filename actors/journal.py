@@ -140,6 +140,7 @@ class Journal:
         _sync_folder(self._path)
 
     def close(self) -> None:
+        """Close the file. Lines that were not synced are with the operating system, not yet on disk."""
         os.close(self._file)
         self._file = -1  # the number may soon be another file's
 

@@ -213,9 +213,11 @@ class Ledger:
         return held.labelled.task.provenance.vignette if held is not None else None
 
     def indices(self, state: str) -> list[int]:
+        """The indices in `state`, in order of arrival."""
         return list(self._in[state])
 
     def count(self, *states: str) -> int:
+        """How many tasks are in one of `states`."""
         return sum(len(self._in[state]) for state in states)
 
     @property
@@ -272,6 +274,7 @@ class Ledger:
         self._journal.compact(oldest_step)
 
     def close(self) -> None:
+        """Close the journal; no transition may follow."""
         self._journal.close()
 
     def _give_back(self, state: str, indices: Iterable[int]) -> list[int]:

@@ -25,6 +25,7 @@ class WaitingLine:
             self._turns.pop(turn, None)
 
     def call_first(self) -> None:
+        """Wake the one who has waited longest, if anyone waits."""
         self._call(next(([turn] for turn in self._turns if not turn.done()), []))
 
     def call_all(self, name: str | None = None) -> None:

@@ -61,6 +61,7 @@ class Learnt(Record):
 
     @property
     def mode(self) -> str:
+        """How the loop ran, for tables."""
         return "asynchronous" if self.max_lag else "synchronous"
 
 

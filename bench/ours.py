@@ -27,11 +27,13 @@ class Variant(Record):
 
     @property
     def label(self) -> str:
+        """For tables: who, lag, and whether the Scribe writes."""
         mode = f"asynchronous (lag {self.max_lag})" if self.max_lag else "synchronous"
         return f"MedSeRL, {mode}{', Scribe writing' if self.scribe else ''}"
 
     @property
     def name(self) -> str:
+        """Of the run's folder."""
         return f"bench-lag{self.max_lag}{'-scribe' if self.scribe else ''}"
 
 

@@ -58,7 +58,8 @@ def logp(model: Any, ids_BS: Tensor, length: int, temperature: float) -> Tensor:
     """Log-probabilities [B, T] of the last `length` tokens of each row; logits only where they are needed."""
     logits_BTV = model(input_ids=ids_BS, logits_to_keep=length + 1, use_cache=False).logits[:, :-1]
     logp_BTV = (logits_BTV.float() / temperature).log_softmax(-1)
-    return logp_BTV.gather(-1, ids_BS[:, -length:, None]).squeeze(-1)
+    picked_BT: Tensor = logp_BTV.gather(-1, ids_BS[:, -length:, None]).squeeze(-1)
+    return picked_BT
 
 
 def kl(model: Any, ids_BS: Tensor, logp_BT: Tensor, work: Workload) -> Tensor:
@@ -82,7 +83,7 @@ def train(
             penalty_BT = work.kl_coef * kl(model, ids_BS, logp_BT, work) if work.kl_coef else 0.0
         ratio_BT = torch.exp(logp_BT - logp_BT.detach())
         loss = (penalty_BT - advantage_B[:, None] * ratio_BT).mean() / len(groups)
-        loss.backward()
+        torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

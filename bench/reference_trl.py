@@ -23,7 +23,7 @@ from bench.result import TRL, Result, emit
 from bench.workload import Workload, load, prompt_ids
 
 
-class Clock(TrainerCallback):
+class Clock(TrainerCallback):  # type: ignore[misc]  # TRL's types are not checked
     """Notes when each optimiser step ends, and how long generation took in it."""
 
     def __init__(self) -> None:

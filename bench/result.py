@@ -28,14 +28,17 @@ class Result(Record):
 
     @property
     def completions_per_s(self) -> float:
+        """Over all measured steps."""
         return self.completions / self.seconds
 
     @property
     def tokens_per_s(self) -> float:
+        """Completion tokens per second over all measured steps."""
         return self.tokens / self.seconds
 
     @property
     def trains(self) -> bool:
+        """False for a stack that only samples."""
         return self.train_s > 0
 
     def line(self) -> str:

@@ -36,13 +36,20 @@ class Line(Protocol):
     """A figure of the table: see `bench.scribe.Figure`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What was counted."""
+
     @property
-    def value(self) -> str: ...
+    def value(self) -> str:
+        """As it is printed."""
+
     @property
-    def bound(self) -> str: ...
+    def bound(self) -> str:
+        """What it is compared with, as it is printed."""
+
     @property
-    def ok(self) -> bool | None: ...
+    def ok(self) -> bool | None:
+        """Whether the bound holds; None where there is none."""
 
 
 def document(lines: Sequence[Line], tasks: Sequence[LabelledTask], sources: Mapping[str, Note]) -> str:

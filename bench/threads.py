@@ -77,10 +77,10 @@ class Child:
     """One of the two as a process with its actor's environment and so many threads."""
 
     def __init__(self, what: str, arguments: list[str], variables: Variables) -> None:
-        command = [sys.executable, "-m", "bench.threads", "--as", what, *arguments]
+        self._command = [sys.executable, "-m", "bench.threads", "--as", what, *arguments]
         environment = {**os.environ, **variables}
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+        self._process = subprocess.Popen(self._command, env=environment, stdin=pipe, stdout=pipe, text=True)
 
     def tell(self) -> None:
         """Send a line."""
@@ -94,7 +94,7 @@ class Child:
         for line in self._process.stdout:
             if line.strip() == "ready" or line.strip().replace(".", "", 1).isdigit():
                 return line.strip()
-        raise ValueError(f"{' '.join(map(str, self._process.args))} ended with {self._process.wait()}")
+        raise ValueError(f"{' '.join(self._command)} ended with {self._process.wait()}")
 
 
 class Measured(Record):

@@ -34,6 +34,7 @@ class Workload(Record):
 
     @property
     def completions_per_step(self) -> int:
+        """Prompts per step times completions per prompt."""
         return self.prompts_per_step * self.group_size
 
     @property

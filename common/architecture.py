@@ -68,6 +68,7 @@ class Architecture(Record):
 
     @property
     def vision_parameters(self) -> int:
+        """Parameters of the vision tower and its projection; 0 where there is none."""
         return self.vision.parameters(self.hidden) if self.vision else 0
 
     def lora_parameters(self, rank: int) -> int:

@@ -100,6 +100,7 @@ class Completion(Record):
 
     @property
     def truncated(self) -> bool:
+        """Whether a limit cut it off, so that it has no natural end."""
         return self.finish_reason != "stop"
 
 
@@ -158,10 +159,12 @@ class Group(Record):
 
     @property
     def task_id(self) -> str:
+        """Of the task that all rollouts answered."""
         return self.labelled.task.task_id
 
     @property
     def oldest_version(self) -> int:
+        """The smallest policy_version that produced one of the tokens."""
         return min(min(r.completion.versions) for r in self.rollouts)
 
     @property

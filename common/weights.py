@@ -122,6 +122,7 @@ class SegmentWriter:
         self._entries: list[TensorEntry] = []
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], data: memoryview) -> None:
+        """Append one tensor's bytes, at the next 64-byte boundary. `dtype` is torch's name without `torch.`."""
         offset = -(-self._file.tell() // ALIGNMENT) * ALIGNMENT
         self._file.seek(offset)
         self._file.write(data)
@@ -130,6 +131,7 @@ class SegmentWriter:
         )
 
     def close(self) -> Manifest:
+        """Give the file its name; the manifest that a reader needs."""
         self._file.close()
         os.replace(self._partial, self._path)
         return Manifest(path=str(self._path), tensors=tuple(self._entries), checksum=checksum(self._entries))

@@ -20,6 +20,7 @@ class Example(Record):
 
     @property
     def tokens(self) -> int:
+        """Prompt and completion tokens together."""
         return len(self.prompt_ids) + len(self.completion_ids)
 
 

@@ -38,34 +38,45 @@ class LearnerActor:
         self._rank = DoctorRank(spec, model_folder, rank, world, rendezvous)
 
     def accumulate(self, groups: Sequence[Group]) -> None:
+        """Add up the gradient of this rank's groups; the weights do not change. Collective."""
         self._rank.accumulate(groups)
 
     def apply(self) -> StepReport:
+        """One optimiser step along the accumulated gradient; the report covers all ranks. Collective."""
         return self._rank.apply()
 
     def canary(self, ids: Sequence[int]) -> tuple[float, ...]:
+        """Log-probs of `ids[1:]` at temperature 1, nats. Collective under ZeRO-3."""
         return self._rank.canary(ids)
 
     def logp_difference(self, samples: Sequence[Sampled]) -> float:
+        """Mean |learner - engine| per token of completions that this very version sampled, nats. Collective."""
         return self._rank.logp_difference(samples)
 
     def stage(self, version: int) -> None:
+        """Prepare the present weights for sending as `version`, while the engines still sample. Collective."""
         self._rank.stage(version)
 
     def send(self, version: int, engines: Handles) -> Sent:
+        """Bring `engines` to the present weights as `version`; the answer names those that fail. Collective."""
         return self._rank.send(version, engines)
 
     def save(self, folder: Path) -> None:
+        """Write this rank's part of a checkpoint. Collective. Raises OSError when one of the ranks cannot write."""
         self._rank.save(folder)
 
     def load(self, folder: Path) -> None:
+        """Continue from a checkpoint. Collective. Raises ValueError when it was made by another number of ranks."""
         self._rank.load(folder)
 
     def save_model(self, folder: Path) -> None:
+        """Write the merged policy to `folder` in Hugging Face form. Collective."""
         self._rank.save_model(folder)
 
     def scribe(self, method: str, *arguments: Any) -> Any:
+        """Call `method` of the Scribe's rank beside this one. Collective."""
         return self._rank.scribe(method, *arguments)
 
     def close(self) -> None:
+        """Remove the shared-memory files and leave the process group; no call may follow."""
         self._rank.close()

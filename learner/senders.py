@@ -67,6 +67,7 @@ class ShmSender:
         self._info: dict[str, Any] = {}
 
     def stage(self, version: int) -> None:
+        """Write the weights into a segment; on ranks above 0 only take part in gathering them."""
         if self._staged == version:
             return
         self._staged = version
@@ -83,6 +84,7 @@ class ShmSender:
         self._info = {"path": manifest.path, "tensors": [msgspec.to_builtins(entry) for entry in manifest.tensors]}
 
     def send(self, version: int, engines: Handles) -> dict[str, str]:
+        """Have every engine read the segment; of one that fails, the line names the tensor where it was."""
         self.stage(version)
         if self._rank != 0:
             return {}
@@ -96,9 +98,11 @@ class ShmSender:
         return f" (at tensor {progress.read_text()})" if progress.is_file() else ""
 
     def checksum(self) -> str:
+        """Over every tensor's name and crc32; eight hex digits."""
         return self._checksum
 
     def close(self) -> None:
+        """Remove the segment and the engines' progress files."""
         if self._rank == 0:
             for path in self._path.parent.glob(f"{self._path.name}*"):
                 path.unlink(missing_ok=True)
@@ -119,6 +123,7 @@ class AdapterSender:
         self._save_config = save_config
 
     def stage(self, version: int) -> None:
+        """Write the adapter into the folder of this version; on ranks above 0 only take part in gathering it."""
         from safetensors.torch import save_file
 
         if self._staged == version:
@@ -134,6 +139,7 @@ class AdapterSender:
         self._checksum = _checksum_of(tensors)
 
     def send(self, version: int, engines: Handles) -> dict[str, str]:
+        """Have every engine load the adapter, and remove the folder of `KEPT` versions ago."""
         self.stage(version)
         if self._rank != 0:
             return {}
@@ -146,9 +152,11 @@ class AdapterSender:
         return self._root / f"v{version}"
 
     def checksum(self) -> str:
+        """Over every tensor's name and crc32; eight hex digits."""
         return self._checksum
 
     def close(self) -> None:
+        """Remove the adapters of all versions."""
         if self._rank == 0:
             shutil.rmtree(self._root, ignore_errors=True)
 
@@ -165,9 +173,10 @@ class VllmSender:
         self._engine_ids: frozenset[str] = frozenset()
 
     def stage(self, version: int) -> None:
-        return
+        """Nothing: vLLM gathers while it sends."""
 
     def send(self, version: int, engines: Handles) -> dict[str, str]:
+        """Send to all engines at once; vLLM raises where one fails, so nobody is named in the answer."""
         if self._engine_ids != frozenset(engines):
             self._rendezvous(engines)
         self._engine.send_weights()
@@ -199,9 +208,11 @@ class VllmSender:
         return NCCLTrainerInitInfo(ray.util.get_node_ip_address(), port, engines + 1, rank=self._rank)
 
     def checksum(self) -> str:
+        """None: vLLM's own transports compute none."""
         return ""
 
     def close(self) -> None:
+        """End vLLM's trainer side."""
         if self._engine is not None:
             self._engine.shutdown()
 

@@ -18,6 +18,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
+        """Add the time inside to `phase`."""
         begun = time.perf_counter()
         yield
         self._phases[phase] = self._phases.get(phase, 0.0) + time.perf_counter() - begun

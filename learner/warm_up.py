@@ -171,6 +171,7 @@ class Trainer:
         self._peft = get_peft_model(self._base, config)
 
     def merged(self) -> Any:
+        """The trained model; a LoRA adapter is merged into it, after which it cannot be trained further."""
         return self._base if self._peft is None else self._peft.merge_and_unload()
 
     def train(self, examples: Sequence[Example], progress: Progress) -> WarmUpReport:

@@ -113,7 +113,7 @@ def _ended(job: Job) -> None:
 
 def median_step(job: Job) -> float:
     """Seconds between two steps."""
-    return statistics.median(row["seconds"] for row in job.rows())
+    return float(statistics.median(row["seconds"] for row in job.rows()))
 
 
 def table(kills: list[Kill], step_seconds: float) -> str:

@@ -100,7 +100,8 @@ class Job:
 
     def _below(self) -> list[psutil.Process]:
         try:
-            return psutil.Process(self.process.pid).children(recursive=True)
+            below: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+            return below
         except psutil.NoSuchProcess:
             return []
 

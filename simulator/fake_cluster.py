@@ -53,10 +53,12 @@ class Pace:
         self.speeds, self._random = speeds, random.Random(seed)
 
     def tokens(self) -> int:
+        """A drawn completion length, log-normal and cut at `longest_tokens`."""
         drawn = self.speeds.median_tokens * self._random.lognormvariate(0.0, self.speeds.sigma)
         return max(1, int(min(drawn, self.speeds.longest_tokens)))
 
     def travel(self) -> float:
+        """A drawn way of one message, virtual seconds."""
         return self._random.uniform(0.0, 2 * self.speeds.travel)
 
 
@@ -77,20 +79,25 @@ class FakeEngine:
         self._core = asyncio.get_running_loop().create_future()
 
     def kill_core(self) -> None:
+        """The core dies: whatever runs, and every later call, raises EngineDeadError."""
         if not self._core.done():
             self._core.set_result(None)
 
     async def load(self, model_folder: Path) -> None:
+        """Takes `Speeds.load` seconds."""
         await self._work(self.pace.speeds.load)
 
     async def check_health(self) -> float:
+        """An empty KV cache."""
         await self._work(0.0)
         return 0.0
 
     async def shutdown(self) -> None:
+        """Takes 2 s."""
         await self._work(2.0)
 
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+        """Takes as long as the longest completion decodes, plus every pause in between."""
         lengths = [self.pace.tokens() for _ in range(n)]
         first, paused = self.version, self._paused()
         left = self.slowness * max(lengths) / self.pace.speeds.tokens_per_second
@@ -110,16 +117,19 @@ class FakeEngine:
         )
 
     async def pause(self) -> None:
+        """Decoding stops until `resume`."""
         await self._phase("pause")
         if self._paused_at is None:
             self._paused_at = _now()
 
     async def resume(self, version: int) -> None:
+        """Decoding goes on, as `version`."""
         await self._phase("resume")
         self._paused_seconds, self._paused_at = self._paused(), None
         self.version = version
 
     async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:
+        """Log-probs that depend on the weights that were sent."""
         await self._phase("prove")
         logps = (-1.0 - 0.25 * self.weights,) * (len(canary_ids) - 1)
         return SyncReport(
@@ -127,6 +137,7 @@ class FakeEngine:
         )
 
     async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+        """Completions of 8 tokens in .05 s."""
         await self._phase("sample")
         return Sampled(prompt_ids=prompt_ids, completions=(self._completion(8, self.version),) * n)
 
@@ -167,11 +178,13 @@ class FakeRank:
         self._groups: tuple[Group, ...] = ()
 
     async def accumulate(self, groups: tuple[Group, ...]) -> None:
+        """Takes time in proportion to the groups' tokens."""
         self._groups = groups
         tokens = sum(int(rollout.completion.text) for group in groups for rollout in group.rollouts)
         await self._take("accumulate", tokens * self.pace.speeds.learner_seconds_per_token)
 
     async def apply(self) -> StepReport:
+        """Takes .1 s; a report with the lag of the groups."""
         await self._take("apply", 0.1)
         oldest = min((group.oldest_version for group in self._groups), default=self.version)
         self.version += 1
@@ -189,13 +202,16 @@ class FakeRank:
         )
 
     async def logp_difference(self, samples: Sequence[Sampled]) -> float:
+        """Engines and learner always agree."""
         return 0.0
 
     async def stage(self, version: int) -> None:
+        """Takes .2 s. `version` must be the number of steps taken."""
         assert version == self.version, f"stage {version} of rank at {self.version}"
         await self._take("stage", 0.2)
 
     async def send(self, version: int, engines: dict[str, Handle]) -> Sent:
+        """Takes `Speeds.transfer` seconds; writes checksum and weights into the fake engines."""
         await self._take("send", self.pace.speeds.transfer)
         failures = {engine: "update: the actor is dead" for engine, handle in engines.items() if handle.dead}
         for handle in engines.values():
@@ -205,13 +221,16 @@ class FakeRank:
         return Sent(checksum=f"sum-{version}", failures=failures)
 
     async def canary(self, ids: tuple[int, ...]) -> tuple[float, ...]:
+        """Log-probs that depend on the number of steps taken."""
         return (-1.0 - 0.25 * self.version,) * (len(ids) - 1)
 
     async def save(self, folder: Path) -> None:
+        """Takes 1 s; writes the number of steps."""
         await self._take("save", 1.0)
         (folder / "rank").write_text(str(self.version))
 
     async def load(self, folder: Path) -> None:
+        """Go on from that number."""
         self.version = int((folder / "rank").read_text())
 
     async def _take(self, name: str, seconds: float) -> None:
@@ -231,11 +250,13 @@ class FakeGame:
         self._refused, self._asks = refused, asks
 
     def plan(self, index: int) -> Slot:
+        """Slot `index`; 2k and 2k + 1 are twins."""
         return Slot(index=index, source=f"v{index // 2}", quadrant="augmented_safe", seed=index)
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
     ) -> LabelledTask | Rejection:
+        """The task of the slot, or a rejection by chance; asks the Scribe's model by chance."""
         if rng.random() < self._asks:
             await complete((Message(role="user", content="reword"),), 64)
         if rng.random() < self._refused:
@@ -243,12 +264,15 @@ class FakeGame:
         return task_of(slot.index)
 
     def open(self, task: Task) -> Turn:
+        """An empty chat."""
         return Turn(messages=())
 
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
+        """Always over after one action."""
         return Done(truncated=False)
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+        """Always 0."""
         return Reward(components={}, total=0.0, reason="simulated")
 
 
@@ -273,9 +297,15 @@ class FakePlacement:
         self.roles: dict[str, Handle] = {}
 
     def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
+        """A new fake engine, or the one that already has this id."""
         return self._place(self.engines, engine_id, FakeEngine(engine_id, self._pace))
 
+    def replay_buffer(self, trained_steps: int | None) -> Handle:
+        """Never asked: with a dead buffer the life ends, and the next one makes its own."""
+        raise AssertionError("the simulator's learner starts no second buffer")
+
     def role(self, kind: str, name: str) -> Handle:
+        """A real Scribe or Doctor over the fakes."""
         pool, concurrency = next(iter(self._pools.values())), self._spec.rollout.concurrency
         game: Any = self._game
         if kind == "scribe":
@@ -283,6 +313,7 @@ class FakePlacement:
         return self._place(self.roles, name, Doctor(name, game, self._buffer, pool, self._spec.sampling, concurrency))
 
     def kill(self, handle: Handle) -> None:
+        """End an actor at once."""
         handle.kill()
 
     def alive(self, kind: str) -> list[Handle]:

@@ -54,11 +54,14 @@ RANK_CALLS = ("accumulate", "apply", "stage", "send", "save")  # in which a rank
 class NoBoard:
     """Metrics that nobody scrapes."""
 
-    def merge(self, *_: Any) -> None: ...
+    def merge(self, *_: Any) -> None:
+        """Dropped."""
 
-    def add(self, *_: Any) -> None: ...
+    def add(self, *_: Any) -> None:
+        """Dropped."""
 
-    def set(self, *_: Any) -> None: ...
+    def set(self, *_: Any) -> None:
+        """Dropped."""
 
 
 class Life:

@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jump)
         self._clock_resolution = 1e-6  # s; below it a timer is due. The default is lost in a float after 97 days
         self.unexpected: list[str] = []
-        self.set_exception_handler(VirtualLoop._heard)
+        self.set_exception_handler(lambda _, context: self._heard(context))
 
     def _heard(self, context: dict[str, Any]) -> None:
         """A callback that failed, or a task whose error nobody asked for: ordinary only when an actor was killed."""
@@ -50,11 +50,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.unexpected.append(f"{context['message']}: {context.get('exception')!r}")
 
     def time(self) -> float:
+        """Virtual seconds since the loop was made."""
         return self._jump.now
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]  # asyncio's own has type variables for the arguments
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """At once: the clock would run ahead of a thread."""
-        future = self.create_future()
+        future: asyncio.Future[Any] = self.create_future()
         try:
             future.set_result(func(*args))
         except OSError as error:
@@ -103,6 +106,7 @@ class Handle:
         return _Method(self, name)
 
     def kill(self) -> None:
+        """As `ray.kill`: calls that run there end, and every later one raises ActorDiedError."""
         self.dead = True
         for call in self.calls:
             call.cancel()

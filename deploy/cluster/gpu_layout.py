@@ -90,6 +90,7 @@ class Card(Record):
 
     @property
     def fits(self) -> bool:
+        """Whether its tenants' worst moments fit the usable share of its memory."""
         return self.used <= USABLE * self.gib
 
 

@@ -35,6 +35,7 @@ class Asked(Record):
 
     @property
     def placed(self) -> bool:
+        """Whether Ray has given the group its room."""
         return bool(placement_group_table(self.handle)["state"] == "CREATED")
 
 

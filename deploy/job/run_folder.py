@@ -50,14 +50,17 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
+        """The replay buffer's."""
         return self.path / "journal.jsonl"
 
     @property
     def evaluations(self) -> Path:
+        """One line for each point of the held-out curve."""
         return self.path / "evaluations.jsonl"
 
     @property
     def model(self) -> Path:
+        """The final policy in Hugging Face form."""
         return self.path / "model"
 
     @property

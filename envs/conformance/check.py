@@ -50,6 +50,7 @@ class Report(Record):
 
     @property
     def ok(self) -> bool:
+        """Whether nothing was found wrong."""
         return not self.problems
 
     def __str__(self) -> str:

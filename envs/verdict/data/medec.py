@@ -54,10 +54,12 @@ class Note(Record):
 
     @property
     def is_error(self) -> bool:
+        """Whether the note holds an error."""
         return self.error_type is not None
 
     @property
     def text(self) -> str:
+        """All sentences, joined by spaces."""
         return " ".join(self.sentences)
 
 

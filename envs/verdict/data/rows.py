@@ -26,6 +26,7 @@ class Row:
         self.file, self.number, self.cells = file, number, cells
 
     def refuse(self, field: str, wrong: str, write: str) -> NoReturn:
+        """Raise `BadRow` that names file, row and `field`, says what is wrong and what to write instead."""
         raise BadRow(f"{self.file}:row {self.number}, field '{field}': {wrong}; write {write}")
 
     def check_columns(self, names: Sequence[str]) -> None:
@@ -76,18 +77,21 @@ class Row:
         return value.strip()
 
     def integer(self, field: str) -> int:
+        """The field as a whole number; `5.0` counts as one."""
         value = (self.cells.get(field) or "").strip()
         if not re.fullmatch(r"-?\d{1,9}(\.0+)?", value, re.ASCII):
             self.refuse(field, f"{short(value)} is not an integer", "a number such as 5")
         return int(value.split(".")[0])
 
     def error_type(self, field: str) -> str:
+        """The field as an error type of MEDEC, in its official spelling."""
         value = self.text(field)
         if value.lower() not in _TYPE_BY_LOWER:
             self.refuse(field, f"unknown type {short(value)}", "one of " + ", ".join(ERROR_TYPES))
         return _TYPE_BY_LOWER[value.lower()]
 
     def correction(self, field: str, error: str) -> str:
+        """The field, which must differ from the sentence `error` that it corrects."""
         value = self.text(field)
         if one_line(repair(value)) == error:
             self.refuse(field, "is equal to the error sentence", "the sentence without its error")
