@@ -30,6 +30,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import ray
@@ -40,6 +41,7 @@ from common.errors import last_line
 from common.metrics import Board
 from deploy import cli
 from deploy.cluster.dtype import foreseen, settled
+from deploy.cluster.shipping import modules_to_ship
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder
 from deploy.job.start import Start, starting_point
@@ -53,10 +55,10 @@ _NOT_UP_IN_TIME = ("timed out during startup", "may not have started successfull
 """What Ray 2.60's node says when its raylet or GCS is late: its agents get fifteen seconds to import Python."""
 
 
-def connect() -> None:
+def connect(modules: Sequence[str] = ()) -> None:
     """Join the running Ray cluster (`ray start`, or the job's), or start one that only this machine reaches.
 
-    Raises ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
+    `modules` are files and folders of games from outside this project, which Ray copies to every machine. Raises ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
     """
     if services.canonicalize_bootstrap_address(None) is None:
         # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Left on, anyone in the network could
@@ -67,7 +69,10 @@ def connect() -> None:
             include_dashboard=False,
             log_to_driver=os.environ.get(cli.ACTOR_LOGS) == "1",
             logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": str(Path.cwd())}},
+            runtime_env={
+                "env_vars": {"PYTHONPATH": str(Path.cwd())},
+                **({"py_modules": list(modules)} if modules else {}),
+            },
         )
     except ConnectionError as error:
         address = os.environ.get("RAY_ADDRESS", "the running cluster")
@@ -104,7 +109,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     """Run, then draw, write and summarise, whatever happened. Raises ValueError for bad input found on the way."""
     if start.resumed:
         folder.lock()
-    connect()
+    connect(modules_to_ship(folder.spec.envs))
     spec, dtype = settled(folder.spec)
     folder.use(spec)
     if dtype:

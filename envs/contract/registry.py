@@ -55,7 +55,9 @@ def load(path: str) -> type[Any]:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise ValueError(f"class {path}: no module {error.name} is installed, or in the working directory") from None
+        raise ValueError(
+            f"class {path}: no module {error.name} is installed, in the working directory or on PYTHONPATH"
+        ) from None
     found = getattr(imported, name, None)
     if not isinstance(found, type) or not isinstance(getattr(found, "env_id", None), str):
         raise ValueError(f"class {path}: {module} holds no class {name} with an env_id")
@@ -68,10 +70,14 @@ def settings_of(found: type[Any]) -> type[EnvSettings]:
     return settings
 
 
+def class_of(settings: EnvSettings) -> type[Any]:
+    """The class of the game that these settings are of. Raises ValueError when there is none."""
+    return load(settings.class_) if settings.class_ else game(settings.id)
+
+
 def make(settings: EnvSettings, seed: int) -> Environment:
     """The game with these settings, its plan drawn from `seed`. Raises ValueError when they cannot be used."""
-    found = load(settings.class_) if settings.class_ else game(settings.id)
-    environment = found(settings, seed)
+    environment = class_of(settings)(settings, seed)
     assert isinstance(environment, Environment), settings.id
     return environment
 

@@ -54,7 +54,7 @@ def test_without_a_scoring_the_table_holds_from_the_first_version_on() -> None:
     ("path", "said"),
     [
         ("chess", "class chess: write package.module:Class"),
-        ("no_such_package.chess:Chess", "no module no_such_package is installed, or in the working directory"),
+        ("no_such_package.chess:Chess", "no module no_such_package is installed, in the working directory or on P"),
         ("envs.verdict.no_such_module:Chess", "no module envs.verdict.no_such_module is installed"),
         ("envs.verdict.environment:Chess", "holds no class Chess with an env_id"),
         ("envs.verdict.environment:Plan", "holds no class Plan with an env_id"),

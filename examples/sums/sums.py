@@ -1,0 +1,40 @@
+"""A game from outside MedSeRL: is this sum true? docs/your-environment.md says how to check it and train on it."""
+
+import random
+
+from common.records import Label, LabelledTask, Limits, Message, Provenance, Reward, Task
+from envs.contract.env import Slot, Turn
+from envs.contract.game import Game
+
+
+class Sums(Game):
+    """Slots 2k and 2k+1 are twins: the same sum with its true result, then with a false one."""
+
+    env_id = "sums"
+
+    def plan(self, index):
+        pair, kind = index // 2, "false" if index % 2 else "true"
+        seed = random.Random(f"{self.seed}:{pair}").getrandbits(32)
+        return Slot(index=index, source=f"sum-{pair}", quadrant=kind, seed=seed)
+
+    async def propose(self, slot, rng, complete, verify=None):
+        draw = random.Random(slot.seed)
+        a, b, error = draw.randint(10, 99), draw.randint(10, 99), draw.choice((-2, -1, 1, 2))
+        shown = a + b + (error if slot.quadrant == "false" else 0)
+        task_id = f"sums-{self.seed}-{slot.index}"
+        origin = Provenance(source=slot.source, vignette=slot.source, quadrant=slot.quadrant)
+        context, limits = {"sum": f"{a} + {b} = {shown}"}, Limits(max_tokens=8)
+        task = Task(env="sums", task_id=task_id, split="train", context=context, limits=limits, provenance=origin)
+        return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.quadrant}))
+
+    def open(self, task):
+        return Turn(messages=(Message(role="user", content=f"Judge: {task.context['sum']}"),))
+
+    def score(self, episode, label, version=None):
+        self.check_label(episode, label)
+        right = not episode.truncated and episode.actions[-1].strip() == label.truth["answer"]
+        total = 1.0 if right else -1.0
+        return Reward(components={"outcome": total}, total=total, reason=label.truth["answer"] if right else "missed")
+
+    def demonstration(self, labelled, rng):
+        return labelled.label.truth["answer"]

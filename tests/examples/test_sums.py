@@ -1,0 +1,105 @@
+"""The example game as somebody else would use it: from a folder outside the tree, or from an installed package."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy import cli
+from envs.conformance import check
+from envs.contract import registry
+from envs.contract.spec import read
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "sums"
+MOST_LINES = 40
+
+
+def command(elsewhere: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """What `python -m` prints, run in the tree with the folder `elsewhere` on PYTHONPATH."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(elsewhere), "RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A copy of the example outside the tree."""
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "elsewhere"))
+
+
+@pytest.fixture
+def package(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same as an installed package that offers its game."""
+    info = elsewhere / "sums_game-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sums-game\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{registry.GROUP}]\nsums = sums:Sums\n")
+    monkeypatch.syspath_prepend(elsewhere)
+    monkeypatch.delitem(sys.modules, "sums", raising=False)
+    importlib.invalidate_caches()
+    return elsewhere
+
+
+def test_the_example_is_short() -> None:
+    assert len((EXAMPLE / "sums.py").read_text().splitlines()) <= MOST_LINES
+
+
+def test_a_game_outside_the_tree_is_checked_by_its_class(elsewhere: Path) -> None:
+    done = command(elsewhere, "envs.conformance.check", "sums:Sums", "--count", "200")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sums: 0 problems, oracle 1.00")
+
+
+def test_a_game_outside_the_tree_is_planned_from_its_own_spec(elsewhere: Path) -> None:
+    done = command(elsewhere, "deploy.selfplay", str(elsewhere / "sums.yaml"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "class: sums:Sums" in done.stdout and "the game sums" in done.stdout
+
+
+def test_a_game_that_python_does_not_find_is_refused_in_one_line(elsewhere: Path, tmp_path: Path) -> None:
+    done = command(tmp_path, "deploy.selfplay", str(elsewhere / "sums.yaml"), "--dry-run")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "class sums:Sums: no module sums is installed, in the working directory or on PYTHONPATH" in done.stderr
+
+
+def test_a_game_of_an_installed_package_is_found_by_its_id(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry.games()["sums"] == "sums:Sums"
+    (settings,) = read("sums")
+    assert (settings.id, settings.class_) == ("sums", None)
+    assert registry.make(settings, 0).plan(1).quadrant == "false"
+    assert check.main(["sums", "--count", "200"]) == 0
+    assert "sums: 0 problems" in capsys.readouterr().out
+    assert cli.parse(["smoke", "--envs", "sums"]).spec.envs == (settings,)
+
+
+def test_a_package_cannot_take_the_id_of_a_game_of_ours(package: Path) -> None:
+    points = package / "sums_game-1.0.dist-info" / "entry_points.txt"
+    points.write_text(f"[{registry.GROUP}]\nverdict = sums:Sums\n")
+    with pytest.raises(
+        ValueError, match="sums:Sums: an installed package offers it as verdict, a game of this project"
+    ):
+        read("sums")
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+def test_a_game_outside_the_tree_is_trained_on(elsewhere: Path, tmp_path: Path) -> None:
+    where = ["--runs", str(tmp_path / "runs"), "--model.cache", str(tmp_path / "cache")]
+    done = command(elsewhere, "deploy.selfplay", str(elsewhere / "sums.yaml"), *where, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "runs" / "sums" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
