@@ -58,7 +58,8 @@ _NOT_UP_IN_TIME = ("timed out during startup", "may not have started successfull
 def connect(modules: Sequence[str] = ()) -> None:
     """Join the running Ray cluster (`ray start`, or the job's), or start one that only this machine reaches.
 
-    `modules` are files and folders of games from outside this project, which Ray copies to every machine. Raises ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
+    `modules` are files and folders of games from outside this project, which Ray copies to every machine. Raises
+    ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
     """
     if services.canonicalize_bootstrap_address(None) is None:
         # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Left on, anyone in the network could

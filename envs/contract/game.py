@@ -1,4 +1,4 @@
-"""What most games do alike: a game derives from Game and has plan, propose, open, score and demonstration of its own."""
+"""What most games do alike. One that derives from Game has its own plan, propose, open, score and demonstration."""
 
 from __future__ import annotations
 

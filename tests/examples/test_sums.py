@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from deploy import cli
-from envs.conformance import check
 from envs.contract import registry
 from envs.contract.spec import read
+from envs.verdict.spec import VerdictSettings
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "sums"
@@ -76,23 +76,22 @@ def test_a_game_that_python_does_not_find_is_refused_in_one_line(elsewhere: Path
     assert "class sums:Sums: no module sums is installed, in the working directory or on PYTHONPATH" in done.stderr
 
 
-def test_a_game_of_an_installed_package_is_found_by_its_id(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_game_of_an_installed_package_is_found_by_its_id(package: Path) -> None:
     assert registry.games()["sums"] == "sums:Sums"
     (settings,) = read("sums")
     assert (settings.id, settings.class_) == ("sums", None)
     assert registry.make(settings, 0).plan(1).quadrant == "false"
-    assert check.main(["sums", "--count", "200"]) == 0
-    assert "sums: 0 problems" in capsys.readouterr().out
+    done = command(package, "envs.conformance.check", "sums", "--count", "200")
+    assert done.stdout.startswith("sums: 0 problems"), done.stderr
     assert cli.parse(["smoke", "--envs", "sums"]).spec.envs == (settings,)
 
 
 def test_a_package_cannot_take_the_id_of_a_game_of_ours(package: Path) -> None:
     points = package / "sums_game-1.0.dist-info" / "entry_points.txt"
     points.write_text(f"[{registry.GROUP}]\nverdict = sums:Sums\n")
-    with pytest.raises(
-        ValueError, match="sums:Sums: an installed package offers it as verdict, a game of this project"
-    ):
-        read("sums")
+    with pytest.raises(ValueError, match="sums:Sums: an installed package offers it as verdict, a game of this proj"):
+        registry.games()
+    assert read("verdict") == (VerdictSettings(),)
 
 
 @pytest.mark.integration
