@@ -97,7 +97,7 @@ def cut(batch: Sequence[Example]) -> Iterator[Sequence[Example]]:
 
 def prepared(spec: RunSpec) -> tuple[Path, Iterator[list[Example]]]:
     """(the model's folder, batches as a run would train on)."""
-    env = registry.make(spec.settled.envs[0], spec.seed)
+    env = registry.environment_of(spec.settled.envs, spec.seed)
     tasks = asyncio.run(tasks_by_rule(env, env.plan, max(FEWEST_TASKS, spec.warm_up.steps * spec.warm_up.batch)))
     folder = resolve_model(spec.model)
     train, _ = split(examples_of(spec, env, folder, [labelled for _, labelled in tasks]), spec.seed)

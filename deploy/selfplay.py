@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = cli.parse(sys.argv[1:] if arguments is None else arguments)
     try:
         folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
-        env = registry.make(folder.spec.envs[0], folder.spec.seed)
+        env = registry.environment_of(folder.spec.envs, folder.spec.seed)
         if command.dry_run:
             planned, dtype = foreseen(folder.spec)
             print(f"{plan(planned, folder.path)}# data            {env.notice}\n# {dtype}")

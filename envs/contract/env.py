@@ -44,13 +44,17 @@ class Done(Record):
     truncated: bool
 
 
-class Slot(Record):
-    """One seeded draw of the proposer's plan: which source, which kind of task, and the seed of every later draw."""
+class Slot(Record, omit_defaults=True):
+    """One seeded draw of the proposer's plan: which source, which kind of task, and the seed of every later draw.
+
+    `env` is the id of the slot's game where a run plays several.
+    """
 
     index: int
     source: str
     quadrant: str
     seed: int
+    env: str = ""
 
 
 @runtime_checkable

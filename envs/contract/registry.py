@@ -6,11 +6,13 @@ Each is imported when it is asked for, so that naming one loads no other.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
 from common.sections import EnvSettings
 from envs.contract.env import Checker, Environment
+from envs.contract.mixture import Mixture
 
 GROUP = "medserl.envs"
 GAMES = {
@@ -80,6 +82,15 @@ def make(settings: EnvSettings, seed: int) -> Environment:
     environment = class_of(settings)(settings, seed)
     assert isinstance(environment, Environment), settings.id
     return environment
+
+
+def environment_of(games: Sequence[EnvSettings], seed: int) -> Environment:
+    """What a run plays: its only game, or all of them as one environment. Raises ValueError like `make`."""
+    made = {settings.id: make(settings, seed) for settings in games}
+    if len(made) == 1:
+        return next(iter(made.values()))
+    examined = next((settings.id for settings in games if settings.needs_verifier), "")
+    return Mixture(made, [settings.weight for settings in games], seed, examined)
 
 
 def checker(settings: EnvSettings) -> Checker | None:

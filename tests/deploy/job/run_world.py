@@ -23,6 +23,7 @@ from deploy.job.resize import Asked
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder, write_whole
 from deploy.job.start import Start
+from envs.contract.env import Environment
 from learner.preparation import Prepared, Progress
 from learner.rank_actor import Sent
 from learner.step_report import StepReport
@@ -149,7 +150,7 @@ class FakePreparation:
 class FakePlacement:
     """Hands out fakes; `alive` has the newest handle of each kind."""
 
-    def __init__(self, spec: RunSpec, env: FakeEnv, note: Callable[[str], None]) -> None:
+    def __init__(self, spec: RunSpec, env: Environment, note: Callable[[str], None]) -> None:
         self.spec, self.env, self.note = spec, env, note
         self.model_folder = self.journal = Path()
         self.buffer: Any = None
@@ -204,7 +205,7 @@ class FakePlacement:
 class World:
     """A run of some steps in `runs`, and what it left."""
 
-    def __init__(self, runs: Path, steps: int = 8) -> None:
+    def __init__(self, runs: Path, steps: int = 8, env: Environment | None = None) -> None:
         settings = {
             "steps": steps,
             "model": {"dtype": "float32"},
@@ -215,7 +216,8 @@ class World:
         }
         self.spec = RunSpec.model_validate({"name": "run", "runs": runs, **settings})
         self.folder, self.board = RunFolder(self.spec, runs / "run"), Board()
-        self.run = Run(self.spec, FakeEnv(), self.folder, Start(), self.board)
+        self.env = env or FakeEnv()
+        self.run = Run(self.spec, self.env, self.folder, Start(), self.board)
         placement: Any = self.run._placement
         self.placement: FakePlacement = placement
 

@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import heartbeats, supervisor
+from actors.journal import replay
 from actors.restarts import MAX_RESTARTS, BudgetSpent, Restarts
 from common.config import RunSpec
 from deploy.job import run as run_module
+from envs.contract.registry import environment_of
+from envs.contract.spec import read
 from learner import checkpoint
 from tests.deploy.job.run_world import FakePlacement, World
 
@@ -54,6 +57,15 @@ async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
     assert await play(world)
     world.check_accounts()
     assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
+
+
+async def test_a_run_that_plays_two_games_trains_on_both(tmp_path: Path) -> None:
+    games = read([{"id": "verdict", "data": {"proposer_tries": 0}}, "contradiction"])
+    world = World(tmp_path, steps=12, env=environment_of(games, 0))
+    assert await play(world)
+    world.check_accounts()
+    trained = replay(world.folder.journal, 12).trained
+    assert {world.env.plan(index).env for index in trained} == {"verdict", "contradiction"}
 
 
 @settings(max_examples=10)

@@ -1,0 +1,123 @@
+"""Several games in one run. Each pair of twins (slots 2k and 2k+1) is of one game, drawn by the seed and the weights.
+
+    pair k of the run       0            1                2            3
+    its game                verdict      contradiction    verdict      verdict
+    its pair of that game   0            0                1            2
+
+So every game plays its own plan in order, whatever else there is, and a slot's game follows from its index alone. The
+ids of tasks and vignettes begin with that of the game, so that those of two games never collide.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from common.records import Episode, Label, LabelledTask, Rejection, Reward, Task
+from envs.contract.env import Complete, Done, Environment, Slot, Turn
+
+SEPARATOR = ":"
+
+
+class Mixture:
+    """One environment made of several by id, which plays each as often as its weight says.
+
+    `examined` is the game that asks a verifier, if there is one.
+    """
+
+    env_id = "mixture"
+
+    def __init__(
+        self, games: Mapping[str, Environment], weights: Sequence[float], seed: int, examined: str = ""
+    ) -> None:
+        assert len(games) == len(weights)
+        self._games, self._weights, self._examined = dict(games), tuple(weights), examined
+        self._draw = random.Random(f"{seed}:mixture")
+        self._pairs: list[tuple[str, int]] = []  # of each pair of the run: its game, and its place in that game's plan
+        self._drawn = Counter[str]()
+
+    @property
+    def notice(self) -> str:
+        """Those of the games."""
+        return "; ".join(f"{env_id}: {game.notice}" for env_id, game in self._games.items())
+
+    def plan(self, index: int) -> Slot:
+        """The index-th slot, from the plan of its game."""
+        env_id, own = self._place(index)
+        return msgspec.structs.replace(self._games[env_id].plan(own), index=index, env=env_id)
+
+    def heldout_plan(self, index: int) -> Slot:
+        """The same, from the game's held-out plan. Raises ValueError where a game keeps nothing back."""
+        env_id, own = self._place(index)
+        slot: Slot = cast(Any, self._games[env_id]).heldout_plan(own)
+        return msgspec.structs.replace(slot, index=index, env=env_id)
+
+    async def exam(self, ask: Complete) -> Any:
+        """That of the game that asks a verifier."""
+        return await cast(Any, self._games[self._examined]).exam(ask)
+
+    async def propose(
+        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
+    ) -> LabelledTask | Rejection:
+        """The task that the slot's game makes."""
+        env_id, own = self._place(slot.index)
+        verify = verify if env_id == self._examined else None
+        made = await self._games[env_id].propose(
+            msgspec.structs.replace(slot, index=own, env=""), rng, complete, verify
+        )
+        return _named(env_id, made) if isinstance(made, LabelledTask) else made
+
+    def open(self, task: Task) -> Turn:
+        """The first turn of the task's game."""
+        return self._games[task.env].open(_own_task(task))
+
+    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
+        """What follows in the task's game."""
+        return self._games[task.env].step(_own_task(task), actions)
+
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+        """The game's own score. Raises ValueError when episode and label are of different tasks."""
+        if episode.task_id != label.task_id:
+            raise ValueError(f"episode of task {episode.task_id} cannot be scored with the label of {label.task_id}")
+        env_id, own = _split(label.task_id)
+        episode = msgspec.structs.replace(episode, task_id=own)
+        return self._games[env_id].score(episode, msgspec.structs.replace(label, task_id=own), version)
+
+    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
+        """What the game's oracle replies."""
+        task = _own_task(labelled.task)
+        own = LabelledTask(task=task, label=msgspec.structs.replace(labelled.label, task_id=task.task_id))
+        return self._games[task.env].demonstration(own, rng)
+
+    def _place(self, index: int) -> tuple[str, int]:
+        """The game of a slot, and the slot's index in that game's plan."""
+        pair, twin = divmod(index, 2)
+        while len(self._pairs) <= pair:
+            (env_id,) = self._draw.choices(list(self._games), self._weights)
+            self._pairs.append((env_id, self._drawn[env_id]))
+            self._drawn[env_id] += 1
+        env_id, own = self._pairs[pair]
+        return env_id, 2 * own + twin
+
+
+def _named(env_id: str, made: LabelledTask) -> LabelledTask:
+    provenance = msgspec.structs.replace(
+        made.task.provenance, vignette=f"{env_id}{SEPARATOR}{made.task.provenance.vignette}"
+    )
+    task_id = f"{env_id}{SEPARATOR}{made.task.task_id}"
+    task = msgspec.structs.replace(made.task, task_id=task_id, provenance=provenance)
+    return msgspec.structs.replace(made, task=task, label=msgspec.structs.replace(made.label, task_id=task_id))
+
+
+def _own_task(task: Task) -> Task:
+    provenance = msgspec.structs.replace(task.provenance, vignette=_split(task.provenance.vignette)[1])
+    return msgspec.structs.replace(task, task_id=_split(task.task_id)[1], provenance=provenance)
+
+
+def _split(named: str) -> tuple[str, str]:
+    env_id, _, own = named.partition(SEPARATOR)
+    return env_id, own
