@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections import Counter, deque
 
 import msgspec
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import DefaultTokenizer
 
 from common.config import FilterSpec
 from common.records import Group, Task
@@ -28,13 +26,17 @@ class Novelty:
     """
 
     def __init__(self, limit: float) -> None:
+        from rouge_score.rouge_scorer import RougeScorer
+        from rouge_score.tokenizers import DefaultTokenizer
+
         self._limit = limit
-        self._scorer = RougeScorer(["rougeL"], tokenizer=DefaultTokenizer(use_stemmer=False))
+        self._tokenizer = DefaultTokenizer(use_stemmer=False)
+        self._scorer = RougeScorer(["rougeL"], tokenizer=self._tokenizer)
         self._recent: deque[tuple[Task, str, Counter[str]]] = deque(maxlen=RECENT)
 
     def accepts(self, task: Task) -> bool:
         """Whether the task is new; an accepted task is remembered."""
-        text, words = _read(task)
+        text, words = self._read(task)
         if any(self._overlaps(task, text, words, *other) for other in self._recent):
             return False
         self._recent.append((task, text, words))
@@ -42,7 +44,7 @@ class Novelty:
 
     def remember(self, task: Task) -> None:
         """Compare later tasks with this one: a resumed run holds tasks that an earlier process accepted."""
-        self._recent.append((task, *_read(task)))
+        self._recent.append((task, *self._read(task)))
 
     def _overlaps(
         self, task: Task, text: str, words: Counter[str], other: Task, other_text: str, other_words: Counter[str]
@@ -56,10 +58,9 @@ class Novelty:
             return False
         return bool(self._scorer.score(other_text, text)["rougeL"].fmeasure > self._limit)
 
-
-def _read(task: Task) -> tuple[str, Counter[str]]:
-    text = msgspec.json.encode(task.context).decode()
-    return text, Counter(DefaultTokenizer(use_stemmer=False).tokenize(text))
+    def _read(self, task: Task) -> tuple[str, Counter[str]]:
+        text = msgspec.json.encode(task.context).decode()
+        return text, Counter(self._tokenizer.tokenize(text))
 
 
 def group_rejection(spec: FilterSpec, group: Group) -> str | None:

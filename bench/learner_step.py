@@ -25,7 +25,6 @@ from common.backends import CPU, best_dtype
 from common.config import LearnerSpec, ModelSpec
 from common.models import resolve_model
 from learner.batch import PackedGroup, Row, shared_row, split
-from learner.frozen_linear import PackedLora
 from learner.policy import Policy, base_model, completion_logps, load_policy
 
 GROUPS = 4
@@ -40,6 +39,8 @@ def groups(vocabulary: int, shared: int, prompt: int, completions: int, tokens: 
 
 def unpacked(policy: Policy) -> nn.Module:
     """The policy as torch and peft compute it."""
+    from learner.packed_lora import PackedLora
+
     for module in policy.module.modules():
         if isinstance(module, PackedLora):
             module.packed = None

@@ -20,8 +20,8 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import msgspec
 import yaml
 from pyarrow import parquet
@@ -35,16 +35,15 @@ from common.config import RunSpec
 from common.records import Record
 from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
 from envs.contradiction.spec import ContradictionSettings
+from evals.core import figures
 from evals.core.statistics import wilson
 
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
-from matplotlib.axes import Axes
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 RESAMPLES = 4000
 EDGE = 3  # first and last steps whose mean reward is shown
-COLOURS = {"synchronous": "#0b63a5", "asynchronous": "#c2570c"}
+COLOURS = {"synchronous": figures.BLUE, "asynchronous": figures.ORANGE}
 
 
 class Learnt(Record):
@@ -191,7 +190,8 @@ def _interval(numbers: tuple[float, float, float]) -> str:
 
 def draw(results: Sequence[Learnt], path: Path) -> None:
     """Training accuracy over steps, and held-out accuracy before and after each run with its interval."""
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10.5, 4.0), layout="constrained", width_ratios=(3, 2))
+    figure = figures.blank(10.5, 4.0)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     for result in results:
         label = result.mode if result.seed == results[0].seed else None
         steps = range(1, len(result.accuracy) + 1)
@@ -218,16 +218,13 @@ def draw(results: Sequence[Learnt], path: Path) -> None:
         _dress(axes)
     left.legend(frameon=False, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    figure.savefig(path, dpi=figures.DPI)
 
 
 def _dress(axes: Axes) -> None:
-    axes.axhline(0.5, color="#6b7280", linewidth=0.8, linestyle="--")  # always "clean", or always "error"
+    axes.axhline(0.5, color=figures.GREY, linewidth=0.8, linestyle="--")  # always "clean", or always "error"
     axes.set_ylim(0, 1.02)
-    axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    figures.dress(axes, "y")
 
 
 def arguments() -> argparse.Namespace:

@@ -23,7 +23,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
 
 from bench.environment import run_with
 from common.backends import CPU
@@ -44,6 +43,8 @@ class Padded:
     """AdamW on float32 masters of all weights; every example is a row, padded to the longest."""
 
     def __init__(self, spec: RunSpec, folder: Path, dtype: torch.dtype) -> None:
+        from transformers import AutoModelForCausalLM
+
         self._base: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True).train()
         self._weights = list(self._base.parameters())
         self._masters = [weight.detach().float().clone() for weight in self._weights]

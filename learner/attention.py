@@ -18,14 +18,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from learner.batch import Fork, Row
 
 NAME = "packed_sdpa"
-"""What a model is loaded with as `attn_implementation`. Without `packing` in the call it is plain SDPA."""
+"""What `register` calls this attention. Without `packing` in the call it is plain SDPA."""
+
+
+def register() -> str:
+    """Make transformers know this attention; returns the name to load a model with, as `attn_implementation`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(NAME, packed_attention)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    return NAME
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,8 @@ def packed_attention(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention function; returns ([B, S, H, D], None)."""
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
     tensors = (query_BHSD, key_BHSD, value_BHSD)
     if packing is None:
         attended: tuple[Tensor, None] = sdpa_attention_forward(
@@ -168,7 +177,3 @@ def _visible(before: int, queries: int, window: int | None, device: torch.device
     if window is not None:
         seen &= distance < window
     return seen[None, None]
-
-
-AttentionInterface.register(NAME, packed_attention)
-AttentionMaskInterface.register(NAME, sdpa_mask)

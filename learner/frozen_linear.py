@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from peft.tuners import lora
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
@@ -60,7 +59,7 @@ class PackedLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., I] -> [..., O]."""
-        rows: Tensor = _Frozen.apply(x.flatten(0, -2), self.packed, self.bias)  # type: ignore[no-untyped-call]
+        rows: Tensor = Frozen.apply(x.flatten(0, -2), self.packed, self.bias)  # type: ignore[no-untyped-call]
         return rows.reshape(*x.shape[:-1], rows.shape[-1])
 
 
@@ -72,45 +71,23 @@ def pack_linear(layer: nn.Linear) -> None:
     layer.packed = PackedWeight(layer.weight)
 
 
-class PackedLora(lora.Linear):  # type: ignore[misc]
-    """peft's LoRA on a linear layer, computed from the packed base weight. `pack` must be called after loading."""
-
-    packed: PackedWeight | None = None
-
-    def pack(self) -> None:
-        """Pack the base weight, which must not change from here on."""
-        self.packed = PackedWeight(self.get_base_layer().weight)
-
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """[..., I] -> [..., O]."""
-        if self.packed is None:
-            unpacked: Tensor = super().forward(x, *args, **kwargs)
-            return unpacked
-        rows_SI, bias = x.flatten(0, -2), self.get_base_layer().bias
-        if self.disable_adapters:
-            rows: Tensor = _Frozen.apply(rows_SI, self.packed, bias)  # type: ignore[no-untyped-call]
-        else:
-            (name,) = self.active_adapters
-            down_RI, up_OR = self.lora_A[name].weight, self.lora_B[name].weight
-            rows = _Lora.apply(rows_SI, down_RI, up_OR, self.scaling[name], self.packed, bias)  # type: ignore[no-untyped-call]
-        return rows.reshape(*x.shape[:-1], rows.shape[-1])
-
-
-class _Frozen(torch.autograd.Function):
+class Frozen(torch.autograd.Function):
     """x W^T + bias, with the gradient by x alone."""
 
     @staticmethod
     def forward(ctx: Any, x_SI: Tensor, packed: PackedWeight, bias_O: Tensor | None) -> Tensor:
+        """[S, I] -> [S, O]."""
         ctx.packed = packed
         return packed.outputs(x_SI, bias_O)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_SO: Tensor) -> tuple[Tensor, None, None]:
+        """[S, O] -> [S, I]."""
         return ctx.packed.inputs_gradient(grad_SO), None, None
 
 
-class _Lora(torch.autograd.Function):
+class LoraOnFrozen(torch.autograd.Function):
     """y = x W^T + s (x A^T) B^T + bias (Hu et al., arXiv 2106.09685, equation 3), with s = alpha / R.
 
     Gradients, with g by y: by x  g W + s (g B) A;  by A  s (g B)^T x;  by B  s g^T (x A^T).
@@ -120,6 +97,7 @@ class _Lora(torch.autograd.Function):
     def forward(
         ctx: Any, x_SI: Tensor, a_RI: Tensor, b_OR: Tensor, scale: float, packed: PackedWeight, bias_O: Tensor | None
     ) -> Tensor:
+        """[S, I] -> [S, O]; `scale` is alpha / R."""
         low_SR = functional.linear(x_SI, a_RI)
         y_SO = packed.outputs(x_SI, bias_O)
         y_SO.addmm_(low_SR, b_OR.t(), alpha=scale)
@@ -130,6 +108,7 @@ class _Lora(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_SO: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None, None]:
+        """[S, O] -> the gradients by x, A and B."""
         x_SI, a_RI, b_OR, low_SR = ctx.saved_tensors
         grad_low_SR = (grad_SO @ b_OR).mul_(ctx.scale)
         grad_a_RI = grad_low_SR.t() @ x_SI

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
 
 from common.config import LearnerSpec
 from learner import attention
 from learner.batch import Row
-from learner.frozen_linear import PackedLora, can_pack, pack_linear
+from learner.frozen_linear import can_pack, pack_linear
 from learner.head import head_logps
 from learner.rounding import to_bfloat16
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager[Any]]
 """Makes partitioned parameters whole inside a `with`; under ZeRO-3 `deepspeed.zero.GatheredParameters`."""
@@ -82,9 +82,11 @@ def load_policy(
     mode (gradient checkpointing asks for it) and must be free of dropout, or log-probs would not repeat. Raises
     ValueError when the folder holds no model that transformers can load for causal language modelling.
     """
+    from transformers import AutoModelForCausalLM
+
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, attn_implementation=attention.NAME, use_safetensors=True
+            folder, dtype=dtype, attn_implementation=attention.register(), use_safetensors=True
         )
     except OSError as error:
         raise ValueError(f"model folder {folder}: {str(error).splitlines()[0]}") from error
@@ -104,13 +106,19 @@ def load_policy(
 
 def activate(policy: Policy) -> None:
     """Where policies share a module: compute with the adapter of this one, and train no other."""
-    if isinstance(policy.module, PeftModel) and len(policy.module.peft_config) > 1:
+    if _has_lora(policy.module) and len(policy.module.peft_config) > 1:
         policy.module.set_adapter(policy.adapter)
 
 
 def base_model(module: nn.Module) -> Any:
     """The Hugging Face model inside a PeftModel, or the module itself."""
-    return module.get_base_model() if isinstance(module, PeftModel) else module
+    return module.get_base_model() if _has_lora(module) else module
+
+
+def _has_lora(module: nn.Module) -> TypeGuard[PeftModel]:
+    from peft import PeftModel
+
+    return isinstance(module, PeftModel)
 
 
 def completion_logps(module: nn.Module, row: Row, temperature: float, chunk: int, parts: int = 1) -> Tensor:
@@ -156,7 +164,7 @@ def reference(policy: Policy) -> Iterator[nn.Module]:
     if policy.frozen is not None:
         yield policy.frozen
         return
-    assert isinstance(policy.module, PeftModel)
+    assert _has_lora(policy.module)
     with policy.module.disable_adapter():
         yield policy.module
 
@@ -169,6 +177,8 @@ def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -
     tensor may share the live weight's memory, and under ZeRO-3 (`gather`) is whole on every rank only until the next
     one is asked for: copy it at once, and iterate on all ranks.
     """
+    from peft.tuners.lora import LoraLayer
+
     model = base_model(policy.module)
     prefix = _name_of(model, model.get_decoder())
     embedding = model.get_input_embeddings().weight
@@ -187,7 +197,9 @@ def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -
 
 def adapter_weights(policy: Policy, gather: Gather = whole) -> dict[str, Tensor]:
     """Copies of the LoRA tensors under the names of a peft checkpoint, which vLLM's LoRA loader reads."""
-    assert isinstance(policy.module, PeftModel)
+    from peft import get_peft_model_state_dict
+
+    assert _has_lora(policy.module)
     lora = [parameter for name, parameter in policy.module.named_parameters() if "lora_" in name]
     with gather(lora):
         state = get_peft_model_state_dict(policy.module, adapter_name=policy.adapter, save_embedding_layers=False)
@@ -196,6 +208,10 @@ def adapter_weights(policy: Policy, gather: Gather = whole) -> dict[str, Tensor]
 
 def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None) -> PeftModel:
     """LoRA on every linear layer of the decoder: not on the head, not on a vision tower. The first one is active."""
+    from peft import LoraConfig, get_peft_model
+
+    from learner.packed_lora import PackedLora
+
     decoder = model.get_decoder()
     linear = sorted({name.rsplit(".", 1)[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)})
     config = LoraConfig(
@@ -217,6 +233,8 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
 
 def _pack(model: Any) -> None:
     """Lay out the frozen weights once."""
+    from learner.packed_lora import PackedLora
+
     for module in model.get_decoder().modules():
         if isinstance(module, PackedLora):
             module.pack()

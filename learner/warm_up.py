@@ -134,7 +134,7 @@ def load(spec: RunSpec, model_folder: Path) -> Any:
 
     dtype = getattr(torch, spec.model.concrete_dtype)
     base = AutoModelForCausalLM.from_pretrained(
-        model_folder, dtype=dtype, attn_implementation=attention.NAME, use_safetensors=True
+        model_folder, dtype=dtype, attn_implementation=attention.register(), use_safetensors=True
     )
     return base.to(BACKENDS[spec.backend].device)
 

@@ -6,6 +6,7 @@ import atexit
 import functools
 import gc
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,20 +30,24 @@ settings.load_profile("no deadline")
 
 
 class _Turns(LoadScopeScheduling):
-    """`make test` uses two processes: the tests of a module take turns, and so do all of a folder's modules that hold
-    integration tests, which would want the same cores, ports and shared memory.
+    """`make test` uses two processes. What shares a scope runs in one of them: the tests of a module; all of a
+    folder's modules that hold integration tests, which would want the same cores, ports and shared memory; and all
+    modules that compute with models, because importing transformers and peft costs a process ten seconds.
 
     Not by `--dist loadgroup`: xdist 3.8 writes its groups into node ids, where pytest 9.2 does not read them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        path = Path(nodeid.partition("::")[0])
-        return str(Path(*path.parts[:2]) if _is_heavy(ROOT / path) else path)
+        return _scope(Path(nodeid.partition("::")[0]))
 
 
 @functools.cache
-def _is_heavy(module: Path) -> bool:
-    return "pytest.mark.integration" in module.read_text()
+def _scope(module: Path) -> str:
+    text = (ROOT / module).read_text()
+    if "pytest.mark.integration" in text:
+        return str(Path(*module.parts[:2]))
+    imports_models = re.search(r"import (peft|transformers)|from (peft|transformers|tests.learner.tiny_models)", text)
+    return "tests/learner" if imports_models else str(module)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,20 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from deploy.monitoring.flag_alarm import BAND
+from evals.core import figures
 from evals.core.curve import points
 from evals.core.evaluator import EvalPoint
+from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE
 
 Row = dict[str, Any]
-BLUE, ORANGE, GREEN, GREY, INK = "#0b63a5", "#c2570c", "#2e7d4f", "#6b7280", "#111827"
 
 
 def draw(run_folder: Path) -> Path:
@@ -35,7 +31,8 @@ def draw(run_folder: Path) -> Path:
         ("Policy lag", _lag),
         ("Tokens per second", _throughput),
     )
-    figure, grid = pyplot.subplots(2, 2, figsize=(10.5, 6.4), layout="constrained")
+    figure = figures.blank(10.5, 6.4)
+    grid = figure.subplots(2, 2)
     for axes, (title, panel) in zip(grid.flat, panels, strict=True):
         _dress(axes, title, [row["step"] for row in rows])
         panel(axes, rows)
@@ -54,8 +51,7 @@ def draw(run_folder: Path) -> Path:
             )
     figure.suptitle(f"{run_folder.resolve().name}: {len(rows)} learner steps", fontsize=13, x=0.01, ha="left")
     path = run_folder / "progress.png"
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    figure.savefig(path, dpi=figures.DPI)
     return path
 
 
@@ -79,9 +75,7 @@ def _dress(axes: Axes, title: str, steps: list[int]) -> None:
     axes.set_xlim(min(steps) - 0.5, max(steps) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(labelsize=9, color=GREY)
-    axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    figures.dress(axes, "y")
 
 
 def _line(axes: Axes, rows: list[Row], key: str, label: str, color: str, **style: Any) -> None:

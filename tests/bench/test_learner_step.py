@@ -8,7 +8,7 @@ from bench.learner_step import GROUPS, groups, unpacked
 from common.config import LearnerSpec
 from learner.batch import shared_row
 from learner.policy import Policy, completion_logps, load_policy
-from tests.learner.test_policy import llama, saved
+from tests.learner.tiny_models import llama, saved
 
 
 def test_all_ways_compute_the_same_log_probs(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from bench.packing import group, repeated_logps
 from common.config import LearnerSpec
 from learner.policy import completion_logps, load_policy
-from tests.learner.test_policy import llama, saved
+from tests.learner.tiny_models import llama, saved
 
 
 def test_both_ways_compute_the_same_log_probs(tmp_path: Path) -> None:

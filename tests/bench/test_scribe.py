@@ -15,7 +15,11 @@ from envs.verdict.spec import DataSpec, QuadrantMix, VerdictSettings
 
 DATA = DataSpec(proposer_tries=0)
 ENV = VerdictEnvironment(VerdictSettings(data=DATA), 0)
-MADE = generate(ENV, 400)
+
+
+@pytest.fixture(scope="module")
+def made() -> scribe.Made:
+    return generate(ENV, 400)
 
 
 def broken(made: scribe.Made, data: DataSpec = DATA) -> list[str]:
@@ -33,28 +37,28 @@ def test_the_bundled_notes_break_no_bound_and_the_page_is_written(
     assert html.count("<article>") == 12 and "<ins>" in html and "<del>" in html and "<script" not in html
 
 
-def test_another_mix_than_asked_for_is_a_broken_bound() -> None:
+def test_another_mix_than_asked_for_is_a_broken_bound(made: scribe.Made) -> None:
     mix = QuadrantMix(augmented_error=0.4, augmented_safe=0.4, synthetic_decoy=0.1, synthetic_injection=0.1)
-    assert set(broken(MADE, DATA.model_copy(update={"quadrants": mix}))) == {f"quadrant {n}" for n in mix.model_dump()}
+    assert set(broken(made, DATA.model_copy(update={"quadrants": mix}))) == {f"quadrant {n}" for n in mix.model_dump()}
 
 
-def test_tasks_that_are_made_too_slowly_break_the_bound() -> None:
-    assert broken(msgspec.structs.replace(MADE, cpu_s=10.0)) == ["tasks/s"]
+def test_tasks_that_are_made_too_slowly_break_the_bound(made: scribe.Made) -> None:
+    assert broken(msgspec.structs.replace(made, cpu_s=10.0)) == ["tasks/s"]
 
 
-def test_a_false_label_and_a_log_that_does_not_invert_break_the_bound() -> None:
+def test_a_false_label_and_a_log_that_does_not_invert_break_the_bound(made: scribe.Made) -> None:
     tasks = [
         msgspec.structs.replace(
             task, label=msgspec.structs.replace(task.label, truth={**task.label.truth, "edits": []})
         )
-        for task in MADE.tasks
+        for task in made.tasks
     ]
-    found = broken(msgspec.structs.replace(MADE, tasks=tuple(tasks)))
+    found = broken(msgspec.structs.replace(made, tasks=tuple(tasks)))
     assert {"decoys that invert", "tasks that invert", "checker disagrees"} <= set(found)
 
 
-def test_tasks_near_to_the_evaluation_notes_break_the_bound() -> None:
-    assert broken(MADE, DATA.model_copy(update={"evaluation": bundled_path()})) == ["4-grams shared"]
+def test_tasks_near_to_the_evaluation_notes_break_the_bound(made: scribe.Made) -> None:
+    assert broken(made, DATA.model_copy(update={"evaluation": bundled_path()})) == ["4-grams shared"]
 
 
 def test_wrong_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:

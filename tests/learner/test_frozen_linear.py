@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peft import LoraConfig
-from peft.tuners import lora
 from torch import Tensor, nn
 
-from learner.frozen_linear import PackedLora, can_pack, pack_linear
+from learner.frozen_linear import can_pack, pack_linear
 
 sizes = st.integers(1, 40)
 
 
-def layers(inputs: int, outputs: int, bias: bool, rank: int = 4) -> tuple[PackedLora, lora.Linear]:
+def layers(inputs: int, outputs: int, bias: bool, rank: int = 4) -> tuple[Any, Any]:
     """The same layer with LoRA that matters, packed and as peft computes it."""
+    from peft import LoraConfig
+    from peft.tuners import lora
+
+    from learner.packed_lora import PackedLora
+
     made = []
     for kind in (PackedLora, lora.Linear):
         torch.manual_seed(0)
@@ -56,6 +61,8 @@ def test_packed_lora_computes_what_peft_does_with_the_same_gradients(
 
 
 def test_the_adapter_that_is_active_is_the_one_that_computes() -> None:
+    from peft import LoraConfig
+
     packed, plain = layers(8, 6, bias=False)
     for layer in (packed, plain):
         layer.update_layer("scribe", 4, lora_alpha=8, config=LoraConfig(r=4, lora_alpha=8))

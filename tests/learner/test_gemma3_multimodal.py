@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3TextConfig, SiglipVisionConfig
 
 from common.config import LearnerSpec
 from learner.policy import adapter_weights, load_policy, merged_weights
@@ -26,6 +25,8 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jin
 @pytest.fixture(scope="module")
 def tiny_medgemma(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Config, tokenizer and weights alone: no processor files."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3TextConfig, SiglipVisionConfig
+
     folder = tmp_path_factory.mktemp("medgemma")
     text = Gemma3TextConfig.from_pretrained(tiny_model)
     text.num_hidden_layers, text.layer_types = 2, ["sliding_attention", "full_attention"]
@@ -50,6 +51,8 @@ def tiny_medgemma(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_what_is_published_is_the_whole_language_model_and_nothing_of_the_vision_tower(tiny_medgemma: Path) -> None:
+    from transformers import Gemma3ForConditionalGeneration
+
     policy = load_policy(tiny_medgemma, LearnerSpec(lora_rank=4), "cpu", seed=1)
     published = [name for name, _ in merged_weights(policy, torch.float32)]
     assert len(published) == len(set(published))

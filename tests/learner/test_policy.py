@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    Gemma3Config,
-    Gemma3ForConditionalGeneration,
-    Gemma3TextConfig,
-    LlamaConfig,
-    PreTrainedConfig,
-    SiglipVisionConfig,
-)
 
 from common.config import LearnerSpec
 from learner import attention
@@ -34,60 +25,17 @@ from learner.policy import (
 )
 from learner.rounding import to_bfloat16
 from tests.learner.groups import group
+from tests.learner.tiny_models import FAMILIES, gemma, llama, saved
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 61,
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "head_dim": 8,
-    "max_position_embeddings": 64,
-    "initializer_range": 0.6,  # large, so that a wrong mask shows in the log-probs
-}
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
-
-def llama(tied: bool = True) -> PreTrainedConfig:
-    return LlamaConfig(**SIZES, tie_word_embeddings=tied)
-
-
-def gemma(softcap: float | None = None) -> PreTrainedConfig:
-    """The window (4) is smaller than the prompt (9)."""
-    return Gemma3TextConfig(
-        **SIZES,
-        sliding_window=4,
-        layer_types=["sliding_attention", "full_attention"],
-        final_logit_softcapping=softcap,
-        query_pre_attn_scalar=8,
-    )
-
-
-def medgemma() -> PreTrainedConfig:
-    vision = SiglipVisionConfig(
-        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
-    )
-    return Gemma3Config(text_config=gemma(), vision_config=vision, mm_tokens_per_image=4, image_token_index=60)
-
-
-FAMILIES = {"llama": llama(), "gemma": gemma(), "medgemma": medgemma()}
 PROMPT = [7, 3, 9, 11, 2, 5, 8, 13, 21]
 COMPLETIONS = [[4, 6, 8, 1, 30, 31, 12], [22], [15, 16, 17, 18]]
 
 
 def spec(rank: int = 4, checkpointing: bool = True) -> LearnerSpec:
     return LearnerSpec(lora_rank=rank, lora_alpha=8, gradient_checkpointing=checkpointing)
-
-
-def saved(config: PreTrainedConfig, folder: Path) -> Path:
-    torch.manual_seed(0)
-    model = (
-        Gemma3ForConditionalGeneration(config)
-        if isinstance(config, Gemma3Config)
-        else AutoModelForCausalLM.from_config(config)
-    )
-    model.save_pretrained(folder)
-    return folder
 
 
 def load(config: PreTrainedConfig, folder: Path, learner: LearnerSpec | None = None) -> Policy:
@@ -123,7 +71,7 @@ def gradients(module: nn.Module, logp_N: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("rank", [4, 0], ids=["lora", "full"])
 def test_packed_rows_give_the_log_probs_and_gradients_of_separate_rows(family: str, rank: int, tmp_path: Path) -> None:
-    policy = load(FAMILIES[family], tmp_path, spec(rank))
+    policy = load(FAMILIES[family](), tmp_path, spec(rank))
     expected = separate_logps(policy.module, temperature=0.7)
     got = completion_logps(policy.module, packed_group(), temperature=0.7, chunk=5)
     torch.testing.assert_close(got, expected, atol=2e-5, rtol=1e-5)
@@ -167,6 +115,8 @@ def test_sequence_log_probs_equal_the_models_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rank", [4, 0], ids=["lora", "full"])
 def test_the_reference_stays_while_the_policy_moves(rank: int, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
     policy = load(llama(), tmp_path, spec(rank))
     plain = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     trained = {name for name, p in policy.module.named_parameters() if p.requires_grad}
@@ -184,11 +134,11 @@ def test_the_reference_stays_while_the_policy_moves(rank: int, tmp_path: Path) -
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_merged_weights_load_into_a_plain_model_of_the_same_log_probs(family: str, tmp_path: Path) -> None:
-    policy = load(FAMILIES[family], tmp_path)
+    policy = load(FAMILIES[family](), tmp_path)
     before = completion_logps(policy.module, packed_group(), 1.0, 8)
     weights = {name: tensor.clone() for name, tensor in merged_weights(policy, torch.float32)}
     plain = type(base_model(policy.module)).from_pretrained(
-        tmp_path, dtype=torch.float32, attn_implementation=attention.NAME
+        tmp_path, dtype=torch.float32, attn_implementation=attention.register()
     )
     missing, unexpected = plain.load_state_dict(weights, strict=False)
     assert not unexpected
@@ -209,6 +159,8 @@ def test_merging_rounds_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rank", [4, 0], ids=["lora", "full"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_an_untied_head_is_sent_and_a_tied_one_goes_with_the_embedding(tied: bool, rank: int, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
     policy = load(llama(tied), tmp_path, spec(rank))
     names = [name for name, _ in merged_weights(policy, torch.float32)]
     assert len(names) == len(set(names))
@@ -218,7 +170,7 @@ def test_an_untied_head_is_sent_and_a_tied_one_goes_with_the_embedding(tied: boo
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_lora_covers_the_decoders_linear_layers_and_nothing_else(family: str, tmp_path: Path) -> None:
-    policy = load(FAMILIES[family], tmp_path)
+    policy = load(FAMILIES[family](), tmp_path)
     names = adapter_weights(policy)
     prefix = "base_model.model.model." + ("language_model." if family == "medgemma" else "")
     assert len(names) == 2 * 7 * 2  # A and B, seven linear layers, two decoder layers

@@ -10,12 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
-from transformers import AutoModelForCausalLM
 
 from common.config import RunSpec
 from learner import attention, warm_up
 from learner.examples import Example
-from tests.learner.test_policy import FAMILIES
+from tests.learner.tiny_models import FAMILIES
 
 VOCABULARY = 64
 
@@ -221,16 +220,18 @@ def separate_loss(model: Any, examples: list[Example]) -> torch.Tensor:
 @pytest.mark.parametrize("family", ["llama", "gemma"])
 @pytest.mark.parametrize("most", [14, 1000], ids=["rows of few", "one row"])
 def test_packed_rows_give_the_loss_and_gradients_of_separate_rows(family: str, most: int) -> None:
+    from transformers import AutoModelForCausalLM
+
     rng = random.Random(1)
     shared = tuple(rng.randrange(61) for _ in range(6))  # longer than the window of the sliding layer
     drawn = [example(index, rng) for index in range(5)]
     examples = [msgspec.structs.replace(e, prompt_ids=(*shared, *(i % 61 for i in e.prompt_ids))) for e in drawn]
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(FAMILIES[family], dtype=torch.float32).train()
+    model = AutoModelForCausalLM.from_config(FAMILIES[family](), dtype=torch.float32).train()
     expected = separate_loss(model, examples)
     theirs = torch.autograd.grad(expected, list(model.parameters()))
 
-    model.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention.register())
     packed = list(warm_up.rows(examples, most))
     assert (len(packed) > 1) == (most == 14)
     loss = torch.stack([warm_up.summed_loss(model, row) for row in packed]).sum()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
-from matplotlib.axes import Axes
-
+from evals.core import figures
+from evals.core.figures import BLUE, GREY, ORANGE
 from evals.core.statistics import Interval
 from evals.suites.medec.result import Part, Result, Scores
 
-BLUE, ORANGE, GREY, LIGHT = "#0b63a5", "#c2570c", "#6b7280", "#e5e7eb"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 MARKS = {
     "always clean": "v",
     "always error, no sentence": "^",
@@ -31,15 +29,15 @@ def draw(result: Result, path: Path) -> None:
     """Draw `report.png` of a result that has a system."""
     part = result.parts[0]
     assert part.system is not None
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11.5, 4.8), layout="constrained", width_ratios=PANEL_WIDTHS)
+    figure = figures.blank(11.5, 4.8)
+    left, right = figure.subplots(1, 2, width_ratios=PANEL_WIDTHS)
     _figures(left, result.system, part, part.system)
     _types(right, part.system)
     title = f"{result.suite.upper()}: {result.system}, {part.notes} notes ({part.errors} with an error)"
     if result.replies is not None and result.replies.invalid.value is not None:
         title += f", {result.replies.invalid.value:.0%} of replies invalid"
     figure.suptitle(title, fontsize=12, x=0.01, ha="left")
-    figure.savefig(path, dpi=130, format="png")
-    pyplot.close(figure)
+    figure.savefig(path, dpi=figures.DPI, format="png")
 
 
 def _figures(axes: Axes, system: str, part: Part, scores: Scores) -> None:
@@ -71,10 +69,10 @@ def _values(floor: Scores) -> list[float | None]:
 def _types(axes: Axes, scores: Scores) -> None:
     d = scores.detection
     names = []
-    for at, (name, figures) in enumerate(d.types.items()):
-        _point(axes, figures.detected, at - 0.12, BLUE, "o", "flagged" if at == 0 else None)
-        _point(axes, figures.named, at + 0.12, BLUE, "D", "flagged as this type" if at == 0 else None, hollow=True)
-        names.append(f"{name}\n({figures.detected.of})")
+    for at, (name, one) in enumerate(d.types.items()):
+        _point(axes, one.detected, at - 0.12, BLUE, "o", "flagged" if at == 0 else None)
+        _point(axes, one.named, at + 0.12, BLUE, "D", "flagged as this type" if at == 0 else None, hollow=True)
+        names.append(f"{name}\n({one.detected.of})")
     _point(axes, d.false_positive_rate, len(names), ORANGE, "o", "false alarms")
     axes.set_title("Share of notes flagged, by type", loc="left", fontsize=11)
     axes.set_xlim(-0.04, 1.04)
@@ -95,6 +93,4 @@ def _point(
 def _dress(axes: Axes, names: list[str]) -> None:
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(axis="x", color=LIGHT, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    figures.dress(axes, "x")

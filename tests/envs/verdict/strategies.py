@@ -9,11 +9,22 @@ from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.doctor.grammar import Verdict
 from envs.verdict.doctor.reward import Truth
 
-words = st.text(alphabet="abcdefghijklmnopqrstuvwxyzéμ°0123456789-", min_size=1, max_size=9).map(lambda w: "x" + w)
-lines = st.lists(words, min_size=1, max_size=12).map(" ".join)
-thoughts = st.lists(words, min_size=5, max_size=20, unique=True).flatmap(
-    lambda ws: st.sampled_from([" ", "\n", ". "]).map(lambda gap: gap.join(ws))
-)
+_GAPS = str.maketrans("wxyz", "    ")
+
+
+def _line(text: str) -> str:
+    """Words that begin with x, from one drawn text: drawing a list of words costs ten times as much."""
+    return " ".join("x" + word for word in text.translate(_GAPS).split()) or "x"
+
+
+def _thought(text: str, gap: str) -> str:
+    """Five words or more, no two alike."""
+    return gap.join(f"x{at}{text[at : at + 3]}" for at in range(0, len(text), 3))
+
+
+letters = "abcdefghijklmnopqrstuvwxyzéμ°0123456789-"
+lines = (st.text(letters, min_size=1, max_size=9) | st.text(letters, min_size=30, max_size=80)).map(_line)
+thoughts = st.builds(_thought, st.text(letters, min_size=15, max_size=60), st.sampled_from([" ", "\n", ". "]))
 clean_verdicts = st.builds(Verdict, error=st.just(False), thinking=thoughts)
 error_verdicts = st.builds(
     Verdict,
@@ -26,19 +37,15 @@ error_verdicts = st.builds(
 verdicts = clean_verdicts | error_verdicts
 
 clean_truths = st.just(Truth())
-error_truths = (
-    st.tuples(lines, lines)
-    .filter(lambda pair: pair[0] != pair[1])
-    .flatmap(
-        lambda pair: st.builds(
-            Truth,
-            error_type=st.sampled_from(ERROR_TYPES),
-            sentence=st.integers(0, 40),
-            error_text=st.just(pair[0]),
-            corrected_text=st.just(pair[1]),
-        )
-    )
-)
+
+
+def _error_truth(error_type: str, sentence: int, error: str, corrected: str) -> Truth:
+    if corrected == error:
+        corrected += " x"
+    return Truth(error_type=error_type, sentence=sentence, error_text=error, corrected_text=corrected)
+
+
+error_truths = st.builds(_error_truth, st.sampled_from(ERROR_TYPES), st.integers(0, 40), lines, lines)
 truths = clean_truths | error_truths
 
 # text that looks like the grammar more often than plain text does

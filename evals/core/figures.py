@@ -1,0 +1,26 @@
+"""What all figures look like: one palette, one frame. matplotlib is imported when one is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GREY, LIGHT, INK = "#0b63a5", "#c2570c", "#2e7d4f", "#6b7280", "#e5e7eb", "#111827"
+DPI = 130
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, in inches. Not one of pyplot, which keeps it in memory and may look for a screen."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def dress(axes: Axes, grid: Literal["x", "y"]) -> None:
+    """Grid lines across the axis of the measured values, behind the data; no frame above and to the right."""
+    axes.grid(axis=grid, color=LIGHT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
