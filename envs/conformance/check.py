@@ -125,7 +125,11 @@ def _above(values: Mapping[str, float], limit: float) -> list[tuple[str, float]]
 
 def _solve(env: Environment, labelled: LabelledTask, seed: int) -> _Case:
     reply = env.demonstration(labelled, random.Random(seed))
-    return _Case(labelled=labelled, reply=reply, reward=_earn(env, labelled, lambda _: reply))
+    return _Case(labelled=labelled, reply=reply, reward=_earn(env, labelled, _say(reply)))
+
+
+def _say(reply: str) -> Act:
+    return lambda _: reply
 
 
 def _earn(env: Environment, labelled: LabelledTask, act: Act) -> Reward:
@@ -205,7 +209,7 @@ def _keys(value: object) -> Iterator[str]:
 def _score_problems(env: Environment, case: _Case) -> Iterator[str]:
     """Scores are pure, replayable from JSON, sum their components, and refuse the label of another task."""
     label = case.labelled.label
-    episode = play(env, case.labelled.task, lambda _: case.reply)
+    episode = play(env, case.labelled.task, _say(case.reply))
     before = msgspec.json.encode(label)
     logged = msgspec.json.decode(msgspec.json.encode(episode), type=Episode)
     replayed = env.score(logged, msgspec.json.decode(before, type=Label))
@@ -229,7 +233,7 @@ def _oracle_problems(env: Environment, cases: Sequence[_Case]) -> Iterator[str]:
     if len({case.kind for case in cases}) < 2:
         yield "propose: every task has the same label"
     for case in cases:
-        cut = Episode(task_id=case.labelled.task.task_id, actions=(case.reply,), truncated=True)
+        cut = msgspec.structs.replace(play(env, case.labelled.task, _say(case.reply)), truncated=True)
         if env.score(cut, case.labelled.label).total >= case.reward.total:
             yield "score: a truncated reply earns as much as a finished one"
         others = (_earn(env, case.labelled, act).total for _, act in policies([(case.kind, cases[0].reply)]))

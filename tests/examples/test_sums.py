@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -92,6 +93,23 @@ def test_a_package_cannot_take_the_id_of_a_game_of_ours(package: Path) -> None:
     with pytest.raises(ValueError, match="sums:Sums: an installed package offers it as verdict, a game of this proj"):
         registry.games()
     assert read("verdict") == (VerdictSettings(),)
+
+
+def commands_of_the_documentation() -> list[str]:
+    """Every command in docs/your-environment.md that ends by itself within seconds."""
+    lines = (ROOT / "docs" / "your-environment.md").read_text().splitlines()
+    return [line for line in lines if " -m " in line and ("check" in line or "--dry-run" in line)]
+
+
+@pytest.mark.parametrize("line", commands_of_the_documentation())
+def test_the_commands_of_the_documentation_work_from_outside_the_tree(elsewhere: Path, line: str) -> None:
+    _, arguments = line.replace("examples/sums", str(elsewhere)).split(" -m ")
+    done = command(elsewhere, *shlex.split(arguments))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_documentation_shows_the_check_a_plan_and_a_mixture() -> None:
+    assert len(commands_of_the_documentation()) == 3
 
 
 @pytest.mark.integration
