@@ -10,7 +10,6 @@ It is the regression test of learning: the game is a toy and nothing medical is 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import subprocess
@@ -32,6 +31,7 @@ from bench import heldout
 from bench.heldout import Outcome
 from bench.ours import wait
 from common.config import RunSpec
+from common.files import json_lines
 from common.records import Record
 from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
 from envs.contradiction.spec import ContradictionSettings
@@ -98,7 +98,7 @@ def _evaluated(folder: Path, warmed: Path, max_lag: int, count: int, minutes: fl
     assert isinstance(settings, ContradictionSettings)
     env = Contradiction(settings, spec.seed)
     tasks = heldout.tasks(env, count)
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = json_lines(folder / "metrics.jsonl")
     return Learnt(
         seed=spec.seed,
         max_lag=max_lag,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 from bench.memory import PeakMemory
 from bench.result import Result
 from bench.workload import Workload
+from common.files import json_lines
 from common.records import Record
 
 DISCARDED = 2
@@ -76,7 +76,7 @@ def run(work: Workload, spec: str, data: str, variant: Variant, timeout_s: float
             log.seek(0)
             if code:
                 raise ValueError(f"{' '.join(command)} ended with {code}:\n{log.read()[-3000:]}")
-        rows = [json.loads(line) for line in (Path(folder) / variant.name / "metrics.jsonl").read_text().splitlines()]
+        rows = json_lines(Path(folder) / variant.name / "metrics.jsonl")
     return summarise(variant.label, rows, work, memory.gib)
 
 

@@ -1,10 +1,14 @@
-"""Files of a run: written so that no reader finds half of one, read so that a half line at the end does not count."""
+"""Files of a run: written so that no reader finds half of one, read so that a torn last line does not count."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -15,6 +19,33 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
-    """An object a line, oldest first; none without a file. A line that is being written, or was torn, is left out."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    """The objects of a JSON lines file, oldest first; see `parsed_lines`."""
+    return parsed_lines(path, json.loads)
+
+
+def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> list[T]:
+    """`parse` of each line, oldest first; none if there is no file.
+
+    A last line without its newline is still being written, or a crash tore it: it counts if it parses. Raises
+    ValueError, naming file and line, if another line does not parse; `parse` raises ValueError then, as decoders do.
+    """
+    lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    found = list[T]()
+    for number, line in enumerate(lines, start=1):
+        is_open = number == len(lines)
+        if is_open and not line:
+            break
+        try:
+            found.append(parse(line))
+        except ValueError as error:
+            if not is_open:
+                raise ValueError(f"{path}:{number}: not JSON ({error}); remove the line") from error
+    return found
+
+
+def cut_torn_line(path: Path) -> None:
+    """Remove a last line that has no newline, so that the next one written does not continue it."""
+    content = path.read_bytes() if path.is_file() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from common.files import json_lines
 from deploy.monitoring.flag_alarm import BAND
 from evals.core import figures
 from evals.core.curve import points
@@ -58,12 +58,7 @@ def draw(run_folder: Path) -> Path:
 def _rows(path: Path) -> list[Row]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give the folder of a run")
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{number}: not JSON ({error}); remove the line") from error
+    rows = json_lines(path)
     if not rows:
         raise ValueError(f"{path}: no step yet; the plot needs at least one")
     return rows

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from common.files import parsed_lines
 from evals.core.evaluator import EvalPoint
 
 
@@ -20,6 +21,5 @@ def line(point: EvalPoint) -> str:
 
 
 def points(path: Path) -> list[EvalPoint]:
-    """The curve so far; empty where there is none."""
-    lines = path.read_bytes().splitlines() if path.is_file() else []
-    return [msgspec.json.decode(text, type=EvalPoint) for text in lines if text.endswith(b"}")]
+    """The curve so far; empty where there is none. Raises ValueError, naming the line, if one is not a point."""
+    return parsed_lines(path, msgspec.json.Decoder(EvalPoint).decode)

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from actors.engine import PromptTooLong
+from common.files import cut_torn_line
 from common.records import Message, Record
 from envs.verdict.data.medec import Note
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
@@ -77,7 +78,8 @@ class Journal:
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
         self.answered: dict[str, Answered] = {}
-        lines = self._whole_lines()
+        cut_torn_line(path)
+        lines = path.read_bytes().splitlines() if path.exists() else []
         if lines:
             self._check(lines[0], settings)
             for number, line in enumerate(lines[1:], 2):
@@ -99,14 +101,6 @@ class Journal:
         self._file.write(msgspec.json.encode(record) + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-
-    def _whole_lines(self) -> list[bytes]:
-        """The lines that were written to their end; what a crash left behind them is cut off."""
-        content = self._path.read_bytes() if self._path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.truncate(self._path, len(whole))
-        return whole.splitlines()
 
     def _check(self, line: bytes, settings: Settings) -> None:
         try:

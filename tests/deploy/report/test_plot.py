@@ -34,6 +34,6 @@ def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:
         draw(tmp_path)
     with pytest.raises(ValueError, match="no step yet"):
         draw(write(tmp_path))
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st')
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st\n')
     with pytest.raises(ValueError, match=r"metrics\.jsonl:2: not JSON"):
         draw(tmp_path)

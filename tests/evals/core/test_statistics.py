@@ -32,6 +32,30 @@ def test_the_wilson_interval_agrees_with_a_published_example() -> None:
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998, table I, method 3
 
 
+@pytest.mark.parametrize(
+    ("right", "count", "lower", "upper"),
+    [
+        (0, 10, 0.0, 0.2775328),
+        (3, 7, 0.158219855, 0.749541635),
+        (81, 263, 0.25528852, 0.366209577),
+        (1000, 1000, 0.996173242, 1.0),
+    ],
+)
+def test_the_wilson_interval_is_that_of_scipy(right: int, count: int, lower: float, upper: float) -> None:
+    """scipy 1.17.1, binomtest(right, count).proportion_ci(0.95, "wilson")."""
+    assert wilson(right, count) == pytest.approx((lower, upper), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("only_this", "only_other", "p"),
+    [(0, 5, 0.0625), (9, 2, 0.0654296875), (6, 20, 0.009355306625366211), (10, 10, 1), (55, 30, 0.008836205876094518)],
+)
+def test_mcnemars_p_is_that_of_scipy(only_this: int, only_other: int, p: float) -> None:
+    """scipy 1.17.1, binomtest(only_this, only_this + only_other).pvalue."""
+    this = {str(at): at < only_this for at in range(only_this + only_other)}
+    assert mcnemar(this, {name: not right for name, right in this.items()}).p == pytest.approx(p, rel=1e-12)
+
+
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_wilson_interval_holds_the_share_and_stays_within_bounds(counts: tuple[int, int]) -> None:
     lower, upper = wilson(*counts)

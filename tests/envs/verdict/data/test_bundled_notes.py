@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from envs.conformance.leak_probe import auc
 from envs.verdict.data.medec import ERROR_TYPES, Note, bundled_path, clean_version, load_notes
 
 NOTES = load_notes("bundled")
@@ -87,11 +88,8 @@ def test_a_bag_of_words_cannot_tell_the_label_of_a_held_out_vignette() -> None:
     couple = {note.vignette: " ".join(sorted(swapped(note))) for note in ERRORS}
     folds = {name: index % 10 for index, name in enumerate(sorted(set(couple.values())))}
     fold = {note.note_id: folds[couple[note.vignette]] for note in NOTES}
-    scored = [
-        (naive_bayes([n for n in NOTES if fold[n.note_id] != fold[note.note_id]], note), note.is_error)
-        for note in NOTES
-    ]
-    assert 0.4 <= auc(scored) <= 0.6
+    scores = [naive_bayes([n for n in NOTES if fold[n.note_id] != fold[note.note_id]], note) for note in NOTES]
+    assert 0.4 <= auc(scores, [note.is_error for note in NOTES]) <= 0.6
 
 
 def swapped(note: Note) -> tuple[str, str]:
@@ -113,9 +111,3 @@ def naive_bayes(train: list[Note], note: Note) -> float:
         seen = Counter(word for found in side for word in found)
         odds += sign * sum(math.log((seen[word] + 1) / (len(side) + 2)) for word in words(note))
     return odds
-
-
-def auc(scored: list[tuple[float, bool]]) -> float:
-    up = [score for score, flag in scored if flag]
-    down = [score for score, flag in scored if not flag]
-    return sum((a > b) + (a == b) / 2 for a in up for b in down) / (len(up) * len(down))
