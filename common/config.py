@@ -96,7 +96,7 @@ class RunSpec(Section):
     weights: WeightsSpec = WeightsSpec()
     """The weight-sync channel."""
     evaluation: EvaluationSpec = EvaluationSpec()
-    """Held-out notes during training."""
+    """Held-out tasks during training."""
     metrics: MetricsSpec = MetricsSpec()
     """The job's Prometheus endpoint."""
     hardware: HardwareSpec = HardwareSpec()

@@ -160,7 +160,7 @@ class FilterSpec(Section):
     difficulty: tuple[float, float] | None = None
     """Keep groups whose success rate lies in this band, for example [0.2, 0.8]; null keeps all."""
     novelty: float | None = Field(None, ge=0, le=1)
-    """Reject a task whose note overlaps a recent one more than this (ROUGE-L F); null keeps all."""
+    """Reject a task whose text overlaps a recent one more than this (ROUGE-L F); null keeps all."""
     min_tokens: int = Field(1, ge=1)
     """Shorter completions leave the batch with their group."""
 
@@ -210,7 +210,7 @@ class LearnerSpec(Section):
     checkpoint_every: int = Field(4, ge=1)
     """Steps between checkpoints; the last step always makes one."""
     keep_checkpoints: int = Field(2, ge=1)
-    """The newest ones are kept, and the best beside them (by Youden's J, then pair accuracy); others are deleted."""
+    """The newest ones are kept, and the best beside them (by the score of the games); others are deleted."""
 
     @property
     def has_whole_frozen_weights(self) -> bool:
@@ -264,7 +264,7 @@ class HardwareSpec(Section):
 
 
 class EvaluationSpec(Section):
-    """Held-out notes, asked through the engines while training goes on."""
+    """Held-out tasks, put to the engines while training goes on."""
 
     every: int = Field(0, ge=0)
     """Learner steps between two evaluations, and one at either end; 0 never evaluates."""

@@ -12,7 +12,7 @@ from envs.contract.env import Environment
 
 
 class Example(Record):
-    """One supervised reply. Examples of one `group` (twins of a note) stay on one side of the held-out split."""
+    """One supervised reply. Examples of one `group` (twins) stay on one side of the held-out split."""
 
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
@@ -47,6 +47,7 @@ def examples_of(spec: RunSpec, env: Environment, folder: Path, tasks: Sequence[L
             examples.append(example)
     if not examples:
         raise ValueError(
-            f"no note's prompt and reply fit model.context {spec.model.context}: raise it or lower data.max_words"
+            f"no task's prompt and reply fit model.context {spec.model.context}: raise it, or have the game make "
+            "shorter tasks"
         )
     return examples

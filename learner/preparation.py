@@ -66,7 +66,7 @@ class Preparation:
         return self._progress
 
     def run(self) -> Prepared:
-        """Raises ValueError for a model that does not exist or notes that do not fit it."""
+        """Raises ValueError for a model that does not exist or tasks that do not fit it."""
         from learner.examples import examples_of
         from learner.warm_up import report, warmed_model
 
@@ -131,5 +131,5 @@ async def demonstrated(env: Environment, count: int) -> list[LabelledTask]:
     """`count` labelled tasks made without a model. Twins stay together."""
     tasks = [labelled for _, labelled in await tasks_by_rule(env, env.plan, count)]
     if not tasks:
-        raise ValueError("no task could be made from these notes: give more of them, or another data.quadrants mix")
+        raise ValueError("no task could be made: give the game more sources, or other shares of its kinds of tasks")
     return tasks

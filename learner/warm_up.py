@@ -91,12 +91,14 @@ def report(folder: Path) -> WarmUpReport | None:
 
 def _check(spec: RunSpec, examples: Sequence[Example]) -> None:
     if len(examples) < 2:
-        raise ValueError(f"warm-up needs 2 examples or more, got {len(examples)}: add notes or set warm_up.steps to 0")
+        raise ValueError(
+            f"warm-up needs 2 examples or more, got {len(examples)}: add sources or set warm_up.steps to 0"
+        )
     longest = max(examples, key=lambda example: example.tokens)
     if longest.tokens > spec.model.context:
         raise ValueError(
-            f"warm-up example of note {longest.group} has {longest.tokens} tokens, model.context is "
-            f"{spec.model.context}: raise model.context or lower data.max_words"
+            f"warm-up example of {longest.group} has {longest.tokens} tokens, model.context is "
+            f"{spec.model.context}: raise model.context or have the game make shorter tasks"
         )
 
 

@@ -10,11 +10,14 @@ import pytest
 from common.spec_file import spec_file
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("actors", "bench", "common", "deploy", "docs", "envs", "evals", "learner", "simulator", "tests")
+FOLDERS = ("actors", "bench", "common", "deploy", "docs", "envs", "evals", "examples", "learner", "simulator", "tests")
 NAMED = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/operations.md"])
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/design.md", "docs/operations.md", "docs/your-environment.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_path_that_a_document_names_exists(document: str) -> None:
     named = set(NAMED.findall((ROOT / document).read_text(encoding="utf-8")))
     assert named

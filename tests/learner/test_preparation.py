@@ -78,7 +78,7 @@ async def test_demonstrations_pass_over_what_the_environment_refuses() -> None:
 
 
 async def test_notes_of_which_no_task_can_be_made_are_one_line() -> None:
-    with pytest.raises(ValueError, match="no task could be made from these notes: give more of them"):
+    with pytest.raises(ValueError, match="no task could be made: give the game more sources"):
         await demonstrated(Refusing(), 4)
 
 
@@ -117,7 +117,7 @@ def test_the_canary_leaves_room_for_the_token_that_an_engine_must_sample(
 
 def test_a_context_into_which_no_example_fits_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     world = World(monkeypatch, tmp_path, prompt=2000, context=1024)
-    with pytest.raises(ValueError, match=r"fit model.context 1024: raise it or lower data.max_words"):
+    with pytest.raises(ValueError, match=r"fit model.context 1024: raise it, or have the game"):
         world.preparation.run()
 
 
