@@ -33,6 +33,8 @@ class EnvSettings(Section):
 
     checker: ClassVar[str] = ""
     """`package.module:function` that makes the independent checker from these settings; empty when there is none."""
+    ceiling: ClassVar[float] = 0.1
+    """Largest mean reward, every kind of task weighing the same, of a policy that reads nothing."""
     leak_limit: ClassVar[float] = 0.6
     """Largest AUC at which a classifier of the wording alone may tell the labels of the game apart."""
 

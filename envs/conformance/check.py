@@ -32,7 +32,6 @@ from envs.contract.spec import read
 
 COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
 HASH_SEEDS = (1, 2)
-CEILING = 0.1  # mean total, every class weighing the same, that a policy which reads nothing may reach
 CONSTANTS = 8  # constant replies tried, a class
 HOSTILE = 24  # slots proposed with each hostile model
 
@@ -83,12 +82,11 @@ class _Case(Record):
 async def check(
     env: Environment,
     count: int = COUNT,
-    ceiling: float = CEILING,
     checker: Checker | None = None,
-    leak: float = EnvSettings.leak_limit,
+    limits: type[EnvSettings] = EnvSettings,
 ) -> Report:
-    """Run the contract on the first `count` slots of the plan; `checker` is asked about every label. `leak` is the
-    largest AUC that a classifier of the wording may reach.
+    """Run the contract on the first `count` slots of the plan; `checker` is asked about every label. `limits` are the
+    game's settings: what policies that read nothing may earn, and what a classifier of the wording may find out.
 
     Breaches are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
     """
@@ -98,6 +96,7 @@ async def check(
     if not cases:
         raise ValueError(f"{env.env_id}: none of {count} proposals became a task; give it other data")
     earned, found = _earnings(env, cases), _worst_leaks(env, cases)
+    ceiling, leak = limits.ceiling, limits.leak_limit
     problems = [
         *_plan_problems(env, slots, made),
         *await _generator_problems(env, slots, made),
@@ -265,7 +264,7 @@ def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
 def _whole_report(settings: EnvSettings, count: int) -> Report:
     """`check` with the environment's own checker and limit, and what other processes make."""
     env = registry.make(settings, seed=0)
-    report = asyncio.run(check(env, count, checker=registry.checker(settings), leak=settings.leak_limit))
+    report = asyncio.run(check(env, count, checker=registry.checker(settings), limits=type(settings)))
     here = asyncio.run(fingerprint(env, count))
     others = [
         f"propose: a process with PYTHONHASHSEED={hash_seed} makes other tasks"

@@ -190,6 +190,16 @@ async def test_a_breach_of_the_contract_is_named(env: Environment, problem: str)
     assert any(problem in found for found in report.problems), str(report)
 
 
+async def test_a_game_states_its_own_limits() -> None:
+    class Loose(EnvSettings):
+        ceiling = 1.0
+        leak_limit = 1.0
+
+    for env, problem in ((PaysForSpam(), "policy earns"), (LeaksInTheWords(), "probe reads the label")):
+        assert problem in str(await check(env, count=120))
+        assert problem not in str(await check(env, count=120, limits=Loose))
+
+
 async def test_an_environment_that_makes_nothing_is_refused() -> None:
     class Barren(Riddle):
         async def propose(
@@ -205,7 +215,7 @@ async def test_an_environment_that_makes_nothing_is_refused() -> None:
 async def test_every_registered_environment_keeps_the_contract(env_id: str) -> None:
     (settings,) = read(env_id)
     env = registry.make(settings, seed=0)
-    report = await check(env, checker=registry.checker(settings), leak=settings.leak_limit)
+    report = await check(env, checker=registry.checker(settings), limits=type(settings))
     assert report.ok, str(report)
 
 
