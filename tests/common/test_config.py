@@ -82,6 +82,11 @@ def test_a_spec_never_changes_after_loading() -> None:
         ({"envs": {"verdict": {"data": {"tier_c": True, "heldout": 0}}}, "pools": [{}, FROZEN]}, "set heldout above 0"),
         ({"envs": "contradiction", "pools": [{}, FROZEN]}, "no game of this run asks a verifier"),
         (
+            {"envs": ["verdict", {"id": "contradiction", "heldout": 0}], "evaluation": {"every": 2}},
+            "evaluation.every needs held-out tasks, and contradiction keeps none back",
+        ),
+        ({"envs": "contradiction", "scribe": {"train": True}}, "nothing that the Scribe writes is paid for"),
+        (
             {"scribe": {"train": True}},
             "verdict: a trained Scribe is paid for verified errors only: set data.tier_c to true",
         ),
