@@ -17,7 +17,7 @@ BATCHED_TOKENS = 2048  # vLLM's default of max_num_batched_tokens for an AsyncLL
 CANARY_ROWS = 256  # most positions whose log-probs `prove` asks for at once (learner/bounds.py)
 CONTEXT_BYTES = int(0.6 * GIB)  # CUDA context and libraries of a process, on its GPU (assumed)
 PROCESS_BYTES = GIB // 2
-"""Interpreter and libraries of a process on a CPU, beside its tensors: .43 GiB measured (`bench.budget`)."""
+"""Interpreter and libraries of a process on a CPU, excluding its tensors: .43 GiB measured (`bench.budget`)."""
 ENGINE_PROCESSES = 2  # the actor and vLLM's core
 GRAPH_BYTES = GIB // 2  # vLLM's captured CUDA graphs (assumed)
 
@@ -104,7 +104,7 @@ def reduce_bucket(trained: int) -> int:
 
 
 def _process(spec: RunSpec, processes: int = 1) -> Item:
-    """What an actor's processes take beside tensors; only one of them is on a GPU."""
+    """What an actor's processes take in addition to tensors; only one of them is on a GPU."""
     if spec.backend == "cuda":
         return Item(what="process", size=CONTEXT_BYTES, how="CUDA context and libraries, assumed")
     how = f"{processes} x {PROCESS_BYTES / GIB:g} GiB of interpreter and libraries (.43 measured)"

@@ -72,7 +72,7 @@ class RunSpec(Section):
     backend: Literal["cpu", "cuda"] = "cpu"
     """The hardware."""
     envs: Annotated[tuple[SerializeAsAny[EnvSettings], ...], BeforeValidator(_games)] = Field((), validate_default=True)
-    """The games, each with its own settings: `[{id: verdict, weight: 2, data: {...}}, ...]`, or just their names."""
+    """The games, each with its own settings: `[{id: verdict, weight: 2, data: {...}}, ...]`, or only their names."""
     runs: Path = Path("runs")
     """Where runs are kept."""
     model: ModelSpec = ModelSpec()
@@ -80,7 +80,7 @@ class RunSpec(Section):
     pools: tuple[PoolSpec, ...] = (PoolSpec(),)
     """Engine pools."""
     sampling: SamplingSpec = SamplingSpec()
-    """How completions are drawn."""
+    """How completions are sampled."""
     rollout: RolloutSpec = RolloutSpec()
     """The role actors."""
     scribe: ScribeSpec = ScribeSpec()
@@ -163,7 +163,7 @@ class RunSpec(Section):
         if mixed is not None:
             raise ValueError(
                 f"pools: {mixed.name} serves {', '.join(mixed.serves)}, but the verifier must stay frozen: give it a "
-                "pool of its own, serves: [verifier]"
+                "separate pool, serves: [verifier]"
             )
         asking, names = [env.id for env in self.envs if env.needs_verifier], [pool.name for pool in verifiers]
         if len(asking) > 1:
@@ -191,14 +191,14 @@ class RunSpec(Section):
         shared = next((pool for pool in self.pools if {"scribe", "doctor"} <= set(pool.serves)), None)
         if shared is not None:
             raise ValueError(
-                f"pools: {shared.name} serves scribe and doctor, but a trained Scribe has weights of its own: write "
+                f"pools: {shared.name} serves scribe and doctor, but a trained Scribe has its own weights: write "
                 "serves: [doctor] there and add a pool with serves: [scribe]"
             )
 
     def _cannot_deadlock(self) -> RunSpec:
         if self.buffer.capacity < self.learner.batch_groups:
             raise ValueError(
-                "this run would wait for ever: buffer.capacity >= learner.batch_groups must hold, but "
+                "this run would never make a step: buffer.capacity >= learner.batch_groups must hold, but "
                 f"{self.buffer.capacity} < {self.learner.batch_groups}; set buffer.capacity to at least "
                 f"{(self.buffer.max_lag + 2) * self.learner.batch_groups}"
             )
@@ -209,7 +209,7 @@ class RunSpec(Section):
             )
         if self.filters.min_tokens > self.sampling.max_tokens:
             raise ValueError(
-                f"this run would wait for ever: filters.min_tokens {self.filters.min_tokens} > sampling.max_tokens "
+                f"this run would never make a step: filters.min_tokens {self.filters.min_tokens} > sampling.max_tokens "
                 f"{self.sampling.max_tokens} rejects every group; lower the one or raise the other"
             )
         return self

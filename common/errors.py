@@ -1,4 +1,4 @@
-"""Errors from other processes, for people."""
+"""Errors from other processes as one readable line."""
 
 from __future__ import annotations
 

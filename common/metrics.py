@@ -1,6 +1,6 @@
 """Every metric of a run, declared once. Actors count in plain dicts; the supervisor serves them for Prometheus.
 
-Counters are monotonic sums over all actors that ever lived; gauges are the newest value. All series exist, at zero,
+Counters are monotonic sums over all actors, replaced ones too; gauges are the newest value. All series exist, at zero,
 from the first scrape. Names follow the Prometheus conventions: base units, `_total` for counters.
 """
 
@@ -78,29 +78,27 @@ ACTOR_RESTARTS = _counter(
 CHECKPOINTS = _counter("checkpoints_total", "Checkpoints, by outcome.", "outcome", ("ok", "failed"))
 SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", "outcome", ("ok", "failed"))
 SCRIBE_STEPS = _counter("scribe_steps_total", "Optimiser steps of a trained Scribe.")
-SCRIBE_STARVED = _counter("scribe_starved_total", "Scribe phases cut short, or left out, for want of a batch.")
+SCRIBE_STARVED = _counter("scribe_starved_total", "Scribe phases cut short or skipped because no batch was ready.")
 SCRIBE_REWARD = _gauge("scribe_reward_mean", "Mean reward of the Scribe's tries in its last phase.")
-SCRIBE_VERSION = _gauge("scribe_policy_version", "Scribe steps published.")
+SCRIBE_VERSION = _gauge("scribe_policy_version", "Scribe steps whose weights were published.")
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
 REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", "component", REWARD_COMPONENTS)
 FLAG_RATE = _gauge("flag_rate", "Share of the last batch's valid verdicts that say Error.")
 FLAG_ALARM = _gauge("flag_rate_alarm", "1 while the flag rate has been outside .25 to .75 for 3 steps or more.")
 BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", "state", BUFFER_STATES)
 MADE = _gauge("buffer_made", "Tasks made or refused: each is in one state of medserl_buffer_tasks.")
-CLAIMED = _gauge("buffer_claimed", "Plan indices that a Scribe is making a task from, beside those made.")
-IMBALANCE = _gauge("buffer_imbalance", "Tasks made less tasks in a state: not 0 means that one was lost or doubled.")
-KV_USE = _gauge(
-    "kv_cache_use", "Share of the KV cache in use, by role: the fullest engine that serves it.", "role", ROLES
-)
-POLICY_VERSION = _gauge("policy_version", "Learner steps published.")
+CLAIMED = _gauge("buffer_claimed", "Plan indices that a Scribe is working on; they are not in buffer_made yet.")
+IMBALANCE = _gauge("buffer_imbalance", "Tasks made minus tasks in a state; not 0 if one was lost or counted twice.")
+KV_USE = _gauge("kv_cache_use", "Share of the KV cache in use, by role; the fullest engine of the role.", "role", ROLES)
+POLICY_VERSION = _gauge("policy_version", "Learner steps whose weights were published.")
 POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner steps.")
 POLICY_LAG_BOUND = _gauge("policy_lag_bound", "Largest policy lag that the spec allows, learner steps.")
 SYNC_SECONDS = _gauge("weight_sync_seconds", "Duration of the last weight sync.")
-SYNC_OK = _gauge("sync_ok", "1 when every engine proved that it holds the newest policy.")
+SYNC_OK = _gauge("sync_ok", "1 if every engine was verified to hold the newest policy.")
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")
 FRESH = _gauge("fresh_logp_difference", "Mean |log-prob difference| of engines and learner on fresh rollouts.")
 WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", "statistic", WEIGHT_STATISTICS)
-ACTORS = _gauge("actors", "Actors that serve, of the kinds that deploy.apply can scale.", "actor", SCALED_KINDS)
+ACTORS = _gauge("actors", "Running actors, of the kinds that deploy.apply can scale.", "actor", SCALED_KINDS)
 ACTORS_WANTED = _gauge("actors_wanted", "Actors that the spec in effect asks for.", "actor", SCALED_KINDS)
 PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", "actor", ACTOR_KINDS)
 STEP_SECONDS = _gauge("learner_step_seconds", "Duration of the last optimiser step.")
@@ -108,7 +106,7 @@ STEP_SECONDS = _gauge("learner_step_seconds", "Duration of the last optimiser st
 ALL: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
 Counts = dict[tuple[str, str], float]
-"""What an actor counted: (metric name, label value or "") -> sum since the actor's birth."""
+"""What an actor counted: (metric name, label value or "") -> sum since the actor started."""
 
 
 class Meter:

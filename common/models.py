@@ -23,7 +23,7 @@ TINY = "tiny"
 COMPLETE = "medserl-checksum.txt"
 """Written last into a made folder: the sha256 of its weights. A folder without it is unfinished."""
 
-# One role marker a line, so that the tiny tokenizer needs no special vocabulary beyond two tokens.
+# One role marker per line, so that the tiny tokenizer needs no special vocabulary beyond two tokens.
 TINY_CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

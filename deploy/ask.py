@@ -21,7 +21,7 @@ from deploy.export import finished_run
 from envs.verdict.data.text import repair, split_sentences
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.prompts import doctor_messages
-from evals.core.door import Door, EngineLost
+from evals.core.client import EngineLost, ModelClient
 from evals.core.engine import Vllm
 
 FAILED = 1  # exit code
@@ -39,9 +39,9 @@ def read_note(path: str) -> list[str]:
     return sentences
 
 
-async def reply(door: Door, spec: RunSpec, folder: Path, sentences: Sequence[str]) -> tuple[str, bool]:
+async def reply(client: ModelClient, spec: RunSpec, folder: Path, sentences: Sequence[str]) -> tuple[str, bool]:
     """The Doctor's likeliest reply and whether it met the token limit. Raises EngineLost, or ValueError: too long."""
-    async with door.asking(spec, folder, samples=1) as ask:
+    async with client.asking(spec, folder, samples=1) as ask:
         try:
             sampled = await ask(doctor_messages(sentences))
         except PromptTooLong as error:
@@ -67,7 +67,7 @@ def told(sentences: Sequence[str], text: str, truncated: bool) -> Text:
     return shown.append(f"\nCorrection {verdict.correction}")
 
 
-def main(arguments: Sequence[str] | None = None, door: Door | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, client: ModelClient | None = None) -> int:
     """Ask and print. 0, 1 when the engine failed, 2 and one line for bad input."""
     parser = argparse.ArgumentParser(prog="python -m deploy.ask", description="Give one note to a trained Doctor.")
     parser.add_argument("run", type=Path, help="the run's folder, for example runs/laptop")
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, door: Door | None = None) -> in
         likeliest = spec.sampling.model_copy(update={"temperature": 0.0})
         full = spec.weights.model_copy(update={"transport": "full"})
         spec = spec.model_copy(update={"sampling": likeliest, "weights": full})
-        text, truncated = asyncio.run(reply(door or Vllm(), spec, args.run / "model", sentences))
+        text, truncated = asyncio.run(reply(client or Vllm(), spec, args.run / "model", sentences))
     except ValueError as error:
         print(f"ask: {error}", file=sys.stderr)
         return cli.BAD_INPUT

@@ -5,7 +5,7 @@
 Starts one vLLM engine, asks it every note with the Doctor's prompt, and writes into --out:
 
   submission.txt   what the official scorer takes
-  replies.jsonl    every reply; the same command goes on from it after a crash
+  replies.jsonl    every reply; the same command continues from it after a crash
   result.json      all figures and every note's outcome; --against compares two of them
   report.md, report.png
 """
@@ -29,7 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from common.files import write_whole
 from envs.verdict.data.medec import Note, bundled_path, load_notes
-from evals.core.door import Ask, Door, EngineLost
+from evals.core.client import Ask, EngineLost, ModelClient
 from evals.core.engine import Vllm, doctor_pool
 from evals.suites.medec import corrections, report
 from evals.suites.medec.protocol import (
@@ -48,7 +48,7 @@ from evals.suites.medec.settings import chosen, read_spec, subset_ids
 PROGRAM = "python -m evals.run"
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
 MAX_TOKENS = 256
-IN_HAND = 2  # notes in hand, times what the engine decodes at once
+QUEUED = 2  # notes asked concurrently, as a multiple of the sequences that the engine decodes
 REPLIES = "replies.jsonl"
 WIDTH = 100
 EXAMPLES = f"""examples:
@@ -59,8 +59,8 @@ EXAMPLES = f"""examples:
   {PROGRAM} --submission submission.txt --data notes.csv      score a file, ask no model
   {PROGRAM} --baselines --data notes.csv                      the floors and gold alone
 
-An invalid reply counts as "no error" in the official scores; its share stands in the report. exit codes: 0 done,
-1 the engine failed (the same command goes on), 2 bad input."""
+An invalid reply counts as "no error" in the official scores; the report gives their share. exit codes: 0 done,
+1 the engine failed (the same command continues), 2 bad input."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -109,33 +109,33 @@ def _parser() -> _Parser:
     add("--samples", type=int, default=1, help="replies a note; the majority counts (default: 1)")
     add("--max-tokens", type=int, default=MAX_TOKENS, help=f"of a reply (default: {MAX_TOKENS})")
     add("--against", type=Path, help="result.json of another run, for McNemar's test")
-    add("--subset", type=Path, help="file of note ids, one a line, scored beside all notes (a cleaned subset)")
+    add("--subset", type=Path, help="file of note ids, one per line, scored separately too")
     add("--spec", type=Path, help="YAML spec whose backend, pool, model settings and seed the engine takes")
     return parser
 
 
-def main(given: Sequence[str] | None = None, door: Door | None = None) -> int:
+def main(given: Sequence[str] | None = None, client: ModelClient | None = None) -> int:
     """The command. Returns the exit code."""
     args = arguments(given)
     console = Console(width=max(WIDTH, Console().width))
     try:
-        result = evaluate(args, console, door or Vllm())
+        result = evaluate(args, console, client or Vllm())
         if args.out is not None:
             write(args.out, result)
     except (ValueError, OSError) as error:
         _fail(" ".join(str(error).split()), BAD_INPUT)
     except EngineLost as error:
-        _fail(f"{error}; the same command goes on from {args.out / REPLIES}", FAILED)
+        _fail(f"{error}; the same command continues from {args.out / REPLIES}", FAILED)
     except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on", INTERRUPTED)
+        _fail("interrupted; the same command continues", INTERRUPTED)
     report.show(result, console)
     if args.out is not None:
         console.print(f"report: {args.out / 'report.md'}")
     return 0
 
 
-def evaluate(args: argparse.Namespace, console: Console, door: Door) -> Result:
-    """Everything but the writing of the report. Raises ValueError for bad input, EngineLost for a dead engine."""
+def evaluate(args: argparse.Namespace, console: Console, client: ModelClient) -> Result:
+    """Everything except writing the report. Raises ValueError for bad input, EngineLost for a dead engine."""
     notes = chosen(load_notes(args.data), args.limit)
     for note in notes:
         check_id(note.note_id)
@@ -143,7 +143,7 @@ def evaluate(args: argparse.Namespace, console: Console, door: Door) -> Result:
     other = load_result(args.against) if args.against else None
     judged, settings, submission = dict[str, Judged](), None, None
     if args.model:
-        judged, settings = asked(args, notes, console, door)
+        judged, settings = asked(args, notes, console, client)
         submission = _submitted(args.out, judged)
     elif args.submission:
         submission = load_submission(args.submission)
@@ -170,12 +170,12 @@ def evaluate(args: argparse.Namespace, console: Console, door: Door) -> Result:
 
 
 def asked(
-    args: argparse.Namespace, notes: Sequence[Note], console: Console, door: Door
+    args: argparse.Namespace, notes: Sequence[Note], console: Console, client: ModelClient
 ) -> tuple[dict[str, Judged], Settings]:
     """The judged replies to every note, asked now or found in the journal."""
     spec = read_spec(args.spec, args.model, args.temperature, args.max_tokens)
     console.print(f"resolving {spec.model.source}")
-    folder, digest = door.resolve(spec)
+    folder, digest = client.resolve(spec)
     settings = Settings(
         model=args.model,
         checksum=digest,
@@ -192,7 +192,7 @@ def asked(
         if len(waiting) < len(notes):
             console.print(f"{len(notes) - len(waiting)} of {len(notes)} notes are answered in {args.out} already")
         if waiting:
-            _ask(waiting, door.asking(spec, folder, args.samples), journal, doctor_pool(spec).max_num_seqs, console)
+            _ask(waiting, client.asking(spec, folder, args.samples), journal, doctor_pool(spec).max_num_seqs, console)
     finally:
         journal.close()
     return {note.note_id: judge(note, journal.answered[note.note_id].replies) for note in notes}, settings
@@ -225,7 +225,7 @@ def _ask(
         async def ask() -> None:
             async with asking as one:
                 progress.update(task, description="asking")
-                await ask_all(notes, one, journal, IN_HAND * sequences, lambda: progress.advance(task))
+                await ask_all(notes, one, journal, QUEUED * sequences, lambda: progress.advance(task))
 
         asyncio.run(ask())
 

@@ -1,5 +1,5 @@
 """What differs between CPU and CUDA, in one place: a `Backend` value, chosen by `backend:` in the spec, and the dtype
-that `model.dtype: auto` stands for."""
+that `model.dtype: auto` resolves to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `model.dtype: auto` stands for: bfloat16 where a machine computes in it, float32 where it would emulate it.
+"""What `model.dtype: auto` resolves to: bfloat16 if the machine has instructions for it, float32 if it emulates it.
 
 Pure functions of what a machine says about itself, and thin readers of that.
 """
@@ -26,11 +26,11 @@ CAPS = {
     "ONEDNN_MAX_CPU_ISA": ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"),
     "ATEN_CPU_CAPABILITY": ("DEFAULT", "AVX2"),
 }
-"""Variables with which torch's kernels leave the bfloat16 instructions of a processor alone, and at which values."""
+"""Environment variables, and their values, that stop torch's kernels from using bfloat16 instructions."""
 
 
 class Dtype(Record):
-    """What a machine computes in, and why, for people."""
+    """The best dtype of a machine, and the reason that is shown to users."""
 
     name: Name
     reason: str
@@ -40,7 +40,9 @@ def cpu_dtype(text: str, environment: Mapping[str, str]) -> Dtype:
     """Of a processor, by the text of /proc/cpuinfo ("" where there is none) and the variables that cap its use."""
     processor = Processor.of(text)
     if not processor.sets:
-        return Dtype(name="float32", reason="what this processor can do is not known: it has no /proc/cpuinfo")
+        return Dtype(
+            name="float32", reason="the instruction sets of this processor are unknown: there is no /proc/cpuinfo"
+        )
     called = f"this processor, {processor.name}," if processor.name else "this processor"
     found = [one for one in _INSTRUCTIONS if one in processor.sets]
     if not found:
@@ -86,7 +88,7 @@ def agreed(found: Mapping[str, Dtype]) -> Dtype:
 
 
 def notice(written: str, found: Dtype, backend: str) -> str:
-    """One line for people about `written`, the spec's `model.dtype`, on machines like `found`; "" when all is well.
+    """One line for users about `written`, the spec's `model.dtype`, on machines like `found`; "" if nothing is to say.
 
     Raises ValueError for a dtype that does not run there.
     """

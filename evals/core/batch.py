@@ -1,4 +1,4 @@
-"""What a batch of scored rollouts says about the Doctor: flag rate, accuracy, Youden's J, pair accuracy."""
+"""Statistics of a batch of scored rollouts: flag rate, accuracy, Youden's J, pair accuracy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.records import Group
 FLAGGED = {"found", "elsewhere", "false_alarm"}
 RIGHT = {"found", "elsewhere", "clean"}
 WINDOW = 8
-"""Batches that a checkpoint is judged by: one batch of a few groups says little."""
+"""Number of batches that a checkpoint is scored by; one batch of a few groups is too noisy."""
 ON_ERROR_NOTES = {"augmented_error", "synthetic_injection"}
 
 

@@ -1,4 +1,4 @@
-"""The held-out curve as a run keeps it: `evaluations.jsonl`, a point a line."""
+"""The held-out curve of a run: `evaluations.jsonl`, one point per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from evals.core.evaluator import EvalPoint
 
 
 def line(point: EvalPoint) -> str:
-    """One evaluation for people."""
+    """One evaluation as a line for the terminal."""
     flag, pairs = point.flag_accuracy, point.pair_accuracy
     return (
         f"held-out, policy_version {point.policy_version}: flag accuracy {flag.value:.2f} "

@@ -1,4 +1,4 @@
-"""One vLLM engine in a Ray of its own, for as long as notes are asked."""
+"""One vLLM engine in its own Ray instance, alive while notes are asked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from common.models import checksum, resolve_model
 from common.records import Message, Sampled
 from envs.verdict.data.medec import load_notes
 from envs.verdict.prompts import doctor_messages
-from evals.core.door import Ask, EngineLost
+from evals.core.client import Ask, EngineLost
 
 ROOT = Path(__file__).parents[2]
 MANY_CALLS = 10_000
@@ -31,10 +31,10 @@ SHUTDOWN_S = 30
 
 
 class Vllm:
-    """The door to a model, as `evals.run` takes it: one vLLM engine."""
+    """The client that `evals.run` uses: one vLLM engine."""
 
     def resolve(self, spec: RunSpec) -> tuple[Path, str]:
-        """The model's folder and checksum, made in a process whose memory is then given back.
+        """The model's folder and checksum, made in a process of which the memory is freed afterwards.
 
         Raises ValueError, one line, for a model that does not exist.
         """
@@ -60,7 +60,7 @@ def doctor_pool(spec: RunSpec) -> PoolSpec:
 
 @contextmanager
 def local_ray() -> Iterator[None]:
-    """A Ray in this process, never one that runs already: who asks a model disturbs no job."""
+    """A new Ray instance in this process, never a running one, so that an evaluation disturbs no job."""
     ray.init(
         address="local",
         include_dashboard=False,

@@ -1,4 +1,4 @@
-"""Evaluation during training: the held-out notes asked through the engines that train, while rollouts go on."""
+"""Evaluation during training: held-out tasks are asked through the training engines, concurrently with rollouts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from evals.core.batch import FLAGGED, ON_ERROR_NOTES, RIGHT
 from evals.core.statistics import Case, Interval, detection, share
 
 ROLE = "doctor"
-"""Whose tokens the pool counts these as."""
+"""The role under which the pool counts these tokens."""
 CONCURRENCY = 8
-"""Held-out tasks in hand: the next weights wait for them, and rollouts want the engine too."""
+"""Held-out tasks asked concurrently. Few, because rollouts need the engines too; the next weights wait for them."""
 
 
 class HeldoutEnvironment(Environment, Protocol):
-    """An environment that keeps sources back."""
+    """An environment with held-out sources."""
 
     def heldout_plan(self, index: int) -> Slot:
         """As `plan`, over the held-out sources. Raises ValueError when there are none."""

@@ -1,4 +1,4 @@
-"""What all figures look like: one palette, one frame. matplotlib is imported when one is drawn."""
+"""The style of all figures: palette, grid and frame. matplotlib is imported only when one is drawn."""
 
 from __future__ import annotations
 

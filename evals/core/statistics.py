@@ -1,4 +1,4 @@
-"""What a set of judged notes says about a reader: shares with intervals, Youden's J, pair accuracy, McNemar's test.
+"""Statistics of a reader over judged notes: shares with intervals, Youden's J, pair accuracy, McNemar's test.
 
 Intervals are 95 %. A share of independent notes or pairs has Wilson's; a figure over notes of which two come from one
 vignette is bootstrapped over vignettes, because twins are not independent.
@@ -135,7 +135,7 @@ def _sums(cases: Sequence[Case], means: Sequence[Mean]) -> Array:
 
 @lru_cache(maxsize=4)
 def _resamples(vignettes: int) -> Array:
-    """[R, V]: how often each vignette stands in each resample; seeded."""
+    """[R, V]: how often each vignette occurs in each resample; seeded."""
     even = numpy.full(vignettes, 1 / vignettes)
     return numpy.random.default_rng(0).multinomial(vignettes, even, size=RESAMPLES).astype(float)
 

@@ -76,7 +76,7 @@ def test_a_spec_never_changes_after_loading() -> None:
         ),
         (
             {"envs": TIER_C, "pools": [{"serves": ["scribe", "doctor", "verifier"]}]},
-            "engines serves scribe, doctor, verifier, but the verifier must stay frozen: give it a pool of its own",
+            "engines serves scribe, doctor, verifier, but the verifier must stay frozen: give it a separate pool",
         ),
         ({"envs": TIER_C, "pools": [FROZEN]}, "exactly one pool must serve the scribe, found none"),
         ({"envs": {"verdict": {"data": {"tier_c": True, "heldout": 0}}}, "pools": [{}, FROZEN]}, "set heldout above 0"),
@@ -92,7 +92,7 @@ def test_a_spec_never_changes_after_loading() -> None:
         ),
         (
             {**TRAINED, "pools": [{}, FROZEN]},
-            "engines serves scribe and doctor, but a trained Scribe has weights of its own: write serves: [doctor]",
+            "engines serves scribe and doctor, but a trained Scribe has its own weights: write serves: [doctor]",
         ),
         ({**TRAINED, "learner": {"lora_rank": 0}}, "learner.lora_rank is 0 and learner.zero_stage 2: set lora_rank"),
         ({**TRAINED, "learner": {"zero_stage": 3}}, "learner.zero_stage 3: set lora_rank above 0 and zero_stage to 2"),

@@ -34,7 +34,7 @@ def arm(features: str) -> str:
         (x86(f"{AVX512} avx512_bf16", AVX512), "float32", "has no bfloat16 instructions"),
         (arm("fp asimd sve i8mm bf16 dgh"), "bfloat16", "this processor has bf16"),
         (arm("fp asimd svebf16 atomics"), "float32", "this processor has no bfloat16 instructions"),
-        ("", "float32", "what this processor can do is not known"),
+        ("", "float32", "the instruction sets of this processor are unknown"),
     ],
     ids=[
         "Zen 3",

@@ -107,7 +107,7 @@ def test_a_shipped_spec_is_found_by_its_name(name: str) -> None:
     [
         (["--steps", "abc"], "flags and environment: steps: Input should be a valid integer"),
         (["--steps", "0"], "flags and environment: steps: Input should be greater than or equal to 1, not '0'"),
-        (["--buffer.capacity", "1"], "flags and environment: this run would wait for ever: buffer.capacity >="),
+        (["--buffer.capacity", "1"], "flags and environment: this run would never make a step: buffer.capacity >="),
         (
             ["--learner.lerning_rate", "1"],
             "unrecognized arguments: --learner.lerning_rate 1; did you mean --learner.lea",

@@ -15,14 +15,14 @@ from evals.run import main
 from evals.suites.medec.protocol import gold_answer, submission_text
 from evals.suites.medec.result import load_result
 from evals.suites.medec.settings import chosen
-from tests.evals.doors import CLEAN, FakeDoor, completion, flagged
+from tests.evals.clients import CLEAN, FakeClient, completion, flagged
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = load_notes("bundled")
 FILES = {"submission.txt", "replies.jsonl", "result.json", "report.md", "report.png"}
 
 
-def oracle() -> FakeDoor:
+def oracle() -> FakeClient:
     """Answers every bundled note right."""
     by_prompt = {doctor_messages(note.sentences)[0].content: note for note in BUNDLED}
 
@@ -32,20 +32,20 @@ def oracle() -> FakeDoor:
             return [completion(CLEAN)]
         return [completion(flagged(note.error_sentence, note.corrected_sentence or "", note.error_type or ""))]
 
-    return FakeDoor(reply)
+    return FakeClient(reply)
 
 
-def silent() -> FakeDoor:
-    return FakeDoor(lambda prompt: [completion(CLEAN)])
+def silent() -> FakeClient:
+    return FakeClient(lambda prompt: [completion(CLEAN)])
 
 
-def run(tmp_path: Path, *flags: str, door: FakeDoor) -> int:
-    return main(["--model", "m", "--out", str(tmp_path / "out"), *flags], door)
+def run(tmp_path: Path, *flags: str, client: FakeClient) -> int:
+    return main(["--model", "m", "--out", str(tmp_path / "out"), *flags], client)
 
 
-def refusal(capsys: pytest.CaptureFixture[str], *flags: str, door: FakeDoor | None = None, code: int = 2) -> str:
+def refusal(capsys: pytest.CaptureFixture[str], *flags: str, client: FakeClient | None = None, code: int = 2) -> str:
     with pytest.raises(SystemExit) as ended:
-        main(flags, door or silent())
+        main(flags, client or silent())
     assert ended.value.code == code
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("evals: ")
@@ -53,7 +53,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *flags: str, door: FakeDoor | No
 
 
 def test_an_oracle_scores_one_and_every_file_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(tmp_path, door=oracle()) == 0
+    assert run(tmp_path, client=oracle()) == 0
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == FILES
     result = load_result(out / "result.json")
@@ -67,7 +67,7 @@ def test_an_oracle_scores_one_and_every_file_is_there(tmp_path: Path, capsys: py
 
 
 def test_the_report_names_floors_absent_metrics_and_the_invalid_share(tmp_path: Path) -> None:
-    run(tmp_path, door=FakeDoor(lambda prompt: [completion("junk")]))
+    run(tmp_path, client=FakeClient(lambda prompt: [completion("junk")]))
     report = (tmp_path / "out" / "report.md").read_text()
     for words in (
         "always clean",
@@ -82,10 +82,10 @@ def test_the_report_names_floors_absent_metrics_and_the_invalid_share(tmp_path: 
 
 
 def test_a_crash_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = FakeDoor(lambda prompt: [completion(CLEAN)], dies_after=5)
+    first = FakeClient(lambda prompt: [completion(CLEAN)], dies_after=5)
     flags = ("--model", "m", "--out", str(tmp_path / "out"), "--limit", "12")
-    line = refusal(capsys, *flags, door=first, code=1)
-    assert "the engine died" in line and "goes on" in line
+    line = refusal(capsys, *flags, client=first, code=1)
+    assert "the engine died" in line and "continues" in line
     second = silent()
     assert main(flags, second) == 0
     assert len(first.prompts) == 5 and len(second.prompts) == 7
@@ -97,10 +97,10 @@ def test_a_crash_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.Capture
 def test_a_model_that_changed_in_place_does_not_mix_with_its_old_replies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(tmp_path, "--limit", "2", door=silent())
+    run(tmp_path, "--limit", "2", client=silent())
     other = silent()
     other.checksum = "1" * 64
-    assert "checksum" in refusal(capsys, "--model", "m", "--out", str(tmp_path / "out"), "--limit", "2", door=other)
+    assert "checksum" in refusal(capsys, "--model", "m", "--out", str(tmp_path / "out"), "--limit", "2", client=other)
 
 
 def test_a_submission_file_is_scored_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +121,7 @@ def test_the_baselines_need_no_model(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_two_results_are_compared_by_mcnemar(tmp_path: Path) -> None:
-    run(tmp_path, door=silent())
+    run(tmp_path, client=silent())
     main(["--model", "m", "--out", str(tmp_path / "b"), "--against", str(tmp_path / "out" / "result.json")], oracle())
     against = load_result(tmp_path / "b" / "result.json").against
     errors = sum(note.is_error for note in BUNDLED)
@@ -135,7 +135,7 @@ def test_a_subset_is_scored_beside_all_notes(tmp_path: Path) -> None:
     wanted = [note for note in BUNDLED if note.is_error][:3]
     ids = tmp_path / "cleaned.txt"
     ids.write_text("# checked by hand\n" + "\n".join(note.note_id for note in wanted))
-    run(tmp_path, "--subset", str(ids), door=silent())
+    run(tmp_path, "--subset", str(ids), client=silent())
     result = load_result(tmp_path / "out" / "result.json")
     assert [part.notes for part in result.parts] == [len(BUNDLED), 3]
     assert result.parts[1].system is not None and result.parts[1].system.protocol.flag_accuracy == 0.0
@@ -149,8 +149,8 @@ def test_limit_takes_twins_together_and_grows_by_adding() -> None:
 
 
 def test_samples_are_asked_together(tmp_path: Path) -> None:
-    door = FakeDoor(lambda prompt: [completion(CLEAN), completion("junk"), completion(CLEAN)])
-    run(tmp_path, "--samples", "3", "--temperature", "0.7", "--limit", "4", door=door)
+    client = FakeClient(lambda prompt: [completion(CLEAN), completion("junk"), completion(CLEAN)])
+    run(tmp_path, "--samples", "3", "--temperature", "0.7", "--limit", "4", client=client)
     figures = load_result(tmp_path / "out" / "result.json").replies
     assert figures is not None and figures.reasons == {"invalid_tags": 4, "valid": 8}
 
@@ -196,7 +196,7 @@ def test_an_unknown_id_in_a_subset_is_named(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_result_on_other_notes_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(tmp_path, "--limit", "2", door=silent())
+    run(tmp_path, "--limit", "2", client=silent())
     path = tmp_path / "out" / "result.json"
     content = json.loads(path.read_text())
     for case in content["cases"]:

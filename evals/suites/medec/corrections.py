@@ -1,4 +1,4 @@
-"""How good the corrected sentences are: ROUGE-1 F built in, BERTScore and BLEURT where they are installed.
+"""Scores of the corrected sentences: ROUGE-1 F built in, BERTScore and BLEURT where they are installed.
 
 As in the MEDIQA-CORR script: a metric is its mean over the texts on which both sides gave a sentence; its composite
 gives 1 to a text on which both said NA and 0 to one on which only one did. AggregateScore is the mean of the three.
@@ -13,7 +13,7 @@ from pathlib import Path
 from common.records import Record
 
 Scorer = Callable[[Sequence[str], Sequence[str]], Sequence[float]]
-"""(references, candidates) -> one score a pair."""
+"""(references, candidates) -> one score per pair."""
 NEURAL = ("BERTScore", "BLEURT")
 BERT_MODEL = "microsoft/deberta-xlarge-mnli"
 BLEURT_FOLDER = "BLEURT-20"
@@ -35,7 +35,7 @@ class Corrections(Record):
     bertscore: Metric | None
     bleurt: Metric | None
     aggregate: Metric | None
-    """AggregateScore and AggregateC; None unless all three metrics ran, because anything else is another figure."""
+    """AggregateScore and AggregateC; None unless all three metrics ran, because a mean of fewer is not comparable."""
 
 
 def correction_scores(

@@ -1,4 +1,4 @@
-"""The picture of a result: figures with intervals beside the floors, and what was flagged by type."""
+"""The plot of a result: scores with intervals and floors, and the share of notes flagged, by error type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers that read nothing: what a score must beat before it means anything; and gold, the ceiling."""
+"""Baselines that do not read the note, which a useful score must exceed; and gold, the ceiling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _last_sentence(note: Note) -> Answer:
 
 
 def _copied_error(note: Note) -> Answer:
-    """Knows flag and sentence, corrects nothing: what ROUGE gives to a copy."""
+    """Right flag and sentence, no correction: the ROUGE of a copy."""
     if note.error_sentence is None:
         return CLEAN_ANSWER
     copied = note.raw_sentences[note.error_sentence].strip()

@@ -22,7 +22,7 @@ _TEXT_ID = re.compile(r"[a-z0-9\-]+")
 
 
 class Answer(Record):
-    """What a submission says of one text, as text."""
+    """A submission's answer for one text, as strings."""
 
     flag: str
     sentence: str
@@ -90,7 +90,7 @@ def load_submission(path: Path) -> Submission:
 
 
 def restricted(submission: Submission, note_ids: Collection[str]) -> Submission:
-    """The answers to some texts; how the file's lines were counted is a matter of the whole."""
+    """The answers to some texts. The counts of lines stay those of the whole file."""
     return Submission(answers={name: answer for name, answer in submission.answers.items() if name in note_ids})
 
 
@@ -108,7 +108,7 @@ def submission_text(answers: Mapping[str, Answer]) -> str:
 
 
 def check_id(note_id: str) -> None:
-    """Raises ValueError for a text id on whose lines the official script gives up."""
+    """Raises ValueError for a text id that the official script cannot read."""
     if not _TEXT_ID.fullmatch(note_id):
         raise ValueError(
             f"note {note_id!r}: the official scorer skips lines of such an id; write lower-case letters, digits and -"
@@ -169,7 +169,7 @@ def cases(notes: Iterable[Note], submission: Submission, types: Mapping[str, str
 
 
 def _unquoted(correction: str) -> str:
-    """Without the quotes around it; one character always stays, as in the official script."""
+    """Without the quotes around it; as in the official script, at least one character is kept."""
     while correction.startswith('"') and len(correction) > 1:
         correction = correction[1:]
     while correction.endswith('"') and len(correction) > 1:

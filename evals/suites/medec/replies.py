@@ -1,4 +1,4 @@
-"""A model's replies to notes: asked once, kept in a journal that survives a crash, and read as one answer a note.
+"""A model's replies to notes: requested once, kept over a crash, and combined into one answer per note.
 
 `replies.jsonl`: the first line holds the settings, every further one the replies to one note.
 """
@@ -20,7 +20,7 @@ from common.records import Message, Record
 from envs.verdict.data.medec import Note
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.prompts import doctor_messages
-from evals.core.door import Ask
+from evals.core.client import Ask
 from evals.core.statistics import Interval, share
 from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
 
@@ -28,7 +28,7 @@ TOO_LONG = "prompt_too_long"
 
 
 class Settings(Record):
-    """What a reply depends on besides its prompt."""
+    """Everything except the prompt that a reply depends on."""
 
     model: str
     checksum: str  # of the model folder
@@ -40,7 +40,7 @@ class Settings(Record):
 
 
 class Reply(Record):
-    """One completion; `truncated` when it met the token limit."""
+    """One completion; `truncated` if it reached the token limit."""
 
     text: str
     truncated: bool
@@ -73,7 +73,7 @@ class ReplyFigures(Record):
 
 
 class Journal:
-    """`replies.jsonl`, opened to go on. Raises ValueError when it holds replies made with other settings."""
+    """`replies.jsonl`, opened for appending. Raises ValueError if it holds replies made with other settings."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
@@ -89,7 +89,7 @@ class Journal:
             self._write(settings)
 
     def add(self, answered: Answered) -> None:
-        """Keep the replies to one note; they are on the disk when this returns."""
+        """Write the replies to one note; they are on disk when this returns."""
         self._write(answered)
         self.answered[answered.note_id] = answered
 
@@ -132,7 +132,7 @@ def unanswered(notes: Sequence[Note], journal: Journal) -> list[Note]:
 async def ask_all(
     notes: Sequence[Note], ask: Ask, journal: Journal, concurrency: int, asked: Callable[[], None]
 ) -> None:
-    """Ask every note, `concurrency` at once, and keep its replies as they come; `asked` is called after each."""
+    """Ask about every note, `concurrency` at once, and keep its replies as they come; `asked` is called after each."""
     gate = asyncio.Semaphore(concurrency)
 
     async def one(note: Note) -> None:
@@ -146,7 +146,7 @@ async def ask_all(
         journal.add(Answered(note_id=note.note_id, prompt=_digest(messages), replies=replies))
         asked()
 
-    # Not a TaskGroup: its ExceptionGroup would hide what happened to the engine.
+    # Not a TaskGroup: its ExceptionGroup would hide the engine's error.
     await asyncio.gather(*(one(note) for note in notes))
 
 

@@ -1,4 +1,4 @@
-"""A result for people: the same tables in Markdown and on the terminal."""
+"""A result as tables, the same in Markdown and on the terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sheets(result: Result) -> Iterator[Sheet]:
         yield _lines(result.parts[0].system)
     if result.replies is not None:
         counts = result.replies.reasons
-        invalid = f"Invalid share {told(result.replies.invalid)}: counted as flag 0 without a sentence. "
+        invalid = f"Invalid share {shown(result.replies.invalid)}: counted as flag 0 without a sentence. "
         right = f"Valid with the right flag: {result.replies.valid_and_right:.3f}."
         rows = tuple((reason, str(count)) for reason, count in counts.items())
         yield Sheet(title="Replies", columns=("what became of them", "replies"), rows=rows, remark=invalid + right)
@@ -74,7 +74,7 @@ def show(result: Result, console: Console) -> None:
         console.print(f"{name}: {ABSENT}, {reason}")
 
 
-def told(figure: Interval) -> str:
+def shown(figure: Interval) -> str:
     """A figure and its interval, or `-`."""
     if figure.value is None or figure.lower is None or figure.upper is None:
         return "-"
@@ -139,19 +139,19 @@ def _detection(result: Result, part: Part) -> Sheet:
 
 
 def _for(name: str, part: Part, figure: Interval) -> str:
-    """Floors are constants: their figures stand without an interval."""
+    """Floors are constants: their figures have no interval."""
     if name not in part.floors:
-        return told(figure)
+        return shown(figure)
     return "-" if figure.value is None else f"{figure.value:.3f}"
 
 
 def _types(part: Part, scores: Scores) -> Sheet:
     d = scores.detection
     rows = [_type_row(name, figures) for name, figures in d.types.items()]
-    rows.append(("macro", "", told(d.detected_macro), told(d.named_macro)))
+    rows.append(("macro", "", shown(d.detected_macro), shown(d.named_macro)))
     merged = d.merged.get(MERGED)
     rows += [_type_row(MERGED, merged)] if merged is not None else []
-    rows.append(("macro, merged", "", "", told(d.merged_named_macro)))
+    rows.append(("macro, merged", "", "", shown(d.merged_named_macro)))
     return Sheet(
         title=f"Types, {part.title}",
         columns=("type", "notes", "flagged", "flagged as this type"),
@@ -161,7 +161,7 @@ def _types(part: Part, scores: Scores) -> Sheet:
 
 
 def _type_row(name: str, figures: TypeFigures) -> tuple[str, ...]:
-    return (name, str(figures.detected.of), told(figures.detected), told(figures.named))
+    return (name, str(figures.detected.of), shown(figures.detected), shown(figures.named))
 
 
 def _lines(scores: Scores) -> Sheet:

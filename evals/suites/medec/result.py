@@ -100,7 +100,7 @@ def load_result(path: Path) -> Result:
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file, to tell data sets apart."""
+    """The digest of a file, which identifies a data set."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

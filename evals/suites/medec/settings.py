@@ -1,4 +1,4 @@
-"""What the flags of `evals.run` stand for: the engine's spec, the notes that are asked, the subset."""
+"""The flags of `evals.run` as settings: the engine's spec, the notes to ask about, the subset."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def read_spec(path: Path | None, model: str, temperature: float, max_tokens: int
 
 
 def chosen(notes: list[Note], limit: int | None) -> list[Note]:
-    """All notes, or the first `limit` in an order by a hash of the vignette: twins together, 8 a part of 16."""
+    """All notes, or the first `limit` in an order by a hash of the vignette: twins stay together."""
     if limit is None:
         return notes
     return sorted(notes, key=lambda n: (hashlib.sha256(f"limit:{n.vignette}".encode()).digest(), n.note_id))[:limit]
 
 
 def subset_ids(path: Path, notes: Sequence[Note], limited: bool) -> set[str]:
-    """The ids in a file, one a line, `#` before a remark. Raises ValueError for one that is no note, or for none."""
+    """The ids in a file, one per line, `#` before a comment. Raises ValueError for one that is no note, or for none."""
     try:
         lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):

@@ -11,8 +11,8 @@ from common.config import RunSpec
 from deploy.job.heldout_curve import HeldoutCurve
 from evals.core.curve import points
 from simulator.fakes import Handle
+from tests.evals.clients import CLEAN, completion
 from tests.evals.core.test_evaluator import Pool, environment
-from tests.evals.doors import CLEAN, completion
 
 SPEC = RunSpec.model_validate({"evaluation": {"every": 2, "tasks": 4}})
 

@@ -14,7 +14,7 @@ from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.spec import DataSpec, VerdictSettings
 from evals.core.evaluator import CONCURRENCY, Evaluator, heldout_tasks
 from simulator.fakes import Handle
-from tests.evals.doors import CLEAN, completion
+from tests.evals.clients import CLEAN, completion
 
 COUNT = 24
 

@@ -10,7 +10,7 @@ from common.config import RunSpec
 from common.records import Message, Sampled
 from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
 from evals.suites.medec.replies import Journal, Reply, Settings, ask_all, judge, reply_figures, unanswered
-from tests.evals.doors import CLEAN, FakeDoor, completion, flagged, too_long
+from tests.evals.clients import CLEAN, FakeClient, completion, flagged, too_long
 from tests.evals.suites.medec.notes import note
 
 SETTINGS = Settings(model="m", checksum="c", dtype="bfloat16", temperature=0.0, samples=1, max_tokens=64, seed=0)
@@ -21,9 +21,9 @@ def replies(*texts: str) -> tuple[Reply, ...]:
     return tuple(Reply(text=text, truncated=False) for text in texts)
 
 
-async def answered(path: Path, door: FakeDoor, *names: str) -> Journal:
+async def answered(path: Path, client: FakeClient, *names: str) -> Journal:
     journal = Journal(path, SETTINGS)
-    async with door.asking(RunSpec(), path, 1) as ask:
+    async with client.asking(RunSpec(), path, 1) as ask:
         await ask_all([note(name) for name in names], ask, journal, 2, lambda: None)
     journal.close()
     return journal
@@ -63,14 +63,14 @@ def test_the_earlier_reply_wins_a_tie() -> None:
 
 
 async def test_a_prompt_that_does_not_fit_is_one_invalid_reply(tmp_path: Path) -> None:
-    journal = await answered(tmp_path / "r.jsonl", FakeDoor(too_long), "a")
+    journal = await answered(tmp_path / "r.jsonl", FakeClient(too_long), "a")
     judged = judge(note("a"), journal.answered["a"].replies)
     assert judged.answer == CLEAN_ANSWER and judged.reasons == ("prompt_too_long",)
 
 
 async def test_what_is_answered_is_not_asked_again(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    await answered(path, FakeDoor(lambda prompt: [completion(CLEAN)]), "a", "b")
+    await answered(path, FakeClient(lambda prompt: [completion(CLEAN)]), "a", "b")
     again = Journal(path, SETTINGS)
     assert [one.note_id for one in unanswered([note(name) for name in "abc"], again)] == ["c"]
     assert again.answered["a"].replies == replies(CLEAN)
@@ -78,19 +78,19 @@ async def test_what_is_answered_is_not_asked_again(tmp_path: Path) -> None:
 
 async def test_a_note_that_changed_is_asked_again(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    await answered(path, FakeDoor(lambda prompt: [completion(CLEAN)]), "a")
+    await answered(path, FakeClient(lambda prompt: [completion(CLEAN)]), "a")
     changed = msgspec.structs.replace(note("a"), sentences=("Another note.",))
     assert unanswered([changed], Journal(path, SETTINGS)) == [changed]
 
 
 async def test_a_line_that_a_crash_cut_off_is_asked_again(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    await answered(path, FakeDoor(lambda prompt: [completion(CLEAN)]), "a", "b")
+    await answered(path, FakeClient(lambda prompt: [completion(CLEAN)]), "a", "b")
     path.write_bytes(path.read_bytes()[:-9])
     journal = Journal(path, SETTINGS)
     assert [one.note_id for one in unanswered([note("a"), note("b")], journal)] == ["b"]
     journal.close()
-    await answered(path, FakeDoor(lambda prompt: [completion(CLEAN)]), "b")
+    await answered(path, FakeClient(lambda prompt: [completion(CLEAN)]), "b")
     assert set(Journal(path, SETTINGS).answered) == {"a", "b"}
 
 

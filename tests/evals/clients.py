@@ -10,7 +10,7 @@ from actors.engine import PromptTooLong
 from common.config import RunSpec
 from common.records import Completion, Message, Sampled
 from envs.verdict.doctor.grammar import Verdict, render
-from evals.core.door import Ask, EngineLost
+from evals.core.client import Ask, EngineLost
 
 THOUGHT = "I compared every sentence with the findings."
 CLEAN = render(Verdict(error=False, thinking=THOUGHT))
@@ -29,7 +29,7 @@ def completion(text: str, finish: str = "stop", versions: tuple[int, ...] = (0, 
     )
 
 
-class FakeDoor:
+class FakeClient:
     """`reply` gives the completions of a prompt, or raises; after `dies_after` prompts the engine is lost."""
 
     def __init__(self, reply: Callable[[str], list[Completion]], dies_after: int = 10**9) -> None:

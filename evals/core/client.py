@@ -1,4 +1,4 @@
-"""What leads to a model that is asked: a protocol that `evals.core.engine.Vllm` keeps, and the fakes of tests."""
+"""The protocol of a client that samples from a model: `evals.core.engine.Vllm`, and the fakes of tests."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class EngineLost(RuntimeError):
     """The engine could not start, or died."""
 
 
-class Door(Protocol):
-    """What leads to a model: `evals.core.engine.Vllm`, or a fake."""
+class ModelClient(Protocol):
+    """Samples from one model: `evals.core.engine.Vllm`, or a fake."""
 
     def resolve(self, spec: RunSpec) -> tuple[Path, str]:
         """The model's folder and checksum. Raises ValueError for a model that does not exist."""
 
     def asking(self, spec: RunSpec, folder: Path, samples: int) -> AbstractAsyncContextManager[Ask]:
-        """Start the model and give what asks it. Raises EngineLost."""
+        """Start the model and return the function that samples from it. Raises EngineLost."""
