@@ -48,7 +48,9 @@ class _Settings(BaseSettings, RunSpec):
 
 def settings_with(games: Games) -> type[_Settings]:
     """Every field of a spec that plays some of `games`. Its `envs` is read from a mapping by id."""
-    fields: dict[str, Any] = {env_id: (_flags(env_id, cls) | None, None) for env_id, cls in games.items()}
+    fields: dict[str, Any] = {
+        env_id: (_flags(env_id, cls) | None, Field(None, description=cls.__doc__)) for env_id, cls in games.items()
+    }
     envs = create_model("Envs", __base__=Section, **fields)
     played = Annotated[envs, AfterValidator(lambda found: tuple(one for _, one in found if one is not None))]
     doc = "The games. As a flag: their names, or as in a spec."
