@@ -83,7 +83,8 @@ def learner_items(spec: RunSpec, arch: Architecture) -> tuple[Item, ...]:
 def longest_row(spec: RunSpec) -> tuple[int, int]:
     """(P, S): the longest prompt and the longest packed row, tokens."""
     prompt = spec.model.context - spec.sampling.max_tokens
-    return prompt, prompt + spec.sampling.group_size * spec.sampling.max_tokens
+    group = prompt + spec.sampling.group_size * spec.sampling.max_tokens
+    return prompt, max(group, spec.learner.row_tokens)
 
 
 def sequences(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> int:

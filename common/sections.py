@@ -211,6 +211,9 @@ class LearnerSpec(Section):
     """Bounds of the importance weight exp(logp_old - logp_engine), which is detached; null turns it off."""
     gradient_checkpointing: bool = True
     """Recompute activations in the backward pass."""
+    row_tokens: int = Field(0, ge=0)
+    """Groups share a packed row, and the start of their prompts, up to this many tokens; a longer group has a row to
+    itself. 0: the tokens of the longest possible group."""
     logp_chunk: int = Field(256, ge=1)
     """Completion tokens whose logits are in memory at the same time."""
     checkpoint_every: int = Field(4, ge=1)

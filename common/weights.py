@@ -113,12 +113,15 @@ def progress_file(segment: Path, engine: str) -> Path:
 
 
 class SegmentWriter:
-    """Writes one segment, tensor by tensor; the file appears under its name only when complete."""
+    """Writes one segment, tensor by tensor, over the one that has its name.
+
+    New shared memory costs several times what copying into it does, so the pages of the version before are used again.
+    Engines read a segment only once its sender has sent them the manifest, and check every tensor against it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._partial = path.with_name(f"{path.name}.partial")  # not with_suffix: a run's name may hold dots
-        self._file = self._partial.open("wb")
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb")
         self._entries: list[TensorEntry] = []
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], data: memoryview) -> None:
@@ -131,9 +134,9 @@ class SegmentWriter:
         )
 
     def close(self) -> Manifest:
-        """Give the file its name; the manifest that a reader needs."""
+        """Cut the file to its new length; returns the manifest that a reader needs."""
+        self._file.truncate()
         self._file.close()
-        os.replace(self._partial, self._path)
         return Manifest(path=str(self._path), tensors=tuple(self._entries), checksum=checksum(self._entries))
 
 

@@ -37,19 +37,18 @@ def register() -> str:
 
 @dataclass(frozen=True)
 class ForkPacking:
-    """Where the branches of one prompt stand in a row, and who sees whom, keyed by the layer's sliding window."""
+    """Where the tokens of one prompt's branches are, and who sees whom, keyed by the layer's sliding window."""
 
-    own: slice  # in S, the prompt's tokens after the shared ones
-    place_nL: Tensor  # int64; the index in S of each branch's tokens, its last one repeated as padding
+    place_nL: Tensor  # int64; the index in M of each branch's tokens, its last one repeated as padding
     slot_M: Tensor  # int64; the place of each branch token in the flattened [n * L]
     visible: dict[int | None, tuple[Tensor, Tensor]]  # bool, own tokens [1, 1, R, P]; branches [1, 1, L, P + L]
 
 
 @dataclass(frozen=True)
 class Packing:
-    """A row's shared tokens, and what goes on from them."""
+    """A row's shared tokens, and the prompts that begin with them."""
 
-    shared: int  # C
+    lengths: tuple[int, ...]  # C, then R and M of each prompt; they add up to S
     causal: dict[int | None, Tensor | None]  # bool [1, 1, C, C], None where plain causal attention does
     forks: tuple[ForkPacking, ...]
 
@@ -61,23 +60,18 @@ def packing_of(row: Row, config: Any) -> Packing:
     """
     windows = {None, getattr(config.get_text_config(), "sliding_window", None)}
     shared = row.ids_S.numel() - int(row.length_n.sum()) - sum(fork.own for fork in row.forks)
-    forks, at = [], shared
-    for fork in row.forks:
-        forks.append(_fork_packing(fork, shared, at, windows))
-        at += fork.own + int(fork.length_n.sum())
     device = row.ids_S.device
     return Packing(
-        shared=shared,
+        lengths=(shared, *(length for fork in row.forks for length in (fork.own, int(fork.length_n.sum())))),
         causal={
             window: None if window is None or window >= shared else _visible(0, shared, window, device)
             for window in windows
         },
-        forks=tuple(forks),
+        forks=tuple(_fork_packing(fork, shared, windows) for fork in row.forks),
     )
 
 
-def _fork_packing(fork: Fork, shared: int, at: int, windows: set[int | None]) -> ForkPacking:
-    """Of a fork whose own tokens begin at `at` in S."""
+def _fork_packing(fork: Fork, shared: int, windows: set[int | None]) -> ForkPacking:
     length_n, device = fork.length_n, fork.length_n.device
     longest = int(length_n.max())
     first_n = length_n.cumsum(0) - length_n
@@ -85,8 +79,7 @@ def _fork_packing(fork: Fork, shared: int, at: int, windows: set[int | None]) ->
     inside_nL = torch.minimum(step_L[None, :], length_n[:, None] - 1)
     prompt = shared + fork.own
     return ForkPacking(
-        own=slice(at, at + fork.own),
-        place_nL=at + fork.own + first_n[:, None] + inside_nL,
+        place_nL=first_n[:, None] + inside_nL,
         slot_M=(step_L[None, :] < length_n[:, None]).flatten().nonzero()[:, 0],
         visible={
             window: (_visible(shared, fork.own, window, device), _visible(prompt, longest, window, device))
@@ -114,35 +107,32 @@ def packed_attention(
             module, *tensors, attention_mask, sliding_window=sliding_window, **kwargs
         )
         return attended
-    query_BHCD, key_BHCD, value_BHCD = (tensor[:, :, : packing.shared] for tensor in tensors)
-    mask = packing.causal[sliding_window]
-    pieces = [sdpa_attention_forward(module, query_BHCD, key_BHCD, value_BHCD, mask, **kwargs)[0]]
-    for fork in packing.forks:
-        pieces += _attend_fork(fork, tensors, (key_BHCD, value_BHCD), sliding_window, kwargs.get("scaling"))
+    # Split, not sliced: the gradient of a slice is a whole tensor of zeros with the slice in it.
+    shared, *others = zip(*(tensor.split(packing.lengths, 2) for tensor in tensors), strict=True)
+    scaling = kwargs.get("scaling")
+    pieces = [sdpa_attention_forward(module, *shared, packing.causal[sliding_window], **kwargs)[0]]
+    for fork, own, branches in zip(packing.forks, others[::2], others[1::2], strict=True):
+        own_mask, branch_mask = fork.visible[sliding_window]
+        keys_values = shared[1:]
+        if own[0].shape[2]:
+            keys_values = tuple(torch.cat(pair, 2) for pair in zip(keys_values, own[1:], strict=True))
+            pieces.append(_grouped(own[0], *keys_values, own_mask, scaling).transpose(1, 2))
+        pieces.append(_attend_branches(fork, branches, keys_values, branch_mask, scaling))
     return torch.cat(pieces, 1), None
 
 
-def _attend_fork(
+def _attend_branches(
     fork: ForkPacking,
-    tensors: tuple[Tensor, ...],
-    shared: tuple[Tensor, ...],
-    window: int | None,
+    branches: tuple[Tensor, ...],
+    prompt_BKPD: tuple[Tensor, ...],
+    mask: Tensor,
     scaling: float | None,
-) -> list[Tensor]:
-    """Attention of a prompt's own tokens and of its branches, [B, R, H, D] and [B, M, H, D]."""
-    own_mask, branch_mask = fork.visible[window]
-    pieces = []
-    prompt_BKPD = shared
-    if fork.own.start < fork.own.stop:
-        query_BHRD, *own_BKRD = (tensor[:, :, fork.own] for tensor in tensors)
-        prompt_BKPD = tuple(torch.cat(pair, 2) for pair in zip(shared, own_BKRD, strict=True))
-        key_BKPD, value_BKPD = prompt_BKPD
-        pieces.append(_grouped(query_BHRD, key_BKPD, value_BKPD, own_mask, scaling).transpose(1, 2))
-    query_nHLD, *own_nKLD = (_rows(tensor, fork) for tensor in tensors)
+) -> Tensor:
+    """Attention of the branches of one prompt, [B, M, H, D], given their queries, keys and values [B, H, M, D]."""
+    query_nHLD, *own_nKLD = (_rows(tensor, fork) for tensor in branches)
     key_nKTD, value_nKTD = (_after(prompt, own) for prompt, own in zip(prompt_BKPD, own_nKLD, strict=True))
-    branch_nHLD = _grouped(query_nHLD, key_nKTD, value_nKTD, branch_mask, scaling)
-    pieces.append(branch_nHLD.transpose(1, 2).flatten(0, 1)[fork.slot_M][None])
-    return pieces
+    branch_nHLD = _grouped(query_nHLD, key_nKTD, value_nKTD, mask, scaling)
+    return branch_nHLD.transpose(1, 2).flatten(0, 1)[fork.slot_M][None]
 
 
 def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
@@ -159,9 +149,9 @@ def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Ten
     return attended_nKRD.reshape(rows, heads, length, size)
 
 
-def _rows(tensor_BHSD: Tensor, fork: ForkPacking) -> Tensor:
-    """The branches' part as one row each, [n, H, L, D]."""
-    return tensor_BHSD[0][:, fork.place_nL].transpose(0, 1)
+def _rows(tensor_BHMD: Tensor, fork: ForkPacking) -> Tensor:
+    """The branches as one row each, [n, H, L, D]."""
+    return tensor_BHMD[0][:, fork.place_nL].transpose(0, 1)
 
 
 def _after(prompt_BHPD: Tensor, own_nHLD: Tensor) -> Tensor:
