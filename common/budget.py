@@ -151,16 +151,16 @@ def _optimizer(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
 
 def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
     b, learner = width(spec), spec.learner
-    prompt, row = longest_row(spec)
+    _, row = longest_row(spec)
     layer = layer_bytes(spec, arch)
     training = ("layer", "head")
     if learner.gradient_checkpointing:
         how = f"S {row} x D {arch.hidden} x {b} B at the input of each of {arch.layers} layers"
         yield Item(what="layer inputs", size=row * arch.hidden * b * arch.layers, how=how, phases=training)
-        how = f"what the backward pass of a layer keeps, S {row} (P {prompt} + n x L), and its gradients"
+        how = f"what the backward pass of a layer keeps, S {row}, and its gradients"
         yield Item(what="one layer again", size=2 * layer, how=how, phases=("layer",))
     else:
-        how = f"{arch.layers} layers x what the backward pass of each keeps, S {row} (P {prompt} + n x L)"
+        how = f"{arch.layers} layers x what the backward pass of each keeps, S {row}"
         yield Item(what="activations", size=arch.layers * layer, how=how, phases=training)
         yield Item(what="one layer's gradients", size=layer, how="as large as the layer's", phases=("layer",))
     rows = min(learner.logp_chunk, spec.sampling.group_size * spec.sampling.max_tokens)

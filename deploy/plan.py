@@ -219,7 +219,8 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
 def _facts(spec: RunSpec, arch: Architecture) -> Iterator[str]:
     prompt, row = longest_row(spec)
     n = spec.sampling.group_size
-    yield f"longest row   {prompt} prompt + {n} x {spec.sampling.max_tokens} completion tokens = {row} packed positions"
+    group = f"{prompt} prompt + {n} x {spec.sampling.max_tokens} completion tokens"
+    yield f"longest row   {row} packed positions; the longest group: {group} = {prompt + n * spec.sampling.max_tokens}"
     for pool in spec.pools:
         held = sequences(spec, pool, arch)
         yield (

@@ -83,3 +83,13 @@ def test_an_older_adapter_stays_as_long_as_the_lag_allows() -> None:
     spec = cuda(transport="adapter").model_copy(update={"buffer": BufferSpec(max_lag=3)})
     how = next(item.how for item in engine_items(spec, PoolSpec(), MEDGEMMA) if item.what == "LoRA slots")
     assert how.startswith("(max_lag + 2) = 5 adapters")
+
+
+def test_a_row_may_be_planned_for_several_groups_but_never_for_less_than_one() -> None:
+    def row(row_tokens: int) -> int:
+        spec = RunSpec()
+        return longest_row(
+            spec.model_copy(update={"learner": spec.learner.model_copy(update={"row_tokens": row_tokens})})
+        )[1]
+
+    assert row(5000) == 5000 and row(1) == row(0) == longest_row(RunSpec())[1]
