@@ -192,7 +192,7 @@ class Fleet:
             await self._bring_up(berth)
         except (RayError, NotProved) as error:
             berth.state = "failed"  # the next heartbeat replaces it
-            self._restarts.note(f"engine {berth.engine_id} could not start: {last_line(error)}")
+            self._restarts.notify(f"engine {berth.engine_id} could not start: {last_line(error)}")
 
     async def _replace(self, berth: _Berth) -> None:
         lost = berth.engine_id
@@ -203,7 +203,7 @@ class Fleet:
             await self._bring_up(berth)
         except (RayError, NotProved) as error:
             berth.state = "failed"
-            self._restarts.note(f"the replacement of engine {lost} failed too: {last_line(error)}")
+            self._restarts.notify(f"the replacement of engine {lost} failed too: {last_line(error)}")
 
     async def _first(self, berth: _Berth) -> None:
         try:
@@ -256,7 +256,9 @@ class Fleet:
                 await self._door(berth.pool).leave(router, engine_id)
             await asyncio.wait_for(_call(router.idle, engine_id), DRAIN_SECONDS)
         except TimeoutError:
-            self._restarts.note(f"engine {engine_id} leaves after {DRAIN_SECONDS:g} s: others redo what it has in hand")
+            self._restarts.notify(
+                f"engine {engine_id} leaves after {DRAIN_SECONDS:g} s: others redo what it has in hand"
+            )
             await self._destroy(berth)
         except RayActorError:  # the pool died: the next heartbeat says so
             await self._destroy(berth)
@@ -267,7 +269,7 @@ class Fleet:
         try:
             await asyncio.wait_for(_call(berth.handle.shutdown), END_SECONDS)
         except (RayError, TimeoutError):
-            self._restarts.note(f"engine {berth.engine_id} did not end by itself")
+            self._restarts.notify(f"engine {berth.engine_id} did not end by itself")
         self._placement.kill(berth.handle)
 
     async def _destroy(self, berth: _Berth) -> None:

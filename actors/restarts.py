@@ -18,8 +18,8 @@ class BudgetSpent(RuntimeError):
 class Restarts:
     """One a run. The first restart comes at once, each further one after twice the pause of the one before."""
 
-    def __init__(self, note: Callable[[str], None], first_pause_seconds: float = 1.0) -> None:
-        self.note = note
+    def __init__(self, notify: Callable[[str], None], first_pause_seconds: float = 1.0) -> None:
+        self.notify = notify
         self._first_pause_seconds = first_pause_seconds
         self._count = 0
         self._newest = 0
@@ -30,7 +30,7 @@ class Restarts:
         if self._count > MAX_RESTARTS:
             raise BudgetSpent(f"{fault}: gave up after {MAX_RESTARTS} restarts without a published step in between")
         pause = min(self._first_pause_seconds * 2 ** (self._count - 2), LONGEST_PAUSE_SECONDS) if self._count > 1 else 0
-        self.note(f"{fault} in {pause:g} s" if pause else fault)
+        self.notify(f"{fault} in {pause:g} s" if pause else fault)
         await asyncio.sleep(pause)
 
     def progressed(self, version: int) -> None:

@@ -146,7 +146,7 @@ class Crew:
         if not member.run.done():
             if asyncio.get_running_loop().time() > member.leave_by:
                 member.leave_by = math.inf
-                self._restarts.note(f"{member.name} leaves after {DRAIN_SECONDS:g} s: what it has in hand returns")
+                self._restarts.notify(f"{member.name} leaves after {DRAIN_SECONDS:g} s: what it has in hand returns")
                 self._placement.kill(member.handle)  # its run will say so
             return
         if _died(member):

@@ -1,5 +1,5 @@
 """Scribe: claim a slot in the buffer, propose a labelled task through the environment, put it. A plain class; deploy
-wraps it as an async Ray actor. It holds no torch and no vllm, and learns nothing of medicine."""
+wraps it as an async Ray actor. It holds no torch and no vllm."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from actors.engine import PromptTooLong
 from actors.role import Role
-from common.metrics import NOTES, PROPOSED, REJECTED, REWORDINGS
-from common.records import LabelledTask, Message, Provenance
+from common.metrics import PROPOSALS, REJECTED, TASKS
+from common.records import LabelledTask, Message, Task
 from common.sections import SCRIBE_TEMPERATURE
 from envs.contract.env import Complete, Environment, Written
 
@@ -46,19 +46,20 @@ class Scribe(Role[int]):
         proposal = await self._env.propose(slot, random.Random(slot.seed), self._complete, self._verify)
         if isinstance(proposal, LabelledTask):
             await self._buffer.put_task.remote(index, proposal)
-            self._meter.add(NOTES, label=slot.quadrant)
-            for outcome in rewordings(proposal.task.provenance):
-                self._meter.add(REWORDINGS, label=outcome)
-            for outcome in proposed_errors(proposal.task.provenance):
-                self._meter.add(PROPOSED, label=outcome)
+            self._count(proposal.task)
         else:
             await self._buffer.reject_claim.remote(index, proposal.reason)
+
+    def _count(self, task: Task) -> None:
+        self._meter.add(TASKS, 1, task.env, task.provenance.quadrant)
+        for stage, outcome in self._env.reports[task.env].proposals(task.provenance):
+            self._meter.add(PROPOSALS, 1, task.env, stage, outcome)
 
     async def _complete(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
         try:
             return await _written(self._pool, "scribe", messages, max_tokens, SCRIBE_TEMPERATURE, self._train)
         except PromptTooLong:
-            self._meter.add(REJECTED, label="too_long")
+            self._meter.add(REJECTED, 1, "too_long")
             return UNANSWERED
 
 
@@ -88,15 +89,3 @@ async def _written(
         policy_version=min(one.versions),
         sampled=sampled if keep else None,
     )
-
-
-def rewordings(provenance: Provenance) -> list[str]:
-    """The outcomes in the operators `reword:OUTCOME`: `model`, `rule`, `unchanged`, or a refused try `gate:REASON`."""
-    outcomes = [name.removeprefix("reword:") for name in provenance.operators if name.startswith("reword:")]
-    return ["rule" if outcome.startswith("rule:") else outcome for outcome in outcomes]
-
-
-def proposed_errors(provenance: Provenance) -> list[str]:
-    """The outcomes in the operators `inject:C`: `accepted`, or the reason in `inject:C:REASON`."""
-    outcomes = [name.removeprefix("inject:C") for name in provenance.operators if name.startswith("inject:C")]
-    return [outcome.removeprefix(":") or "accepted" for outcome in outcomes]

@@ -96,9 +96,9 @@ class Royalties:
         )
         if len(self._paid) == (self._max_lag + 1) * self._batch_groups:
             self._paid.popleft()
-            self._meter.add(ROYALTIES, label="overflow")
+            self._meter.add(ROYALTIES, 1, "overflow")
         self._paid.append(_Paid(group=group, success_rate=success_rate))
-        self._meter.add(ROYALTIES, label="unverified" if success_rate is None else f"{success_rate:.1f}")
+        self._meter.add(ROYALTIES, 1, "unverified" if success_rate is None else f"{success_rate:.1f}")
 
 
 def _bare(labelled: LabelledTask) -> LabelledTask:

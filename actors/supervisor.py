@@ -25,7 +25,7 @@ from actors.restarts import Restarts
 from actors.role_actors import Crew, RolePlacement
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
-from common.metrics import ACTOR_RESTARTS, BUFFER, CLAIMED, IMBALANCE, MADE, PHASE, Board
+from common.metrics import ACTOR_RESTARTS, BUFFER, BUFFER_STATES, CLAIMED, IMBALANCE, MADE, PHASE, Board
 
 HEARTBEAT_SECONDS = 1.0
 
@@ -152,7 +152,7 @@ class Supervisor:
         return f"{slot}.{births - 1}" if births > 1 else slot
 
     def _report_buffer(self, stats: dict[str, Any]) -> None:
-        for state in BUFFER.values:
+        for state in BUFFER_STATES:
             self._board.set(BUFFER, stats[state], state)
         for metric, name in ((MADE, "made"), (CLAIMED, "claimed"), (IMBALANCE, "imbalance")):
             self._board.set(metric, stats[name])

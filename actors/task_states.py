@@ -170,7 +170,7 @@ class Ledger:
             del self.claims[index]
             self._made += 1
         self._rejected[reason] += 1
-        self._meter.add(REJECTED, label=reason)
+        self._meter.add(REJECTED, 1, reason)
         self.balance()
 
     def unclaim(self, indices: Iterable[int]) -> int:

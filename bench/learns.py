@@ -33,10 +33,10 @@ from bench.ours import wait
 from common.config import RunSpec
 from common.files import json_lines
 from common.records import Record
+from common.statistics import wilson
 from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
 from envs.contradiction.spec import ContradictionSettings
 from evals.core import figures
-from evals.core.statistics import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +104,7 @@ def _evaluated(folder: Path, warmed: Path, max_lag: int, count: int, minutes: fl
         max_lag=max_lag,
         before=tuple(heldout.evaluate(warmed, spec, env, tasks)),
         after=tuple(heldout.evaluate(folder / "model", spec, env, tasks)),
-        accuracy=tuple(row["accuracy"] for row in rows),
+        accuracy=tuple(row["contradiction/accuracy"] for row in rows),
         reward=tuple(row["reward_mean"] for row in rows),
         lag=largest_lag(folder),
         minutes=minutes,

@@ -10,6 +10,7 @@ import hmac
 import threading
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any, Literal
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -18,78 +19,80 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from common.records import Record
 
-QUADRANTS = ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_injection")
 ROLES = ("scribe", "doctor", "verifier")
 BUFFER_STATES = ("ready", "leased", "rolled", "batched", "trained", "rejected")
 ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
 SCALED_KINDS = ("engine", "scribe", "doctor")
-REWARD_COMPONENTS = ("outcome", "structure")
 WEIGHT_STATISTICS = ("effective_sample_size", "mismatch_kl", "share_clamped", "mean_abs_logp_difference")
 REJECTIONS = ("no_edit", "gate", "truncated", "duplicate", "too_long", "stale", "difficulty", "novelty", "too_short")
 
 
 class Metric(Record):
-    """One declared series. `label` is its only label's name, `values` those known beforehand."""
+    """One declared series per combination of label values. `known` has the values known beforehand, one tuple a label.
+
+    A label whose values are known to a run only, such as a game's measures, has none: `Board.expect` declares those.
+    """
 
     name: str
     kind: Literal["counter", "gauge"]
     help: str
-    label: str = ""
-    values: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    known: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def series(self) -> tuple[tuple[str, ...], ...]:
+        """The label values of each series that exists from the first scrape; one empty tuple without labels."""
+        return tuple(product(*self.known))
 
 
-def _counter(name: str, help_: str, label: str = "", values: tuple[str, ...] = ()) -> Metric:
-    return Metric(name=f"medserl_{name}", kind="counter", help=help_, label=label, values=values)
+def _counter(name: str, help_: str, **labels: tuple[str, ...]) -> Metric:
+    return _metric("counter", name, help_, labels)
 
 
-def _gauge(name: str, help_: str, label: str = "", values: tuple[str, ...] = ()) -> Metric:
-    return Metric(name=f"medserl_{name}", kind="gauge", help=help_, label=label, values=values)
+def _gauge(name: str, help_: str, **labels: tuple[str, ...]) -> Metric:
+    return _metric("gauge", name, help_, labels)
 
 
-ROLLOUT_TOKENS = _counter("rollout_tokens_total", "Completion tokens sampled.", "role", ROLES)
-COMPLETIONS = _counter("completions_total", "Completions sampled.", "role", ROLES)
+def _metric(kind: Literal["counter", "gauge"], name: str, help_: str, labels: dict[str, tuple[str, ...]]) -> Metric:
+    return Metric(name=f"medserl_{name}", kind=kind, help=help_, labels=tuple(labels), known=tuple(labels.values()))
+
+
+ROLLOUT_TOKENS = _counter("rollout_tokens_total", "Completion tokens sampled.", role=ROLES)
+COMPLETIONS = _counter("completions_total", "Completions sampled.", role=ROLES)
 LEARNER_TOKENS = _counter("learner_tokens_total", "Tokens (prompt and completion) the learner trained on.")
 LEARNER_STEPS = _counter("learner_steps_total", "Optimiser steps.")
-NOTES = _counter("notes_total", "Labelled notes made, by quadrant.", "quadrant", QUADRANTS)
-REWORDINGS = _counter(
-    "rewordings_total",
-    "Sentences reworded, by outcome: by the model or a rule, left unchanged, or one try refused (gate:REASON).",
-    "outcome",
-    ("model", "rule", "unchanged"),
-)
-PROPOSED = _counter(
-    "proposed_errors_total",
-    "Errors proposed by the Scribe's model (tier C), by outcome: accepted, or the reason why a try was refused.",
-    "outcome",
-    ("accepted", "verifier"),
+TASKS = _counter("tasks_total", "Tasks made, by game and kind.", env=(), kind=())
+PROPOSALS = _counter(
+    "proposal_outcomes_total",
+    "What the proposer tried while it made tasks, by game, stage and outcome: accepted, or why a try was refused.",
+    env=(),
+    stage=(),
+    outcome=(),
 )
 ROYALTIES = _counter(
     "royalties_total",
     "Tries of a trained Scribe: unverified ones (paid 0), verified ones by the Doctor's success rate (paid 4p(1-p)), "
     "and those that never reached a step: unread, stale, overflow, or in a batch of uniform rewards.",
-    "outcome",
-    ("unverified", *(f"{tenth / 10:.1f}" for tenth in range(11)), "unread", "stale", "overflow", "uniform"),
+    outcome=("unverified", *(f"{tenth / 10:.1f}" for tenth in range(11)), "unread", "stale", "overflow", "uniform"),
 )
-REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", "reason", REJECTIONS)
+REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", reason=REJECTIONS)
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
-ACTOR_RESTARTS = _counter(
-    "actor_restarts_total", "Other actors replaced after a death.", "actor", (*ACTOR_KINDS, "pool")
-)
-CHECKPOINTS = _counter("checkpoints_total", "Checkpoints, by outcome.", "outcome", ("ok", "failed"))
-SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", "outcome", ("ok", "failed"))
+ACTOR_RESTARTS = _counter("actor_restarts_total", "Other actors replaced after a death.", actor=(*ACTOR_KINDS, "pool"))
+CHECKPOINTS = _counter("checkpoints_total", "Checkpoints, by outcome.", outcome=("ok", "failed"))
+SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", outcome=("ok", "failed"))
 SCRIBE_STEPS = _counter("scribe_steps_total", "Optimiser steps of a trained Scribe.")
 SCRIBE_STARVED = _counter("scribe_starved_total", "Scribe phases cut short or skipped because no batch was ready.")
 SCRIBE_REWARD = _gauge("scribe_reward_mean", "Mean reward of the Scribe's tries in its last phase.")
 SCRIBE_VERSION = _gauge("scribe_policy_version", "Scribe steps whose weights were published.")
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
-REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", "component", REWARD_COMPONENTS)
-FLAG_RATE = _gauge("flag_rate", "Share of the last batch's valid verdicts that say Error.")
-FLAG_ALARM = _gauge("flag_rate_alarm", "1 while the flag rate has been outside .25 to .75 for 3 steps or more.")
-BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", "state", BUFFER_STATES)
+REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", component=())
+ENV_MEASURE = _gauge("env_measure", "What a game measures of the last batch (docs/design.md).", env=(), measure=())
+ENV_ALARM = _gauge("env_alarm", "1 while the game warns: its measures show that training goes wrong.", env=())
+BUFFER = _gauge("buffer_tasks", "Tasks in the replay buffer, by state.", state=BUFFER_STATES)
 MADE = _gauge("buffer_made", "Tasks made or refused: each is in one state of medserl_buffer_tasks.")
 CLAIMED = _gauge("buffer_claimed", "Plan indices that a Scribe is working on; they are not in buffer_made yet.")
 IMBALANCE = _gauge("buffer_imbalance", "Tasks made minus tasks in a state; not 0 if one was lost or counted twice.")
-KV_USE = _gauge("kv_cache_use", "Share of the KV cache in use, by role; the fullest engine of the role.", "role", ROLES)
+KV_USE = _gauge("kv_cache_use", "Share of the KV cache in use, by role; the fullest engine of the role.", role=ROLES)
 POLICY_VERSION = _gauge("policy_version", "Learner steps whose weights were published.")
 POLICY_LAG = _gauge("policy_lag", "Largest policy lag in the last batch, learner steps.")
 POLICY_LAG_BOUND = _gauge("policy_lag_bound", "Largest policy lag that the spec allows, learner steps.")
@@ -97,27 +100,27 @@ SYNC_SECONDS = _gauge("weight_sync_seconds", "Duration of the last weight sync."
 SYNC_OK = _gauge("sync_ok", "1 if every engine was verified to hold the newest policy.")
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")
 FRESH = _gauge("fresh_logp_difference", "Mean |log-prob difference| of engines and learner on fresh rollouts.")
-WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", "statistic", WEIGHT_STATISTICS)
-ACTORS = _gauge("actors", "Running actors, of the kinds that deploy.apply can scale.", "actor", SCALED_KINDS)
-ACTORS_WANTED = _gauge("actors_wanted", "Actors that the spec in effect asks for.", "actor", SCALED_KINDS)
-PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", "actor", ACTOR_KINDS)
+WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", statistic=WEIGHT_STATISTICS)
+ACTORS = _gauge("actors", "Running actors, of the kinds that deploy.apply can scale.", actor=SCALED_KINDS)
+ACTORS_WANTED = _gauge("actors_wanted", "Actors that the spec in effect asks for.", actor=SCALED_KINDS)
+PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", actor=ACTOR_KINDS)
 STEP_SECONDS = _gauge("learner_step_seconds", "Duration of the last optimiser step.")
 
 ALL: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 
-Counts = dict[tuple[str, str], float]
-"""What an actor counted: (metric name, label value or "") -> sum since the actor started."""
+Counts = dict[tuple[str, tuple[str, ...]], float]
+"""What an actor counted: (metric name, label values) -> sum since the actor started."""
 
 
 class Meter:
     """An actor's own counters, sent whole with each heartbeat (so a lost heartbeat loses nothing)."""
 
     def __init__(self) -> None:
-        self._counts: Tally[tuple[str, str]] = Tally()
+        self._counts: Tally[tuple[str, tuple[str, ...]]] = Tally()
 
-    def add(self, metric: Metric, amount: float = 1, label: str = "") -> None:
-        assert metric.kind == "counter" and bool(label) == bool(metric.label), metric.name
-        self._counts[metric.name, label] += amount  # type: ignore[assignment]
+    def add(self, metric: Metric, amount: float = 1, *values: str) -> None:
+        assert metric.kind == "counter" and len(values) == len(metric.labels), (metric.name, values)
+        self._counts[metric.name, values] += amount  # type: ignore[assignment]
 
     def counts(self) -> Counts:
         return dict(self._counts)
@@ -141,10 +144,17 @@ class Board:
 
     def _declare(self, metric: Metric) -> None:
         kind = Counter if metric.kind == "counter" else Gauge
-        series = kind(metric.name, metric.help, [metric.label] if metric.label else [], registry=self.registry)
-        self._series[metric.name] = series
-        for value in metric.values:
-            series.labels(value)
+        self._series[metric.name] = kind(metric.name, metric.help, metric.labels, registry=self.registry)
+        for values in metric.series:
+            self.expect(metric, *values)
+
+    def expect(self, metric: Metric, *values: str) -> None:
+        """Let the series of these label values exist, at zero, before anything is counted."""
+        self._at(metric.name, values)
+
+    def _at(self, name: str, values: tuple[str, ...]) -> Any:
+        series = self._series[name]
+        return series.labels(*values) if values else series
 
     def serve(self, port: int, host: str, token: str = "") -> int:
         """Serve on `host:port` (0: any free port); returns the port. Raises OSError when the port is taken.
@@ -164,24 +174,22 @@ class Board:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return int(server.server_port)
 
-    def merge(self, actor: str, counts: Mapping[tuple[str, str], float]) -> None:
+    def merge(self, actor: str, counts: Mapping[tuple[str, tuple[str, ...]], float]) -> None:
         """Add what `actor` counted since its last report. A reborn actor must come under a new name."""
         seen = self._seen.setdefault(actor, {})
-        for (name, label), total in counts.items():
-            self.add(name, total - seen.get((name, label), 0), label)
+        for (name, values), total in counts.items():
+            self.add(name, total - seen.get((name, values), 0), *values)
         self._seen[actor] = dict(counts)
 
-    def add(self, name: str, amount: float = 1, label: str = "") -> None:
-        series = self._series[name]
-        assert isinstance(series, Counter)
-        (series.labels(label) if label else series).inc(amount)
-        self._totals[name, label] = self._totals.get((name, label), 0) + amount
+    def add(self, name: str, amount: float = 1, *values: str) -> None:
+        assert isinstance(self._series[name], Counter)
+        self._at(name, values).inc(amount)
+        self._totals[name, values] = self._totals.get((name, values), 0) + amount
 
-    def set(self, metric: Metric, value: float, label: str = "") -> None:
-        series = self._series[metric.name]
-        assert isinstance(series, Gauge)
-        (series.labels(label) if label else series).set(value)
+    def set(self, metric: Metric, value: float, *values: str) -> None:
+        assert isinstance(self._series[metric.name], Gauge)
+        self._at(metric.name, values).set(value)
 
-    def total(self, metric: Metric, label: str = "") -> float:
+    def total(self, metric: Metric, *values: str) -> float:
         """A counter's present value; 0 before the first count."""
-        return self._totals.get((metric.name, label), 0)
+        return self._totals.get((metric.name, values), 0)

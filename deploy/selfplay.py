@@ -132,7 +132,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
             if folder.journal.is_file():
                 run.clock.enter("drawing")
                 rows = folder.finish()
-                summarise(folder.path, rows, finished, resume, run.clock.keep(folder.path))
+                summarise(folder.path, rows, folder.reports, finished, resume, run.clock.keep(folder.path))
         except OSError as error:
             print(f"selfplay: plot and page could not be written: {error}", file=sys.stderr)
         ray.shutdown()

@@ -26,14 +26,15 @@ from deploy import cli
 from deploy.job.resize import sizes
 from deploy.report import clock
 from deploy.report.terminal import table, wide_console
+from envs.contract.reports import reports_of
 from evals.core import curve
 
 RECENT = 5  # steps that the figures are means of
 STARVED, CALM = 0.25, 0.05
 """Share of its time that the learner waits: above the first rollouts are short, below the second the learner is."""
 Row = dict[str, Any]
-Series = dict[tuple[str, str], float]
-"""(metric, label value or "") -> newest value."""
+Series = dict[tuple[str, tuple[str, ...]], float]
+"""(metric, label values) -> newest value."""
 
 
 class Advice(Record):
@@ -53,7 +54,7 @@ def scrape(host: str, port: int, token_file: Path | None = None) -> Series | Non
     except OSError:
         return None
     return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        (sample.name, tuple(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if sample.name.startswith("medserl_")
@@ -94,8 +95,8 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     rows = json_lines(run / "metrics.jsonl")
     parts: list[Any] = [_facts(spec, run, rows, series)]
     if rows:
-        parts += ["", table(f"last of {len(rows)} steps, of {spec.steps}", rows[-RECENT:]), ""]
-        ready = series.get((metrics.BUFFER.name, "ready")) if series else None
+        parts += ["", table(f"last of {len(rows)} steps, of {spec.steps}", rows[-RECENT:], reports_of(spec)), ""]
+        ready = series.get((metrics.BUFFER.name, ("ready",))) if series else None
         advice = advise(spec, rows, ready)
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
         if advice.edit.partition(":")[0] in sizes(spec):
@@ -126,7 +127,7 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
     if spent := clock.read(run):
         shown.add_row("this start", str(spent))
     points = curve.points(run / "evaluations.jsonl")
-    shown.add_row("last eval", curve.line(points[-1]) if points else "none")
+    shown.add_row("last eval", curve.line(points[-1], reports_of(spec)) if points else "none")
     return shown
 
 
@@ -141,8 +142,8 @@ def _throughput(rows: list[Row]) -> str:
     return f"{completions / seconds:.2f} completions/s, {tokens / seconds:.0f} tokens/s over {len(recent)} steps"
 
 
-def _value(series: Series, metric: metrics.Metric, label: str = "") -> str:
-    return f"{series.get((metric.name, label), 0):g}"
+def _value(series: Series, metric: metrics.Metric, *values: str) -> str:
+    return f"{series.get((metric.name, values), 0):g}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

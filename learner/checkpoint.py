@@ -31,8 +31,8 @@ _PARTIAL, _DAMAGED = ".partial", ".damaged"
 _STEP_NAME = re.compile(r"step-\d{5,}")
 
 
-Score = tuple[float, float]
-"""How well the policy judges, never how much reward it earns: (Youden's J, pair accuracy), compared in this order."""
+Score = tuple[float, ...]
+"""How good the policy is, as the run's games say; compared in this order."""
 
 
 class File(Record):

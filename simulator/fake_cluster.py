@@ -28,6 +28,7 @@ from common.records import (
 )
 from common.weights import SyncReport
 from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contract.game import Game
 from learner.step_report import StepReport
 from simulator.virtual import Handle, remote_error
 
@@ -240,11 +241,10 @@ class FakeRank:
         await asyncio.sleep(seconds)
 
 
-class FakeGame:
+class FakeGame(Game):
     """A plan of twins. Some proposals ask the Scribe's model; some are refused."""
 
     env_id = "verdict"
-    notice = "the simulator's"
 
     def __init__(self, refused: float, asks: float) -> None:
         self._refused, self._asks = refused, asks

@@ -39,11 +39,11 @@ MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not 
 
 class Placement:
     """Starts the actors of one run. `model_folder` must be set before ranks are asked for and engines load, `journal`
-    before a buffer is asked for. `note` hears what waits for room."""
+    before a buffer is asked for. `notify` hears what waits for room."""
 
-    def __init__(self, spec: RunSpec, env: Environment, note: Callable[[str], None]) -> None:
+    def __init__(self, spec: RunSpec, env: Environment, notify: Callable[[str], None]) -> None:
         self._spec, self._env = spec, env
-        self._groups = Groups(one_machine(spec), note)
+        self._groups = Groups(one_machine(spec), notify)
         self._engines: dict[Any, Asked] = {}
         self._early: dict[str, Any] = {}  # engines that nobody has asked for yet, by engine id
         self.model_folder = Path()

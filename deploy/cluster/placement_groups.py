@@ -40,10 +40,10 @@ class Asked(Record):
 
 
 class Groups:
-    """The groups of one run. `one_machine` keeps them where the driver is; `note` tells people."""
+    """The groups of one run. `one_machine` keeps them where the driver is; `notify` tells people."""
 
-    def __init__(self, one_machine: bool, note: Callable[[str], None]) -> None:
-        self._one_machine, self._note = one_machine, note
+    def __init__(self, one_machine: bool, notify: Callable[[str], None]) -> None:
+        self._one_machine, self._notify = one_machine, notify
         self._numbers = itertools.count()
         self._telling: dict[Asked, asyncio.Future[None]] = {}
 
@@ -95,10 +95,10 @@ class Groups:
             # Again when it changes: a lost machine's GPUs still count for the half minute in which Ray waits for it.
             line = waiting(asked.group, asked.together, self.nodes(), self._held())
             if line != told:
-                self._note(line)
+                self._notify(line)
             told = line
         if told:
-            self._note(f"{asked.group.name} has its place now")
+            self._notify(f"{asked.group.name} has its place now")
 
     async def _finds_room(self, asked: Asked) -> bool:
         """Whether it is placed within WAIT_SECONDS."""

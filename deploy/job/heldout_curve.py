@@ -1,4 +1,4 @@
-"""The held-out curve of a run: every few steps the same held-out notes, asked beside the rollouts, one line a point."""
+"""The held-out curve of a run: every few steps the same held-out tasks while rollouts go on, one line per point."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from common.config import RunSpec
 from envs.contract.env import Environment
 from evals.core.curve import line, points
-from evals.core.evaluator import Evaluator, HeldoutEnvironment
+from evals.core.evaluator import Evaluator
 
 Hold = Callable[[], AbstractAsyncContextManager[int]]
 """Inside it the engines keep the policy_version that it gives."""
@@ -25,8 +25,8 @@ class HeldoutCurve:
     Rollouts go on beside an evaluation; only the next version's weights wait for it.
     """
 
-    def __init__(self, env: Environment, spec: RunSpec, path: Path, note: Callable[[str], None]) -> None:
-        self._env, self._spec, self._path, self._note = env, spec, path, note
+    def __init__(self, env: Environment, spec: RunSpec, path: Path, tell: Callable[[str], None]) -> None:
+        self._env, self._spec, self._path, self._tell = env, spec, path, tell
         self._evaluator: Evaluator | None = None
         self._hold: Hold | None = None
         self._running: asyncio.Task[None] | None = None
@@ -34,8 +34,7 @@ class HeldoutCurve:
 
     def attach(self, pool: Any, hold: Hold) -> None:
         """The Doctor's `pool`, and how to keep the version that it holds."""
-        env = cast(HeldoutEnvironment, self._env)
-        self._evaluator = Evaluator(env, pool, self._spec.sampling, self._spec.evaluation.tasks)
+        self._evaluator = Evaluator(self._env, pool, self._spec.sampling, self._spec.evaluation.tasks)
         self._hold = hold
 
     def stepped(self, version: int) -> None:
@@ -70,4 +69,4 @@ class HeldoutCurve:
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(point) + b"\n")
         self._newest = version
-        self._note(line(point))
+        self._tell(line(point, self._env.reports))

@@ -136,9 +136,9 @@ class Changes:
         folder: RunFolder,
         use: Callable[[RunSpec], None],
         version: Callable[[], int],
-        note: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
-        self._folder, self._use, self._version, self._note = folder, use, version, note
+        self._folder, self._use, self._version, self._notify = folder, use, version, notify
 
     def look(self) -> None:
         """Take up the change that waits in the run's folder, if one does. Nothing written there can end the run."""
@@ -153,11 +153,11 @@ class Changes:
             refused = ""
         except (ValueError, OSError, msgspec.DecodeError) as error:
             refused = " ".join(str(error).split())
-            self._note(f"a change was asked for and not made ({self._folder.change.name}: {refused})")
+            self._notify(f"a change was asked for and not made ({self._folder.change.name}: {refused})")
         try:
             write_whole(self._folder.answer, msgspec.json.encode(Answer(id=asked.id, refused=refused)))
         except OSError as error:
-            self._note(f"the change could not be answered ({error})")
+            self._notify(f"the change could not be answered ({error})")
 
     def _make(self, asked: Asked) -> None:
         spec, file = resized(self._folder.spec, asked.sizes), RunSpec.model_validate(asked.file)
@@ -170,4 +170,4 @@ class Changes:
         self._folder.record(spec, file)
         self._use(spec)
         for edit in made:
-            self._note(f"{edit} (deploy.apply)")
+            self._notify(f"{edit} (deploy.apply)")

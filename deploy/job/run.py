@@ -29,13 +29,12 @@ from deploy.job.resize import Changes
 from deploy.job.run_folder import RunFolder
 from deploy.job.start import Start, after_newest
 from deploy.job.waiting import both, under
-from deploy.monitoring import flag_alarm
-from deploy.monitoring.step_metrics import count
+from deploy.monitoring.step_metrics import count, judge
 from deploy.report import logp_drift
 from deploy.report.clock import Clock
 from deploy.report.terminal import Screen
+from envs.contract import reports
 from envs.contract.env import Environment
-from evals.core.batch import rolling_score
 from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
@@ -54,12 +53,12 @@ class Run:
     def __init__(self, spec: RunSpec, env: Environment, folder: RunFolder, start: Start, board: Board) -> None:
         self.spec, self._env, self.folder, self._start, self._board = spec, env, folder, start, board
         self.clock = Clock()
-        self._screen = Screen(f"self-play {spec.name}", spec.steps, self.clock.enter)
-        self._placement = Placement(spec, env, self._screen.note)
+        self._screen = Screen(f"self-play {spec.name}", spec.steps, folder.reports, self.clock.enter)
+        self._placement = Placement(spec, env, self._screen.notify)
         self._placement.journal = folder.journal
-        self._restarts = Restarts(self._screen.note)
+        self._restarts = Restarts(self._screen.notify)
         self._patience = Patience(spec.rollout.silence_seconds)
-        self._changes = Changes(folder, self._resize, lambda: self._learner.version, self._screen.note)
+        self._changes = Changes(folder, self._resize, lambda: self._learner.version, self._screen.notify)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
@@ -88,8 +87,8 @@ class Run:
 
         Raises BudgetSpent when that happened too often.
         """
-        for note in self._start.notes:
-            self._screen.note(note)
+        for line in self._start.lines:
+            self._screen.notify(line)
         if self._start.resumed:
             sweep_run(self.spec.name)
             self.folder.resume(self._start.version)
@@ -118,7 +117,7 @@ class Run:
             await asyncio.wait([running], timeout=1)
         self._placement.kill(actor)
         prepared: Prepared = running.result()
-        self._screen.note(f"warm-up {prepared.warm_up}")
+        self._screen.notify(f"warm-up {prepared.warm_up}")
         return prepared
 
     async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
@@ -147,7 +146,7 @@ class Run:
             self._checkpointed,
             self._supervisor.new_buffer,
             self._patience,
-            lambda: rolling_score(self.folder.rows),
+            lambda: reports.score(self.folder.reports, self.folder.rows),
             None
             if scribe is None
             else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._patience),
@@ -155,7 +154,7 @@ class Run:
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
         await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
-        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.note)
+        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.notify)
         doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.attach(doctors, channel.hold)
         self._curve.stepped(channel.version)
@@ -214,7 +213,7 @@ class Run:
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C
             self._phase("examining the verifier")
-            if await verifier_exam.sit(self._env, frozen, self.spec, self.folder.path, self._screen.note):
+            if await verifier_exam.sit(self._env, frozen, self.spec, self.folder.path, self._screen.notify):
                 self._placement.verifier = frozen
 
     async def _stop(self, ranks: list[Any]) -> None:
@@ -251,7 +250,7 @@ class Run:
 
     def _wind_down(self, why: str) -> None:
         self._interrupted = True
-        self._screen.note(why)
+        self._screen.notify(why)
         if self._learner is not None:
             self._learner.stop()
             self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
@@ -264,7 +263,7 @@ class Run:
         """A checkpoint was written, or could not be."""
         self._board.add(metrics.CHECKPOINTS.name, 1, "failed" if fault else "ok")
         if fault:
-            self._screen.note(fault)
+            self._screen.notify(fault)
 
     def _stepped(self, step: LearnerStep) -> None:
         """A step was published: log it, show it, count it."""
@@ -275,13 +274,12 @@ class Run:
         self._screen.row(row)
         rows = self.folder.rows
         dtype, factor = self.spec.model.concrete_dtype, self.spec.weights.canary_factor
-        for warning in (logp_drift.warning(rows, dtype, factor), flag_alarm.warning(rows)):
-            if warning:
-                self._screen.note(warning)
-        self._board.set(metrics.FLAG_ALARM, float(flag_alarm.is_on(rows)))
+        drift = logp_drift.warning(rows, dtype, factor)
+        for warning in (*([drift] if drift else ()), *judge(self._board, self.folder.reports, rows)):
+            self._screen.notify(warning)
         for sync in (step.sync, *(step.scribe.syncs if step.scribe else ())):
             for engine, failure in sync.failures.items():
-                self._screen.note(f"engine {engine} quarantined: {failure}")
+                self._screen.notify(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
         self._curve.stepped(step.report.policy_version)
 

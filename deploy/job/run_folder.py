@@ -17,8 +17,8 @@ from common.files import json_lines, write_whole
 from common.records import Record
 from deploy.report import rollout_log
 from deploy.report.sinks import Sink
+from envs.contract.reports import Reports, measured, reports_of
 from evals.core import curve
-from evals.core.batch import batch_statistics
 from learner import checkpoint
 
 if TYPE_CHECKING:  # they bring torch, for which deploy.status would wait
@@ -43,6 +43,7 @@ class RunFolder:
         self._rows: list[Row] = []
         self._lock: TextIO
         self._sink = Sink(spec)
+        self.reports = reports_of(spec)
 
     def use(self, spec: RunSpec) -> None:
         """Follow another spec than at birth; nothing is written."""
@@ -145,7 +146,7 @@ class RunFolder:
         """Write one step's rollouts and metrics; returns its row."""
         report = step.report
         rollout_log.write_step(self.path, report.step, report.policy_version - 1, step.groups)
-        row = metrics_row(step)
+        row = metrics_row(step, self.reports)
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         self._rows.append(row)
@@ -164,8 +165,8 @@ class RunFolder:
 
         self._sink.close()
         if self._rows:
-            plot.draw(self.path)
-            episodes_page.write_page(self.path)
+            plot.draw(self.path, self.reports)
+            episodes_page.write_page(self.path, self.reports)
         return self._rows
 
 
@@ -188,7 +189,7 @@ def new_name(runs: Path, name: str) -> str:
     return next(candidate for candidate in (name, *(f"{name}-{k}" for k in range(2, 10_000))) if candidate not in taken)
 
 
-def metrics_row(step: LearnerStep) -> Row:
+def metrics_row(step: LearnerStep, reports: Reports) -> Row:
     """One line of metrics.jsonl. Seconds are wall time; rates are over the whole turn of the learner loop."""
     report, sync = step.report, step.sync
     return {
@@ -209,7 +210,7 @@ def metrics_row(step: LearnerStep) -> Row:
         "reward_mean": report.reward_mean,
         "reward_std": report.reward_std,
         **{f"reward_{name}": value for name, value in report.reward_components.items()},
-        **batch_statistics(step.groups),
+        **measured(reports, step.groups),
         "loss": report.loss,
         "kl_to_reference": report.kl_to_reference,
         "grad_norm": report.grad_norm,

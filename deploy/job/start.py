@@ -13,7 +13,7 @@ from learner import checkpoint
 
 
 class Start(Record):
-    """Where a run begins: step 0, or a checkpoint. `notes` say which, and why, for people."""
+    """Where a run begins: step 0, or a checkpoint. `lines` say which, and why, for people."""
 
     version: int = 0
     folder: Path | None = None
@@ -21,7 +21,7 @@ class Start(Record):
     scribe_version: int | None = None  # of a trained Scribe in the checkpoint
     scribe_loaded_gap: float | None = None
     resumed: bool = False
-    notes: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> tuple[RunFolder, Start]:
@@ -50,13 +50,13 @@ def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> 
 def after_newest(run_folder: Path) -> Start:
     """Where a run that stopped goes on: after its newest whole checkpoint, and at step 1 before the first of them."""
     found = checkpoint.newest(run_folder)
-    notes = [f"checkpoint passed over: {fault}" for fault in found.damaged.values()]
+    lines = [f"checkpoint passed over: {fault}" for fault in found.damaged.values()]
     if found.checkpoint is None:
-        notes.append("going on at step 1, with the tasks in the journal: there is no whole checkpoint")
-        return Start(resumed=True, notes=tuple(notes))
+        lines.append("going on at step 1, with the tasks in the journal: there is no whole checkpoint")
+        return Start(resumed=True, lines=tuple(lines))
     folder, manifest = found.checkpoint.folder, found.checkpoint.manifest
     scribe = manifest.state.get("scribe", {})
-    notes.append(f"going on after step {manifest.step}: {folder} is the newest whole checkpoint")
+    lines.append(f"going on after step {manifest.step}: {folder} is the newest whole checkpoint")
     return Start(
         version=manifest.policy_version,
         folder=folder,
@@ -64,5 +64,5 @@ def after_newest(run_folder: Path) -> Start:
         scribe_version=scribe.get("policy_version"),
         scribe_loaded_gap=scribe.get("loaded_gap"),
         resumed=True,
-        notes=tuple(notes),
+        lines=tuple(lines),
     )

@@ -42,13 +42,17 @@ def count(metric: Metric) -> tuple[str, str]:
 
 def newest(metric: Metric) -> tuple[str, str]:
     """The value itself."""
-    return (metric.name, f"{{{{{metric.label}}}}}" if metric.label else metric.name.removeprefix("medserl_"))
+    return (metric.name, _legend(metric) or metric.name.removeprefix("medserl_"))
 
 
 def _by(metric: Metric, expression: str) -> tuple[str, str]:
-    if metric.label:
-        return (f"sum by ({metric.label}) ({expression})", f"{{{{{metric.label}}}}}")
+    if metric.labels:
+        return (f"sum by ({', '.join(metric.labels)}) ({expression})", _legend(metric))
     return (f"sum({expression})", metric.name.removeprefix("medserl_").removesuffix("_total"))
+
+
+def _legend(metric: Metric) -> str:
+    return " ".join(f"{{{{{label}}}}}" for label in metric.labels)
 
 
 PANELS = (
@@ -94,14 +98,18 @@ PANELS = (
     ),
     Panel(title="Policy version", queries=(newest(metrics.POLICY_VERSION),)),
     Panel(title="Reward", queries=(newest(metrics.REWARD), newest(metrics.REWARD_BY_COMPONENT))),
-    Panel(title="Flag rate", queries=(newest(metrics.FLAG_RATE), newest(metrics.FLAG_ALARM)), unit="percentunit"),
+    Panel(
+        title="What the games measure",
+        queries=(newest(metrics.ENV_MEASURE), (metrics.ENV_ALARM.name, "{{env}} alarm")),
+        about="Of the last batch. An alarm of 1: see the run's output for what to do.",
+    ),
     Panel(
         title="Engines against learner", queries=(newest(metrics.CANARY), newest(metrics.FRESH)), about="Nats a token."
     ),
     Panel(title="Rejections by reason", queries=(rate(metrics.REJECTED),), stacked=True),
-    Panel(title="Notes by quadrant", queries=(rate(metrics.NOTES),), stacked=True),
-    Panel(title="Rewordings by outcome", queries=(rate(metrics.REWORDINGS), rate(metrics.PROPOSED)), stacked=True),
-    Panel(title="The Scribe's tries by verdict", queries=(rate(metrics.ROYALTIES),), stacked=True),
+    Panel(title="Tasks by game and kind", queries=(rate(metrics.TASKS),), stacked=True),
+    Panel(title="The proposer's work by outcome", queries=(rate(metrics.PROPOSALS),), stacked=True),
+    Panel(title="The Scribe's tries by outcome", queries=(rate(metrics.ROYALTIES),), stacked=True),
     Panel(title="The Scribe's learner", queries=(newest(metrics.SCRIBE_VERSION), newest(metrics.SCRIBE_REWARD))),
     Panel(
         title="The Scribe's steps", queries=(rate(metrics.SCRIBE_STEPS), rate(metrics.SCRIBE_STARVED)), unit="steps/s"

@@ -11,11 +11,12 @@ from deploy.monitoring.dashboard import PANELS
 HEAD = """# Metrics
 
 Made by `python -m deploy.monitoring.metrics_reference` from `common/metrics.py`. The job serves them on `metrics.port`
-(9464). All series exist, at zero, from the first scrape. Counters are sums over every actor that ever lived, so they
-never fall when one dies; read them with `rate()`. `deploy/monitoring/grafana/medserl.json` draws them,
+(9464). All series exist, at zero, from the first scrape; those of a game, with the measures, kinds and stages that
+it declares (`envs/contract/report.py`). Counters are sums over every actor that ever lived, so they never fall when one
+dies; read them with `rate()`. `deploy/monitoring/grafana/medserl.json` draws them,
 `deploy/monitoring/prometheus/rules.yml` has the alarms.
 
-| metric | kind | label | what it says | panel |
+| metric | kind | labels | what it says | panel |
 |---|---|---|---|---|
 """
 
@@ -26,10 +27,14 @@ def page() -> str:
 
 
 def _row(metric: Metric) -> str:
-    label = f"`{metric.label}`: {', '.join(metric.values)}" if metric.label else "-"
+    labels = [f"`{label}`: {', '.join(values) or 'as the game says'}" for label, values in _labels(metric)]
     panels = [panel.title for panel in PANELS if any(metric.name in _names(query) for query, _ in panel.queries)]
     help_ = metric.help.replace("|", r"\|")  # a bar would end the cell
-    return f"| `{metric.name}` | {metric.kind} | {label} | {help_} | {', '.join(panels)} |\n"
+    return f"| `{metric.name}` | {metric.kind} | {'; '.join(labels) or '-'} | {help_} | {', '.join(panels)} |\n"
+
+
+def _labels(metric: Metric) -> list[tuple[str, tuple[str, ...]]]:
+    return list(zip(metric.labels, metric.known, strict=True))
 
 
 def _names(query: str) -> list[str]:

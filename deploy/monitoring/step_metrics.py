@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
 from common.sections import LOOPBACK
+from envs.contract.reports import Reports, history, reports_of
 from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
 
@@ -24,9 +26,22 @@ def serve(board: Board, spec: RunSpec) -> None:
             "choose another, or 0 for any free one"
         ) from error
     board.set(metrics.POLICY_LAG_BOUND, spec.buffer.max_lag)
+    expect(board, reports_of(spec))
     print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
     if spec.metrics.host not in LOOPBACK:
         print(f"metrics: other machines reach them, with the token in {spec.metrics.token_file}")
+
+
+def expect(board: Board, reports: Reports) -> None:
+    """Let the games' series exist, at zero, from the first scrape."""
+    for env_id, report in reports.items():
+        board.expect(metrics.ENV_ALARM, env_id)
+        for measure in report.measures:
+            board.expect(metrics.ENV_MEASURE, env_id, measure.name)
+        for kind in report.kinds:
+            board.expect(metrics.TASKS, env_id, kind)
+        for stage in report.stages:
+            board.expect(metrics.PROPOSALS, env_id, *stage)
 
 
 def _token(file: Path | None) -> str:
@@ -49,7 +64,6 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
         board.set(metrics.REWARD_BY_COMPONENT, value, name)
     for name, value in report.weights.items():
         board.set(metrics.WEIGHTS, value, name)
-    board.set(metrics.FLAG_RATE, row["flag_rate"] or 0.0)
     board.set(metrics.POLICY_VERSION, report.policy_version)
     board.set(metrics.POLICY_LAG, report.policy_lag)
     board.set(metrics.SYNC_SECONDS, sync.seconds)
@@ -60,6 +74,18 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
     board.set(metrics.STEP_SECONDS, step.step_seconds)
     if step.scribe is not None:
         _count_scribe(board, step.scribe, row)
+
+
+def judge(board: Board, reports: Reports, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Put the games' measures of the newest step on the board; returns what they warn of."""
+    warnings = []
+    for env_id, report in reports.items():
+        measures = history(env_id, report, rows)
+        for name, value in measures[-1].items():
+            board.set(metrics.ENV_MEASURE, value or 0.0, env_id, name)
+        board.set(metrics.ENV_ALARM, float(report.alarm(measures)), env_id)
+        warnings.append(report.warning(measures))
+    return [warning for warning in warnings if warning]
 
 
 def _count_scribe(board: Board, phase: ScribePhase, row: dict[str, Any]) -> None:

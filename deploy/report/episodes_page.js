@@ -1,12 +1,12 @@
 const form = document.querySelector("form");
 const count = document.querySelector("#shown");
 function show() {
-  const quadrant = form.elements.quadrant.value;
+  const kind = form.elements.kind.value;
   const outcome = form.elements.outcome.value;
   let shown = 0;
   for (const episode of document.querySelectorAll("article")) {
     const outcomes = episode.dataset.outcomes.split(" ");
-    const fits = (!quadrant || episode.dataset.quadrant === quadrant) && (!outcome || outcomes.includes(outcome));
+    const fits = (!kind || episode.dataset.kind === kind) && (!outcome || outcomes.includes(outcome));
     episode.hidden = !fits;
     shown += fits;
   }

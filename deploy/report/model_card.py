@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 from common.config import RunSpec
 from common.files import json_lines
+from envs.contract.reports import history, reports_of
 from evals.core import curve
 
 TERMS = {
@@ -21,7 +23,6 @@ TERMS = {
     "google/gemma": ("gemma", "Gemma is under Google's Gemma terms of use; so is this model."),
 }
 UNKNOWN_TERMS = ("other", "The base model's own terms hold for this one too: look them up before you pass it on.")
-MEANS = ("reward_mean", "valid_share", "flag_rate", "accuracy")
 LAST_STEPS = 10
 
 
@@ -30,22 +31,24 @@ def write(spec: RunSpec, run: Path, adapter: bool) -> str:
     licence, terms = next((found for key, found in TERMS.items() if spec.model.source.startswith(key)), UNKNOWN_TERMS)
     source = base_model(spec)
     header: dict[str, Any] = {"license": licence, "library_name": "peft" if adapter else "transformers"}
-    header |= {"tags": ["medical", "reinforcement-learning", "medserl"], "language": ["en"]}
+    reports = reports_of(spec)
+    cards = [reports[settings.id].card(settings) for settings in spec.envs]
+    tags = dict.fromkeys(tag for card in cards for tag in card.tags)
+    header |= {"tags": [*tags, "reinforcement-learning", "medserl"], "language": ["en"]}
     if "/" in source:
         header["base_model"] = source
     return f"""---
 {yaml.safe_dump(header, sort_keys=False)}---
 # {spec.name}: a Doctor trained by MedSeRL
 
-**A research model. Not a medical device, not for clinical use.** It reads a clinical note of numbered sentences and
-says whether one holds a medical error. It was trained by self-play against a Scribe of the same weights.
+{_paragraphs(card.about for card in cards)}
 
 - Base model: `{source}`, {f"LoRA rank {spec.learner.lora_rank}" if spec.learner.lora_rank else "all weights"}
 - Training: {spec.warm_up.steps} supervised warm-up steps, then {spec.learner.algorithm}, at most {spec.steps} steps of
   {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions, policy lag at most {spec.buffer.max_lag}
 
 ## Data
-{_data(spec)}
+{_paragraphs(card.data for card in cards)}
 
 ## What it scored
 {_scores(spec, run)}
@@ -59,32 +62,33 @@ says whether one holds a medical error. It was trained by self-play against a Sc
 """
 
 
-def _data(spec: RunSpec) -> str:
-    path = getattr(getattr(spec.envs[0], "data", None), "path", None)
-    if path is None:
-        return f"The synthetic game `{spec.envs[0].id}`: no clinical notes."
-    if path == "bundled":
-        return "Sixty fictional vignettes that come with MedSeRL; no patient's data."
-    return (
-        f"`{Path(path).name}`, which is not part of this repository. If it is MEDEC (Ben Abacha et al., "
-        "Findings of ACL 2025): CC BY 4.0, to be cited."
-    )
+def _paragraphs(texts: Iterable[str]) -> str:
+    return "\n\n".join(texts)
 
 
 def _scores(spec: RunSpec, run: Path) -> str:
     lines = []
     rows = json_lines(run / "metrics.jsonl")
-    for name in MEANS:
-        values = [row[name] for row in rows[-LAST_STEPS:] if row.get(name) is not None]
+    for name, known in _series(spec, rows[-LAST_STEPS:]):
+        values = [value for value in known if value is not None]
         if values:
             lines.append(
                 f"- {name} on its own training tasks: {sum(values) / len(values):.3f} (last {len(values)} steps)"
             )
     if points := curve.points(run / "evaluations.jsonl"):
-        lines.append(f"- {curve.line(points[-1])}")
+        lines.append(f"- {curve.line(points[-1], reports_of(spec))}")
     else:
         lines.append("- No held-out evaluation was made in this run (evaluation.every 0).")
     return "\n".join(lines)
+
+
+def _series(spec: RunSpec, rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[float | None]]]:
+    yield "reward_mean", [row.get("reward_mean") for row in rows]
+    for env_id, report in reports_of(spec).items():
+        past = history(env_id, report, rows)
+        for measure in report.measures:
+            if measure.drawn:
+                yield measure.name, [measures[measure.name] for measures in past]
 
 
 def public(spec: RunSpec) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""A picture of a run: reward, flag rate, lag and tokens per second over its steps, from metrics.jsonl."""
+"""A picture of a run: reward, what the games measure, lag and tokens per second over its steps, from metrics.jsonl."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,34 +11,39 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from common.files import json_lines
-from deploy.monitoring.flag_alarm import BAND
+from common.statistics import Interval
+from envs.contract.report import Report
+from envs.contract.reports import Reports, history
 from evals.core import figures
-from evals.core.curve import points
+from evals.core.curve import of_game, points
 from evals.core.evaluator import EvalPoint
 from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE
 
 Row = dict[str, Any]
+STYLES = ((GREEN, "--"), (ORANGE, "-"), (BLUE, ":"), (INK, "-."))
+"""Of a game's measures, in their order; further ones are not drawn."""
 
 
-def draw(run_folder: Path) -> Path:
+def draw(run_folder: Path, reports: Reports) -> Path:
     """Draw `progress.png` from `metrics.jsonl` (one JSON object a step); a series that is absent is left out.
 
     Raises ValueError when there is no step to draw, naming the file (and the line that cannot be read).
     """
     rows = _rows(run_folder / "metrics.jsonl")
-    panels: tuple[tuple[str, Callable[[Axes, list[Row]], None]], ...] = (
-        ("Reward", _reward),
-        ("Verdicts", _verdicts),
-        ("Policy lag", _lag),
-        ("Tokens per second", _throughput),
-    )
-    figure = figures.blank(10.5, 6.4)
-    grid = figure.subplots(2, 2)
-    for axes, (title, panel) in zip(grid.flat, panels, strict=True):
+    curve = points(run_folder / "evaluations.jsonl")
+    panels: list[tuple[str, Callable[[Axes, list[Row]], None]]] = [("Reward", _reward)]
+    for env_id, report in reports.items():
+        title = f"{report.title} ({env_id})" if len(reports) > 1 else report.title
+        panels.append((title, _Game(env_id, report, curve)))
+    panels += [("Policy lag", _lag), ("Tokens per second", _throughput)]
+    lines = math.ceil(len(panels) / 2)
+    figure = figures.blank(10.5, 3.2 * lines)
+    grid = figure.subplots(lines, 2, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (title, panel) in zip(grid.flat, panels, strict=False):
         _dress(axes, title, [row["step"] for row in rows])
         panel(axes, rows)
-        if panel is _verdicts:
-            _heldout(axes, points(run_folder / "evaluations.jsonl"))
         if axes.get_legend_handles_labels()[0]:
             axes.legend(
                 frameon=False,
@@ -96,18 +102,28 @@ def _reward(axes: Axes, rows: list[Row]) -> None:
     _line(axes, rows, "reward_mean", "mean of the batch", BLUE)
 
 
-def _verdicts(axes: Axes, rows: list[Row]) -> None:
-    axes.set_ylim(-0.03, 1.03)
-    _line(axes, rows, "flag_rate", "flag rate", ORANGE)
-    axes.axhspan(*BAND, color=ORANGE, alpha=0.1, linewidth=0, label="healthy band")
-    _line(axes, rows, "valid_share", "valid", GREEN, linestyle="--")
-    _line(axes, rows, "accuracy", "accuracy", BLUE, linestyle=":")
+class _Game:
+    """A panel with a game's measures over the steps, and its held-out figure."""
+
+    def __init__(self, env_id: str, report: Report, curve: list[EvalPoint]) -> None:
+        self._env_id, self._report, self._curve = env_id, report, curve
+
+    def __call__(self, axes: Axes, rows: list[Row]) -> None:
+        axes.set_ylim(-0.03, 1.03)
+        past = history(self._env_id, self._report, rows)
+        measured = [{"step": row["step"], **measures} for row, measures in zip(rows, past, strict=True)]
+        drawn = [measure for measure in self._report.measures if measure.drawn]
+        for measure, (color, style) in zip(drawn, STYLES, strict=False):
+            _line(axes, measured, measure.name, measure.name.replace("_", " "), color, linestyle=style)
+            if band := measure.band:
+                axes.axhspan(band.low, band.high, color=color, alpha=0.1, linewidth=0, label="healthy band")
+        played = [(point.policy_version, of_game(point, self._env_id)) for point in self._curve]
+        _heldout(axes, [(version, found[self._report.heldout_drawn]) for version, found in played if found])
 
 
-def _heldout(axes: Axes, curve: list[EvalPoint]) -> None:
-    """Held-out flag accuracy with its 95 % interval."""
-    shown = [(point.policy_version, point.flag_accuracy) for point in curve]
-    known = [(version, s.value, s.lower, s.upper) for version, s in shown if s.value is not None]
+def _heldout(axes: Axes, curve: list[tuple[int, Interval]]) -> None:
+    """A held-out share with its 95 % interval."""
+    known = [(version, s.value, s.lower, s.upper) for version, s in curve if s.value is not None]
     if known:
         axes.errorbar(
             [version for version, *_ in known],

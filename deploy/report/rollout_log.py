@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
-from common.metrics import REWARD_COMPONENTS
 from common.records import Group, Rollout
 
 _COLUMNS = (
     ("step", pa.int32()),
     ("task_id", pa.string()),
     ("rollout", pa.int32()),
-    ("quadrant", pa.string()),
+    ("kind", pa.string()),
     ("source", pa.string()),
     ("vignette", pa.string()),
     ("operators", pa.list_(pa.string())),
@@ -41,6 +41,7 @@ _COLUMNS = (
     ("logps", pa.list_(pa.float32())),
     ("versions", pa.list_(pa.int32())),
 )
+_FORMER = {"quadrant": "kind"}
 _STEP = "step-{:05d}.parquet"
 
 
@@ -52,8 +53,7 @@ def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -
     column `reward_<name>`, null where a rollout lacks it.
     """
     rows = [_row(step, version, group, number) for group in groups for number in range(len(group.rollouts))]
-    components = dict.fromkeys([f"reward_{name}" for name in REWARD_COMPONENTS])
-    components |= dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
+    components = dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
     schema = pa.schema([*_COLUMNS, *((name, pa.float64()) for name in components)])
     path = folder / "rollouts" / _STEP.format(step)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,12 +63,32 @@ def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -
     return path
 
 
-def read_run(folder: Path) -> pa.Table:
-    """All rollouts of a run, in step order. Raises ValueError when it has none yet."""
+def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rollouts of a run, in step order, or some columns of them. Raises ValueError when it has none yet."""
     files = sorted((folder / "rollouts").glob("step-*.parquet"))
     if not files:
         raise ValueError(f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step")
-    return pa.concat_tables([parquet.read_table(file) for file in files], promote_options="default")
+    return pa.concat_tables([_read(file, columns) for file in files], promote_options="default")
+
+
+def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table:
+    """The rollouts of the given (step, task_id), which must exist, in step order."""
+    tasks: dict[int, list[str]] = defaultdict(list)
+    for step, task_id in episodes:
+        tasks[step].append(task_id)
+    tables = (
+        _read(folder / "rollouts" / _STEP.format(step)).filter(compute.field("task_id").isin(names))
+        for step, names in sorted(tasks.items())
+    )
+    return pa.concat_tables(list(tables), promote_options="default")
+
+
+def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    # Earlier versions wrote the kind under another name.
+    names = {old: new for old, new in _FORMER.items() if old in parquet.read_schema(file).names}
+    asked = None if columns is None else [{new: old for old, new in names.items()}.get(one, one) for one in columns]
+    table = parquet.read_table(file, columns=asked)
+    return table.rename_columns([names.get(name, name) for name in table.column_names])
 
 
 def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
@@ -78,7 +98,7 @@ def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
         "step": step,
         "task_id": task.task_id,
         "rollout": number,
-        "quadrant": provenance.quadrant,
+        "kind": provenance.quadrant,
         "source": provenance.source,
         "vignette": provenance.vignette,
         "operators": list(provenance.operators),

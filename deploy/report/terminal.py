@@ -13,14 +13,14 @@ from rich.table import Table
 
 from deploy.report import logp_drift
 from deploy.report.clock import Spent
+from envs.contract.reports import Reports, measure_key, score_line
 from learner import checkpoint
 
-COLUMNS = (
+Column = tuple[str, str, str]
+"""Heading, key in a line of metrics.jsonl, format."""
+COLUMNS: tuple[Column, ...] = (
     ("step", "step", "{:d}"),
     ("reward", "reward_mean", "{:+.2f}"),
-    ("valid", "valid_share", "{:.0%}"),
-    ("flags", "flag_rate", "{:.0%}"),
-    ("accuracy", "accuracy", "{:.0%}"),
     ("lag", "policy_lag", "{:d}"),
     ("gen tok/s", "rollout_tokens_per_second", "{:.0f}"),
     ("train tok/s", "learner_tokens_per_second", "{:.0f}"),
@@ -30,6 +30,7 @@ COLUMNS = (
     ("ok", "sync_ok", "{}"),
     ("step s", "seconds", "{:.0f}"),
 )
+REWARD = 2  # columns up to the reward
 WIDTH = 110
 SHOWN_ROWS = 12
 QUIET_SECONDS = 15.0
@@ -37,10 +38,12 @@ QUIET_SECONDS = 15.0
 
 
 class Screen:
-    """Use as a context manager; `phase`, `row` and `note` may be called at any time."""
+    """Use as a context manager; `phase`, `row` and `notify` may be called at any time."""
 
-    def __init__(self, title: str, steps: int, on_phase: Callable[[str], None] = lambda _: None) -> None:
-        self._title, self._steps, self._on_phase = title, steps, on_phase
+    def __init__(
+        self, title: str, steps: int, reports: Reports, on_phase: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._title, self._steps, self._reports, self._on_phase = title, steps, reports, on_phase
         self._console = wide_console()
         self._rows: list[dict[str, Any]] = []
         self._phase, self._detail, self._since = "starting", "", time.monotonic()
@@ -59,7 +62,7 @@ class Screen:
     def __rich__(self) -> RenderableType:
         seconds = time.monotonic() - self._since
         line = f"[bold]{self._phase}[/] {self._detail} [dim]({seconds:.0f} s; Ctrl-C checkpoints and stops)[/]"
-        return Group(table(self._title, self._rows[-SHOWN_ROWS:]), line) if self._rows else line
+        return Group(table(self._title, self._rows[-SHOWN_ROWS:], self._reports), line) if self._rows else line
 
     def phase(self, name: str, detail: str = "") -> None:
         """What the run is doing now. `on_phase` hears its name."""
@@ -77,10 +80,10 @@ class Screen:
         """A finished step."""
         self._rows.append(row)
         if not self._live:
-            cells = "  ".join(f"{title} {cell(row, key, form)}" for title, key, form in COLUMNS[1:])
+            cells = "  ".join(f"{title} {cell(row, key, form)}" for title, key, form in columns(self._reports)[1:])
             self._print(f"{time.strftime('%H:%M:%S')}  step {row['step']}/{self._steps}  {cells}")
 
-    def note(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """Something a person should know."""
         self._print(f"{time.strftime('%H:%M:%S')}  {text}")
 
@@ -96,27 +99,41 @@ def wide_console() -> Console:
 
 def cell(row: dict[str, Any], key: str, form: str) -> str:
     """One formatted value; a dash where it could not be measured."""
-    value = row.get(key)
+    value = row.get(key, row.get(key.rpartition("/")[2]))  # a measure's bare name is that of an earlier version
     return "-" if value is None else ("yes" if value else "NO") if isinstance(value, bool) else form.format(value)
 
 
-def table(title: str, rows: list[dict[str, Any]]) -> Table:
+def columns(reports: Reports) -> tuple[Column, ...]:
+    """Every column; the games' own come after the reward, with the game's name where several are played."""
+    own = [
+        (f"{env_id} {one.header}" if len(reports) > 1 else one.header, measure_key(env_id, one.name), one.form)
+        for env_id, report in reports.items()
+        for one in report.measures
+        if one.header
+    ]
+    return (*COLUMNS[:REWARD], *own, *COLUMNS[REWARD:])
+
+
+def table(title: str, rows: list[dict[str, Any]], reports: Reports) -> Table:
     """Steps as a table."""
+    shown = columns(reports)
     made = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name, _, _ in COLUMNS:
+    for name, _, _ in shown:
         made.add_column(name, justify="right")
     for row in rows:
-        made.add_row(*(cell(row, key, form) for _, key, form in COLUMNS))
+        made.add_row(*(cell(row, key, form) for _, key, form in shown))
     return made
 
 
-def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: str, spent: Spent) -> None:
+def summarise(
+    folder: Path, rows: list[dict[str, Any]], reports: Reports, finished: bool, resume: str, spent: Spent
+) -> None:
     """What the run did, where its time went, and where to look."""
     console = wide_console()
     if not rows:
         console.print(f"No step was finished. {resume}\ntime of this start: {spent}", soft_wrap=True, highlight=False)
         return
-    console.print(table(f"run {folder.name}", rows))
+    console.print(table(f"run {folder.name}", rows, reports))
     seconds = sum(row["seconds"] for row in rows)
     completions = sum(row["completions"] for row in rows)
     tokens = sum(row["rollout_tokens"] for row in rows)
@@ -133,9 +150,9 @@ def summarise(folder: Path, rows: list[dict[str, Any]], finished: bool, resume: 
     for what, name in (("episodes", "episodes.html"), ("plot", "progress.png"), ("rollouts", "rollouts/")):
         console.print(f"  {what:9} {folder / name}", soft_wrap=True, highlight=False)
     if found := checkpoint.best(folder):
-        youden, pairs = found.manifest.score or (0.0, 0.0)
+        score = score_line(reports, found.manifest.score) if found.manifest.score else ""
         console.print(
-            f"  best      {found.folder} (Youden's J {youden:+.2f}, pair accuracy {pairs:.0%} in the last batches)",
+            f"  best      {found.folder} ({score} in the last batches)",
             soft_wrap=True,
             highlight=False,
         )

@@ -6,10 +6,11 @@ Every method but `propose` is pure: an episode can be replayed from the log and 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from common.records import Authored, Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Sampled, Task
+from envs.contract.report import Report
 
 Complete = Callable[[tuple[Message, ...], int], Awaitable["Written"]]
 """`complete(messages, max_tokens)`: the proposer's only door to a language model."""
@@ -57,11 +58,26 @@ class Slot(Record, omit_defaults=True):
     env: str = ""
 
 
+class Exam(Record):
+    """How a frozen model did as a verifier: one line for people, and the figures behind it as JSON."""
+
+    passed: bool
+    summary: str
+    figures: dict[str, Any]
+
+
 @runtime_checkable
 class Environment(Protocol):
-    """One game. `env_id` names it in the registry and in every task it makes."""
+    """One game. `env_id` names it in the registry and in every task it makes.
+
+    `envs.contract.game.Game` has defaults for what most games do alike.
+    """
 
     env_id: str
+
+    @property
+    def reports(self) -> Mapping[str, Report]:
+        """How results are judged and shown, by the env_id of a task: a run may play several games as one."""
 
     @property
     def notice(self) -> str:
@@ -72,6 +88,12 @@ class Environment(Protocol):
 
         Where a game has twins (one vignette, opposite labels), they are slots 2k and 2k+1.
         """
+
+    def heldout_plan(self, index: int) -> Slot:
+        """As `plan`, over the held-out sources. Raises ValueError when there are none."""
+
+    async def exam(self, ask: Complete) -> Exam:
+        """Ask a frozen model what is known already, where its report says that there is an exam."""
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from common.records import Episode, Label, Task
 from common.sections import EnvSettings
-from envs.contract.env import Done, Turn
+from envs.contract.env import Complete, Done, Exam, Slot, Turn
+from envs.contract.report import Report
 
 
 class Game:
-    """Defaults of `envs.contract.env.Environment`: one turn, no settings of its own."""
+    """Defaults of `envs.contract.env.Environment`: one turn, nothing held out, no exam, the report of any game."""
 
     env_id: str
+    report: Report = Report()
+    """Also asked for without a game, where only a run's folder is."""
     Settings: ClassVar[type[EnvSettings]] = EnvSettings
     """What a spec may say about the game."""
 
@@ -24,6 +27,19 @@ class Game:
     def notice(self) -> str:
         """The game's name."""
         return f"the game {self.env_id}"
+
+    @property
+    def reports(self) -> Mapping[str, Report]:
+        """Its only one."""
+        return {self.env_id: self.report}
+
+    def heldout_plan(self, index: int) -> Slot:
+        """Nothing is held out. Raises ValueError."""
+        raise ValueError(f"the game {self.env_id} holds no task back: set evaluation.every to 0")
+
+    async def exam(self, ask: Complete) -> Exam:
+        """There is none: `report.exam` is empty, so nobody asks."""
+        raise AssertionError(f"the game {self.env_id} has no exam")
 
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
         """One action ends the episode."""

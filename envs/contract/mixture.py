@@ -13,12 +13,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 import msgspec
 
 from common.records import Episode, Label, LabelledTask, Rejection, Reward, Task
-from envs.contract.env import Complete, Done, Environment, Slot, Turn
+from envs.contract.env import Complete, Done, Environment, Exam, Slot, Turn
+from envs.contract.report import Report
 
 SEPARATOR = ":"
 
@@ -45,6 +45,11 @@ class Mixture:
         """Those of the games."""
         return "; ".join(f"{env_id}: {game.notice}" for env_id, game in self._games.items())
 
+    @property
+    def reports(self) -> Mapping[str, Report]:
+        """Each game's own."""
+        return {env_id: game.reports[env_id] for env_id, game in self._games.items()}
+
     def plan(self, index: int) -> Slot:
         """The index-th slot, from the plan of its game."""
         env_id, own = self._place(index)
@@ -53,12 +58,11 @@ class Mixture:
     def heldout_plan(self, index: int) -> Slot:
         """The same, from the game's held-out plan. Raises ValueError where a game keeps nothing back."""
         env_id, own = self._place(index)
-        slot: Slot = cast(Any, self._games[env_id]).heldout_plan(own)
-        return msgspec.structs.replace(slot, index=index, env=env_id)
+        return msgspec.structs.replace(self._games[env_id].heldout_plan(own), index=index, env=env_id)
 
-    async def exam(self, ask: Complete) -> Any:
+    async def exam(self, ask: Complete) -> Exam:
         """That of the game that asks a verifier."""
-        return await cast(Any, self._games[self._examined]).exam(ask)
+        return await self._games[self._examined].exam(ask)
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None

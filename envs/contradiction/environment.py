@@ -21,6 +21,8 @@ from itertools import combinations, permutations, product
 
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
 from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contract.game import Game
+from envs.contradiction.report import ContradictionReport
 from envs.contradiction.spec import ContradictionSettings
 from envs.verdict.doctor import reward
 from envs.verdict.doctor.grammar import Verdict, render
@@ -50,11 +52,12 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(sorted({*lines.split(), *CLASSES, *CLASS_OF}))
 
 
-class Contradiction:
+class Contradiction(Game):
     """See the module. `env_id` is `contradiction`; `part_of` tells seen from unseen held-out pairs."""
 
     env_id = ENV_ID
     Settings = ContradictionSettings
+    report = ContradictionReport()
 
     def __init__(self, settings: ContradictionSettings, seed: int) -> None:
         self._seed, self._scoring = seed, settings.reward

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import msgspec
 
 from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
-from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contract.env import Complete, Done, Exam, Slot, Turn
+from envs.contract.game import Game
 from envs.verdict import prompts
 from envs.verdict.data import medec
 from envs.verdict.data.sources import gather
 from envs.verdict.doctor import demonstrations, reward
+from envs.verdict.report import VerdictReport
 from envs.verdict.scribe import edits, gate, proposals, verifier
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.phrases import mine, pick_type
@@ -37,7 +39,7 @@ class _Reworded(Record):
         return self.reasons if self.edit else (*self.reasons, "reword:unchanged")
 
 
-class VerdictEnvironment:
+class VerdictEnvironment(Game):
     """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
     Injections are mined from the training split only. `sources` holds the notes, with counts of those left out by
@@ -46,6 +48,7 @@ class VerdictEnvironment:
 
     env_id = ENV_ID
     Settings = VerdictSettings
+    report = VerdictReport()
 
     def __init__(self, settings: VerdictSettings, seed: int) -> None:
         data = settings.data
@@ -76,13 +79,14 @@ class VerdictEnvironment:
         """The same over the held-out vignettes. Raises ValueError when there are none."""
         return self._heldout_of().slot(index)
 
-    async def exam(self, ask: Complete) -> verifier.ExamResult:
+    async def exam(self, ask: Complete) -> Exam:
         """The verifier's exam on the held-out vignettes; without any it is failed."""
         held = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
         errors = [note for vignette in held for note in vignette.errors]
         cleans = [note for v in held for note in v.cleans or map(medec.clean_version, v.errors)]
         rng = random.Random(f"{self._seed}:exam")
-        return await verifier.exam(verifier.pairs_of(errors, rng), verifier.probes_of(cleans, rng), ask)
+        result = await verifier.exam(verifier.pairs_of(errors, rng), verifier.probes_of(cleans, rng), ask)
+        return result.as_exam()
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None

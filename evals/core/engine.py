@@ -1,4 +1,4 @@
-"""One vLLM engine in its own Ray instance, alive while notes are asked."""
+"""One vLLM engine in its own Ray instance, alive while it is asked."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from common.config import PoolSpec, RunSpec
 from common.errors import last_line
 from common.models import checksum, resolve_model
 from common.records import Message, Sampled
-from envs.verdict.data.medec import load_notes
-from envs.verdict.prompts import doctor_messages
+from envs.contract.reports import reports_of
 from evals.core.client import Ask, EngineLost
 
 ROOT = Path(__file__).parents[2]
@@ -120,10 +119,10 @@ async def _end(handle: Any) -> None:
 
 
 def _resolve(spec: RunSpec) -> tuple[Path, str]:
-    folder = resolve_model(spec.model, _texts)
+    folder = resolve_model(spec.model, lambda: _texts(spec))
     return folder, checksum(folder)
 
 
-def _texts() -> list[str]:
+def _texts(spec: RunSpec) -> list[str]:
     """The corpus of the tiny model's tokenizer."""
-    return [message.content for note in load_notes("bundled") for message in doctor_messages(note.sentences)]
+    return [text for report in reports_of(spec).values() for text in report.texts()]

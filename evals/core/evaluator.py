@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
-from common.records import Completion, Episode, LabelledTask, Record
+from common.records import Completion, Episode, LabelledTask, Record, Reward
+from common.statistics import Interval
 from envs.contract.by_rule import tasks_by_rule
-from envs.contract.env import Environment, Slot
-from evals.core.batch import FLAGGED, ON_ERROR_NOTES, RIGHT
-from evals.core.statistics import Case, Interval, detection, share
+from envs.contract.env import Environment
+from envs.contract.report import Outcome
 
 ROLE = "doctor"
 """The role under which the pool counts these tokens."""
@@ -21,28 +21,13 @@ CONCURRENCY = 8
 """Held-out tasks asked concurrently. Few, because rollouts need the engines too; the next weights wait for them."""
 
 
-class HeldoutEnvironment(Environment, Protocol):
-    """An environment with held-out sources."""
-
-    def heldout_plan(self, index: int) -> Slot:
-        """As `plan`, over the held-out sources. Raises ValueError when there are none."""
-
-
 class EvalPoint(Record):
-    """One point of a run's held-out curve.
-
-    `policy_version` wrote every token. An invalid reply is wrong on either kind of note, as in the training batch
-    (unlike the official protocol).
-    """
+    """One point of a run's held-out curve; `policy_version` wrote every token. `measures` are by env_id."""
 
     policy_version: int
     seconds: float
-    notes: int
-    valid_share: Interval
-    flag_accuracy: Interval
-    pair_accuracy: Interval
-    youden_j: Interval
-    false_positive_rate: Interval
+    tasks: int
+    measures: dict[str, dict[str, Interval]]
     reward_mean: float
 
 
@@ -56,7 +41,7 @@ class Heldout(Record):
 class Evaluator:
     """Asks the same held-out tasks each time: made once, by rule, in twins. `pool` is an EnginePool's handle."""
 
-    def __init__(self, env: HeldoutEnvironment, pool: Any, sampling: SamplingSpec, tasks: int) -> None:
+    def __init__(self, env: Environment, pool: Any, sampling: SamplingSpec, tasks: int) -> None:
         self._env, self._pool, self._sampling, self._count = env, pool, sampling, tasks
         self._tasks: list[Heldout] = []
 
@@ -86,51 +71,36 @@ class Evaluator:
         return completion
 
     def _point(self, version: int, seconds: float, completions: Sequence[Completion | None]) -> EvalPoint:
-        cases, rewards, valid = list[Case](), list[float](), list[bool]()
-        for one, completion in zip(self._tasks, completions, strict=True):
-            reason, reward = self._scored(one.labelled, completion)
-            cases.append(_case(one, reason))
-            rewards.append(reward)
-            valid.append(reason in FLAGGED | RIGHT | {"missed"})
-        found = detection(cases)
+        outcomes = [
+            Outcome(labelled=one.labelled, rewards=(self._scored(one.labelled, completion),), pair=one.pair)
+            for one, completion in zip(self._tasks, completions, strict=True)
+        ]
         return EvalPoint(
             policy_version=version,
             seconds=seconds,
-            notes=len(cases),
-            valid_share=share(valid),
-            flag_accuracy=found.flag_accuracy,
-            pair_accuracy=found.pair_accuracy,
-            youden_j=found.youden_j,
-            false_positive_rate=found.false_positive_rate,
-            reward_mean=sum(rewards) / len(rewards),
+            tasks=len(outcomes),
+            measures=self._measures(outcomes),
+            reward_mean=sum(one.rewards[0].total for one in outcomes) / len(outcomes),
         )
 
-    def _scored(self, labelled: LabelledTask, completion: Completion | None) -> tuple[str, float]:
+    def _measures(self, outcomes: list[Outcome]) -> dict[str, dict[str, Interval]]:
+        return {
+            env_id: report.heldout([one for one in outcomes if one.labelled.task.env == env_id])
+            for env_id, report in self._env.reports.items()
+        }
+
+    def _scored(self, labelled: LabelledTask, completion: Completion | None) -> Reward:
         text, truncated = ("", True) if completion is None else (completion.text, completion.truncated)
         episode = Episode(task_id=labelled.task.task_id, actions=(text,), truncated=truncated)
-        reward = self._env.score(episode, labelled.label)
-        return reward.reason, reward.total
+        return self._env.score(episode, labelled.label)
 
 
-async def heldout_tasks(env: HeldoutEnvironment, count: int) -> list[Heldout]:
+async def heldout_tasks(env: Environment, count: int) -> list[Heldout]:
     """The first `count` held-out tasks that can be made without a model; equal on every call.
 
     Raises ValueError when none can.
     """
     made = await tasks_by_rule(env, env.heldout_plan, count)
     if not made:
-        raise ValueError("no held-out task can be made from these notes: give more of them, or raise data.heldout")
+        raise ValueError("no held-out task can be made: give the game more sources, or hold more of them back")
     return [Heldout(pair=str(slot.index // 2), labelled=labelled) for slot, labelled in made]
-
-
-def _case(one: Heldout, reason: str) -> Case:
-    provenance = one.labelled.task.provenance
-    return Case(
-        note_id=one.labelled.task.task_id,
-        pair=one.pair,
-        vignette=provenance.vignette,
-        is_error=provenance.quadrant in ON_ERROR_NOTES,
-        flagged=reason in FLAGGED,
-        right=reason in RIGHT,
-        sentence_right=reason in {"found", "clean"},
-    )

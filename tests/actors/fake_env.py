@@ -19,6 +19,7 @@ from common.records import (
     Task,
 )
 from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contract.game import Game
 
 
 def labelled_task(index: int, max_tokens: int = 512) -> LabelledTask:
@@ -33,8 +34,11 @@ def labelled_task(index: int, max_tokens: int = 512) -> LabelledTask:
     return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={"flag": False}))
 
 
-class FakeEnv:
+class FakeEnv(Game):
     env_id = "fake"
+
+    def __init__(self) -> None:
+        """Without settings."""
 
     def plan(self, index: int) -> Slot:
         return Slot(index=index, source="s", quadrant="augmented_safe", seed=index)

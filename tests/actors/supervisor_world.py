@@ -11,7 +11,7 @@ from actors.engine_pool import EnginePool
 from actors.restarts import Restarts
 from actors.supervisor import Supervisor
 from common.config import PoolSpec, RolloutSpec, RunSpec
-from common.metrics import BUFFER_STATES, NOTES, Board
+from common.metrics import BUFFER_STATES, TASKS, Board
 from common.records import Sampled
 from common.weights import SyncOutcome
 from envs.verdict.spec import DataSpec, VerdictSettings
@@ -64,7 +64,7 @@ class FakeRole:
     def __init__(self) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.busy = self.hangs = False
-        self.notes = 0
+        self.made = 0
 
     async def run(self) -> None:
         await self.ended
@@ -72,7 +72,7 @@ class FakeRole:
     async def state(self) -> tuple[bool, dict[tuple[str, str], float]]:
         if self.hangs:
             await asyncio.Event().wait()
-        return self.busy, {(NOTES.name, "augmented_error"): self.notes}
+        return self.busy, {(TASKS.name, ("game", "kind")): self.made}
 
 
 class FakeBuffer:

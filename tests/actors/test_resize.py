@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors import engine_manager, heartbeats, role_actors
 from actors.engine_pool import PoolState
-from common.metrics import ACTOR_RESTARTS, ENGINE_RESTARTS, NOTES
+from common.metrics import ACTOR_RESTARTS, ENGINE_RESTARTS, TASKS
 from common.records import Sampled
 from simulator.fakes import Handle, remote_error, settle
 from tests.actors.supervisor_world import FakeEngine, FrozenWorld, World
@@ -41,12 +41,12 @@ async def test_a_doctor_too_many_gets_no_more_work_finishes_and_is_gone() -> Non
     await world.beat()
     assert world.buffer.dismissed == [("doctor", "doctor-1")] and not leaver.dead.is_set()
     assert world.actors("doctor") == (1, 1)
-    leaver.actor.notes = 5  # since its last heartbeat
+    leaver.actor.made = 5  # since its last heartbeat
     leaver.actor.ended.set_result(None)
     await settle()
     await world.beat()
     assert leaver.dead.is_set() and world.buffer.returned == [] and world.notes == []
-    assert world.board.total(NOTES, "augmented_error") == 5
+    assert world.board.total(TASKS, "game", "kind") == 5
 
 
 async def test_a_doctor_that_dies_as_it_leaves_gives_its_leases_back_and_is_not_replaced() -> None:

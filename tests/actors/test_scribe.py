@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from actors.engine import PromptTooLong
-from actors.scribe import VERIFIER_TEMPERATURE, Scribe, proposed_errors, rewordings, verifying
+from actors.scribe import VERIFIER_TEMPERATURE, Scribe, verifying
 from common.records import LabelledTask, Message, Provenance, Rejection, Sampled
 from envs.contract.env import Complete, Slot
+from envs.contract.report import Report
 from simulator.fakes import Handle, remote_error
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
@@ -20,49 +21,31 @@ async def play(buffer: FakeBuffer, pool: FakePool, concurrency: int = 1) -> Scri
     return scribe
 
 
-async def test_a_claimed_slot_becomes_a_task_and_is_counted_by_quadrant() -> None:
+async def test_a_claimed_slot_becomes_a_task_and_is_counted_by_kind() -> None:
     buffer = FakeBuffer(4, 5)
     scribe = await play(buffer, FakePool((completion("a"),), (completion("b"),)))
     assert {index: labelled.task.task_id for index, labelled in buffer.tasks.items()} == {4: "task-4", 5: "task-5"}
-    assert await scribe.state() == (False, {("medserl_notes_total", "augmented_safe"): 2})
+    assert await scribe.state() == (False, {("medserl_tasks_total", ("fake", "augmented_safe")): 2})
 
 
-async def test_rewordings_and_refused_tries_are_counted_by_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    operators = ("inject:B", "reword:model", "reword:rule:age", "noise:typo", "reword:gate:number", "reword:unchanged")
+class Staged(Report):
+    """Its proposer works in one stage, and each of its operators is an outcome."""
+
+    def proposals(self, provenance: Provenance) -> list[tuple[str, str]]:
+        return [("stage", operator) for operator in provenance.operators]
+
+
+async def test_what_the_proposer_tried_is_counted_as_the_game_says(monkeypatch: pytest.MonkeyPatch) -> None:
     labelled = labelled_task(0)
-    provenance = msgspec.structs.replace(labelled.task.provenance, operators=operators)
-    assert rewordings(provenance) == ["model", "rule", "gate:number", "unchanged"]
-
-    class Rewording(FakeEnv):
-        async def propose(
-            self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-        ) -> LabelledTask:
-            return msgspec.structs.replace(labelled, task=msgspec.structs.replace(labelled.task, provenance=provenance))
-
-    scribe = Scribe("scribe-0", Rewording(), Handle(FakeBuffer(0)), Handle(FakePool()), 1)
-    await scribe.run()
-    _busy, counts = await scribe.state()
-    assert {label: n for (name, label), n in counts.items() if name == "medserl_rewordings_total"} == {
-        "model": 1,
-        "rule": 1,
-        "gate:number": 1,
-        "unchanged": 1,
-    }
-
-
-async def test_proposed_errors_are_counted_by_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    operators = ("inject:C", "noise:typo", "reword:unchanged", "inject:C:json", "inject:C:verifier", "inject:B")
-    provenance = Provenance(source="s", vignette="v", quadrant="synthetic_injection", operators=operators)
-    assert proposed_errors(provenance) == ["accepted", "json", "verifier"]
-    labelled = labelled_task(0)
+    provenance = msgspec.structs.replace(labelled.task.provenance, operators=("accepted", "json", "json"))
     labelled = msgspec.structs.replace(labelled, task=msgspec.structs.replace(labelled.task, provenance=provenance))
     monkeypatch.setattr("tests.actors.fake_env.labelled_task", lambda index: labelled)
+    monkeypatch.setattr(FakeEnv, "report", Staged())
     scribe = await play(FakeBuffer(0), FakePool((completion("a"),)))
     _busy, counts = await scribe.state()
-    assert {label: n for (name, label), n in counts.items() if name == "medserl_proposed_errors_total"} == {
-        "accepted": 1,
-        "json": 1,
-        "verifier": 1,
+    assert {values: n for (name, values), n in counts.items() if name == "medserl_proposal_outcomes_total"} == {
+        ("fake", "stage", "accepted"): 1,
+        ("fake", "stage", "json"): 2,
     }
 
 
@@ -116,7 +99,7 @@ async def test_a_prompt_that_does_not_fit_is_a_truncated_reply_and_not_the_end()
     buffer = FakeBuffer(0, 1)
     scribe = await play(buffer, FakePool(remote_error(PromptTooLong("900 tokens")), (completion("a"),)))
     assert buffer.rejected == [(0, "truncated")] and list(buffer.tasks) == [1]
-    assert (await scribe.state())[1]["medserl_rejections_total", "too_long"] == 1
+    assert (await scribe.state())[1]["medserl_rejections_total", ("too_long",)] == 1
 
 
 async def test_a_fault_of_the_environment_ends_the_run_under_its_own_name() -> None:

@@ -8,7 +8,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from actors.restarts import MAX_RESTARTS, BudgetSpent
-from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, KV_USE, NOTES, PHASE, SYNCS
+from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, KV_USE, PHASE, SYNCS, TASKS
 from simulator.fakes import remote_error, settle
 from tests.actors.supervisor_world import FrozenWorld, World
 
@@ -43,7 +43,7 @@ async def test_the_fullest_kv_cache_is_shown_for_each_role_that_its_pool_serves(
     world.placement.engines["engines-0"].actor.kv_use = 0.25
     world.placement.engines["engines-1"].actor.kv_use = 0.75
     await world.supervisor.beat()
-    shown = {role: world.board.registry.get_sample_value(KV_USE.name, {"role": role}) for role in KV_USE.values}
+    shown = {role: world.board.registry.get_sample_value(KV_USE.name, {"role": role}) for (role,) in KV_USE.series}
     assert shown == {"scribe": 0.75, "doctor": 0.75, "verifier": 0.0}
 
 
@@ -234,15 +234,15 @@ async def test_a_published_step_forgives_earlier_restarts() -> None:
 
 async def test_counts_survive_the_rebirth_of_their_actor() -> None:
     world = await World().start()
-    world.placement.roles["scribe-0"].actor.notes = 7
+    world.placement.roles["scribe-0"].actor.made = 7
     await world.beat()
     world.placement.roles["scribe-0"].kill()
     await settle()
     await world.beat()
-    world.placement.roles["scribe-0.1"].actor.notes = 2
+    world.placement.roles["scribe-0.1"].actor.made = 2
     await world.beat()
     await world.beat()
-    assert world.board.total(NOTES, "augmented_error") == 9
+    assert world.board.total(TASKS, "game", "kind") == 9
     assert world.board.total(COMPLETIONS, "doctor") == 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import metrics
-from common.metrics import ALL, COMPLETIONS, LEARNER_STEPS, NOTES, REWARD, SYNCS, Board, Meter
+from common.metrics import ALL, COMPLETIONS, LEARNER_STEPS, REWARD, ROYALTIES, SYNCS, TASKS, Board, Meter, Metric
 
 
 def scrape(board: Board) -> dict[str, float]:
@@ -19,17 +19,37 @@ def scrape(board: Board) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
+def _series(metric: Metric, values: tuple[str, ...]) -> str:
+    """The name under which Prometheus serves a series; labels are sorted there."""
+    labels = ",".join(f'{label}="{value}"' for label, value in sorted(zip(metric.labels, values, strict=True)))
+    return f"{metric.name}{{{labels}}}" if labels else metric.name
+
+
 def test_every_declared_series_is_there_at_zero_from_the_first_scrape() -> None:
     series = scrape(Board())
     for metric in ALL:
-        assert bool(metric.label) == bool(metric.values), metric.name
-        names = [f'{metric.name}{{{metric.label}="{value}"}}' for value in metric.values] or [metric.name]
+        names = [_series(metric, values) for values in metric.series]
         assert [series[name] for name in names] == [0.0] * len(names)
+
+
+def test_series_that_a_run_declares_are_there_at_zero_too() -> None:
+    board = Board()
+    assert _series(TASKS, ("game", "kind")) not in scrape(board)
+    board.expect(TASKS, "game", "kind")
+    assert scrape(board)[_series(TASKS, ("game", "kind"))] == 0.0
+
+
+def test_series_with_several_labels_are_counted_apart() -> None:
+    board = Board()
+    board.add(TASKS.name, 2, "one", "easy")
+    board.add(TASKS.name, 3, "other", "easy")
+    assert (board.total(TASKS, "one", "easy"), board.total(TASKS, "other", "easy")) == (2, 3)
+    assert board.total(TASKS, "one", "hard") == 0
 
 
 def test_counts_and_gauges_are_served_as_prometheus_text() -> None:
     board = Board()
-    board.merge("pool", {(COMPLETIONS.name, "doctor"): 8})
+    board.merge("pool", {(COMPLETIONS.name, ("doctor",)): 8})
     board.add(LEARNER_STEPS.name)
     board.set(REWARD, -0.25)
     series = scrape(board)
@@ -58,14 +78,14 @@ def test_the_sum_over_reborn_actors_never_falls_and_loses_nothing_that_was_repor
     for reborn, amount in reports:
         if reborn:
             birth, meter = birth + 1, Meter()
-        meter.add(NOTES, amount, "augmented_error")
+        meter.add(ROYALTIES, amount, "stale")
         counted += amount
         board.merge(f"scribe-0.{birth}", meter.counts())
-        total = board.total(NOTES, "augmented_error")
+        total = board.total(ROYALTIES, "stale")
         assert total >= last
         last = total
     assert last == counted
-    assert board.registry.get_sample_value(NOTES.name, {"quadrant": "augmented_error"}) == counted
+    assert board.registry.get_sample_value(ROYALTIES.name, {"outcome": "stale"}) == counted
 
 
 def test_a_repeated_or_late_heartbeat_counts_once() -> None:
@@ -78,19 +98,19 @@ def test_a_repeated_or_late_heartbeat_counts_once() -> None:
 
 def test_two_actors_counts_add_up() -> None:
     board = Board()
-    board.merge("a", {(NOTES.name, "augmented_safe"): 2})
-    board.merge("b", {(NOTES.name, "augmented_safe"): 3})
-    assert board.total(NOTES, "augmented_safe") == 5 and board.total(NOTES, "augmented_error") == 0
+    board.merge("a", {(ROYALTIES.name, ("unread",)): 2})
+    board.merge("b", {(ROYALTIES.name, ("unread",)): 3})
+    assert board.total(ROYALTIES, "unread") == 5 and board.total(ROYALTIES, "stale") == 0
 
 
 def test_a_reason_that_was_not_declared_is_still_counted() -> None:
     board = Board()
-    board.merge("buffer", {(metrics.REJECTED.name, "verifier"): 1})
+    board.merge("buffer", {(metrics.REJECTED.name, ("verifier",)): 1})
     assert board.total(metrics.REJECTED, "verifier") == 1
 
 
 def test_a_meter_refuses_gauges_and_wrong_labels() -> None:
-    for arguments in ((REWARD, 1, ""), (NOTES, 1, ""), (LEARNER_STEPS, 1, "ok")):
+    for arguments in ((REWARD, 1), (ROYALTIES, 1), (TASKS, 1, "one label"), (LEARNER_STEPS, 1, "ok")):
         with pytest.raises(AssertionError):
             Meter().add(*arguments)
 

@@ -70,7 +70,7 @@ def test_bad_notes_are_refused_in_one_line(tmp_path: Path, note: Path, capsys: p
     for path, client, line in (
         (str(tmp_path / "none.txt"), FakeClient(lambda _: []), "cannot be read; write a plain text file"),
         (str(empty), FakeClient(lambda _: []), "holds no sentence"),
-        (str(note), FakeClient(too_long), "the note is too long: prompt of 2000 tokens"),
+        (str(note), FakeClient(too_long), "the text is too long: prompt of 2000 tokens"),
     ):
         (tmp_path / path.replace("/", "_")).mkdir()
         code, _, err = asked(tmp_path / path.replace("/", "_"), path, client, capsys)

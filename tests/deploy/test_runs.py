@@ -98,7 +98,7 @@ def test_two_engines_share_the_work_one_that_dies_is_replaced_and_every_panel_sh
     job = Job(home, "--name", "two", "--steps", "8", "--buffer.max_lag", "2", "--pools", json.dumps(pools), *published)
     port = job.wait_for(r"metrics: http://127\.0\.0\.1:(\d+)/metrics").group(1)
     first_scrape = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    assert 'medserl_notes_total{quadrant="synthetic_decoy"} 0.0' in first_scrape
+    assert 'medserl_tasks_total{env="verdict",kind="synthetic_decoy"} 0.0' in first_scrape
     with scraping(f"127.0.0.1:{port}", home / "prometheus") if INSTALLED else nullcontext() as prometheus:
         job.wait_for(r"step 2/8")
         victim = engine_cores(job)[0]

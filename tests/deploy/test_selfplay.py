@@ -20,6 +20,7 @@ from envs.verdict.spec import DataSpec, VerdictSettings
 from learner import checkpoint
 from simulator.fakes import remote_error
 from tests.deploy.job.test_run_folder import phase, step
+from tests.deploy.reports import REPORTS
 
 
 def checkpointed(runs: Path, version: int) -> Path:
@@ -53,7 +54,7 @@ def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: P
     folder, start = starting_point(spec(tmp_path), resume=True)
     assert folder.path == tmp_path / "mine"
     assert (start.version, start.folder, start.loaded_gap, start.resumed) == (4, newest, 0.03, True)
-    assert start.notes == (f"going on after step 4: {newest} is the newest whole checkpoint",)
+    assert start.lines == (f"going on after step 4: {newest} is the newest whole checkpoint",)
 
 
 def test_a_damaged_checkpoint_is_passed_over_by_name_and_the_run_goes_on_from_the_one_before(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name_and_the_run_goes_on_from_th
     (damaged / "rank-0.pt").write_bytes(b"y")
     folder, start = starting_point(spec(tmp_path), resume=True)
     assert (start.version, start.folder) == (2, whole)
-    assert start.notes[0] == (
+    assert start.lines[0] == (
         f"checkpoint passed over: {damaged / 'rank-0.pt'} has changed since it was written (sha256)"
     )
     assert damaged.is_dir(), "a dry run must change nothing"
@@ -74,7 +75,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_goes_on_at_step_one(t
     (tmp_path / "mine" / "journal.jsonl").touch()
     _, start = starting_point(spec(tmp_path), resume=True)
     assert (start.version, start.folder, start.resumed) == (0, None, True)
-    assert start.notes == ("going on at step 1, with the tasks in the journal: there is no whole checkpoint",)
+    assert start.lines == ("going on at step 1, with the tasks in the journal: there is no whole checkpoint",)
 
 
 def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_metrics_beyond_this_machine_are_announced(tmp_path: Path, capsys: pytes
 def test_a_step_is_on_the_board() -> None:
     board = Board()
     for number in (1, 2):
-        count(board, step(number), metrics_row(step(number)))
+        count(board, step(number), metrics_row(step(number), REPORTS))
     assert board.total(metrics.LEARNER_STEPS) == 2 and board.total(metrics.LEARNER_TOKENS) == 200
     assert board.total(metrics.SYNCS, "ok") == 2
     assert board.registry.get_sample_value("medserl_policy_version") == 2
@@ -180,7 +181,7 @@ def test_a_scribe_phase_is_on_the_board() -> None:
     board = Board()
     for scribe in (phase(0.25, 0.75), phase(starved=True)):
         with_phase = msgspec.structs.replace(step(1), scribe=scribe)
-        count(board, with_phase, metrics_row(with_phase))
+        count(board, with_phase, metrics_row(with_phase, REPORTS))
     assert board.total(metrics.SCRIBE_STEPS) == 2 and board.total(metrics.SCRIBE_STARVED) == 1
     assert board.registry.get_sample_value("medserl_scribe_reward_mean") == 0.5
     assert board.registry.get_sample_value("medserl_scribe_policy_version") == 7

@@ -14,11 +14,12 @@ from common.metrics import Board
 from deploy import cli, status
 from deploy.job.run_folder import metrics_row
 from tests.deploy.job.test_run_folder import step
+from tests.deploy.reports import REPORTS
 
 
 def rows(waiting: float, count: int = 6) -> list[dict[str, Any]]:
     """Steps whose learner waited for this share of the time; the first one waited for all of it."""
-    made = [metrics_row(step(number)) for number in range(1, count + 1)]
+    made = [metrics_row(step(number), REPORTS) for number in range(1, count + 1)]
     made = [row | {"seconds": 10.0, "wait_seconds": 10 * waiting} for row in made]
     return [made[0] | {"wait_seconds": 10.0}, *made[1:]]
 
@@ -101,4 +102,4 @@ def test_metrics_behind_a_token_are_read_with_it(tmp_path: Path) -> None:
     port = Board().serve(0, "127.0.0.1", "s3cret")
     assert status.scrape("127.0.0.1", port) is None
     assert status.scrape("127.0.0.1", port, tmp_path / "none") is None
-    assert (status.scrape("127.0.0.1", port, tmp_path / "token") or {})["medserl_policy_version", ""] == 0
+    assert (status.scrape("127.0.0.1", port, tmp_path / "token") or {})["medserl_policy_version", ()] == 0

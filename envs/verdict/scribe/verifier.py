@@ -11,14 +11,17 @@ import asyncio
 import random
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from common.records import Record
-from envs.contract.env import Complete
+from envs.contract.env import Complete, Exam
 from envs.verdict import prompts
 from envs.verdict.data.medec import Note
 from envs.verdict.scribe import edits
 from envs.verdict.scribe.phrases import decisions
 
 RIGHT, FALSE = 0.85, 0.10  # least share of errors found, most of synonyms called errors (design.md, section 5)
+REQUIRED = f"{RIGHT:.0%} of the held-out errors found, at most {FALSE:.0%} of synonyms called errors"
 FEWEST, MOST = 10, 100  # questions of each kind: with fewer a guess may pass, more would keep the run waiting
 REPLY_TOKENS = 4  # the letter, and the end of the turn
 
@@ -45,6 +48,10 @@ class ExamResult(Record):
         """Whether tier C may run on this verifier's word."""
         enough = min(self.asked, self.probes) >= FEWEST
         return enough and self.right >= RIGHT * self.asked and self.false <= FALSE * self.probes
+
+    def as_exam(self) -> Exam:
+        """As the contract has it."""
+        return Exam(passed=self.passed, summary=str(self), figures=msgspec.to_builtins(self))
 
     def __str__(self) -> str:
         """One line for people."""

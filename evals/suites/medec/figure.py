@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.statistics import Interval
 from evals.core import figures
 from evals.core.figures import BLUE, GREY, ORANGE
-from evals.core.statistics import Interval
 from evals.suites.medec.result import Part, Result, Scores
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common.records import Record
 from envs.verdict.data.medec import Note
-from evals.core.statistics import Case
+from envs.verdict.statistics import Case
 from evals.suites.medec.corrections import Corrections, Scorer, correction_scores
 
 NA = "NA"

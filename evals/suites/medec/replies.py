@@ -17,11 +17,11 @@ import msgspec
 from actors.engine import PromptTooLong
 from common.files import cut_torn_line
 from common.records import Message, Record
+from common.statistics import Interval, share
 from envs.verdict.data.medec import Note
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.prompts import doctor_messages
 from evals.core.client import Ask
-from evals.core.statistics import Interval, share
 from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
 
 TOO_LONG = "prompt_too_long"

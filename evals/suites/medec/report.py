@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from common.records import Record
-from evals.core.statistics import MERGED, Interval, McNemar, TypeFigures
+from common.statistics import Interval
+from envs.verdict.statistics import MERGED, McNemar, TypeFigures
 from evals.suites.medec.corrections import Metric
 from evals.suites.medec.result import Against, Part, Result, Scores
 

@@ -10,7 +10,7 @@ import msgspec
 
 from common.records import Record
 from envs.verdict.data.medec import Note
-from evals.core.statistics import Case, Detection, McNemar, detection, mcnemar
+from envs.verdict.statistics import Case, Detection, McNemar, detection, mcnemar
 from evals.suites.medec.corrections import Scorer
 from evals.suites.medec.floors import FLOORS, floor
 from evals.suites.medec.protocol import Protocol, Submission, cases, official

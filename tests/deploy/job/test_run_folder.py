@@ -14,6 +14,7 @@ from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
 from learner.step_report import StepReport
 from tests.deploy.report.rollouts import group, labelled, rollout
+from tests.deploy.reports import REPORTS
 
 
 def step(number: int) -> LearnerStep:
@@ -121,11 +122,11 @@ def test_a_run_without_a_step_draws_nothing(tmp_path: Path) -> None:
 
 
 def test_a_row_gives_rates_over_the_turn_and_learner_rates_over_the_step() -> None:
-    row = metrics_row(step(1))
+    row = metrics_row(step(1), REPORTS)
     assert row["completions_per_second"] == pytest.approx(2 / 4)
     assert row["rollout_tokens_per_second"] == pytest.approx(60 / 4)
     assert row["learner_tokens_per_second"] == pytest.approx(100 / 2)
-    assert row["sync_ok"] is True and row["reward_outcome"] == -1.0 and row["valid_share"] == 1.0
+    assert row["sync_ok"] is True and row["reward_outcome"] == -1.0 and row["verdict/valid_share"] == 1.0
     json.dumps(row)
 
 
@@ -150,13 +151,13 @@ def phase(*rewards: float, rates: tuple[float, ...] = (), starved: bool = False)
 
 
 def test_a_scribe_phase_adds_to_the_line_of_the_step_before_it_and_nothing_where_there_was_none() -> None:
-    plain = metrics_row(step(1))
-    row = metrics_row(msgspec.structs.replace(step(1), scribe=phase(0.25, 0.75, rates=(0.5, 0.1))))
+    plain = metrics_row(step(1), REPORTS)
+    row = metrics_row(msgspec.structs.replace(step(1), scribe=phase(0.25, 0.75, rates=(0.5, 0.1))), REPORTS)
     assert not [name for name in plain if name.startswith("scribe")] and row.keys() > plain.keys()
     assert (row["scribe_policy_version"], row["scribe_steps"], row["scribe_tries"]) == (7, 2, 4)
     assert (row["scribe_reward_mean"], row["scribe_verified"], row["scribe_success_rate"]) == (0.5, 2, 0.3)
 
 
 def test_a_starved_scribe_phase_says_so_and_has_no_means() -> None:
-    row = metrics_row(msgspec.structs.replace(step(1), scribe=phase(starved=True)))
+    row = metrics_row(msgspec.structs.replace(step(1), scribe=phase(starved=True)), REPORTS)
     assert row["scribe_starved"] and row["scribe_reward_mean"] is None and row["scribe_success_rate"] is None

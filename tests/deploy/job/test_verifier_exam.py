@@ -9,8 +9,8 @@ from common.config import PoolSpec, RunSpec, ScribeSpec, WeightsSpec
 from common.records import Message, Sampled
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
-from envs.contract.env import Complete
-from envs.verdict.scribe.verifier import Choice, ExamResult
+from envs.contract.env import Complete, Exam
+from envs.verdict.scribe.verifier import Choice
 from envs.verdict.scribe.verifier import exam as ask_all
 from envs.verdict.spec import DataSpec, VerdictSettings
 from learner.bounds import BOUNDS
@@ -29,8 +29,8 @@ FROZEN = RunSpec(
 
 
 class Examined(FakeEnv):
-    async def exam(self, ask: Complete) -> ExamResult:
-        return await ask_all(PAIRS, PROBES, ask)
+    async def exam(self, ask: Complete) -> Exam:
+        return (await ask_all(PAIRS, PROBES, ask)).as_exam()
 
 
 class Pool:

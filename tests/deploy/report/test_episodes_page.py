@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from common.metrics import QUADRANTS
 from common.records import Record
 from deploy.report.episodes_page import choose, write_page
 from deploy.report.rollout_log import write_step
 from tests.deploy.report.rollouts import REPLY, group, labelled, rollout
+from tests.deploy.reports import REPORTS
 
+KINDS = REPORTS["verdict"].kinds
 VOID = {"meta", "br"}
 
 
@@ -38,7 +39,7 @@ class Outline(HTMLParser):
 
 def page_of(tmp_path: Path, text: str = REPLY, reason: str = "missed") -> str:
     write_step(tmp_path, 1, 4, [group(labelled(), rollout(text, reason))])
-    return write_page(tmp_path).read_text()
+    return write_page(tmp_path, REPORTS).read_text()
 
 
 def test_note_label_correction_and_reward_stand_together(tmp_path: Path) -> None:
@@ -80,8 +81,11 @@ def test_no_text_field_of_a_rollout_escapes_into_the_page(tmp_path: Path, env: s
     if env == "another":
         of = replace(of, task=replace(of.task, context={"note": "x"}))
     run = tmp_path / "<b>run"
-    write_step(run, 1, 4, [hostile(group(of, rollout(), rollout(REPLY + ATTACK)))])
-    outline = Outline(write_page(run).read_text())
+    bad = hostile(group(of, rollout(), rollout(REPLY + ATTACK)))
+    if env == "verdict":  # the game's own view; one that is not known has the view of any game
+        bad = replace(bad, labelled=replace(bad.labelled, task=replace(bad.labelled.task, env=env)))
+    write_step(run, 1, 4, [bad])
+    outline = Outline(write_page(run, REPORTS).read_text())
     assert outline.tags.count("script") == 1 and not {"img", "b"} & set(outline.tags) and outline.open == []
 
 
@@ -92,19 +96,19 @@ def test_nothing_is_loaded_from_outside(tmp_path: Path) -> None:
 
 def test_a_clean_note_says_so_and_marks_no_sentence(tmp_path: Path) -> None:
     write_step(tmp_path, 1, 4, [group(labelled(quadrant="synthetic_decoy"), rollout(reason="clean"))])
-    page = write_page(tmp_path).read_text()
+    page = write_page(tmp_path, REPORTS).read_text()
     assert '<span class="label clean">Clean</span>' in page and 'class="wrong"' not in page
 
 
 def test_a_long_run_is_cut_evenly_and_says_how_much_is_left_out(tmp_path: Path) -> None:
     for step in range(1, 21):
-        write_step(tmp_path, step, 4, [group(labelled(4 * step + k, QUADRANTS[k])) for k in range(4)])
-    page = write_page(tmp_path).read_text()
+        write_step(tmp_path, step, 4, [group(labelled(4 * step + k, KINDS[k])) for k in range(4)])
+    page = write_page(tmp_path, REPORTS).read_text()
     assert page.count("<article") == 60 and "60 of 80 episodes are on this page" in page and "20 are left out" in page
-    assert all(page.count(f'<article data-quadrant="{quadrant}"') == 15 for quadrant in QUADRANTS)
+    assert all(page.count(f'<article data-kind="{quadrant}"') == 15 for quadrant in KINDS)
 
 
-def test_a_rare_quadrant_is_shown_whole_and_its_room_goes_to_the_others() -> None:
-    episodes = [[{"quadrant": "rare" if number == 7 else "common"}] for number in range(40)]
+def test_a_rare_kind_is_shown_whole_and_its_room_goes_to_the_others() -> None:
+    episodes = [[{"kind": "rare" if number == 7 else "common"}] for number in range(40)]
     chosen = choose(episodes, 10)
     assert len(chosen) == 10 and episodes[7] in chosen

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from deploy.report.plot import draw
+from tests.deploy.reports import REPORTS
 
 
 def write(tmp_path: Path, *rows: dict[str, float | None]) -> Path:
@@ -19,21 +20,21 @@ def test_a_run_becomes_a_picture(tmp_path: Path) -> None:
         {"step": step, "reward_mean": 0.1 * step, "reward_std": 0.3, "flag_rate": 0.5, "policy_lag": step % 2}
         for step in range(1, 9)
     ]
-    path = draw(write(tmp_path, *rows))
+    path = draw(write(tmp_path, *rows), REPORTS)
     assert path == tmp_path / "progress.png"
     height, width, _ = imread(path).shape
     assert width > height > 500
 
 
 def test_absent_and_null_series_are_left_out(tmp_path: Path) -> None:
-    assert draw(write(tmp_path, {"step": 1, "flag_rate": None})).stat().st_size > 0
+    assert draw(write(tmp_path, {"step": 1, "flag_rate": None}), REPORTS).stat().st_size > 0
 
 
 def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such file"):
-        draw(tmp_path)
+        draw(tmp_path, REPORTS)
     with pytest.raises(ValueError, match="no step yet"):
-        draw(write(tmp_path))
+        draw(write(tmp_path), REPORTS)
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st\n')
     with pytest.raises(ValueError, match=r"metrics\.jsonl:2: not JSON"):
-        draw(tmp_path)
+        draw(tmp_path, REPORTS)

@@ -23,7 +23,7 @@ def test_every_completion_is_a_row_with_note_label_reward_versions_and_logps(tmp
     assert (first["reward"], first["reward_outcome"], first["reward_structure"]) == (-0.9, -1.0, 0.1)
     assert (first["token_ids"], first["logps"], first["versions"]) == ([0, 1, 2], [-0.5] * 3, [3, 3, 4])
     assert (first["prompt_ids"], first["engine"], first["doctor"]) == ([7, 8, 9], "engines-0", "doctor-0")
-    assert (second["rollout"], second["reason"], second["quadrant"]) == (1, "invalid_tags", "synthetic_injection")
+    assert (second["rollout"], second["reason"], second["kind"]) == (1, "invalid_tags", "synthetic_injection")
 
 
 def test_steps_are_read_in_order_and_a_step_written_again_replaces_its_rows(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from deploy.job.run_folder import metrics_row
 from deploy.report.clock import Spent
-from deploy.report.terminal import COLUMNS, Screen, cell, summarise, table
+from deploy.report.terminal import Screen, cell, columns, summarise, table
 from learner import checkpoint
 from tests.deploy.job.test_run_folder import step
+from tests.deploy.reports import REPORTS
 
 SPENT = Spent(seconds={"starting engines": 20.0, "training": 30.0})
 
@@ -25,19 +26,19 @@ def test_a_cell_formats_what_was_measured_and_dashes_what_was_not() -> None:
 
 
 def test_every_column_is_in_a_steps_row() -> None:
-    row = metrics_row(step(1))
-    assert {key for _, key, _ in COLUMNS} <= row.keys()
-    assert table("run", [row]).row_count == 1
+    row = metrics_row(step(1), REPORTS)
+    assert {key for _, key, _ in columns(REPORTS)} <= row.keys()
+    assert table("run", [row], REPORTS).row_count == 1
 
 
 def test_without_a_terminal_each_step_and_each_new_phase_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     phases: list[str] = []
-    with Screen("self-play [mine]", 8, phases.append) as screen:
+    with Screen("self-play [mine]", 8, REPORTS, phases.append) as screen:
         for _ in range(3):
             screen.phase("training", "1/2 [x]")
         screen.phase("publishing")
-        screen.row(metrics_row(step(1)))
-        screen.note("engine engines-0 quarantined: prove: [nan]")
+        screen.row(metrics_row(step(1), REPORTS))
+        screen.notify("engine engines-0 quarantined: prove: [nan]")
     lines = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
     assert lines[:2] == ["training 1/2 [x]", "publishing"] and phases == ["training"] * 3 + ["publishing"]
     assert lines[2].startswith("step 1/8  reward -0.90") and "ok yes" in lines[2]
@@ -45,7 +46,9 @@ def test_without_a_terminal_each_step_and_each_new_phase_is_one_line(capsys: pyt
 
 
 def test_the_summary_counts_and_says_where_to_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    summarise(tmp_path, [metrics_row(step(number)) for number in (1, 2)], True, "go on with: x", SPENT)
+    summarise(
+        tmp_path, [metrics_row(step(number), REPORTS) for number in (1, 2)], REPORTS, True, "go on with: x", SPENT
+    )
     text = capsys.readouterr().out
     assert "\ntime of this start: 50 s = engines 20 s, steps 30 s\n" in text
     assert "2 steps, 4 completions (0.50/s), 120 tokens sampled (15/s), 2 of 2 syncs ok, largest lag 1" in text
@@ -56,13 +59,13 @@ def test_the_summary_names_the_best_checkpoint(tmp_path: Path, capsys: pytest.Ca
     folder = checkpoint.begin(tmp_path, 4)
     (folder / "rank-0.pt").write_bytes(b"x")
     folder = checkpoint.commit(folder, step=4, policy_version=4, ranks=1, score=(0.25, 0.5)).folder
-    summarise(tmp_path, [metrics_row(step(1))], True, "go on with: x", SPENT)
+    summarise(tmp_path, [metrics_row(step(1), REPORTS)], REPORTS, True, "go on with: x", SPENT)
     assert f"{folder} (Youden's J +0.25, pair accuracy 50% in the last batches)" in capsys.readouterr().out
 
 
 def test_an_unfinished_run_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    summarise(tmp_path, [metrics_row(step(1))], False, "go on with: x", SPENT)
+    summarise(tmp_path, [metrics_row(step(1), REPORTS)], REPORTS, False, "go on with: x", SPENT)
     assert "go on with: x" in capsys.readouterr().out
-    summarise(tmp_path, [], False, "go on with: x", SPENT)
+    summarise(tmp_path, [], REPORTS, False, "go on with: x", SPENT)
     nothing = "No step was finished. go on with: x\ntime of this start: 50 s = engines 20 s, steps 30 s\n"
     assert capsys.readouterr().out == nothing

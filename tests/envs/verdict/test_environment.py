@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.metrics import QUADRANTS, REJECTIONS
+from common.metrics import REJECTIONS
 from common.records import Episode, LabelledTask, Message, Rejection
 from envs.contract.env import Done, Environment, Written
 from envs.verdict.data.medec import split_of
@@ -53,7 +53,7 @@ async def test_every_quadrant_gives_a_task_whose_demonstration_scores_the_maximu
         made = await propose(env, index)
         assert env.score(reply_to(env, made), made.label).total == MAXIMUM
         seen.add(made.task.provenance.quadrant)
-    assert seen == set(QUADRANTS)
+    assert seen == set(VerdictEnvironment.report.kinds)
     assert isinstance(env, Environment)
 
 

@@ -56,23 +56,25 @@ async def test_the_oracle_is_right_on_every_twin() -> None:
     known = await asyncio.to_thread(right_replies)
     pool = Pool(lambda prompt: completion(known[prompt], versions=(7, 7)))
     point = await evaluator(pool).run(7)
-    assert (point.policy_version, point.notes) == (7, COUNT)
-    for figure in (point.flag_accuracy, point.pair_accuracy, point.youden_j, point.valid_share):
-        assert figure.value == 1.0
-    assert point.false_positive_rate.value == 0.0 and point.reward_mean == pytest.approx(1.1)
-    assert point.pair_accuracy.of == COUNT // 2
+    assert (point.policy_version, point.tasks) == (7, COUNT)
+    for name in ("flag_accuracy", "pair_accuracy", "youden_j", "valid_share"):
+        assert point.measures["verdict"][name].value == 1.0
+    assert point.measures["verdict"]["false_positive_rate"].value == 0.0 and point.reward_mean == pytest.approx(1.1)
+    assert point.measures["verdict"]["pair_accuracy"].of == COUNT // 2
     assert pool.asked[0] == ("doctor", 1, 64, 0.8) and pool.most <= CONCURRENCY
 
 
 async def test_a_constant_reply_has_no_pair_and_no_youden() -> None:
     point = await evaluator(Pool(lambda prompt: completion(CLEAN))).run(0)
-    assert (point.flag_accuracy.value, point.pair_accuracy.value, point.youden_j.value) == (0.5, 0.0, 0.0)
+    found = [point.measures["verdict"][name].value for name in ("flag_accuracy", "pair_accuracy", "youden_j")]
+    assert found == [0.5, 0.0, 0.0]
 
 
 async def test_an_invalid_reply_is_wrong_and_no_false_alarm() -> None:
     point = await evaluator(Pool(lambda prompt: completion("junk"))).run(0)
-    assert point.valid_share.value == point.flag_accuracy.value == point.false_positive_rate.value == 0.0
-    assert point.youden_j.value == -1.0
+    for name in ("valid_share", "flag_accuracy", "false_positive_rate"):
+        assert point.measures["verdict"][name].value == 0.0
+    assert point.measures["verdict"]["youden_j"].value == -1.0
 
 
 async def test_weights_that_change_during_an_evaluation_are_a_fault_of_ours() -> None:
@@ -94,7 +96,7 @@ async def test_a_prompt_that_does_not_fit_is_an_invalid_reply() -> None:
         raise PromptTooLong("prompt of 2000 tokens")
 
     point = await evaluator(Pool(refuse)).run(0)
-    assert point.valid_share.value == 0.0
+    assert point.measures["verdict"]["valid_share"].value == 0.0
 
 
 async def test_without_held_out_notes_the_reason_is_told() -> None:

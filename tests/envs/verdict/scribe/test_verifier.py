@@ -4,6 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from common.records import Message
@@ -164,7 +165,9 @@ def test_an_exam_is_never_longer_than_stated() -> None:
 async def test_the_environment_examines_on_held_out_notes_only() -> None:
     known = {note.corrected_sentence for note in NOTES if note.corrected_sentence}
     verifier = Verifier(lambda a, b: "A" if a in known else "B" if b in known else "C")
-    result = await ENV.exam(verifier)
+    exam = await ENV.exam(verifier)
+    result = msgspec.convert(exam.figures, ExamResult)
+    assert (exam.passed, exam.summary) == (result.passed, str(result))
     assert result.right == result.asked >= FEWEST and result.false == 0 < result.probes, result
     assert len(verifier.asked) == 2 * (result.asked + result.probes)
     opening = {"train": set[str](), "heldout": set[str]()}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 
-from deploy.report.page_note import note
+from envs.contract.page_view import PageView, Shown
+from envs.verdict.view import NoteView
 
 SOURCE = ["He is 40 years old.", "He has <gout>.", "Colchicine was started."]
 TRUTH = {"error_type": "treatment", "sentence": 2, "corrected_text": "Colchicine was started."}
@@ -14,7 +15,8 @@ SHOWN = ["He is 40yo.", "He has <gout>.", "Insulin was started."]
 
 
 def html(edits: list[dict[str, object]], tier: str = "B") -> str:
-    return note(json.dumps({"sentences": SHOWN}), json.dumps({**TRUTH, "edits": edits}), ["noise:age"], tier)
+    context, truth = json.dumps({"sentences": SHOWN}), json.dumps({**TRUTH, "edits": edits})
+    return NoteView().task(Shown(context=context, truth=truth, operators=["noise:age"], tier=tier))
 
 
 def test_a_note_shows_what_its_source_said_where_it_was_edited() -> None:
@@ -35,7 +37,7 @@ def test_a_note_without_edits_is_called_unchanged() -> None:
     assert "<del>" not in page
 
 
-def test_a_game_without_sentences_is_shown_as_it_is() -> None:
-    page = note(json.dumps({"rule": "A & B"}), json.dumps({"answer": "<x>"}), [], "")
+def test_a_game_without_a_view_is_shown_as_it_is() -> None:
+    page = PageView().task(Shown(context=json.dumps({"rule": "A & B"}), truth=json.dumps({"answer": "<x>"})))
     assert "A &amp; B" in page
     assert "&lt;x&gt;" in page

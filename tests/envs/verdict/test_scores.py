@@ -4,16 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
+from common.records import Label, LabelledTask, Limits, Provenance, Reward, Task
+from envs.contract.report import WINDOW, Outcome
 from envs.verdict.doctor.reward import CASES
-from evals.core.batch import FLAGGED, RIGHT, WINDOW, batch_statistics, rolling_score
+from envs.verdict.report import VerdictReport
+from envs.verdict.scores import FLAGGED, RIGHT, batch_statistics
 
 ERROR, CLEAN = "augmented_error", "augmented_safe"
 ON_ERROR = ("found", "elsewhere", "missed", "invalid_no_verdict", "truncated")
 ON_CLEAN = ("clean", "false_alarm", "invalid_no_verdict", "truncated")
 
 
-def group(quadrant: str, *reasons: str, vignette: str = "v") -> Group:
+def group(quadrant: str, *reasons: str, vignette: str = "v") -> Outcome:
     task = Task(
         env="verdict",
         task_id=f"{vignette}-{quadrant}",
@@ -22,12 +24,8 @@ def group(quadrant: str, *reasons: str, vignette: str = "v") -> Group:
         limits=Limits(),
         provenance=Provenance(source="s", vignette=vignette, quadrant=quadrant),
     )
-    completion = Completion(text="", token_ids=(1,), logps=(0.0,), versions=(0,), finish_reason="stop", engine="e")
-    rollouts = tuple(
-        Rollout(completion=completion, reward=Reward(components={}, total=0.0, reason=reason)) for reason in reasons
-    )
-    labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
-    return Group(labelled=labelled, prompt_ids=(1,), rollouts=rollouts, doctor="d")
+    rewards = tuple(Reward(components={}, total=0.0, reason=reason) for reason in reasons)
+    return Outcome(labelled=LabelledTask(task=task, label=Label(task_id=task.task_id, truth={})), rewards=rewards)
 
 
 def test_every_reason_of_the_reward_is_counted_as_what_it_is() -> None:
@@ -78,15 +76,17 @@ def row(youden: float | None, pairs: float | None = None, **more: float) -> dict
 
 
 def test_a_checkpoint_is_scored_by_the_last_batches_in_which_something_was_counted() -> None:
-    assert rolling_score([row(0.2, 0.4), row(None, None), row(0.4, None)]) == pytest.approx((0.3, 0.4))
-    assert rolling_score([row(-1.0, 0.0), *[row(0.5, 0.5)] * WINDOW]) == (0.5, 0.5)
-    assert rolling_score([row(0.5)]) == (0.5, 0.0)
-    assert rolling_score([]) is None and rolling_score([row(None, 0.5)]) is None
+    assert VerdictReport().score([row(0.2, 0.4), row(None, None), row(0.4, None)]) == pytest.approx((0.3, 0.4))
+    assert VerdictReport().score([row(-1.0, 0.0), *[row(0.5, 0.5)] * WINDOW]) == (0.5, 0.5)
+    assert VerdictReport().score([row(0.5)]) == (0.5, 0.0)
+    assert VerdictReport().score([]) is None and VerdictReport().score([row(None, 0.5)]) is None
 
 
 def test_a_silent_policy_is_the_worse_checkpoint_whatever_it_earns() -> None:
     silent = batch_statistics([group(ERROR, "missed", "missed"), group(CLEAN, "clean", "clean")])
     judging = batch_statistics([group(ERROR, "found", "missed"), group(CLEAN, "clean", "invalid_tags")])
-    quiet, judged = rolling_score([silent]), rolling_score([judging])
+    quiet, judged = VerdictReport().score([silent]), VerdictReport().score([judging])
     assert quiet is not None and judged is not None and quiet < judged
-    assert rolling_score([{**silent, "reward_mean": 9.0}]) == rolling_score([{**silent, "reward_mean": -9.0}])
+    assert VerdictReport().score([{**silent, "reward_mean": 9.0}]) == VerdictReport().score(
+        [{**silent, "reward_mean": -9.0}]
+    )

@@ -15,21 +15,12 @@ import numpy
 from numpy.typing import NDArray
 
 from common.records import Record
+from common.statistics import Interval, share
 
-Z = 1.959964  # two-sided 95 %
 RESAMPLES = 4000
 MERGED = "management+treatment+pharmacotherapy"
 MERGE = {name: MERGED for name in MERGED.split("+")}
 """These three labels overlap in MEDEC (docs/design.md, section 5): the merged figures count them as one type."""
-
-
-class Interval(Record):
-    """A figure and its 95 % interval; all None when `of`, the notes or pairs that were counted, is 0."""
-
-    value: float | None
-    lower: float | None
-    upper: float | None
-    of: int
 
 
 class Case(Record):
@@ -90,23 +81,6 @@ class McNemar(Record):
 Array = NDArray[numpy.float64]
 Mean = tuple[Callable[[Case], bool], Callable[[Case], bool]]
 """(is it counted as one, does the note belong to the mean)."""
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927, score interval without continuity correction)."""
-    share = right / count
-    middle = share + Z * Z / (2 * count)
-    half = Z * (share * (1 - share) / count + Z * Z / (4 * count * count)) ** 0.5
-    return max(0.0, (middle - half) / (1 + Z * Z / count)), min(1.0, (middle + half) / (1 + Z * Z / count))
-
-
-def share(flags: Iterable[bool]) -> Interval:
-    """The share of true flags with Wilson's interval."""
-    known = list(flags)
-    if not known:
-        return Interval(value=None, lower=None, upper=None, of=0)
-    lower, upper = wilson(sum(known), len(known))
-    return Interval(value=sum(known) / len(known), lower=lower, upper=upper, of=len(known))
 
 
 def combined(cases: Sequence[Case], means: Sequence[Mean], weight: float = 1.0, offset: float = 0.0) -> Interval:

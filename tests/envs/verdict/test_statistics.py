@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.core.statistics import MERGED, Case, Interval, combined, detection, mcnemar, pair_accuracy, share, wilson
+from common.statistics import Interval, share, wilson
+from envs.verdict.statistics import MERGED, Case, combined, detection, mcnemar, pair_accuracy
 
 
 def case(vignette: str, is_error: bool, flagged: bool, **more: object) -> Case:

@@ -1,0 +1,46 @@
+"""How a game's episodes are shown on the page of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from common.records import Record
+
+STANDINGS = ("good", "part", "bad", "none")
+
+
+class Shown(Record):
+    """One task as the run's parquet keeps it. `context`, what the policy saw, and `truth`, its label, are JSON."""
+
+    context: str
+    truth: str
+    operators: Sequence[str] = ()
+    tier: str = ""
+
+
+class PageView:
+    """What every game has. A game overrides what it can show better; all text must be escaped."""
+
+    task_title = "Task and label"
+    shares: tuple[str, ...] = ("Solved",)
+    """Shares of the replies in the page's table; the first is also counted over each episode."""
+
+    def task(self, shown: Shown) -> Markup:
+        """The task and its label."""
+        parts = (json.dumps(json.loads(text), indent=2, ensure_ascii=False) for text in (shown.context, shown.truth))
+        return Markup("").join(Markup("<pre>{}</pre>").format(part) for part in parts)
+
+    def reply(self, completion: str) -> Markup:
+        """What the policy wrote."""
+        return Markup("<pre>{}</pre>").format(completion)
+
+    def standing(self, reason: str, reward: float) -> str:
+        """One of STANDINGS, which the page shows by colour: right, partly right, wrong, or not readable."""
+        return "good" if reward > 0 else "bad"
+
+    def counted(self, reason: str, reward: float) -> tuple[bool, ...]:
+        """Whether a reply counts for each of `shares`."""
+        return (reward > 0,)

@@ -1,0 +1,79 @@
+"""How the page shows a note: each edit of its source marked, with its label; and a reply's reasoning and verdict."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from common.markup import marked
+from envs.contract.page_view import PageView, Shown
+from envs.verdict.scores import RIGHT, is_valid
+from envs.verdict.scribe.edits import Edit, invert
+
+Truth = dict[str, Any]
+_REPLY = re.compile(r"\s*<thinking>(.*?)</thinking>\s*<verdict>(.*?)</verdict>\s*", re.DOTALL)
+
+
+class NoteView(PageView):
+    """Notes of numbered sentences, and verdicts on them."""
+
+    task_title = "Note and label"
+    shares = ("Flag right", "Valid")
+
+    def task(self, shown: Shown) -> Markup:
+        """The note, with each edit marked in it, and its label."""
+        full = json.loads(shown.truth)
+        verdict, sentences = full.get("verdict", full), json.loads(shown.context)["sentences"]
+        log = msgspec.convert(full.get("edits", ()), tuple[Edit, ...])
+        items = (
+            _sentence(number, was, now, verdict)
+            for number, (was, now) in enumerate(zip(invert(sentences, log), sentences, strict=True))
+        )
+        key = "<del>source</del> <ins>as the Doctor reads it</ins>" if log else "the source note, unchanged"
+        names = ", ".join(escape(name.replace("_", " ")) for name in shown.operators) or "none"
+        injected = f", injected by tier {escape(shown.tier)}" if shown.tier and shown.tier != "human" else ""
+        return Markup(
+            f'<p>Label: {_label(verdict)}{injected}</p><p class="soft small">{key}</p>'
+            f'<ol class="sentences">{"".join(items)}</ol><p class="soft small">Edits: {names}</p>'
+        )
+
+    def reply(self, completion: str) -> Markup:
+        """Reasoning and verdict; the text itself where it does not follow the format."""
+        match = _REPLY.fullmatch(completion)
+        if match is None:
+            return super().reply(completion)
+        thinking, verdict = (text.strip() for text in match.groups())
+        return Markup('<p>{}</p><div class="answer">{}</div>').format(thinking, verdict)
+
+    def standing(self, reason: str, reward: float) -> str:
+        """`part`: the flag is right, the rest is not; `none`: no verdict in the reply."""
+        if not is_valid(reason):
+            return "none"
+        if reason == "elsewhere":
+            return "part"
+        return "good" if reason in RIGHT else "bad"
+
+    def counted(self, reason: str, reward: float) -> tuple[bool, ...]:
+        """Whether the flag is right, and whether there is a verdict."""
+        return reason in RIGHT, is_valid(reason)
+
+
+def _label(verdict: Truth) -> str:
+    if verdict.get("sentence") is None:
+        return '<span class="label clean">Clean</span>'
+    kind = escape(str(verdict.get("error_type")))
+    return f'<span class="label error">Error: {kind}</span>, sentence {verdict["sentence"]}'
+
+
+def _sentence(number: int, was: str, now: str, verdict: Truth) -> str:
+    item = f'<span class="number">{number}</span><span>{marked(was, now)}</span>'
+    if number != verdict.get("sentence"):
+        return f"<li>{item}</li>"
+    correction = f"<span>Correct: {escape(str(verdict.get('corrected_text')))}</span>"
+    arrow = '<span class="number" aria-hidden="true">→</span>'
+    return f'<li class="wrong">{item}</li><li class="correction">{arrow}{correction}</li>'
