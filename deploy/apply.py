@@ -11,33 +11,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
 from common.files import write_whole
-from deploy import cli
+from deploy import cli, commands, program
 from deploy.job.resize import Answer, Asked, Edit, edits, refusal, sizes
-from deploy.job.run_folder import RunFolder, is_going_on
+from deploy.job.run_folder import RunFolder
+from deploy.job.run_state import is_running
 
-LOOK_SECONDS = 0.2
-TOLD_SECONDS = 10.0  # between two lines while it waits
-
-USAGE = cli.Usage(
-    program="python -m deploy.apply",
-    description="""Change the numbers of actors of a running job, without stopping it.
-
-Edit the spec that the job was started from, then apply it. While the run goes on, these can change:
-  rollout.scribes, rollout.doctors     new ones start at once; those too many finish what they hold
-  engines of each of the pools         a new one loads, proves the policy, then serves; one too many ends its sequences
-Anything else is refused, with what to do instead. What flags or variables set at the start stays as it is, unless you
-edit it in the file or give it as a flag here. The run's spec.yaml follows, so that --resume goes on with the new
-numbers, and changes.jsonl in the run's folder keeps what changed, when, and at which policy_version.""",
-    examples="""examples:
-  python -m deploy.apply deploy/node8.yaml                        what you edited in it
-  python -m deploy.apply deploy/laptop.yaml --rollout.doctors 3   the same without an edit
-  python -m deploy.apply deploy/laptop.yaml --name laptop-2       of several runs of one spec, that one
-  python -m deploy.apply deploy/laptop.yaml --dry-run             what would change
-  python -m deploy.status runs/laptop --watch                     then: actors wanted and serving""",
-    switches={"dry-run": "print what would change and exit"},
-)
+POLL_SECONDS = 0.2
+PROGRESS_SECONDS = 10.0  # between two lines while it waits
 
 
 def running(command: cli.Command) -> RunFolder:
@@ -47,11 +30,11 @@ def running(command: cli.Command) -> RunFolder:
     """
     spec, runs = command.spec, command.spec.runs.expanduser().resolve()
     sought = re.escape(spec.name) + ("" if "name" in command.flags or command.is_record else r"(-\d+)?")
-    found = [path for path in sorted(runs.glob("*")) if re.fullmatch(sought, path.name) and is_going_on(path)]
+    found = [path for path in sorted(runs.glob("*")) if re.fullmatch(sought, path.name) and is_running(path)]
     if not found:
         raise ValueError(
-            f"run {spec.name} is not running (no process keeps {runs / spec.name}): start it with "
-            f"{cli.PROGRAM} {command.path}, or say where it is with --runs and --name"
+            f"run {spec.name} is not running (no process has {runs / spec.name} locked): start it with "
+            f"{program.command('selfplay')} {command.path}, or say where it is with --runs and --name"
         )
     if len(found) > 1:
         names = [path.name for path in found]
@@ -83,9 +66,9 @@ def send(folder: RunFolder, made: Sequence[Edit], file: RunSpec) -> Answer:
 
 
 def _answer(folder: RunFolder, asked: str) -> Answer:
-    told = started = time.monotonic()
+    reported = started = time.monotonic()
     while True:
-        alive = is_going_on(folder.path)
+        alive = is_running(folder.path)
         if folder.answer.is_file():
             answer = msgspec.json.decode(folder.answer.read_bytes(), type=Answer)
             if answer.id == asked:
@@ -93,42 +76,52 @@ def _answer(folder: RunFolder, asked: str) -> Answer:
                 return answer
         if not alive:
             raise ValueError(f"{folder.path} ended before it took the change up: nothing was changed")
-        if time.monotonic() - told > TOLD_SECONDS:
-            told = time.monotonic()
-            print(f"waiting for the run, which looks once it trains ({told - started:.0f} s)", flush=True)
-        time.sleep(LOOK_SECONDS)
+        if time.monotonic() - reported > PROGRESS_SECONDS:
+            reported = time.monotonic()
+            waited = f"{reported - started:.0f} s"
+            print(f"waiting for the run, which answers once it trains ({waited})", file=sys.stderr, flush=True)
+        time.sleep(POLL_SECONDS)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Apply. 0 done, or nothing to do; 2 refused, with a line for each reason."""
-    command = cli.parse(sys.argv[1:] if arguments is None else arguments, USAGE)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m deploy.apply`."""
+    return run(commands.parse("apply", "python -m deploy.apply", arguments))
+
+
+def run(command: cli.Command) -> int:
+    """Apply. 0 done, or nothing to do; 2 refused, with a line per reason."""
     try:
         folder = running(command)
         found, effect = wanted(command, folder)
         if refused := [refusal(edit) for edit in found if edit.field not in sizes(effect)]:
             return _refuse(*refused, *(["nothing was changed"] if len(refused) < len(found) else []))
-        if not found:
-            print(f"run {folder.path.name}: nothing to change; {_told(effect)}")
-            return 0
-        if not command.dry_run and (answer := send(folder, found, command.file)).refused:
+        if found and not command.dry_run and (answer := send(folder, found, command.file)).refused:
             return _refuse(f"the run refused: {answer.refused}")
     except ValueError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         return _refuse("no longer waiting: the run has not answered")
-    for edit in found:
-        print(f"run {folder.path.name}: {edit}{' (dry run)' if command.dry_run else ''}")
-    print(f"look: python -m deploy.status {folder.path}")
+    _report(command, folder, found, effect)
     return 0
 
 
-def _told(spec: RunSpec) -> str:
-    return ", ".join(f"{field} is {count}" for field, count in sizes(spec).items())
+def _report(command: cli.Command, folder: RunFolder, made: Sequence[Edit], effect: RunSpec) -> None:
+    name = folder.path.name
+    if command.json:
+        changes = [{"field": edit.field, "from": edit.before, "to": edit.after} for edit in made]
+        print_json({"run": name, "dry_run": command.dry_run, "changes": changes})
+    elif not made:
+        now = ", ".join(f"{field} is {count}" for field, count in sizes(effect).items())
+        print(f"run {name}: nothing to change; {now}")
+    else:
+        for edit in made:
+            print(f"run {name}: {edit}{' (dry run)' if command.dry_run else ''}")
+        print(f"watch it with: {program.command('status')} {folder.path} --watch")
 
 
 def _refuse(*lines: str) -> int:
     print("\n".join(f"apply: {line}" for line in lines), file=sys.stderr)
-    return cli.BAD_INPUT
+    return BAD_INPUT
 
 
 if __name__ == "__main__":

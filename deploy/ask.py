@@ -5,9 +5,9 @@ The text is put to the model as the game of its run does; `-` reads it from stan
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.text import Text
 
 from actors.engine import PromptTooLong
+from common.command_line import BAD_INPUT
 from common.config import RunSpec
 from common.records import Message
-from deploy import cli
+from deploy import commands
 from deploy.export import finished_run
 from envs.contract.reports import reports_of
 from evals.core.client import EngineLost, ModelClient
@@ -46,11 +47,12 @@ async def reply(client: ModelClient, spec: RunSpec, folder: Path, messages: tupl
 
 
 def main(arguments: Sequence[str] | None = None, client: ModelClient | None = None) -> int:
+    """`python -m deploy.ask`."""
+    return run(commands.parse("ask", "python -m deploy.ask", arguments), client)
+
+
+def run(args: Namespace, client: ModelClient | None = None) -> int:
     """Ask and print. 0, 1 when the engine failed, 2 and one line for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.ask", description="Give one note to a trained Doctor.")
-    parser.add_argument("run", type=Path, help="the run's folder, for example runs/laptop")
-    parser.add_argument("--note", required=True, help="a text file, or - for standard input")
-    args = parser.parse_args(arguments)
     try:
         spec, text = finished_run(args.run), read_text(args.note)
         report = next(iter(reports_of(spec).values()))
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None, client: ModelClient | None = No
         said, truncated = asyncio.run(reply(client or Vllm(), spec, args.run / "model", question))
     except ValueError as error:
         print(f"ask: {error}", file=sys.stderr)
-        return cli.BAD_INPUT
+        return BAD_INPUT
     except EngineLost as error:
         print(f"ask: {error}", file=sys.stderr)
         return FAILED

@@ -1,59 +1,28 @@
-"""The command line: spec file < environment variables < flags, checked, with one clear line for each mistake."""
+"""Commands that read a spec: spec file < environment variables < flags, checked, with one clear line per mistake."""
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import os
-import re
 import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import CliSettingsSource, SettingsError
 
+from common.command_line import Parser, alike, fail, meant
 from common.config import RunSpec
 from common.records import Record
 from common.spec_file import spec_file
-from deploy import spec_flags
+from deploy import commands, program, spec_flags
 from deploy.spec_flags import PREFIX
 
-PROGRAM = "python -m deploy.selfplay"
-BAD_INPUT = 2  # exit code
 ACTOR_LOGS = "MEDSERL_ACTOR_LOGS"
 """Set to 1 to see what the actors print. The one variable that is no field of the spec."""
-
-EXAMPLES = """examples:
-  python -m deploy.selfplay deploy/laptop.yaml                        the CPU default on the bundled notes
-  python -m deploy.selfplay deploy/laptop.yaml --data notes.csv --steps 4
-  python -m deploy.selfplay deploy/laptop.yaml --dry-run              print the resolved plan, start nothing
-  python -m deploy.selfplay runs/laptop/spec.yaml --resume            go on from the last checkpoint
-  MEDSERL_LEARNER__LEARNING_RATE=3e-5 python -m deploy.selfplay deploy/laptop.yaml
-
-Every field of the spec is a flag (--section.field) and an environment variable (MEDSERL_SECTION__FIELD)."""
-
-
-class Usage(Record):
-    """A command that reads a spec: its name, what `--help` says, and its switches (flag without value -> help)."""
-
-    program: str
-    description: str
-    examples: str
-    switches: dict[str, str]
-
-
-SELFPLAY = Usage(
-    program=PROGRAM,
-    description="Run asynchronous self-play as a spec describes it.",
-    examples=EXAMPLES,
-    switches={
-        "dry-run": "print the resolved plan and exit",
-        "resume": "go on from the run's last checkpoint",
-        "skip-bad-rows": "leave out notes that cannot be read, and count them",
-    },
-)
 
 
 class Command(Record):
@@ -63,8 +32,9 @@ class Command(Record):
     path: Path
     file: RunSpec
     flags: frozenset[str]
-    dry_run: bool
-    resume: bool
+    dry_run: bool = False
+    resume: bool = False
+    json: bool = False
 
     @property
     def is_record(self) -> bool:
@@ -72,61 +42,52 @@ class Command(Record):
         return self.path.resolve() == (self.spec.runs.expanduser() / self.spec.name / "spec.yaml").resolve()
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        unknown = re.search(r"unrecognized arguments: (--[\w.-]+)", message)
-        flags = [flag for action in self._actions for flag in action.option_strings]
-        close = difflib.get_close_matches(unknown[1], flags, n=1) if unknown else []
-        fail(f"{message}{f'; did you mean {close[0]}?' if close else ''} (see {self.prog} --help)")
-
-
-def fail(message: str) -> NoReturn:
-    """One line on standard error, exit code 2."""
-    print(f"selfplay: {message}", file=sys.stderr)
-    raise SystemExit(BAD_INPUT)
-
-
-def parse(arguments: list[str], usage: Usage = SELFPLAY) -> Command:
-    """Read the command line. Exits with code 2 and one line when something is wrong with it."""
-    parser = _Parser(
-        prog=usage.program,
-        description=usage.description,
-        epilog=usage.examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def fields_of(parser: Parser, arguments: Sequence[str] = ()) -> CliSettingsSource[Any]:
+    """Add every field of the spec to the parser, as a flag; `arguments` may name a spec that plays other games."""
     parser.add_argument("--data", metavar="FILE", help="the notes: data.path of the run's only game that has one")
-    parser.add_argument("spec", type=Path, help="the run's YAML file, or the name of one in deploy/specs: laptop")
-    for switch, text in usage.switches.items():
-        parser.add_argument(f"--{switch}", action="store_true", help=text)
     settings = spec_flags.settings_with(spec_flags.games_among(arguments))
-    flags: CliSettingsSource[Any] = CliSettingsSource(
-        settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False
-    )
-    parsed = parser.parse_args(arguments)
+    return CliSettingsSource(settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False)
+
+
+def parse(arguments: Sequence[str] | None, parser: Parser | None = None) -> Command:
+    """Read the command line, by default that of `selfplay`. Exits with code 2 and one line when it is wrong."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = parser or commands.parser("selfplay", program.command("selfplay"))
+    try:
+        flags = fields_of(parser, given)
+        return _command(parser.parse_args(given), flags)
+    except ValueError as error:
+        fail(parser.name, str(error))
+
+
+def _command(parsed: Namespace, flags: CliSettingsSource[Any]) -> Command:
     given = frozenset(vars(parsed))
-    path = _existing(parsed.spec)
-    file = load(path)  # mistakes in the file are told as the file's
+    path = spec_file(parsed.spec)
+    file = load(path)  # a mistake in the file is reported as the file's
     try:
         spec = _resolve(spec_flags.with_games(_read(path), parsed), flags(parsed_args=parsed))
     except SettingsError as error:
-        fail(f"flags and environment: {error}: {error.__cause__}")
-    except ValueError as error:
-        fail(str(error))
+        raise ValueError(f"flags and environment: {error}: {error.__cause__}") from None
     return Command(
         spec=spec,
         path=path,
         file=file,
         flags=frozenset(name for name in given | vars(parsed).keys() if name.split(".")[0] in RunSpec.model_fields),
-        dry_run=getattr(parsed, "dry_run", False),
-        resume=getattr(parsed, "resume", False),
+        **{switch: getattr(parsed, switch, False) for switch in ("dry_run", "resume", "json")},
     )
 
 
 def load(path: Path) -> RunSpec:
-    """The spec of a file alone. Exits like `parse`."""
-    path = _existing(path)
+    """The spec of a file alone. Raises ValueError, one line, for what is wrong with it."""
+    path = spec_file(path)
     return _validated(f"{path}: ", RunSpec, _read(path))
+
+
+def load_run(folder: Path) -> RunSpec:
+    """The spec of a run's folder. Raises ValueError when it is none."""
+    if not (folder / "spec.yaml").is_file():
+        raise ValueError(f"{folder}: no run there (a folder with spec.yaml); runs are kept under runs/")
+    return load(folder / "spec.yaml")
 
 
 def _resolve(content: dict[str, Any], flags: CliSettingsSource[Any]) -> RunSpec:
@@ -143,23 +104,16 @@ def _check_variables() -> None:
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name != ACTOR_LOGS and name.upper().split("__")[0] not in fields:
             close = difflib.get_close_matches(name, fields, n=1)
-            fail(f"environment: {name}: unknown field" + (f"; did you mean {close[0]}?" if close else ""))
-
-
-def _existing(given: Path) -> Path:
-    try:
-        return spec_file(given)
-    except ValueError as error:
-        fail(str(error))
+            raise ValueError(f"environment: {name}: unknown field{meant(close)}")
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        fail(f"{path}: not YAML: {' '.join(str(error).split())}")
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        fail(f"{path}: holds no settings; write `name: my-run` and what differs from the defaults")
+        raise ValueError(f"{path}: holds no settings; write `name: my-run` and what differs from the defaults")
     return content
 
 
@@ -167,18 +121,28 @@ def _validated(source: str, model: type[Any], content: dict[str, Any], **extra: 
     try:
         return model(**content, **extra)
     except ValidationError as error:
-        fail("; ".join(f"{source}{_line(problem, content)}" for problem in error.errors()[:3]))
+        raise ValueError("; ".join(f"{source}{_line(problem, content)}" for problem in error.errors()[:3])) from None
 
 
 def _line(problem: Any, content: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _fields(problem["loc"][:-1], content)
-        close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        return f"{where}: unknown field; " + (f"did you mean {close[0]}?" if close else f"write {', '.join(known)}")
+        typed = str(problem["loc"][-1])
+        close = alike(typed, [*known, *_dotted(RunSpec)])
+        return f"{where}: unknown field" + (meant(close) or f"; write {', '.join(known)}")
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if isinstance(problem["input"], (dict, BaseModel)) else f", not {problem['input']!r}"
     return f"{where}: {message}{given}" if where else message
+
+
+def _dotted(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The fields of all sections, as they are written after `--`."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _dotted(field.annotation, f"{prefix}{name}.")
+        elif prefix:
+            yield f"{prefix}{name}"
 
 
 def _fields(location: tuple[Any, ...], content: dict[str, Any]) -> list[str]:

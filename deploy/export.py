@@ -6,17 +6,18 @@ files. What was written is loaded again and must agree with the run's model on t
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from common.command_line import BAD_INPUT
 from common.config import ModelSpec, RunSpec
 from common.models import COMPLETE, TINY
-from deploy import cli
+from deploy import cli, commands, program
 from deploy.report import model_card
 
 CHECK_TEXT = "The patient has had fever and a productive cough for three days. Amoxicillin was started."
@@ -27,11 +28,11 @@ TOLERANCE = {"merged": 0.0, "adapter": 0.1}
 
 def finished_run(folder: Path) -> RunSpec:
     """The spec of a run that left a model. Raises ValueError for a folder that holds none."""
-    if not (folder / "spec.yaml").is_file():
-        raise ValueError(f"{folder}: no run there (a folder with spec.yaml); runs are kept under runs/")
+    spec = cli.load_run(folder)
     if not (folder / "model" / "config.json").is_file():
-        raise ValueError(f"{folder} has no model yet: go on with {cli.PROGRAM} {folder / 'spec.yaml'} --resume")
-    return cli.load(folder / "spec.yaml")
+        resume = f"{program.command('selfplay')} {folder / 'spec.yaml'} --resume"
+        raise ValueError(f"{folder} has no model yet: continue it with {resume}")
+    return spec
 
 
 def export(run: Path, out: Path, adapter: bool) -> str:
@@ -89,17 +90,17 @@ def proof(run: Path, out: Path, base: ModelSpec | None) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m deploy.export`."""
+    return run(commands.parse("export", "python -m deploy.export", arguments))
+
+
+def run(args: Namespace) -> int:
     """Export as the flags say. 0, or 2 and one line."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.export", description="Export a finished run's model.")
-    parser.add_argument("run", type=Path, help="the run's folder, for example runs/laptop")
-    parser.add_argument("out", type=Path, help="a new folder")
-    parser.add_argument("--adapter", action="store_true", help="the LoRA adapter alone")
-    args = parser.parse_args(arguments)
     try:
         print(export(args.run, args.out, args.adapter))
     except ValueError as error:
         print(f"export: {error}", file=sys.stderr)
-        return cli.BAD_INPUT
+        return BAD_INPUT
     return 0
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
+from common.command_line import fail
 from common.config import RunSpec
-from deploy import cli
+from deploy import cli, commands
 
 Manifest = dict[str, Any]
 APP, SPEC_FOLDER = "/app", "/etc/medserl"
@@ -93,11 +95,16 @@ def _job(name: str) -> Manifest:
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m deploy.kuberay`."""
+    return run(commands.parse("kuberay", "python -m deploy.kuberay", arguments))
+
+
+def run(command: cli.Command) -> int:
     """Print the manifests."""
-    spec = cli.parse(sys.argv[1:] if arguments is None else arguments).spec
+    spec = command.spec
     if spec.backend == "cuda" and not spec.hardware.gpus:
-        cli.fail("hardware.gpus is 0: write how many GPUs a machine has")
+        fail("kuberay", "hardware.gpus is 0: write how many GPUs a machine has")
     print(yaml.safe_dump_all(manifests(spec), sort_keys=False), end="")
     return 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from rich.table import Table
 from common.architecture import Architecture, architecture
 from common.backends import BACKENDS
 from common.budget import BATCHED_TOKENS, GIB, longest_row, sequences, trained_parameters, width
+from common.command_line import BAD_INPUT, print_json
 from common.config import PoolSpec, RunSpec
-from deploy import cli
+from deploy import cli, commands
 from deploy.cluster.dtype import foreseen
 from deploy.cluster.gpu_layout import USABLE, Card, Place, Tenant, lay_out, one_machine, places
 from deploy.job import verifier_exam
@@ -238,26 +239,60 @@ def refusal(spec: RunSpec, arch: Architecture, found: list[str]) -> str:
     if edits is None:
         advice = f"no {MOST_EDITS} changes of the spec help: it needs more or larger cards (hardware)"
     else:
-        advice = f"the smallest change that fits: {' and '.join(_told(spec, edit) for edit in edits)}"
+        changes = (f"{_field(spec, edit)}: {yaml_value(edit[1])}" for edit in edits)
+        advice = f"the smallest change that fits: {' and '.join(changes)}"
     return "\n".join([*found, advice])
 
 
-def _told(spec: RunSpec, edit: Edit) -> str:
-    field, value = edit
-    path = field.split(".")
+def _field(spec: RunSpec, edit: Edit) -> str:
+    """The field of an edit, with the pool's name instead of its number."""
+    path = edit[0].split(".")
     if path[0] == "pools":
         path[1] = spec.pools[int(path[1])].name
-    return f"{'.'.join(path)}: {str(value).lower() if isinstance(value, bool) else value}"
+    return ".".join(path)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def yaml_value(value: Any) -> str:
+    """A value as it is written in a spec."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_json(spec: RunSpec, arch: Architecture, found: list[str], cards: tuple[Card, ...]) -> dict[str, Any]:
+    """The plan for scripts; sizes in GiB. `smallest_change` is null when the run fits, or when no change helps."""
+    edits = smallest_change(spec, arch) if found else None
+    return {
+        "name": spec.name,
+        "fits": not found,
+        "problems": found,
+        "smallest_change": None if edits is None else {_field(spec, edit): edit[1] for edit in edits},
+        "dtype": spec.model.dtype,
+        "transport": transport(spec, arch),
+        "staleness": staleness(spec),
+        "cards": [_card(card) for card in cards],
+    }
+
+
+def _card(card: Card) -> dict[str, Any]:
+    tenants = [{"actor": one.name, "share": one.share, "gib": one.size / GIB} for one in card.tenants]
+    return {"name": card.name, "gib": card.gib, "used_gib": card.used, "fits": card.fits, "actors": tenants}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m deploy.plan`."""
+    return run(commands.parse("plan", "python -m deploy.plan", arguments))
+
+
+def run(command: cli.Command) -> int:
     """Print the plan. 0 when the run fits, else 2 and why on standard error."""
-    spec, dtype = foreseen(cli.parse(sys.argv[1:] if arguments is None else arguments).spec)
+    spec, dtype = foreseen(command.spec)
     try:
         arch = architecture(spec.model.source)
     except ValueError as error:
         return _refuse(str(error))
     found, cards = problems(spec, arch)
+    if command.json:
+        print_json(as_json(spec, arch, found, cards))
+        return BAD_INPUT if found else 0
     print(dtype)
     for part in render(spec, arch, cards) if cards else ():
         wide_console().print(part, highlight=False, soft_wrap=isinstance(part, str))
@@ -266,7 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _refuse(message: str) -> int:
     print("\n".join(f"plan: {line}" for line in message.splitlines()), file=sys.stderr)
-    return cli.BAD_INPUT
+    return BAD_INPUT
 
 
 if __name__ == "__main__":

@@ -37,13 +37,16 @@ import ray
 from ray._private import ray_constants, services
 from ray.exceptions import RayError, RayTaskError
 
+from common.command_line import fail
 from common.errors import last_line
 from common.metrics import Board
-from deploy import cli
+from deploy import cli, commands, program
 from deploy.cluster.dtype import foreseen, settled
 from deploy.cluster.shipping import modules_to_ship
+from deploy.job import run_state
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder
+from deploy.job.run_state import RunState
 from deploy.job.start import Start, starting_point
 from deploy.monitoring.step_metrics import serve
 from deploy.plan import plan
@@ -86,9 +89,13 @@ def connect(modules: Sequence[str] = ()) -> None:
         ) from error
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m deploy.selfplay`."""
+    return run(commands.parse("selfplay", "python -m deploy.selfplay", arguments))
+
+
+def run(command: cli.Command) -> int:
     """The command. Returns the exit code: 0 done, 1 failed, 2 bad input."""
-    command = cli.parse(sys.argv[1:] if arguments is None else arguments)
     try:
         folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
         env = registry.environment_of(folder.spec.envs, folder.spec.seed)
@@ -100,10 +107,10 @@ def main(arguments: list[str] | None = None) -> int:
         board = Board()
         serve(board, command.spec)
         if folder.spec.name != command.spec.name:
-            print(f"run {command.spec.name} exists: this one is {folder.spec.name} (or go on with --resume)")
+            print(f"run {command.spec.name} exists: this one is {folder.spec.name} (--resume continues the old one)")
         return play(folder, start, env, board)
     except ValueError as error:
-        cli.fail(str(error))
+        fail("selfplay", str(error))
 
 
 def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int:
@@ -116,25 +123,28 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     if dtype:
         print(dtype)
     run = Run(folder.spec, env, folder, start, board)
-    resume = f"go on with: {cli.PROGRAM} {folder.path / 'spec.yaml'} --resume"
-    finished = False
+    resume = f"to continue: {program.command('selfplay')} {folder.path / 'spec.yaml'} --resume"
+    state, why = RunState.FAILED, ""
     try:
-        finished = asyncio.run(run.go())
+        state = RunState.FINISHED if asyncio.run(run.go()) else RunState.STOPPED
         return 0
     except (RuntimeError, RayError, OSError) as error:
+        why = ending(error)
         cause = error.cause if isinstance(error, RayTaskError) else error
         if isinstance(cause, ValueError):
             raise ValueError(str(cause)) from None
-        print(f"selfplay: {ending(error)}", file=sys.stderr)
+        print(f"selfplay: {why}", file=sys.stderr)
         return 1
     finally:
         try:
             if folder.journal.is_file():
                 run.clock.enter("drawing")
+                run_state.record(folder.path, state, why)
                 rows = folder.finish()
-                summarise(folder.path, rows, folder.reports, finished, resume, run.clock.keep(folder.path))
+                done = state is RunState.FINISHED
+                summarise(folder.path, rows, folder.reports, done, resume, run.clock.keep(folder.path))
         except OSError as error:
-            print(f"selfplay: plot and page could not be written: {error}", file=sys.stderr)
+            print(f"selfplay: cannot write the plot and the page: {error}", file=sys.stderr)
         ray.shutdown()
 
 

@@ -5,31 +5,35 @@ Reads what the run writes (spec.yaml, metrics.jsonl, evaluations.jsonl) and, whi
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import urllib.request
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
 from common import metrics
+from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
 from common.files import json_lines
 from common.records import Record
-from deploy import cli
+from deploy import cli, commands, program
 from deploy.job.resize import sizes
+from deploy.job.run_state import state_of
 from deploy.report import clock
 from deploy.report.terminal import table, wide_console
 from envs.contract.reports import reports_of
 from evals.core import curve
 
 RECENT = 5  # steps that the figures are means of
+REFRESH_SECONDS = 2.0
 STARVED, CALM = 0.25, 0.05
 """Share of its time that the learner waits: above the first rollouts are short, below the second the learner is."""
 Row = dict[str, Any]
@@ -100,14 +104,15 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
         advice = advise(spec, rows, ready)
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
         if advice.edit.partition(":")[0] in sizes(spec):
-            parts.append("edit the spec, then python -m deploy.apply SPEC: the run goes on meanwhile")
+            parts.append(f"edit the spec, then {program.command('apply')} SPEC: the run continues meanwhile")
     return Group(*parts)
 
 
 def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> Table:
     shown = Table.grid(padding=(0, 2))
     engines = ", ".join(f"{pool.engines} in pool {pool.name}" for pool in spec.pools)
-    shown.add_row("run", f"{run.name} on {spec.backend}{'' if series else '; the job does not answer'}")
+    answers = "" if series else "; the job does not answer"
+    shown.add_row("run", f"{run.name} on {spec.backend}: {state_of(run)}{answers}")
     shown.add_row(
         "actors",
         f"engines: {engines}; {spec.rollout.scribes} scribes, {spec.rollout.doctors} doctors, "
@@ -146,34 +151,65 @@ def _value(series: Series, metric: metrics.Metric, *values: str) -> str:
     return f"{series.get((metric.name, values), 0):g}"
 
 
+def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
+    """The status for scripts. What only the job itself knows is null while it does not answer."""
+    rows = json_lines(run / "metrics.jsonl")
+    points = curve.points(run / "evaluations.jsonl")
+    advice = advise(spec, rows, series.get((metrics.BUFFER.name, "ready")) if series else None) if rows else None
+    return {
+        "run": run.name,
+        "state": state_of(run),
+        "answers": series is not None,
+        "steps": rows[-1]["step"] if rows else 0,
+        "of": spec.steps,
+        "last_step": rows[-1] if rows else None,
+        "max_lag": spec.buffer.max_lag,
+        "advice": advice and advice.line,
+        "edit": advice and advice.edit,
+        "last_evaluation": msgspec.to_builtins(points[-1]) if points else None,
+        "metrics": series and {f"{name} {label}".rstrip(): value for (name, label), value in series.items()},
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m deploy.status`."""
+    return run(commands.parse("status", "python -m deploy.status", arguments))
+
+
+def run(args: Namespace) -> int:
     """Print the status, or keep it on the screen. 0, or 2 and one line."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.status", description="How a run is doing.")
-    parser.add_argument("run", type=Path, help="the run's folder, for example runs/laptop")
-    parser.add_argument("--port", type=int, help="where the job serves its metrics (default: the spec's metrics.port)")
-    parser.add_argument("--watch", action="store_true", help="refresh every two seconds until Ctrl-C")
-    args = parser.parse_args(arguments)
-    if not (args.run / "spec.yaml").is_file():
-        print(f"status: {args.run}: no run there (a folder with spec.yaml); runs are kept under runs/", file=sys.stderr)
-        return cli.BAD_INPUT
+    try:
+        if args.watch:
+            _watch(args)
+        else:
+            spec, series = _now(args)
+            if args.json:
+                print_json(as_json(spec, args.run, series))
+            else:
+                wide_console().print(render(spec, args.run, series), highlight=False)
+    except ValueError as error:
+        print(f"status: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        pass
+    return 0
 
+
+def _now(args: Namespace) -> tuple[RunSpec, Series | None]:
+    spec = cli.load_run(args.run)  # read each time: `apply` may have changed it
+    port = spec.metrics.port if args.port is None else args.port
+    return spec, scrape(spec.metrics.host, port, spec.metrics.token_file) if port else None
+
+
+def _watch(args: Namespace) -> None:
     def now() -> Group:
-        spec = cli.load(args.run / "spec.yaml")  # deploy.apply may have changed it
-        port = spec.metrics.port if args.port is None else args.port
-        served = scrape(spec.metrics.host, port, spec.metrics.token_file) if port else None
-        return render(spec, args.run, served)
+        spec, series = _now(args)
+        return render(spec, args.run, series)
 
-    console = wide_console()
-    if not args.watch:
-        console.print(now(), highlight=False)
-        return 0
-    with Live(now(), console=console, auto_refresh=False) as live:
-        try:
-            while True:
-                time.sleep(2)
-                live.update(now(), refresh=True)
-        except KeyboardInterrupt:
-            return 0
+    with Live(now(), console=wide_console(), auto_refresh=False) as live:
+        while True:
+            time.sleep(REFRESH_SECONDS)
+            live.update(now(), refresh=True)
 
 
 if __name__ == "__main__":

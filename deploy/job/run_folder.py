@@ -15,6 +15,8 @@ import yaml
 from common.config import RunSpec
 from common.files import json_lines, write_whole
 from common.records import Record
+from deploy import program
+from deploy.job import run_state
 from deploy.report import rollout_log
 from deploy.report.sinks import Sink
 from envs.contract.reports import Reports, measured, reports_of
@@ -108,10 +110,11 @@ class RunFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
-                f"{self.path}: this run is going on in another process; stop that one first: "
-                f"python -m deploy.stop {self.path}"
+                f"{self.path}: another process is running it; stop that one first: "
+                f"{program.command('stop')} {self.path}"
             ) from None
         self.asked_to_stop()  # of a run that ended before it looked
+        run_state.forget(self.path)
         for left in (self.change, self.answer):  # to a process that is gone
             left.unlink(missing_ok=True)
 
@@ -168,19 +171,6 @@ class RunFolder:
             plot.draw(self.path, self.reports)
             episodes_page.write_page(self.path, self.reports)
         return self._rows
-
-
-def is_going_on(run: Path) -> bool:
-    """Whether some process has the run's folder locked."""
-    file = run / "lock"
-    if not file.is_file():
-        return False
-    with file.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def new_name(runs: Path, name: str) -> str:

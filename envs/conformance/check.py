@@ -8,11 +8,11 @@ independent checker about every label, and other processes whether they make the
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 import random
 import sys
+from argparse import Namespace
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from common.command_line import BAD_INPUT, Parser
 from common.records import Episode, Label, LabelledTask, Record, Rejection, Reward, Task
 from common.sections import EnvSettings
 from envs.conformance.baselines import NONSENSE, SILENT, Act, play, policies
@@ -30,6 +31,15 @@ from envs.contract import registry
 from envs.contract.env import Checker, Environment, Slot
 from envs.contract.spec import read
 
+NAME = "check-env"
+DESCRIPTION = """Check that environments keep the contract: generator, independent checker, reward and leaks.
+
+Exit codes: 0 all keep it, 1 one does not, 2 a wrong call."""
+EXAMPLES = (
+    ("", "all of this project's, on bundled notes"),
+    ("verdict --settings '{data: {path: notes.csv}}'", "on your notes"),
+    ("my_pkg.my_mod:MyEnv --count 200", "your own class"),
+)
 COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
 HASH_SEEDS = (1, 2)
 CONSTANTS = 8  # constant replies tried, a class
@@ -281,21 +291,28 @@ def _chosen(names: Sequence[str], settings: str) -> tuple[EnvSettings, ...]:
     return read([{"class" if ":" in name else "id": name, **given} for name in names or registry.GAMES])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check environments by id, all by default; 0 when each keeps the contract, 1 when not, 2 for a wrong call."""
-    parser = argparse.ArgumentParser(
-        prog="python -m envs.conformance.check", description="Check environments against the contract."
-    )
+def parser(program: str) -> Parser:
+    """The command's arguments; `program` is its name in the usage line."""
+    made = Parser(NAME, program, DESCRIPTION, EXAMPLES)
     known = ", ".join(registry.GAMES)
-    parser.add_argument("envs", nargs="*", metavar="ENV", help=f"package.module:Class, or an id ({known}: the default)")
-    parser.add_argument("--settings", default="{}", help="the settings of one ENV, as YAML: '{data: {path: a.csv}}'")
-    parser.add_argument("--count", type=int, default=COUNT, help="slots of the plan to try")
-    options = parser.parse_args(arguments)
+    made.add_argument("envs", nargs="*", metavar="ENV", help=f"package.module:Class, or an id ({known}: the default)")
+    made.add_argument("--settings", default="{}", help="the settings of one ENV, as YAML: '{data: {path: a.csv}}'")
+    made.add_argument("--count", type=int, default=COUNT, help="slots of the plan to try")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m envs.conformance.check`."""
+    return run(parser("python -m envs.conformance.check").parse_args(arguments))
+
+
+def run(args: Namespace) -> int:
+    """Check environments by id, all by default; 0 when each keeps the contract, 1 when not, 2 for a wrong call."""
     try:
-        reports = [_whole_report(one, options.count) for one in _chosen(options.envs, options.settings)]
+        reports = [_whole_report(one, args.count) for one in _chosen(args.envs, args.settings)]
     except ValueError as wrong:
-        print(wrong, file=sys.stderr)
-        return 2
+        print(f"{NAME}: {wrong}", file=sys.stderr)
+        return BAD_INPUT
     print("\n".join(map(str, reports)))
     return 0 if all(report.ok for report in reports) else 1
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from common.command_line import BAD_INPUT
 from common.config import RunSpec
 from deploy import apply, cli
 from deploy.job.run_folder import RunFolder
@@ -17,7 +18,7 @@ from tests.deploy.apply_world import CONTENT, Driver
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Driver]]:
-    monkeypatch.setattr(apply, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(apply, "POLL_SECONDS", 0.01)
     drivers: list[Driver] = []
 
     def begin(*flags: str) -> Driver:
@@ -73,7 +74,7 @@ def test_auto_is_the_dtype_that_the_run_has(driver: Driver, capsys: pytest.Captu
     assert driver.apply("--model.dtype", "auto") == 0
     assert "nothing to change" in capsys.readouterr().out
     driver.write(model={"dtype": "float32"})
-    assert driver.apply() == cli.BAD_INPUT
+    assert driver.apply() == BAD_INPUT
     assert "model.dtype: bfloat16 -> float32 cannot change in a run" in capsys.readouterr().err
 
 
@@ -147,7 +148,7 @@ def test_what_cannot_change_is_refused_by_name_with_what_to_do_instead(
 ) -> None:
     before = driver.recorded()
     driver.write(**edits)
-    assert driver.apply() == cli.BAD_INPUT
+    assert driver.apply() == BAD_INPUT
     assert capsys.readouterr().err == f"apply: {line}\n"
     assert driver.recorded() == before and driver.used == []
 
@@ -156,23 +157,23 @@ def test_one_field_that_cannot_change_holds_back_those_that_can(
     driver: Driver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     driver.write(rollout={"doctors": 3}, steps=9)
-    assert driver.apply() == cli.BAD_INPUT
+    assert driver.apply() == BAD_INPUT
     assert capsys.readouterr().err.splitlines()[1] == "apply: nothing was changed" and driver.used == []
 
 
-def test_a_mistake_in_the_spec_is_told_as_selfplay_tells_it(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_in_the_spec_is_one_line_of_this_command(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     driver.write(rollout={"doctor": 3})
     with pytest.raises(SystemExit) as caught:
         driver.apply()
-    assert caught.value.code == cli.BAD_INPUT
-    assert capsys.readouterr().err == f"selfplay: {driver.file}: rollout.doctor: unknown field; did you mean doctors?\n"
+    assert caught.value.code == BAD_INPUT
+    assert capsys.readouterr().err == f"apply: {driver.file}: rollout.doctor: unknown field; did you mean doctors?\n"
 
 
 def test_a_run_that_is_not_going_on_is_refused(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     driver.end()
-    assert driver.apply("--rollout.doctors", "3") == cli.BAD_INPUT
+    assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
     said = capsys.readouterr().err
-    assert said.startswith("apply: run mine is not running (no process keeps ") and said.count("\n") == 1
+    assert said.startswith("apply: run mine is not running (no process has ") and said.count("\n") == 1
     assert f"start it with python -m deploy.selfplay {driver.file}" in said
 
 
@@ -187,7 +188,7 @@ def test_of_two_runs_of_one_spec_the_name_says_which(
     start: Callable[..., Driver], capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = start(), start()
-    assert first.apply("--rollout.doctors", "3") == cli.BAD_INPUT
+    assert first.apply("--rollout.doctors", "3") == BAD_INPUT
     assert capsys.readouterr().err == "apply: mine and mine-2 are running: say which with --name mine\n"
     assert first.apply("--rollout.doctors", "3", "--name", "mine") == 0
     assert (first.logged(), second.logged()) == ([("rollout.doctors", 1, 3)], [])
@@ -196,7 +197,7 @@ def test_of_two_runs_of_one_spec_the_name_says_which(
 def test_a_run_that_ends_before_it_looks_changed_nothing(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     driver.freeze()
     driver.when_asked(driver.folder._lock.close)
-    assert driver.apply("--rollout.doctors", "3") == cli.BAD_INPUT
+    assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
     assert "ended before it took the change up: nothing was changed" in capsys.readouterr().err
     assert not driver.folder.change.exists()
 
@@ -204,17 +205,17 @@ def test_a_run_that_ends_before_it_looks_changed_nothing(driver: Driver, capsys:
 def test_a_run_that_takes_its_time_is_waited_for(
     driver: Driver, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "TOLD_SECONDS", 0.05)
+    monkeypatch.setattr(apply, "PROGRESS_SECONDS", 0.05)
     driver.freeze()
     driver.when_asked(driver.changes.look)
     assert driver.apply("--rollout.doctors", "3") == 0
-    assert "waiting for the run, which looks once it trains" in capsys.readouterr().out
+    assert "waiting for the run, which answers once it trains" in capsys.readouterr().err
 
 
 def test_two_at_once_do_not_write_over_each_other(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     driver.freeze()
     driver.folder.change.write_text("the other's")
-    assert driver.apply("--rollout.doctors", "3") == cli.BAD_INPUT
+    assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
     assert "another deploy.apply is under way" in capsys.readouterr().err
     assert driver.folder.change.read_text() == "the other's"
 
@@ -259,7 +260,7 @@ def test_a_change_that_the_disk_refuses_is_a_note_and_an_answer(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(driver.folder, "record", refuses)
-    assert driver.apply("--rollout.doctors", "3") == cli.BAD_INPUT
+    assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
     assert capsys.readouterr().err == "apply: the run refused: [Errno 28] No space left on device\n"
     assert driver.used == [] and driver.notes[0].startswith("a change was asked for and not made")
 

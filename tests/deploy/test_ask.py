@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import ask, cli
+from common.command_line import BAD_INPUT
+from deploy import ask
 from envs.verdict.doctor.grammar import CLEAN as CLEAN_WORDS
 from tests.deploy.test_export import finished, spec
 from tests.evals.clients import CLEAN, THOUGHT, FakeClient, completion, flagged, too_long
@@ -74,7 +75,7 @@ def test_bad_notes_are_refused_in_one_line(tmp_path: Path, note: Path, capsys: p
     ):
         (tmp_path / path.replace("/", "_")).mkdir()
         code, _, err = asked(tmp_path / path.replace("/", "_"), path, client, capsys)
-        assert code == cli.BAD_INPUT and line in err and err.count("\n") == 1
+        assert code == BAD_INPUT and line in err and err.count("\n") == 1
 
 
 def test_an_engine_that_dies_is_told(tmp_path: Path, note: Path, capsys: pytest.CaptureFixture[str]) -> None:

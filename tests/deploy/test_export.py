@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from common.command_line import BAD_INPUT
 from common.config import LearnerSpec, ModelSpec, RunSpec, WarmUpSpec
-from deploy import cli, export
+from deploy import export
 from deploy.report import model_card
 from envs.verdict.spec import DataSpec, VerdictSettings
 
@@ -71,9 +72,9 @@ def test_an_adapter_that_nobody_could_use_is_refused(tmp_path: Path, sections: d
 def test_a_run_without_a_model_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = finished(tmp_path, spec())
     (run / "model" / "config.json").unlink()
-    assert export.main([str(run), str(tmp_path / "out")]) == cli.BAD_INPUT
+    assert export.main([str(run), str(tmp_path / "out")]) == BAD_INPUT
     assert f"{run / 'spec.yaml'} --resume" in capsys.readouterr().err
-    assert export.main([str(tmp_path), str(tmp_path / "out")]) == cli.BAD_INPUT
+    assert export.main([str(tmp_path), str(tmp_path / "out")]) == BAD_INPUT
     assert "no run there" in capsys.readouterr().err
 
 

@@ -142,7 +142,7 @@ def test_a_second_driver_cannot_join_a_run_that_is_going_on(job: Job) -> None:
     command = [sys.executable, "-m", "deploy.selfplay", str(job.spec), "--resume", "--metrics.port", "0"]
     flags = ["--runs", str(job.folder.parent), "--name", job.name, "--steps", f"{STEPS}"]
     ran = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=120)
-    assert ran.returncode == 2 and "this run is going on in another process; stop that one first" in ran.stderr
+    assert ran.returncode == 2 and "another process is running it; stop that one first" in ran.stderr
 
 
 def test_a_journal_that_the_disk_refuses_ends_the_run_with_one_message_and_it_can_be_resumed(job: Job) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from common.architecture import PUBLISHED, architecture
+from common.command_line import BAD_INPUT
 from common.config import RunSpec
 from deploy import cli, plan
 from deploy.cluster.gpu_layout import gpu_share, lay_out
@@ -43,7 +44,7 @@ def test_full_fine_tuning_there_is_refused_with_the_reason_and_a_way_out(capsys:
     flags = ("--learner.lora_rank", "0", "--weights.transport", "full", "--weights.backend", "ipc")
     code, _, err = planned(capsys, "rtx4090", *flags)
     lines = err.splitlines()
-    assert code == cli.BAD_INPUT and all(line.startswith("plan: ") for line in lines)
+    assert code == BAD_INPUT and all(line.startswith("plan: ") for line in lines)
     assert "GiB do not fit 95% of 24: learner rank 0" in lines[0] and "AdamW 43.4" in lines[0]
     assert lines[-1] == "plan: the smallest change that fits: learner.lora_rank: 32"
 
@@ -109,7 +110,7 @@ def test_what_cannot_work_is_refused_by_name(
     capsys: pytest.CaptureFixture[str], name: str, flags: list[Any], line: str
 ) -> None:
     code, _, err = planned(capsys, name, *flags)
-    assert code == cli.BAD_INPUT and err.startswith(f"plan: {line}")
+    assert code == BAD_INPUT and err.startswith(f"plan: {line}")
 
 
 def test_a_cache_without_room_is_told_its_smallest_size(capsys: pytest.CaptureFixture[str]) -> None:

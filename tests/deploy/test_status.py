@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from common import metrics
+from common.command_line import BAD_INPUT
 from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import Board
-from deploy import cli, status
+from deploy import status
 from deploy.job.run_folder import metrics_row
 from tests.deploy.job.test_run_folder import step
 from tests.deploy.reports import REPORTS
@@ -93,7 +94,7 @@ def test_a_run_without_a_step_has_no_table_yet(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert status.main([str(tmp_path)]) == cli.BAD_INPUT
+    assert status.main([str(tmp_path)]) == BAD_INPUT
     assert capsys.readouterr().err.startswith(f"status: {tmp_path}: no run there")
 
 

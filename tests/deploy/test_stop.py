@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from deploy import cli, stop
-from deploy.job.run_folder import RunFolder, is_going_on
+from common.command_line import BAD_INPUT
+from deploy import stop
+from deploy.job.run_folder import RunFolder
+from deploy.job.run_state import is_running
 from tests.deploy.job.test_run_folder import made, step
 
 
-def test_a_run_is_going_on_as_long_as_its_folder_is_locked(tmp_path: Path) -> None:
+def test_a_run_is_running_as_long_as_its_folder_is_locked(tmp_path: Path) -> None:
     folder = made(tmp_path, 1)
-    assert is_going_on(folder.path)
+    assert is_running(folder.path)
     folder._lock.close()  # as the end of its process does
-    assert not is_going_on(folder.path)
-    assert not is_going_on(tmp_path)
+    assert not is_running(folder.path)
+    assert not is_running(tmp_path)
 
 
 def test_stop_asks_waits_for_the_end_and_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,8 +36,8 @@ def test_stop_asks_waits_for_the_end_and_says_how_to_go_on(tmp_path: Path, capsy
     assert stop.main([str(folder.path)]) == 0
     running.join()
     steps = folder.spec.steps
-    resume = f"go on with: {cli.PROGRAM} {folder.path / 'spec.yaml'} --resume\n"
-    assert capsys.readouterr().out.endswith(f"{folder.path}: 2 of {steps} steps are made; {resume}")
+    resume = f"continue with: python -m deploy.selfplay {folder.path / 'spec.yaml'} --resume\n"
+    assert capsys.readouterr().out.endswith(f"{folder.path}: 2 of {steps} steps are done; {resume}")
 
 
 def test_where_nothing_runs_one_line_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +47,7 @@ def test_where_nothing_runs_one_line_says_so(tmp_path: Path, capsys: pytest.Capt
         (folder.path, "nothing is running there; "),
         (tmp_path, "no run there (a folder with spec.yaml)"),
     ):
-        assert stop.main([str(path)]) == cli.BAD_INPUT
+        assert stop.main([str(path)]) == BAD_INPUT
         captured = capsys.readouterr()
         assert line in captured.err and captured.err.count("\n") == 1 and not captured.out
     assert not (folder.path / "stop").exists()
@@ -75,5 +77,6 @@ def test_a_folder_that_nobody_may_write_into_is_one_line(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "touch", refuse)
-    assert stop.main([str(folder.path)]) == cli.BAD_INPUT
-    assert "(Permission denied): run it as who started the run\n" in capsys.readouterr().err
+    assert stop.main([str(folder.path)]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.endswith(": cannot write the stop file (Permission denied): run as the user who started the job\n")

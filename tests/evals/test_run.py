@@ -48,7 +48,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *flags: str, client: FakeClient 
         main(flags, client or silent())
     assert ended.value.code == code
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("evals: ")
+    assert len(lines) == 1 and lines[0].startswith("eval: ")
     return lines[0]
 
 

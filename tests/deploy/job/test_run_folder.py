@@ -78,7 +78,7 @@ def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
 
 def test_a_run_that_is_going_on_cannot_be_resumed_beside_it(tmp_path: Path) -> None:
     running = made(tmp_path, 1)
-    with pytest.raises(ValueError, match="this run is going on in another process"):
+    with pytest.raises(ValueError, match="another process is running it"):
         RunFolder(running.spec, running.path).lock()
     running._lock.close()  # as the end of its process does
     RunFolder(running.spec, running.path).lock()

@@ -1,0 +1,66 @@
+"""The one command: `medserl COMMAND ...`, or `python -m deploy COMMAND ...`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from common.command_line import alike, fail, meant
+from deploy.commands import COMMANDS, parse
+from deploy.program import SCRIPT, program, version
+
+TOP = tuple(name for name in COMMANDS if " " not in name)
+
+
+def overview(called: str) -> str:
+    """The list of commands, for `--help`."""
+    width = max(map(len, TOP))
+    listed = "\n".join(f"  {name:{width}}  {COMMANDS[name].summary}" for name in TOP)
+    return f"""usage: {called} COMMAND [arguments]
+
+Train a medical language model by asynchronous self-play. A research tool, not for clinical use.
+
+commands:
+{listed}
+
+examples:
+  {called} selfplay laptop             train on the CPU with bundled notes
+  {called} status runs/laptop --watch  from another terminal
+  {called} runs                        what there is
+  {called} plan --help                 every command explains itself
+
+options:
+  --help     this text
+  --version  the version"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code; exits with 2 and one line for a mistake."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    called = program()
+    name, rest = _chosen(given)
+    if name in ("", "-h", "--help", "help"):
+        print(overview(called))
+        return 0
+    if name == "--version":
+        print(f"{SCRIPT} {version()}")
+        return 0
+    if name not in COMMANDS:
+        kind, known = ("option", ["--help", "--version"]) if name.startswith("-") else ("command", [*TOP])
+        fail(SCRIPT, f"unknown {kind} {name}{meant(alike(name, known))} (see {called} --help)")
+    parsed = parse(name, f"{called} {name}", rest)
+    code: int = importlib.import_module(COMMANDS[name].module).run(parsed)
+    return code
+
+
+def _chosen(given: list[str]) -> tuple[str, list[str]]:
+    """The command's name and its arguments; `runs compare` is one name."""
+    for words in (2, 1):
+        if " ".join(given[:words]) in COMMANDS:
+            return " ".join(given[:words]), given[words:]
+    return (given[0], given[1:]) if given else ("", [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""The commands: what each is for, two or three examples, and its arguments. Imports nothing heavy, so that `--help` and
+a mistyped flag are answered at once; the module of a command is imported only to run it."""
+
+from __future__ import annotations
+
+import importlib
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from common.command_line import Parser
+
+Examples = tuple[tuple[str, str], ...]
+SHELLS = ("bash", "zsh", "fish")
+RUN_HELP = "the run's folder, for example runs/laptop"
+SPEC_USAGE = "%(prog)s SPEC [options] [--FIELD VALUE ...]"
+FIELDS = """
+SPEC is a YAML file or the name of one in deploy/specs. Every field of it is a flag (--section.field) and an environment
+variable (MEDSERL_SECTION__FIELD): the file < variables < flags."""
+
+
+def _no_options(_: ArgumentParser) -> None:
+    """All arguments are elsewhere."""
+
+
+class Command(NamedTuple):
+    """One command. `module.run(parsed arguments)` returns the exit code."""
+
+    module: str
+    summary: str
+    examples: Examples = ()
+    options: Callable[[ArgumentParser], None] = _no_options
+    details: str = ""
+    reads_spec: bool = False
+    parser_of: str = ""  # the module whose `parser(program)` is used instead of all this
+
+
+def _switch(add: ArgumentParser, *flags: str, what: str) -> None:
+    add.add_argument(*flags, action="store_true", help=what)
+
+
+def _json(add: ArgumentParser) -> None:
+    _switch(add, "--json", what="print one JSON document instead, for scripts")
+
+
+def _selfplay(add: ArgumentParser) -> None:
+    _switch(add, "--dry-run", what="print the resolved plan and exit")
+    _switch(add, "--resume", what="continue from the run's last checkpoint")
+    _switch(add, "--skip-bad-rows", what="leave out notes that cannot be read, and count them")
+
+
+def _apply(add: ArgumentParser) -> None:
+    _switch(add, "--dry-run", what="print what would change and exit")
+    _json(add)
+
+
+def _run(add: ArgumentParser) -> None:
+    add.add_argument("run", type=Path, help=RUN_HELP)
+
+
+def _status(add: ArgumentParser) -> None:
+    _run(add)
+    add.add_argument("--port", type=int, help="where the job serves its metrics (default: the spec's metrics.port)")
+    _switch(add, "--watch", what="refresh every two seconds until Ctrl-C")
+    _json(add)
+
+
+def _stop(add: ArgumentParser) -> None:
+    _run(add)
+    _json(add)
+
+
+def _ask(add: ArgumentParser) -> None:
+    _run(add)
+    add.add_argument("--note", required=True, help="a text file, or - for standard input")
+
+
+def _export(add: ArgumentParser) -> None:
+    _run(add)
+    add.add_argument("out", type=Path, help="a new folder")
+    _switch(add, "--adapter", what="the LoRA adapter alone")
+
+
+def _runs(add: ArgumentParser) -> None:
+    add.add_argument("folder", type=Path, nargs="?", default=Path("runs"), help="where runs are kept (default: runs)")
+    _json(add)
+
+
+def _compare(add: ArgumentParser) -> None:
+    add.add_argument("first", type=Path, metavar="A", help="a run's folder, or its name in runs/")
+    add.add_argument("second", type=Path, metavar="B", help="another")
+    add.add_argument("--out", type=Path, help="the picture (default: compare-A-B.png beside the folder of A)")
+    _json(add)
+
+
+def _completion(add: ArgumentParser) -> None:
+    add.add_argument("shell", choices=SHELLS)
+
+
+COMMANDS: dict[str, Command] = {
+    "selfplay": Command(
+        module="deploy.selfplay",
+        summary="Train a model by asynchronous self-play, as a spec describes it.",
+        examples=(
+            ("laptop", "the CPU default, on the bundled notes"),
+            ("laptop --data notes.csv --steps 4", ""),
+            ("laptop --dry-run", "print the resolved plan, start nothing"),
+            ("runs/laptop/spec.yaml --resume", "continue from the last checkpoint"),
+        ),
+        options=_selfplay,
+        details=FIELDS,
+        reads_spec=True,
+    ),
+    "plan": Command(
+        module="deploy.plan",
+        summary="Show where the actors of a run would go and how much memory they need; start nothing.",
+        examples=(
+            ("rtx4090", ""),
+            ("node8 --hardware.gpus 4", "for another machine"),
+        ),
+        options=_json,
+        details="A run that does not fit is refused (exit code 2), with the smallest change of the spec that fits."
+        + FIELDS,
+        reads_spec=True,
+    ),
+    "status": Command(
+        module="deploy.status",
+        summary="Show how a run is doing: progress, throughput, lag, and what waits for what.",
+        examples=(("runs/laptop", ""), ("runs/laptop --watch", "refresh until Ctrl-C"), ("runs/laptop --json", "")),
+        options=_status,
+    ),
+    "apply": Command(
+        module="deploy.apply",
+        summary="Change the number of actors of a running job, without stopping it.",
+        examples=(
+            ("node8", "apply what you edited in the spec"),
+            ("laptop --rollout.doctors 3", "the same without an edit"),
+            ("laptop --name laptop-2", "if several runs of one spec are running: this one"),
+            ("laptop --dry-run", "show what would change"),
+        ),
+        options=_apply,
+        details="""
+Edit the spec that the job was started from, then apply it. These can change while the run continues:
+  rollout.scribes, rollout.doctors     new ones start at once; surplus ones finish their tasks first
+  engines of each of the pools         a new one loads, proves its weights, then serves; a surplus one drains first
+Anything else is refused, with what to do instead. Flags and variables set at the start stay as they are, unless you
+edit the field in the file or give it as a flag here. The run's spec.yaml follows, so that --resume continues with the
+new numbers; changes.jsonl in the run's folder records what changed, when, and at which policy_version.
+"""
+        + FIELDS,
+        reads_spec=True,
+    ),
+    "stop": Command(
+        module="deploy.stop",
+        summary="Stop a running job after its current step, with a checkpoint, and wait until it has ended.",
+        examples=(("runs/laptop", ""), ("runs/laptop --json", "")),
+        options=_stop,
+    ),
+    "runs": Command(
+        module="deploy.runs",
+        summary="List the runs in a folder: state, steps, best held-out score, last change and size.",
+        examples=(("", "the runs in runs/"), ("/shared/runs --json", ""), ("compare laptop laptop-2", "two of them")),
+        options=_runs,
+    ),
+    "runs compare": Command(
+        module="deploy.compare",
+        summary="Compare two runs: a table of their figures and settings, and a picture of their curves.",
+        examples=(("laptop laptop-2", ""), ("runs/a /shared/runs/b --out a-b.png", "")),
+        options=_compare,
+    ),
+    "ask": Command(
+        module="deploy.ask",
+        summary="Give one note to a run's trained Doctor. Research, not for clinical use.",
+        examples=(("runs/laptop --note note.txt", ""), ("runs/laptop --note -", "read it from standard input")),
+        options=_ask,
+    ),
+    "export": Command(
+        module="deploy.export",
+        summary="Write a finished run's model into a new folder, with a model card, and verify it.",
+        examples=(("runs/laptop my-doctor", ""), ("runs/laptop my-adapter --adapter", "the LoRA adapter alone")),
+        options=_export,
+    ),
+    "eval": Command(
+        module="evals.run",
+        summary="Score a model, a submission or the baselines on a benchmark.",
+        parser_of="evals.arguments",
+    ),
+    "kuberay": Command(
+        module="deploy.kuberay",
+        summary="Print the Kubernetes manifests (KubeRay) of a run.",
+        examples=(("node8 --hardware.nodes 2", ""), ("node8 | kubectl apply -f -", "")),
+        details=FIELDS,
+        reads_spec=True,
+    ),
+    "check-env": Command(
+        module="envs.conformance.check",
+        summary="Check that environments keep the contract: generator, checker, reward and leaks.",
+        parser_of="envs.conformance.check",
+    ),
+    "completion": Command(
+        module="deploy.completion",
+        summary="Print the script that completes these commands in a shell.",
+        examples=(
+            ("bash >> ~/.bash_completion", ""),
+            ("zsh > ~/.zfunc/_medserl", "with ~/.zfunc in fpath, before compinit"),
+            ("fish > ~/.config/fish/completions/medserl.fish", ""),
+        ),
+        options=_completion,
+    ),
+}
+
+
+def parser(name: str, program: str) -> Parser:
+    """The parser of a command, called `program`. Fields of the spec are not in it: deploy/cli.py adds them."""
+    command = COMMANDS[name]
+    if command.parser_of:
+        made: Parser = importlib.import_module(command.parser_of).parser(program)
+        return made
+    made = Parser(name, program, f"{command.summary}\n{command.details}".strip(), command.examples)
+    if command.reads_spec:
+        made.usage = SPEC_USAGE
+        made.add_argument("spec", type=Path, metavar="SPEC", help="a YAML file, or a name in deploy/specs: laptop")
+    command.options(made)
+    return made
+
+
+def parse(name: str, program: str, arguments: Sequence[str] | None) -> Any:
+    """What a command's `run` takes. Exits with code 2 and one line for a mistake, with 0 after `--help`."""
+    if name == "eval":
+        from evals import arguments as evaluation
+
+        return evaluation.parse(arguments, program)
+    if COMMANDS[name].reads_spec:
+        from deploy import cli
+
+        return cli.parse(arguments, parser(name, program))
+    return parser(name, program).parse_args(arguments)

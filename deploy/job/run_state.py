@@ -1,0 +1,90 @@
+"""Whether a run is running, and how it ended otherwise: read from its folder alone."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from common.files import json_lines, write_whole
+from common.records import Record
+
+FILE = "outcome.json"
+
+
+class RunState(StrEnum):
+    """What a run does, or how its newest process ended."""
+
+    RUNNING = "running"
+    FINISHED = "finished"  # all steps made, the model saved
+    STOPPED = "stopped"  # on request, with a checkpoint
+    FAILED = "failed"
+
+
+class Outcome(Record):
+    """outcome.json: how a run's process ended, when (seconds since 1970), and what went wrong if it failed."""
+
+    state: RunState
+    time: float
+    error: str = ""
+
+
+def record(run: Path, state: RunState, error: str = "") -> None:
+    """Write how this process of the run ended."""
+    write_whole(run / FILE, msgspec.json.encode(Outcome(state=state, time=time.time(), error=error)))
+
+
+def forget(run: Path) -> None:
+    """A new process of the run begins."""
+    (run / FILE).unlink(missing_ok=True)
+
+
+def outcome(run: Path) -> Outcome | None:
+    """How the run's newest process ended; None while it runs, and when it left no word (it was killed)."""
+    file = run / FILE
+    return msgspec.json.decode(file.read_bytes(), type=Outcome) if file.is_file() else None
+
+
+def is_running(run: Path) -> bool:
+    """Whether some process has the run's folder locked."""
+    file = run / "lock"
+    if not file.is_file():
+        return False
+    with file.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def state_of(run: Path) -> RunState:
+    """The state of a run's folder.
+
+    A run that left no outcome.json (an older one, or one that was killed) counts as finished with a model, and as
+    stopped with a checkpoint of its newest step, which can be continued without a loss; else it failed.
+    """
+    if is_running(run):
+        return RunState.RUNNING
+    if (found := outcome(run)) is not None:
+        return found.state
+    done, wanted = steps(run)
+    if done >= wanted and (run / "model" / "config.json").is_file():
+        return RunState.FINISHED
+    return RunState.STOPPED if (run / "checkpoints" / f"step-{done:05d}").is_dir() else RunState.FAILED
+
+
+def steps(run: Path) -> tuple[int, int]:
+    """(the newest step that is logged, how many the spec asks for). Reads specs of any version.
+
+    Raises ValueError, or yaml.YAMLError, for what is no run's spec.yaml.
+    """
+    rows = json_lines(run / "metrics.jsonl")
+    spec = yaml.safe_load((run / "spec.yaml").read_text())
+    if not isinstance(spec, dict) or not isinstance(spec.get("steps"), int):
+        raise ValueError(f"{run / 'spec.yaml'} has no steps: it is not a run's record")
+    return int(rows[-1]["step"]) if rows else 0, spec["steps"]

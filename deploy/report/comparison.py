@@ -1,0 +1,149 @@
+"""Two runs side by side: scores and speeds, the fields in which their specs differ, and a picture of their curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from common.config import RunSpec
+from common.files import json_lines
+from envs.contract.reports import reports_of
+from evals.core import curve
+
+LAST = 5
+"""Steps that the figures of a run's end are means of."""
+Row = dict[str, Any]
+
+
+def best_heldout(run: Path) -> float | None:
+    """The best held-out score of a run; None where nothing was evaluated."""
+    return max((value for _, value, _, _ in heldout(run)), default=None)
+
+
+def heldout(run: Path) -> list[tuple[int, float, float, float]]:
+    """The held-out curve of the run's first game: (policy_version, score, lower, upper) of each point, 95 % interval.
+
+    Empty for a spec of an older version that can no longer be read.
+    """
+    try:
+        spec = RunSpec.model_validate(yaml.safe_load((run / "spec.yaml").read_text()))
+    except ValidationError:
+        return []
+    env_id, report = next(iter(reports_of(spec).items()))
+    points = curve.points(run / "evaluations.jsonl")
+    found = [(point.policy_version, curve.of_game(point, env_id).get(report.heldout_drawn)) for point in points]
+    return [
+        (version, score.value, score.lower, score.upper)
+        for version, score in found
+        if score is not None and score.value is not None and score.lower is not None and score.upper is not None
+    ]
+
+
+def figures(run: Path) -> dict[str, float | None]:
+    """What a run has come to, by name; None where it was not measured."""
+    rows, points = json_lines(run / "metrics.jsonl"), heldout(run)
+    return {
+        "steps": len(rows),
+        f"reward, last {LAST} steps": _mean(rows[-LAST:], "reward_mean"),
+        "best held-out score": best_heldout(run),
+        "last held-out score": points[-1][1] if points else None,
+        "largest policy lag": max((row["policy_lag"] for row in rows), default=None),
+        "completions per second": _rate(rows, "completions"),
+        "sampled tokens per second": _rate(rows, "rollout_tokens"),
+        "seconds per step": _mean(rows, "seconds"),
+        "share of time the learner waits": _rate(rows, "wait_seconds"),
+        f"log-prob difference, last {LAST} steps": _mean(rows[-LAST:], "fresh_logp_difference"),
+    }
+
+
+def differences(first: Path, second: Path) -> dict[str, tuple[Any, Any]]:
+    """The fields in which the specs differ, by dotted name; `name` aside. None where a spec has no such field."""
+    one, two = (dict(_fields(yaml.safe_load((run / "spec.yaml").read_text()))) for run in (first, second))
+    names = sorted(one.keys() | two.keys())
+    return {name: (one.get(name), two.get(name)) for name in names if name != "name" and one.get(name) != two.get(name)}
+
+
+def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf by its dotted name; what a list holds by its `name`, such as a pool's."""
+    for name, value in content.items():
+        if isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):
+            value = {one["name"]: {key: held for key, held in one.items() if key != "name"} for one in value}
+        if isinstance(value, dict):
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _mean(rows: list[Row], key: str) -> float | None:
+    values = [row[key] for row in rows if row.get(key) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _rate(rows: list[Row], key: str) -> float | None:
+    """The sum over the wall seconds of all steps."""
+    return sum(row[key] for row in rows) / sum(row["seconds"] for row in rows) if rows else None
+
+
+def draw(first: Path, second: Path, out: Path) -> None:
+    """Write a PNG: reward, held-out score, policy lag and tokens per second of both runs.
+
+    Raises ValueError when neither has made a step.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import MaxNLocator
+
+    runs = {run: json_lines(run / "metrics.jsonl") for run in (first, second)}
+    if not any(runs.values()):
+        raise ValueError(f"{first} and {second} have no step yet: there is nothing to draw")
+    names = dict(zip(runs, labels(first, second), strict=True))
+    figure, grid = pyplot.subplots(2, 2, figsize=(10.5, 6.4), layout="constrained")
+    for axes, (title, key) in zip(grid.flat, PANELS, strict=True):
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_xlabel("learner step", fontsize=9, color=GREY)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        for (run, rows), color in zip(runs.items(), COLORS, strict=True):
+            _curve(axes, run, rows, key, color, names[run])
+    grid.flat[0].legend(frameon=False, fontsize=9)
+    figure.suptitle(" and ".join(names.values()), fontsize=13, x=0.01, ha="left")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=130)
+    pyplot.close(figure)
+
+
+PANELS = (
+    ("Reward, mean of the batch", "reward_mean"),
+    ("Held-out score, 95 % interval", ""),
+    ("Policy lag, largest of the batch", "policy_lag"),
+    ("Sampled tokens per second", "rollout_tokens_per_second"),
+)
+COLORS = ("#0b63a5", "#c2570c")
+GREY = "#6b7280"
+
+
+def labels(first: Path, second: Path) -> tuple[str, str]:
+    """What the two are called; by their paths where their names are equal."""
+    if first.resolve().name != second.resolve().name:
+        return first.resolve().name, second.resolve().name
+    return str(first), str(second)
+
+
+def _curve(axes: Any, run: Path, rows: list[Row], key: str, color: str, label: str) -> None:
+    """One run's line in a panel; without a key the held-out curve."""
+    if key:
+        shown = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
+        axes.plot([x for x, _ in shown], [y for _, y in shown], color=color, label=label, marker=".", markersize=4)
+        return
+    points = heldout(run)
+    below = [value - lower for _, value, lower, _ in points]
+    above = [upper - value for _, value, _, upper in points]
+    at, values = [version for version, *_ in points], [value for _, value, _, _ in points]
+    axes.errorbar(at, values, [below, above], color=color, fmt="s-", markersize=4, capsize=3, linewidth=1)
