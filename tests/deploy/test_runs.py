@@ -165,7 +165,7 @@ def test_the_doctor_of_a_run_reads_a_note_and_answers(home: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"envs": [{"id": "verdict", "data": {"path": "/nowhere/notes.csv"}}]}, "/nowhere/notes.csv"),
+        ({"envs": {"verdict": {"data": {"path": "/nowhere/notes.csv"}}}}, "/nowhere/notes.csv"),
         ({"model": {"source": "/nowhere/model"}}, "/nowhere/model"),
         ({"learner": {"lerning_rate": 1.0}}, "did you mean learning_rate?"),
         ({"buffer": {"capacity": 1}}, "buffer.capacity >= learner.batch_groups"),
