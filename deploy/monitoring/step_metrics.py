@@ -80,12 +80,15 @@ def judge(board: Board, reports: Reports, rows: Sequence[dict[str, Any]]) -> lis
     """Put the games' measures of the newest step on the board; returns what they warn of."""
     warnings = []
     for env_id, report in reports.items():
+        if not history(env_id, report, rows[-1:]):
+            continue
         measures = history(env_id, report, rows)
         for name, value in measures[-1].items():
             board.set(metrics.ENV_MEASURE, value or 0.0, env_id, name)
         board.set(metrics.ENV_ALARM, float(report.alarm(measures)), env_id)
-        warnings.append(report.warning(measures))
-    return [warning for warning in warnings if warning]
+        if warning := report.warning(measures):
+            warnings.append(f"{env_id}: {warning}" if len(reports) > 1 else warning)
+    return warnings
 
 
 def _count_scribe(board: Board, phase: ScribePhase, row: dict[str, Any]) -> None:
