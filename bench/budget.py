@@ -2,7 +2,7 @@
 
     python -m bench.budget
 
-Each figure comes from a process of its own: tensors by their storages, whole processes by their proportional set size.
+Each figure comes from a separate process: tensors by their storages, whole processes by their proportional set size.
 The learner trains on one group as long as the spec allows; the engine is loaded and asked once.
 """
 
@@ -111,7 +111,7 @@ def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     (pool,) = spec.pools
     os.environ.update(environment(spec, pool))
 
-    async def stand() -> tuple[int, float]:
+    async def reading() -> tuple[int, float]:
         engine = Engine(spec, pool, "bench-0")
         with PeakMemory(period=0.5) as memory:
             await engine.load(folder)
@@ -120,7 +120,7 @@ def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
             await engine.shutdown()
         return cache.num_gpu_blocks * cache.block_size // layer_groups(arch), memory.gib
 
-    tokens, gib = asyncio.run(stand())
+    tokens, gib = asyncio.run(reading())
     items = engine_items(spec, pool, arch)
     return [
         ("engine: KV cache, tokens", sequences(spec, pool, arch) * spec.model.context, tokens),
@@ -138,7 +138,7 @@ ROWS = {"learner": learner_rows, "engine": engine_rows}
 
 
 def main() -> None:
-    """Measure each part of each model in a process of its own, and print the table."""
+    """Measure each part of each model in a separate process, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs=2, metavar=("PART", "MODEL"), help="measure one part in this process")
     args = parser.parse_args()

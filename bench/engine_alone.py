@@ -1,4 +1,4 @@
-"""Our engine alone: generation only, no learner beside it.
+"""Our engine alone: generation only, without a learner.
 
     python -m bench.engine_alone workload.json
 

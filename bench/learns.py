@@ -174,8 +174,8 @@ def show(results: Sequence[Learnt], console: Console | None = None) -> float:
     for name, chosen in groups:
         if chosen:
             parts = (("all", None), ("seen pairs", SEEN_PAIR), ("unseen pairs", UNSEEN_PAIR))
-            told = ", ".join(f"{label} {_interval(bootstrap(gains(chosen, part)))}" for label, part in parts)
-            console.print(f"gain, {name}: {told}")
+            gained = ", ".join(f"{label} {_interval(bootstrap(gains(chosen, part)))}" for label, part in parts)
+            console.print(f"gain, {name}: {gained}")
     return bootstrap(gains(results))[1]
 
 
@@ -234,10 +234,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="buffer.max_lag; 0 is synchronous")
     parser.add_argument("--tasks", type=int, default=512, help="held-out tasks")
-    parser.add_argument("--timeout", type=float, default=1200, help="seconds a run")
-    parser.add_argument(
-        "--runs", type=Path, help="keep the runs here and go on with them (default: a temporary folder)"
-    )
+    parser.add_argument("--timeout", type=float, default=1200, help="seconds per run")
+    parser.add_argument("--runs", type=Path, help="keep the runs here and continue them (default: a temporary folder)")
     parser.add_argument("--out", type=Path, default=Path("runs/learns.png"), help="where the plot goes")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The systems beside our loop, each in a process of its own: some train as it does, some only generate."""
+"""The systems that our loop is compared with, each in its own process: some train too, some only generate."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def parse(stdout: str) -> Result:
         if line.startswith('{"name"'):
             return msgspec.json.decode(line, type=Result)
     print(stdout[-2000:], file=sys.stderr)
-    raise ValueError("the process printed no result line; the end of its output stands above")
+    raise ValueError("the process printed no result line; the end of its output is above")
 
 
 def named(results: list[Result], name: str) -> Result | None:
@@ -73,7 +73,7 @@ def share(result: Result, results: list[Result]) -> float | None:
 
 
 def remarks(results: list[Result]) -> list[str]:
-    """What stands under the table."""
+    """The remarks under the table."""
     alone, bare = named(results, ENGINE), named(results, VLLM)
     lines = []
     if alone:

@@ -2,7 +2,7 @@
 
     python -m bench.scribe --data medec_ms_train_pairs.jsonl --against MEDEC-validation.csv --page scribe.html
 
-Makes tasks of the verdict game, prints their figures beside the bounds of docs/design.md, and writes a page with
+Makes tasks of the verdict game, prints their figures with the bounds of docs/design.md, and writes a page with
 examples. Exit code 1 when a bound is broken, 2 for a wrong call.
 """
 

@@ -1,6 +1,6 @@
 """The page of `bench.scribe`: its figures, and a few tasks of each quadrant with every edit of their source marked.
 
-One static file without scripts. All text is escaped: notes hold whatever their file holds.
+One static file without scripts. All text is escaped, because notes come from a user's file.
 """
 
 from __future__ import annotations

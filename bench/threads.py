@@ -3,8 +3,8 @@
     python -m bench.threads
 
 The learner runs forward and backward passes of a row of two groups; the engine, our own, samples groups without pause.
-Each is a process with the environment that its actor has. The table shows seconds a row and tokens/s, alone and beside
-each other.
+Each is a process with the environment that its actor has. The table shows seconds per row and tokens/s, each alone
+and both together.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ class Child:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(self._command, env=environment, stdin=pipe, stdout=pipe, text=True)
 
-    def tell(self) -> None:
-        """Send a line."""
+    def signal(self) -> None:
+        """Let it start, or stop: it waits for a line."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
-    def hear(self) -> str:
+    def receive(self) -> str:
         """The next line that is `ready` or a number. Raises ValueError when the process ends without one."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -98,7 +98,7 @@ class Child:
 
 
 class Measured(Record):
-    """Seconds a row of the learner, and the engine's tokens/s; None for who was not there."""
+    """Seconds per row of the learner, and the engine's tokens/s; None for the one that did not run."""
 
     seconds: float | None
     tokens_per_s: float | None
@@ -108,19 +108,19 @@ def together(arguments: list[str], ours: Variables | None, theirs: Variables | N
     """The learner with the environment `ours` and the engine with `theirs`, each left out where it is None."""
     sampling = Child("engine", arguments, theirs) if theirs is not None else None
     if sampling is not None:
-        assert sampling.hear() == "ready"
-        sampling.tell()
-    taken = float(Child("learner", arguments, ours).hear()) if ours is not None else None
+        assert sampling.receive() == "ready"
+        sampling.signal()
+    taken = float(Child("learner", arguments, ours).receive()) if ours is not None else None
     if sampling is None:
         return Measured(seconds=taken, tokens_per_s=None)
     if taken is None:
         time.sleep(pause)
-    sampling.tell()
-    return Measured(seconds=taken, tokens_per_s=float(sampling.hear()))
+    sampling.signal()
+    return Measured(seconds=taken, tokens_per_s=float(sampling.receive()))
 
 
 def table(arguments: list[str], pause: float) -> Table:
-    """Alone with all cores and with half, and beside each other in both ways."""
+    """Each alone, with all cores and with half, and both together, in both ways."""
     threads = {"all": CPU.alone_env, "half": CPU.beside_env}
     shown = Table("learner's cores", "engine's cores", "s a row", "tokens/s")
     for ours, theirs in (("all", "-"), ("half", "-"), ("-", "all"), ("-", "half"), ("all", "half"), ("half", "half")):

@@ -46,7 +46,7 @@ class Asked(Record):
 
 
 def variant(name: str, max_lag: int) -> Variant:
-    """The run of our loop that `name`, of OURS, stands for."""
+    """The run of our loop that `name`, of OURS, means."""
     return Variant(max_lag=0 if name == "synchronous" else max_lag, scribe=name == "scribe")
 
 

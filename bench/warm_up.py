@@ -36,7 +36,7 @@ from learner.warm_up import Trainer, batches, load, split
 PADDED_POSITIONS = 4096
 """In one forward of padded rows."""
 FEWEST_TASKS = 64
-"""Of fewer, too few notes would be left beside those held out."""
+"""With fewer, too few notes would remain for training."""
 
 
 class Padded:
@@ -71,7 +71,7 @@ class Padded:
         return total
 
     def _summed_loss(self, rows: Sequence[Example]) -> Tensor:
-        # Padding stands on the right and attention is causal, so no real token sees it.
+        # Padding is on the right and attention is causal, so no real token sees it.
         ids_BT, predicts_BT, target_C = pad(rows)
         hidden_BTD = self._base.get_decoder()(input_ids=ids_BT, use_cache=False).last_hidden_state
         logits_CV = self._base.get_output_embeddings()(hidden_BTD[predicts_BT])

@@ -1,6 +1,6 @@
 """The work that every system of the throughput bench does: same model, same prompts, same lengths.
 
-A workload is a JSON file, so that each system reads it in a process of its own and its peak memory is clean.
+A workload is a JSON file, so that each system can read it in its own process, which makes peak memory comparable.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ EXAMPLES = (
 )
 COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
 HASH_SEEDS = (1, 2)
-CONSTANTS = 8  # constant replies tried, a class
+CONSTANTS = 8  # constant replies tried per class
 HOSTILE = 24  # slots proposed with each hostile model
 
 
@@ -63,7 +63,7 @@ class Report(Record):
         return not self.problems
 
     def __str__(self) -> str:
-        """The report for a terminal, one fact a line."""
+        """The report for a terminal, one fact per line."""
         facts: dict[str, Mapping[str, float]] = {
             "tasks": self.kinds,
             "rejected": self.rejections,
@@ -202,7 +202,7 @@ def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
     if env.open(msgspec.structs.replace(task, task_id="", split="", provenance=blank)) != env.open(task):
         yield "open: the prompt depends on the task's id, split or provenance, which the label shaped"
     if case.reply in "\n".join(message.content for message in env.open(task).messages):
-        yield f"task {task.task_id}: the oracle's reply stands in the prompt"
+        yield f"task {task.task_id}: the prompt contains the oracle's reply"
 
 
 def _keys(value: object) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One digest of everything that an environment makes, to compare processes.
+"""A digest of everything that an environment generates, to compare processes.
 
     python -m envs.conformance.fingerprint '{"id": "verdict"}'
 

@@ -1,7 +1,7 @@
-"""Does the wording of a task give its label away? Small classifiers that know no medicine, tested on unseen vignettes.
+"""Does the wording of a task leak its label? Small classifiers that know no medicine, tested on unseen vignettes.
 
 A probe scores every task by features of its text; the leak is the area under the ROC curve (AUC) of that score: 0.5
-tells nothing, 1.0 tells all. Naive Bayes in its Bernoulli log-odds form, on features that are present.
+means no leak, 1.0 a complete one. Naive Bayes in its Bernoulli log-odds form, on features that are present.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Environment(Protocol):
 
 @runtime_checkable
 class Checker(Protocol):
-    """Judges labels by code of its own, apart from the generator's."""
+    """Judges labels by code that is independent of the generator's."""
 
     def disagreement(self, labelled: LabelledTask) -> str | None:
         """Why the label is false, or None when it is true."""

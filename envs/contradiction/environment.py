@@ -7,7 +7,7 @@
 
 It has the verdict game's grammar and reward, and exists to show that the algorithm learns: nothing medical is claimed.
 Four classes: with eight, the tiny model takes about twice as many steps to find that classes must be compared.
-Only the combination of the two drugs tells the label. Slots come in twins (2k the error, 2k+1 the clean one) that share
+Only the two drugs together determine the label. Slots come in twins (2k the error, 2k+1 the clean one) that share
 the allergy and the wording; in every epoch of the plan each drug is the allergy, and the drug given, equally often in
 both. Kept out of training: a share `heldout` of the settings of the wordings, and a third of the (allergy, drug) pairs,
 chosen so that every drug stays balanced on both sides.
@@ -39,7 +39,7 @@ SIZE = 3  # drugs a class
 ALLERGY, GIVEN = ("Allergy to", "Allergic to"), ("Given", "Started")
 SYMPTOMS = ("Fever", "Cough", "Pain", "Nausea", "Fatigue", "Insomnia")
 MAX_TOKENS = 96
-UNSEEN = 1  # a pair is held out when its drugs stand this far apart in their classes (modulo SIZE)
+UNSEEN = 1  # a pair is held out when its drugs are this far apart in their classes (modulo SIZE)
 TRAIN, SEEN_PAIR, UNSEEN_PAIR = "train", "seen_pair", "unseen_pair"  # the last two are held out
 
 Frame = tuple[str, ...]
@@ -53,7 +53,7 @@ def vocabulary() -> tuple[str, ...]:
 
 
 class Contradiction(Game):
-    """See the module. `env_id` is `contradiction`; `part_of` tells seen from unseen held-out pairs."""
+    """See the module. `env_id` is `contradiction`; `part_of` distinguishes seen from unseen held-out pairs."""
 
     env_id = ENV_ID
     Settings = ContradictionSettings

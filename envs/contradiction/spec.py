@@ -15,7 +15,7 @@ class ContradictionSettings(EnvSettings):
 
     checker: ClassVar[str] = "envs.contradiction.checker:make"
     leak_limit: ClassVar[float] = 1.0
-    """Drugs of one class share their ending, so whoever counts endings plays the game."""
+    """Drugs of one class share their ending, so a classifier that counts endings solves the game by intent."""
 
     id: str = "contradiction"
     heldout: float = Field(0.2, ge=0, lt=1)

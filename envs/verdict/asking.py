@@ -19,9 +19,11 @@ def sentences(text: str) -> list[str]:
 
 def answer(note: Sequence[str], reply: str, truncated: bool) -> tuple[Span, ...]:
     """The note with the accused sentence marked, the reasoning and the verdict."""
-    verdict = Invalid(reason="truncated") if truncated else parse(reply, len(note))
-    accused = verdict.sentence if isinstance(verdict, Verdict) else None
-    return (*_marked(note, accused), *_told(verdict, reply))
+    parsed = parse(reply, len(note))
+    if truncated or isinstance(parsed, Invalid):
+        fault = "truncated" if truncated or isinstance(parsed, Verdict) else parsed.reason
+        return (*_marked(note, None), (f"\nThe reply does not follow the format ({fault}):\n{reply.strip()}", ""))
+    return (*_marked(note, parsed.sentence), *_spelt_out(parsed))
 
 
 def _marked(note: Sequence[str], accused: int | None) -> Iterator[Span]:
@@ -30,10 +32,7 @@ def _marked(note: Sequence[str], accused: int | None) -> Iterator[Span]:
         yield f"{mark} {index:2} {sentence}\n", style
 
 
-def _told(verdict: Verdict | Invalid, reply: str) -> Iterator[Span]:
-    if isinstance(verdict, Invalid):
-        yield f"\nThe reply does not follow the format ({verdict.reason}):\n{reply.strip()}", ""
-        return
+def _spelt_out(verdict: Verdict) -> Iterator[Span]:
     yield f"\nReasoning  {verdict.thinking}\nVerdict    ", ""
     if not verdict.error:
         yield "no clinical error", "bold green"

@@ -125,7 +125,7 @@ def _proposed(source: Sequence[str], swap: Edit, labelled: LabelledTask) -> bool
 
 
 def proofs(source: Sequence[str], at: int, old: str, new: str) -> set[str]:
-    """The error types that the clean note itself proves when `new` stands for `old` in sentence `at`."""
+    """The error types that the clean note itself proves when `new` replaces `old` in sentence `at`."""
     drugs, was, now = table("drugs"), _name(old), _name(new)
     others = [s.lower() for i, s in enumerate(source) if i != at]
     before = " ".join(source[:at]).lower()
@@ -231,7 +231,7 @@ def _human(note: Note) -> _Human:
 
 
 def _wrote(human: _Human, swap: Edit, error_type: str) -> bool:
-    """Did this person write `new` where `old` was right? All words in which their sentences differ lie in the spans."""
+    """Did this person write `new` where `old` was right? If so, the spans hold all words that differ."""
     was, now = _name(swap.old), _name(swap.new)
     if human.error_type != error_type or now not in human.wrong or was not in human.right:
         return False
@@ -257,7 +257,7 @@ def _normal(sentence: str) -> str:
 
 @cache
 def _choice_of() -> dict[str, str]:
-    """Each wording that an edit may change, with the one that stands for all of its kind."""
+    """Each wording that an edit may change, with the representative of its kind."""
     language, same = table("language"), dict[str, str]()
     for mapping in (language["abbreviations"], language["unit_forms"], language["number_words"]):
         same |= {word.lower(): choice.lower() for word, choice in mapping.items()}

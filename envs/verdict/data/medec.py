@@ -84,7 +84,7 @@ def load_notes(path: str | Path) -> list[Note]:
 
 
 def load(path: str | Path, skip_bad_rows: bool = False) -> Loaded:
-    """As `load_notes`; with `skip_bad_rows` a row that cannot be read is left out and told in `skipped`."""
+    """As `load_notes`; with `skip_bad_rows` a row that cannot be read is left out and listed in `skipped`."""
     file = bundled_path() if str(path) == "bundled" else Path(path)
     text = _read(file)
     skipped: list[str] | None = [] if skip_bad_rows else None
@@ -231,7 +231,7 @@ def _pair_error(row: Row) -> Note:
     raw_error = one_line(row.text("error_sentence"))
     note = one_line(row.text("incorrect_note"))
     if note.count(raw_error) != 1:
-        row.refuse("error_sentence", "does not stand exactly once in incorrect_note", "it word for word")
+        row.refuse("error_sentence", "does not occur exactly once in incorrect_note", "it word for word")
     before, after = note.split(raw_error)
     head, tail = split_sentences(before), split_sentences(after)
     raw = (*head, raw_error, *tail)

@@ -1,4 +1,4 @@
-"""How much of a note stands in another one: the share of word 4-grams they have in common."""
+"""The overlap of two notes: the share of word 4-grams that they have in common."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Row:
         """The field, which must not be in `seen`; it is added there."""
         value = self.text(field)
         if value in seen:
-            self.refuse(field, f"{short(value)} stands in an earlier row too", "an id of its own")
+            self.refuse(field, f"{short(value)} occurs in an earlier row too", "a unique id")
         seen.add(value)
         return value
 

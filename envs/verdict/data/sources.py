@@ -1,4 +1,4 @@
-"""The notes that tasks are made from: loaded, and thinned of what must not be used, with a count for every reason."""
+"""The notes that tasks are made from: loaded, without those that must not be used, with a count per reason."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LEFT_OUT = ("bad_row", "too_long", "near_evaluation")
 
 
 class Sources(Record):
-    """Notes, and how many rows or notes were left out by reason (all of `LEFT_OUT`). `skipped` tells the bad rows."""
+    """Notes, and how many rows or notes were left out by reason (all of `LEFT_OUT`). `skipped` lists the bad rows."""
 
     notes: tuple[Note, ...]
     left_out: dict[str, int]
     skipped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """One line for people."""
+        """The counts as one line for the terminal."""
         line = f"{len(self.notes)} notes of {len({note.vignette for note in self.notes})} vignettes"
         counted = [f"{count} {reason}" for reason, count in self.left_out.items() if count]
         line += f"; left out: {', '.join(counted)}" if counted else ""

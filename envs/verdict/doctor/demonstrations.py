@@ -1,4 +1,4 @@
-"""Right replies with a reason, for the warm-up: what was checked, what one statement says, and why it stands or not.
+"""Right replies with a reason, for the warm-up: what was checked, what one statement says, and why it is right or not.
 
     I compared the history and the tests line by line. Sentence 4 says "intravenous ceftriaxone", which is not
     the right drug here; "oral azithromycin" belongs there.
@@ -61,7 +61,7 @@ _AGREE = (
     ', as does "{other}" before',
     '; "{other}" is no conflict',
 )
-_EDITS = (2, 3, 4, 5)  # words that an edit changes, about: what a clean note's quotation stands for
+_EDITS = (2, 3, 4, 5)  # words that an edit changes, about: the length of a clean note's quotation
 
 
 def write(truth: Truth, sentences: Sequence[str], rng: random.Random) -> str:
@@ -69,7 +69,7 @@ def write(truth: Truth, sentences: Sequence[str], rng: random.Random) -> str:
     opening = _opening(rng)  # drawn first: it must not depend on the label
     focus = rng.choice(_FOCUS)
     if truth.sentence is None:
-        at = len(sentences) - 1 if rng.random() < 0.5 else rng.randrange(len(sentences))  # errors often stand last
+        at = len(sentences) - 1 if rng.random() < 0.5 else rng.randrange(len(sentences))  # often the error
         found = focus.format(at=at, quote=_some_words(sentences[at], rng))
         thought = f"{opening} {found} {rng.choice(_RIGHT)}"
         thought += rng.choice(_AGREE).format(other=_some_words(rng.choice(sentences), rng)) + "."

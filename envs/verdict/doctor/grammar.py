@@ -6,23 +6,35 @@
                                                   Correction: one line</verdict>
 
 The whole completion, with nothing but ASCII whitespace outside the tags. Every tag is plain ASCII, lower case, and
-stands once, in this order; the text is read as it is, never folded, so look-alike characters make no tag.
+occurs once, in this order. The text is not normalised, so look-alike characters make no tag.
 """
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 from common.records import Record
 from envs.verdict.data.medec import ERROR_TYPES
 
 CLEAN = "No Clinical Error"
 THINKING_WORDS, DIFFERENT_WORDS = 5, 3  # "word word word word word" is no thought
-REASONS = ("tags", "outside", "thinking", "form", "type", "sentence", "correction")
 _TAG = re.compile(r"</?(?:thinking|verdict)", re.IGNORECASE)
 _TAGS = ["<thinking", "</thinking", "<verdict", "</verdict"]
 _INT = re.compile(r"0|[1-9][0-9]{0,3}")
 _SPACE = " \t\r\n"
+
+
+class Fault(StrEnum):
+    """Why a reply does not parse."""
+
+    TAGS = "tags"
+    OUTSIDE = "outside"
+    THINKING = "thinking"
+    FORM = "form"
+    TYPE = "type"
+    SENTENCE = "sentence"
+    CORRECTION = "correction"
 
 
 class Verdict(Record):
@@ -36,27 +48,27 @@ class Verdict(Record):
 
 
 class Invalid(Record):
-    """A reply that is not in the grammar; `reason` is one of `REASONS`."""
+    """A reply that does not follow the grammar."""
 
-    reason: str
+    reason: Fault
 
 
 def parse(completion: str, sentence_count: int | None = None) -> Verdict | Invalid:
     """Read one whole completion; a sentence number at or above `sentence_count` is invalid."""
     text = completion.strip(_SPACE)
     if _TAG.findall(text) != _TAGS:
-        return Invalid(reason="tags")
+        return Invalid(reason=Fault.TAGS)
     head, opened, rest = text.partition("<thinking>")
     thinking, thought, rest = rest.partition("</thinking>")
     between, asked, rest = rest.partition("<verdict>")
     body, closed, tail = rest.partition("</verdict>")
     if not (opened and thought and asked and closed):
-        return Invalid(reason="tags")
+        return Invalid(reason=Fault.TAGS)
     if head or between.strip(_SPACE) or tail:
-        return Invalid(reason="outside")
+        return Invalid(reason=Fault.OUTSIDE)
     words = [word.lower() for word in thinking.split() if any(map(str.isalnum, word))]
     if len(words) < THINKING_WORDS or len(set(words)) < DIFFERENT_WORDS:
-        return Invalid(reason="thinking")
+        return Invalid(reason=Fault.THINKING)
     if body.strip(_SPACE) == CLEAN:
         return Verdict(error=False, thinking=thinking.strip())
     return _error(body, thinking.strip(), sentence_count)
@@ -82,12 +94,12 @@ def untagged(text: str) -> str:
 def _error(body: str, thinking: str, sentence_count: int | None) -> Verdict | Invalid:
     lines = [line.strip(_SPACE) for line in body.strip(_SPACE).split("\n")]
     if [line.partition(":")[0] for line in lines] != ["Error", "Sentence", "Correction"]:
-        return Invalid(reason="form")
+        return Invalid(reason=Fault.FORM)
     error_type, number, correction = (line.partition(":")[2].strip() for line in lines)
     if error_type not in ERROR_TYPES:
-        return Invalid(reason="type")
+        return Invalid(reason=Fault.TYPE)
     if not _INT.fullmatch(number) or (sentence_count is not None and int(number) >= sentence_count):
-        return Invalid(reason="sentence")
+        return Invalid(reason=Fault.SENTENCE)
     if len(correction.splitlines()) != 1:  # also refuses an empty one, and line breaks other than "\n"
-        return Invalid(reason="correction")
+        return Invalid(reason=Fault.CORRECTION)
     return Verdict(error=True, thinking=thinking, error_type=error_type, sentence=int(number), correction=correction)

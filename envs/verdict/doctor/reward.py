@@ -12,7 +12,7 @@
 So on a balanced batch a constant reply earns at most 0.1 on average, by "No Clinical Error", and flagging pays only
 where P(error) > (1.0 - false_alarm) / (g + 2.0 - false_alarm), with g the outcome of a flag on an error note. In the
 first versions of a run the false alarm costs less (`false_alarm_at`), and g > 0.8 already pays at P(error) = 0.5; a
-constant reply gets there only where nearly all errors have one type and stand in one sentence.
+constant reply reaches it only if nearly all errors have the same type and the same sentence number.
 
 `found` says that the sentence is right too, `elsewhere` that it is not, under both schemes.
 """
@@ -22,12 +22,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from difflib import SequenceMatcher
+from enum import StrEnum
 from typing import Literal
 
 from common.records import Episode, Record, Reward
 from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.data.text import one_line
-from envs.verdict.doctor.grammar import REASONS, Invalid, Verdict, parse
+from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.spec import RewardSpec
 
 INVALID, MISSED, CLEAN, FALSE_ALARM = -1.5, -1.0, 1.0, -1.5
@@ -36,8 +37,25 @@ FLAG, TYPE, SENTENCE, CORRECTION = 0.4, 0.2, 0.3, 0.1
 RIGHT_TYPE, WRONG_TYPE = 1.0, -1.0  # `outcome: type`
 STRUCTURE = 0.1
 MAXIMUM = 1.1  # of both labels
-CASES = ("truncated", *(f"invalid_{why}" for why in REASONS), "missed", "clean", "false_alarm", "found", "elsewhere")
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
+
+
+class Case(StrEnum):
+    """The rows of the table, as `Reward.reason`; an invalid reply's names the `Fault`."""
+
+    TRUNCATED = "truncated"
+    INVALID_TAGS = "invalid_tags"
+    INVALID_OUTSIDE = "invalid_outside"
+    INVALID_THINKING = "invalid_thinking"
+    INVALID_FORM = "invalid_form"
+    INVALID_TYPE = "invalid_type"
+    INVALID_SENTENCE = "invalid_sentence"
+    INVALID_CORRECTION = "invalid_correction"
+    MISSED = "missed"
+    CLEAN = "clean"
+    FALSE_ALARM = "false_alarm"
+    FOUND = "found"
+    ELSEWHERE = "elsewhere"
 
 
 class Truth(Record):
@@ -64,7 +82,7 @@ def score_as(scoring: RewardSpec, version: int | None, episode: Episode, truth: 
 
 
 def false_alarm_at(version: int | None, anneal_steps: int) -> float:
-    """The penalty in force: -1.0 at version 0, then in a line to -1.5 at `anneal_steps`; without either, -1.5."""
+    """The false-alarm penalty: linear from -1.0 at version 0 to -1.5 at `anneal_steps`; -1.5 without either."""
     left = 0.0 if version is None or not anneal_steps else max(0.0, 1 - version / anneal_steps)
     return FALSE_ALARM + (FALSE_ALARM_AT_START - FALSE_ALARM) * left
 
@@ -72,7 +90,7 @@ def false_alarm_at(version: int | None, anneal_steps: int) -> float:
 def score(
     episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM, outcome: Literal["graded", "type"] = "graded"
 ) -> Reward:
-    """Score the one action of `episode`. `false_alarm` lies in [-1.5, 0], so that an invalid reply stays the worst.
+    """Score the one action of `episode`. `false_alarm` is in [-1.5, 0], so that an invalid reply stays the worst.
 
     Raises ValueError when the episode does not hold exactly one action.
     """
@@ -81,14 +99,15 @@ def score(
     if not -1.5 <= false_alarm <= 0:
         raise ValueError(f"false_alarm {false_alarm} is out of bounds; give a number from -1.5 to 0")
     if episode.truncated:
-        return _reward(INVALID, 0.0, "truncated")
+        return _reward(INVALID, 0.0, Case.TRUNCATED)
     verdict = parse(episode.actions[0], truth.sentence_count)
     if isinstance(verdict, Invalid):
-        return _reward(INVALID, 0.0, f"invalid_{verdict.reason}")
+        return _reward(INVALID, 0.0, Case(f"invalid_{verdict.reason}"))
     if truth.error_type is None:
-        return _reward(false_alarm, STRUCTURE, "false_alarm") if verdict.error else _reward(CLEAN, STRUCTURE, "clean")
+        earned, case = (false_alarm, Case.FALSE_ALARM) if verdict.error else (CLEAN, Case.CLEAN)
+        return _reward(earned, STRUCTURE, case)
     if not verdict.error:
-        return _reward(MISSED, STRUCTURE, "missed")
+        return _reward(MISSED, STRUCTURE, Case.MISSED)
     return _flagged(verdict, truth) if outcome == "graded" else _typed(verdict, truth)
 
 
@@ -96,7 +115,7 @@ def correction_credit(error: str, corrected: str, proposed: str) -> float:
     """How well `proposed` repairs `error`, in [0, 1]: F1 over the words inserted and deleted.
 
     The edits of `error` -> `proposed` are compared, as multisets, with those of `error` -> `corrected`. Copying the
-    error makes no edit and earns 0, the corrected sentence earns 1, and far longer text earns 0 unread.
+    error makes no edit and earns 0, the corrected sentence earns 1, and far longer text earns 0 without being compared.
     """
     if one_line(proposed) == one_line(corrected):
         return 1.0
@@ -111,14 +130,14 @@ def _flagged(verdict: Verdict, truth: Truth) -> Reward:
     assert truth.error_text is not None and truth.corrected_text is not None and verdict.correction is not None
     outcome = FLAG + TYPE * (verdict.error_type == truth.error_type)
     if verdict.sentence != truth.sentence:
-        return _reward(outcome, STRUCTURE, "elsewhere")
+        return _reward(outcome, STRUCTURE, Case.ELSEWHERE)
     credit = correction_credit(truth.error_text, truth.corrected_text, verdict.correction)
-    return _reward(outcome + SENTENCE + CORRECTION * credit, STRUCTURE, "found")
+    return _reward(outcome + SENTENCE + CORRECTION * credit, STRUCTURE, Case.FOUND)
 
 
 def _typed(verdict: Verdict, truth: Truth) -> Reward:
     earned = RIGHT_TYPE if verdict.error_type == truth.error_type else WRONG_TYPE
-    return _reward(earned, STRUCTURE, "found" if verdict.sentence == truth.sentence else "elsewhere")
+    return _reward(earned, STRUCTURE, Case.FOUND if verdict.sentence == truth.sentence else Case.ELSEWHERE)
 
 
 def _edits(old: str, new: str) -> Counter[tuple[str, str]]:
@@ -132,8 +151,10 @@ def _edits(old: str, new: str) -> Counter[tuple[str, str]]:
     return edits
 
 
-def _reward(outcome: float, structure: float, reason: str) -> Reward:
+def _reward(outcome: float, structure: float, reason: Case) -> Reward:
     outcome = round(outcome, 12)  # 0.4 + 0.2 + 0.3 + 0.1 is 1.0, and replays compare with ==
     return Reward(
-        components={"outcome": outcome, "structure": structure}, total=round(outcome + structure, 12), reason=reason
+        components={"outcome": outcome, "structure": structure},
+        total=round(outcome + structure, 12),
+        reason=reason.value,
     )

@@ -18,7 +18,7 @@ MOST_EDITS = 3  # a note
 
 
 class Edit(Record):
-    """One replaced span: `old` stood at character `start` of sentence number `sentence`; `new` stands there now."""
+    """One replaced span: `old` was at character `start` of sentence number `sentence`; `new` replaces it."""
 
     operator: str
     sentence: int
@@ -32,7 +32,7 @@ Span = tuple[int, str, str]
 
 
 def apply(sentences: Sequence[str], edit: Edit) -> tuple[str, ...]:
-    """The sentences after `edit`. Raises ValueError when `edit.old` does not stand where it says."""
+    """The sentences after `edit`. Raises ValueError if `edit.old` is not at that position."""
     return _replace(sentences, edit.sentence, edit.start, edit.old, edit.new)
 
 

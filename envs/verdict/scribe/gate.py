@@ -1,10 +1,11 @@
-"""The gate: what a reworded sentence must keep. Strict by design: a refused rewording costs one fallback, a changed
-fact makes a label false."""
+"""The gate: what a reworded sentence must keep. Strict on purpose: a refused rewording costs one fallback, a changed
+fact makes a label wrong."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from enum import StrEnum
 from functools import cache
 
 from common.records import Record
@@ -31,6 +32,31 @@ _CLAUSE_END = re.compile(r"[.;:!?](?:\s|$)|,? (?:but|however|although|except|yet
 _PREFIX = re.compile(r"^(?:non-?|un|in|im|ir|dis|ab|hypo|hyper|anti|a)")
 
 
+class Refusal(StrEnum):
+    """What is wrong with a rewording. Members of `KINDS` name an entity that it lost."""
+
+    EMPTY = "empty"
+    LINES = "lines"
+    META = "meta"
+    IDENTICAL = "identical"
+    LENGTH = "length"
+    AGE = "age"
+    NUMBER = "number"
+    SEX = "sex"
+    SIDE = "side"
+    DIRECTION = "direction"
+    DRUG = "drug"
+    ORGANISM = "organism"
+    DISEASE = "disease"
+    FINDING = "finding"
+    PROCEDURE = "procedure"
+    CODE = "code"
+    ENTITY = "entity"
+    NEGATION = "negation"
+    NAME = "name"
+    DRIFT = "drift"
+
+
 class Facts(Record):
     """What a sentence states, in the terms that the gate compares."""
 
@@ -44,7 +70,7 @@ class Facts(Record):
     sexes: frozenset[str]
 
 
-def check(original: str, rewritten: str) -> str | None:
+def check(original: str, rewritten: str) -> Refusal | None:
     """The first reason to refuse `rewritten` as another wording of `original`, or None."""
     return _form(original, rewritten) or _meaning(facts(original), facts(rewritten)) or _wording(original, rewritten)
 
@@ -81,50 +107,50 @@ def entities(text: str) -> frozenset[tuple[str, str]]:
     return frozenset(_entities(canonical(text)))
 
 
-def _form(original: str, rewritten: str) -> str | None:
+def _form(original: str, rewritten: str) -> Refusal | None:
     if not rewritten.strip():
-        return "empty"
+        return Refusal.EMPTY
     if "\n" in rewritten or "\r" in rewritten:
-        return "lines"
+        return Refusal.LINES
     if _META.search(rewritten) or set(_MARKS.findall(rewritten)) - set(_MARKS.findall(original)):
-        return "meta"
+        return Refusal.META
     if _bare(original) == _bare(rewritten):
-        return "identical"
+        return Refusal.IDENTICAL
     low, high = LENGTH_RATIO
-    return None if low <= len(rewritten.split()) / max(1, len(original.split())) <= high else "length"
+    return None if low <= len(rewritten.split()) / max(1, len(original.split())) <= high else Refusal.LENGTH
 
 
-def _meaning(before: Facts, after: Facts) -> str | None:
+def _meaning(before: Facts, after: Facts) -> Refusal | None:
     for reason, kept in (
-        ("age", before.ages == after.ages),
-        ("number", before.numbers == after.numbers),
-        ("sex", before.sexes == after.sexes),
-        ("side", before.sides == after.sides),
-        ("direction", before.directions == after.directions),
+        (Refusal.AGE, before.ages == after.ages),
+        (Refusal.NUMBER, before.numbers == after.numbers),
+        (Refusal.SEX, before.sexes == after.sexes),
+        (Refusal.SIDE, before.sides == after.sides),
+        (Refusal.DIRECTION, before.directions == after.directions),
     ):
         if not kept:
             return reason
     lost = {kind for kind, _name in before.entities - after.entities}
     for kind in KINDS:
         if kind in lost:
-            return kind
+            return Refusal(kind)
     if after.entities - before.entities:
-        return "entity"
-    return None if (before.cues, before.negated) == (after.cues, after.negated) else "negation"
+        return Refusal.ENTITY
+    return None if (before.cues, before.negated) == (after.cues, after.negated) else Refusal.NEGATION
 
 
-def _wording(original: str, rewritten: str) -> str | None:
+def _wording(original: str, rewritten: str) -> Refusal | None:
     """Checks on words that no table knows: capitalised names, turned prefixes, and drift."""
     before, after = ({stem(w) for w in WORD.findall(canonical(text))} for text in (original, rewritten))
     if any(_name_words(original) - after):
-        return "name"
+        return Refusal.NAME
     if any(_name_words(rewritten) - before):
-        return "entity"
+        return Refusal.ENTITY
     gone, new = before - after, after - before
     if _with_bare(gone) & _with_bare(new):
-        return "negation"
+        return Refusal.NEGATION
     kept = content_words(canonical(original))
-    return "drift" if len(kept & content_words(canonical(rewritten))) < KEPT_WORDS * len(kept) else None
+    return Refusal.DRIFT if len(kept & content_words(canonical(rewritten))) < KEPT_WORDS * len(kept) else None
 
 
 def _with_bare(stems: set[str]) -> set[str]:

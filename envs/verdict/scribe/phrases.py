@@ -258,5 +258,5 @@ def swap(sentence: str, number: int, start: int, old: str, new: str, operator: s
 
 
 def holds(note: str, phrase: str) -> bool:
-    """Does `phrase` stand in `note` as whole words?"""
+    """Whether `note` contains `phrase` as whole words."""
     return re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", note) is not None

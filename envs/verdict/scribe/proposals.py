@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from enum import StrEnum
 
 import msgspec
 
@@ -31,6 +32,20 @@ class Proposal(Record, forbid_unknown_fields=True):
     type: str
 
 
+class Refusal(StrEnum):
+    """Why a try is refused."""
+
+    TRUNCATED = "truncated"
+    JSON = "json"  # not one object of the four fields
+    TYPE = "type"  # not the one that was asked for
+    SENTENCE = "sentence"  # not one of those offered
+    SPAN = "span"  # `old` or `new` is not 1 to 6 words of one line without marks
+    PLACE = "place"  # `old` does not occur exactly once in the sentence
+    FORM = "form"  # `old` and `new` say the same
+    KNOWN = "known"  # the note already says `new`
+    VERIFIER = "verifier"  # the verifier does not prefer the original sentence
+
+
 class Proposed(Record):
     """What came of asking: an injection if one was accepted, `inject:C:WHY` of each refused try, and who wrote it.
 
@@ -50,7 +65,7 @@ async def propose(
     reasons, authored = list[str](), list[Authored]()
     for _ in range(tries):
         written = await complete(prompts.scribe_propose_messages(sentences, among, kind), TOKENS)
-        found = "truncated" if written.truncated else read(written.text, sentences, among, kind)
+        found = Refusal.TRUNCATED if written.truncated else read(written.text, sentences, among, kind)
         if isinstance(found, Injection):
             at, changed = found.edit.sentence, edits.apply(sentences, found.edit)[found.edit.sentence]
             if await preference(sentences, at, sentences[at], changed, verify) == sentences[at]:
@@ -61,38 +76,33 @@ async def propose(
                     policy_version=written.policy_version,
                     authored=tuple(authored),
                 )
-            found = "verifier"
+            found = Refusal.VERIFIER
         reasons.append(f"{OPERATOR}:{found}")
         authored += written.authored(refused=found)
     return Proposed(injection=None, reasons=tuple(reasons), authored=tuple(authored))
 
 
-def read(text: str, sentences: Sequence[str], among: Sequence[int], kind: str) -> Injection | str:
-    """The injection that `text` proposes, or the reason to refuse it.
-
-    `json`: not one object of the four fields. `type`: not `kind`. `sentence`: not in `among`. `span`: `old` or
-    `new` is not 1 to 6 words of one line without marks. `place`: `old` does not stand there exactly once. `form`:
-    the two say the same. `known`: the note says `new` already.
-    """
+def read(text: str, sentences: Sequence[str], among: Sequence[int], kind: str) -> Injection | Refusal:
+    """The injection that `text` proposes, or the reason to refuse it."""
     try:
         proposal = msgspec.json.decode(text, type=Proposal)
     except msgspec.DecodeError:  # ValidationError is one
-        return "json"
+        return Refusal.JSON
     if proposal.type != kind:
-        return "type"
+        return Refusal.TYPE
     if proposal.sentence not in among:
-        return "sentence"
+        return Refusal.SENTENCE
     if not (_is_span(proposal.old) and _is_span(proposal.new)):
-        return "span"
+        return Refusal.SPAN
     sentence = sentences[proposal.sentence]
     if sentence.count(proposal.old) != 1 or not holds(sentence, proposal.old):
-        return "place"
+        return Refusal.PLACE
     start = sentence.index(proposal.old)
     edit = swap(sentence, proposal.sentence, start, proposal.old, proposal.new, OPERATOR)
     if _same(proposal.old, proposal.new) or _same(sentence, edits.apply(sentences, edit)[proposal.sentence]):
-        return "form"
+        return Refusal.FORM
     if holds(" ".join(sentences).lower(), proposal.new.lower()):
-        return "known"
+        return Refusal.KNOWN
     return Injection(edit=edit, error_type=proposal.type, tier="C")
 
 

@@ -142,7 +142,7 @@ def with_injection(draft: Draft, injection: Injection) -> Draft:
 
 
 def rewordable(draft: Draft, count: int, pair: random.Random) -> list[int]:
-    """Up to `count` free sentences, chosen by pair and text: twins reword the same sentences wherever these stand."""
+    """Up to `count` free sentences, chosen by pair and text: twins reword the same sentences, at any position."""
     salt = pair.getrandbits(64)
     long_enough = [i for i in draft.free if len(draft.sentences[i].split()) >= SHORTEST_REWORDED]
     return sorted(sorted(long_enough, key=lambda i: _rank(salt, draft.sentences[i]))[:count])
@@ -240,7 +240,7 @@ def _free(sentences: Sequence[str], focus: int, evidence: frozenset[str]) -> tup
 
 
 def _closest(sentences: Sequence[str], right: str) -> int:
-    """The sentence of a clean twin that stands where the error stands in its sibling."""
+    """The sentence of a clean twin at the position of the error in its sibling."""
     wanted = content_words(right)
 
     def likeness(number: int) -> float:

@@ -1,7 +1,7 @@
 """The verifier of tier C: a frozen model that says which of two versions of a sentence is right, and the exam it sits.
 
 It is asked twice, with the versions in either order, so that a liking for a place is no opinion. The exam asks it about
-errors that humans wrote and corrected, and about synonyms: whoever always takes the sentence that reads more like the
+errors that humans wrote and corrected, and about synonyms: a model that takes what reads more like the
 original is right on every error, and is caught on the synonyms.
 """
 
@@ -27,7 +27,7 @@ REPLY_TOKENS = 4  # the letter, and the end of the turn
 
 
 class Choice(Record):
-    """Two versions of sentence `at` of a note: `original` stands there by right, `other` is an error or a synonym."""
+    """Two versions of sentence `at` of a note: `original` is right, `other` is an error or a synonym."""
 
     sentences: tuple[str, ...]
     at: int
@@ -54,7 +54,7 @@ class ExamResult(Record):
         return Exam(passed=self.passed, summary=str(self), figures=msgspec.to_builtins(self))
 
     def __str__(self) -> str:
-        """One line for people."""
+        """The result as one line for the terminal."""
         few = f", fewer than {FEWEST} questions of a kind" if min(self.asked, self.probes) < FEWEST else ""
         return (
             f"verifier exam {'passed' if self.passed else 'failed'}: {self.right} of {self.asked} errors found "

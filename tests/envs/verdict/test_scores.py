@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from common.records import Label, LabelledTask, Limits, Provenance, Reward, Task
 from envs.contract.report import WINDOW, Outcome
-from envs.verdict.doctor.reward import CASES
+from envs.verdict.doctor.reward import Case
 from envs.verdict.report import VerdictReport
 from envs.verdict.scores import FLAGGED, RIGHT, batch_statistics
 
@@ -29,8 +29,8 @@ def group(quadrant: str, *reasons: str, vignette: str = "v") -> Outcome:
 
 
 def test_every_reason_of_the_reward_is_counted_as_what_it_is() -> None:
-    assert set(CASES) >= FLAGGED | RIGHT
-    valid = {case for case in CASES if batch_statistics([group(ERROR, case)])["valid_share"] == 1}
+    assert set(Case) >= FLAGGED | RIGHT
+    valid = {case for case in Case if batch_statistics([group(ERROR, case)])["valid_share"] == 1}
     assert valid == {"missed", "clean", "false_alarm", "found", "elsewhere"}
 
 

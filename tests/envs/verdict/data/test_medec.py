@@ -193,12 +193,12 @@ def test_pairs_that_overlap_the_evaluation_files_are_left_out(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({**PAIR, "error_sentence": "He gets a splint."}, "row 2, field 'error_sentence': does not stand exactly once"),
+        ({**PAIR, "error_sentence": "He gets a splint."}, "row 2, field 'error_sentence': does not occur exactly once"),
         ({**PAIR, "error_type": "dose"}, "row 2, field 'error_type': unknown type 'dose'"),
         ({**PAIR, "corrected_sentence": None}, "row 2, field 'corrected_sentence': is missing"),
         ({**PAIR, "corrected_sentence": "He gets a cast."}, "row 2, field 'corrected_sentence': is equal"),
         ({**PAIR, "note_id": 7}, "row 2, field 'note_id'"),
-        ({**PAIR, "note_id": "p-1"}, "row 2, field 'note_id': 'p-1' stands in an earlier row too"),
+        ({**PAIR, "note_id": "p-1"}, "row 2, field 'note_id': 'p-1' occurs in an earlier row too"),
         (["a"], "row 2: not a JSON object"),
     ],
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from envs.verdict.doctor.grammar import REASONS, Invalid, Verdict, parse, render
+from envs.verdict.doctor.grammar import Fault, Invalid, Verdict, parse, render
 from tests.envs.verdict.strategies import strings, verdicts
 
 THOUGHT = "<thinking>the dose does not fit</thinking>"
@@ -38,7 +38,7 @@ def test_what_is_rendered_reads_back_the_same(verdict: Verdict) -> None:
 @given(strings)
 def test_any_string_gives_a_verdict_or_a_known_reason(text: str) -> None:
     parsed = parse(text)
-    assert isinstance(parsed, Verdict) or parsed.reason in REASONS
+    assert isinstance(parsed, Verdict) or parsed.reason in Fault
 
 
 @given(strings)
@@ -85,7 +85,7 @@ def test_whatever_parses_can_be_rendered(text: str) -> None:
     ],
 )
 def test_a_reply_outside_the_grammar_is_invalid_and_says_why(reply: str, reason: str) -> None:
-    assert parse(reply, 4) == Invalid(reason=reason)
+    assert parse(reply, 4) == Invalid(reason=Fault(reason))
 
 
 def test_without_a_sentence_count_any_small_number_is_a_sentence() -> None:

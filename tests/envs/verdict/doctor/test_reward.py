@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from common.records import Episode
 from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse, render
-from envs.verdict.doctor.reward import CASES, MAXIMUM, Truth, correction_credit, score
+from envs.verdict.doctor.reward import MAXIMUM, Case, Truth, correction_credit, score
 from tests.envs.verdict.strategies import (
     clean_verdicts,
     episode,
@@ -94,7 +94,7 @@ def test_components_are_always_the_two_declared_ones_and_sum_to_the_total(
     assert set(reward.components) == {"outcome", "structure"}
     assert reward.total == pytest.approx(sum(reward.components.values()), abs=1e-9)
     assert -1.5 <= reward.total <= MAXIMUM
-    assert reward.reason in CASES
+    assert reward.reason in set(Case)
     assert reward == score(episode(action, truncated), truth, false_alarm)
 
 
