@@ -108,7 +108,8 @@ def packed_attention(
         )
         return attended
     # Split, not sliced: the gradient of a slice is a whole tensor of zeros with the slice in it.
-    shared, *others = zip(*(tensor.split(packing.lengths, 2) for tensor in tensors), strict=True)
+    split = (tensor.split(packing.lengths, 2) for tensor in tensors)  # type: ignore[no-untyped-call]
+    shared, *others = zip(*split, strict=True)
     scaling = kwargs.get("scaling")
     pieces = [sdpa_attention_forward(module, *shared, packing.causal[sliding_window], **kwargs)[0]]
     for fork, own, branches in zip(packing.forks, others[::2], others[1::2], strict=True):
@@ -116,7 +117,8 @@ def packed_attention(
         keys_values = shared[1:]
         if own[0].shape[2]:
             keys_values = tuple(torch.cat(pair, 2) for pair in zip(keys_values, own[1:], strict=True))
-            pieces.append(_grouped(own[0], *keys_values, own_mask, scaling).transpose(1, 2))
+            key_BKPD, value_BKPD = keys_values
+            pieces.append(_grouped(own[0], key_BKPD, value_BKPD, own_mask, scaling).transpose(1, 2))
         pieces.append(_attend_branches(fork, branches, keys_values, branch_mask, scaling))
     return torch.cat(pieces, 1), None
 
