@@ -2,7 +2,7 @@
 
 The replay buffer asks them when a task or a group comes in, so that the learner never sees what they refuse: filter
 first, normalise after. Every refusal is counted by reason in `medserl_rejections_total`. Length is bounded on three
-sides: notes by `data.max_words` before anything is made of them, prompts that do not fit by the Doctor (`too_long`),
+sides: sources by the game before anything is made of them, prompts that do not fit by the Doctor (`too_long`),
 and completions here (`too_short`); a completion that is too long is cut off and scores as truncated.
 """
 
@@ -22,7 +22,7 @@ RECENT = 64
 class Novelty:
     """Rejects a task whose context overlaps one of the last `RECENT` accepted ones more than `limit` (ROUGE-L F).
 
-    A twin (same vignette, other quadrant) is near its sibling by design and is not compared with it.
+    A twin (same vignette, other kind) is near its sibling by design and is not compared with it.
     """
 
     def __init__(self, limit: float) -> None:
@@ -50,7 +50,7 @@ class Novelty:
         self, task: Task, text: str, words: Counter[str], other: Task, other_text: str, other_words: Counter[str]
     ) -> bool:
         mine, theirs = task.provenance, other.provenance
-        if mine.vignette == theirs.vignette and mine.quadrant != theirs.quadrant:
+        if mine.vignette == theirs.vignette and mine.kind != theirs.kind:
             return False
         # The longest common subsequence is no longer than the shared bag of words, and the bag is far cheaper.
         shared, total = (words & other_words).total(), words.total() + other_words.total()

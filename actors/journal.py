@@ -151,7 +151,7 @@ class Journal:
 def replay(path: Path, trained_steps: int) -> Recovered:
     """The buffer's state at the checkpoint that `trained_steps` learner steps made.
 
-    Batches of those steps are trained, even if the run died before it noted their release. Batches of later steps and
+    Batches of those steps are trained, even if the run died before recording their release. Batches of later steps and
     everything in flight are ready again, in plan order; rejected tasks stay rejected. A torn last line is dropped and
     counted. Raises ValueError, naming file and line, if another line cannot be read.
     """

@@ -1,7 +1,7 @@
 """Which rolled groups make the next batch: twins together where the staleness bound leaves a choice.
 
-A note and its twin of the opposite label in one batch are each other's contrast: what differs between them is the
-error and nothing else, and the batch has as many error notes as clean ones.
+A task and its twin of the opposite label in one batch are each other's contrast: what differs between them is what
+makes the label and nothing else, and the batch has as many tasks of either label.
 """
 
 from __future__ import annotations

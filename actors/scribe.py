@@ -51,7 +51,7 @@ class Scribe(Role[int]):
             await self._buffer.reject_claim.remote(index, proposal.reason)
 
     def _count(self, task: Task) -> None:
-        self._meter.add(TASKS, 1, task.env, task.provenance.quadrant)
+        self._meter.add(TASKS, 1, task.env, task.provenance.kind)
         for stage, outcome in self._env.reports[task.env].proposals(task.provenance):
             self._meter.add(PROPOSALS, 1, task.env, stage, outcome)
 

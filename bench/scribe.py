@@ -105,7 +105,7 @@ def _gate_rate(env: VerdictEnvironment) -> float:
 
 
 def _mix(made: Made, mix: QuadrantMix, count: int) -> list[Figure]:
-    drawn = Counter(task.task.provenance.quadrant for task in made.tasks)
+    drawn = Counter(task.task.provenance.kind for task in made.tasks)
     total = sum(mix.model_dump().values())
     wanted = {name: count * share / total for name, share in mix.model_dump().items()}
     return [
@@ -129,7 +129,7 @@ def _fallbacks(made: Made) -> list[Figure]:
 
 
 def _errors(env: VerdictEnvironment, made: Made) -> list[Figure]:
-    injected = [task for task in made.tasks if task.task.provenance.quadrant == "synthetic_injection"]
+    injected = [task for task in made.tasks if task.task.provenance.kind == "synthetic_injection"]
     tiers = Counter(task.task.provenance.tier for task in injected)
     rules = Counter(o for t in injected for o in t.task.provenance.operators if o.startswith("inject:A"))
     types = Counter(str(task.label.truth["error_type"]) for task in injected)
@@ -147,7 +147,7 @@ def _errors(env: VerdictEnvironment, made: Made) -> list[Figure]:
 def _truths(env: VerdictEnvironment, made: Made, heldout: float) -> list[Figure]:
     sources = _sources(env.sources.notes)
     inverts = {task.task.task_id for task in made.tasks if _inverts(task, sources)}
-    decoys = [task.task.task_id for task in made.tasks if task.task.provenance.quadrant == "synthetic_decoy"]
+    decoys = [task.task.task_id for task in made.tasks if task.task.provenance.kind == "synthetic_decoy"]
     exact = sum(task_id in inverts for task_id in decoys)
     checker = Checker(env.sources.notes, heldout)
     wrong = [reason for task in made.tasks for reason in [checker.disagreement(task)] if reason]

@@ -83,7 +83,7 @@ def _examples(tasks: Sequence[LabelledTask]) -> dict[str, list[LabelledTask]]:
     """Tasks evenly over each quadrant."""
     groups: dict[str, list[LabelledTask]] = defaultdict(list)
     for task in tasks:
-        groups[task.task.provenance.quadrant].append(task)
+        groups[task.task.provenance.kind].append(task)
     return {
         name: [found[k * len(found) // EXAMPLES] for k in range(min(EXAMPLES, len(found)))]
         for name, found in groups.items()

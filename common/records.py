@@ -35,13 +35,13 @@ class Limits(Record):
 
 
 class Provenance(Record):
-    """Where a task comes from. `vignette` groups twins: the error note and its clean sibling share it."""
+    """Where a task comes from. `vignette` groups twins; `kind` is one of the game's kinds of tasks."""
 
     source: str
     vignette: str
-    quadrant: str
+    kind: str
     operators: tuple[str, ...] = ()  # names of the edits that were applied, in order
-    model_written: bool = False  # True when a Scribe completion survived into the note
+    model_written: bool = False  # True when a Scribe completion survived into the task
     policy_version: int = 0  # of the Scribe that wrote it
     tier: str = ""  # of the rule behind an injected error: A, B, C, or human; empty when none was injected
 

@@ -1,4 +1,4 @@
-"""One note to a trained Doctor: `python -m deploy.ask runs/laptop --note note.txt`. Research, not for clinical use.
+"""One text to a trained model: `python -m deploy.ask runs/laptop --note note.txt`. Research, not for clinical use.
 
 The text is put to the model as the game of its run does; `-` reads it from standard input.
 """

@@ -244,14 +244,14 @@ class FakeRank:
 class FakeGame(Game):
     """A plan of twins. Some proposals ask the Scribe's model; some are refused."""
 
-    env_id = "verdict"
+    env_id = "simulated"
 
     def __init__(self, refused: float, asks: float) -> None:
         self._refused, self._asks = refused, asks
 
     def plan(self, index: int) -> Slot:
         """Slot `index`; 2k and 2k + 1 are twins."""
-        return Slot(index=index, source=f"v{index // 2}", quadrant="augmented_safe", seed=index)
+        return Slot(index=index, source=f"v{index // 2}", kind="augmented_safe", seed=index)
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
@@ -279,10 +279,10 @@ class FakeGame(Game):
 def task_of(index: int) -> LabelledTask:
     """The one task that the plan's `index` makes."""
     provenance = Provenance(
-        source="simulated", vignette=f"v{index // 2}", quadrant=("augmented_safe", "augmented_error")[index % 2]
+        source="simulated", vignette=f"v{index // 2}", kind=("augmented_safe", "augmented_error")[index % 2]
     )
     task = Task(
-        env="verdict", task_id=f"task-{index}", split="train", context={}, limits=Limits(), provenance=provenance
+        env="simulated", task_id=f"task-{index}", split="train", context={}, limits=Limits(), provenance=provenance
     )
     return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
 

@@ -15,7 +15,7 @@ from common.statistics import Interval
 from envs.contract.report import Report
 from envs.contract.reports import Reports, history
 from evals.core import figures
-from evals.core.curve import of_game, points
+from evals.core.curve import points
 from evals.core.evaluator import EvalPoint
 from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE
 
@@ -117,7 +117,7 @@ class _Game:
             _line(axes, measured, measure.name, measure.name.replace("_", " "), color, linestyle=style)
             if band := measure.band:
                 axes.axhspan(band.low, band.high, color=color, alpha=0.1, linewidth=0, label="healthy band")
-        played = [(point.policy_version, of_game(point, self._env_id)) for point in self._curve]
+        played = [(point.policy_version, point.measures.get(self._env_id)) for point in self._curve]
         _heldout(axes, [(version, found[self._report.heldout_drawn]) for version, found in played if found])
 
 

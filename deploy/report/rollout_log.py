@@ -41,7 +41,6 @@ _COLUMNS = (
     ("logps", pa.list_(pa.float32())),
     ("versions", pa.list_(pa.int32())),
 )
-_FORMER = {"quadrant": "kind"}
 _STEP = "step-{:05d}.parquet"
 
 
@@ -68,7 +67,7 @@ def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
     files = sorted((folder / "rollouts").glob("step-*.parquet"))
     if not files:
         raise ValueError(f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step")
-    return pa.concat_tables([_read(file, columns) for file in files], promote_options="default")
+    return pa.concat_tables([parquet.read_table(file, columns=columns) for file in files], promote_options="default")
 
 
 def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table:
@@ -77,18 +76,10 @@ def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table
     for step, task_id in episodes:
         tasks[step].append(task_id)
     tables = (
-        _read(folder / "rollouts" / _STEP.format(step)).filter(compute.field("task_id").isin(names))
+        parquet.read_table(folder / "rollouts" / _STEP.format(step)).filter(compute.field("task_id").isin(names))
         for step, names in sorted(tasks.items())
     )
     return pa.concat_tables(list(tables), promote_options="default")
-
-
-def _read(file: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    # Earlier versions wrote the kind under another name.
-    names = {old: new for old, new in _FORMER.items() if old in parquet.read_schema(file).names}
-    asked = None if columns is None else [{new: old for old, new in names.items()}.get(one, one) for one in columns]
-    table = parquet.read_table(file, columns=asked)
-    return table.rename_columns([names.get(name, name) for name in table.column_names])
 
 
 def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
@@ -98,7 +89,7 @@ def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
         "step": step,
         "task_id": task.task_id,
         "rollout": number,
-        "kind": provenance.quadrant,
+        "kind": provenance.kind,
         "source": provenance.source,
         "vignette": provenance.vignette,
         "operators": list(provenance.operators),

@@ -1,6 +1,6 @@
 """Each step's figures in Weights & Biases or Trackio too: `--metrics.sink wandb`. Neither is installed with MedSeRL.
 
-Both libraries know these three calls. Only numbers leave the machine, and the spec without its folders: no note, no
+Both libraries know these three calls. Only numbers leave the machine, and the spec without its folders: no task, no
 reply. Where they go, and under whose account, is theirs to say (`wandb login`, WANDB_MODE=offline, TRACKIO_SPACE_ID).
 """
 

@@ -99,7 +99,7 @@ def wide_console() -> Console:
 
 def cell(row: dict[str, Any], key: str, form: str) -> str:
     """One formatted value; a dash where it could not be measured."""
-    value = row.get(key, row.get(key.rpartition("/")[2]))  # a measure's bare name is that of an earlier version
+    value = row.get(key)
     return "-" if value is None else ("yes" if value else "NO") if isinstance(value, bool) else form.format(value)
 
 

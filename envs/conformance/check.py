@@ -119,7 +119,7 @@ async def check(
     ]
     return Report(
         env_id=env.env_id,
-        kinds=dict(Counter(case.labelled.task.provenance.quadrant for case in cases)),
+        kinds=dict(Counter(case.labelled.task.provenance.kind for case in cases)),
         rejections=dict(Counter(item.reason for item in made if isinstance(item, Rejection))),
         oracle=min(case.reward.total for case in cases),
         policies=earned,
@@ -152,8 +152,8 @@ def _plan_problems(env: Environment, slots: Sequence[Slot], made: Sequence[objec
         yield "plan: slots do not carry the index they were asked for"
     if len({slot.seed for slot in slots}) == 1 < len(slots):
         yield "plan: every slot has the same seed"
-    filled = {slot.quadrant for slot, item in zip(slots, made, strict=True) if isinstance(item, LabelledTask)}
-    yield from (f"propose: no slot of kind {kind} became a task" for kind in {s.quadrant for s in slots} - filled)
+    filled = {slot.kind for slot, item in zip(slots, made, strict=True) if isinstance(item, LabelledTask)}
+    yield from (f"propose: no slot of kind {kind} became a task" for kind in {s.kind for s in slots} - filled)
 
 
 async def _generator_problems(env: Environment, slots: Sequence[Slot], made: Sequence[object]) -> list[str]:
@@ -198,7 +198,7 @@ def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
         yield f"task {task.task_id}: its label is of {label.task_id}"
     for key in set(_keys(task.context)) & set(_keys(label.truth)):
         yield f"task context holds the label's field {key!r}"
-    blank = msgspec.structs.replace(task.provenance, source="", vignette="", quadrant="", operators=(), tier="")
+    blank = msgspec.structs.replace(task.provenance, source="", vignette="", kind="", operators=(), tier="")
     if env.open(msgspec.structs.replace(task, task_id="", split="", provenance=blank)) != env.open(task):
         yield "open: the prompt depends on the task's id, split or provenance, which the label shaped"
     if case.reply in "\n".join(message.content for message in env.open(task).messages):

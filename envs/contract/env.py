@@ -53,7 +53,7 @@ class Slot(Record, omit_defaults=True):
 
     index: int
     source: str
-    quadrant: str
+    kind: str
     seed: int
     env: str = ""
 

@@ -16,7 +16,7 @@ ANY = Report()
 Reports = Mapping[str, Report]
 """By env_id."""
 Row = Mapping[str, Any]
-"""A line of metrics.jsonl. A game's measure is at `measure_key`; runs of earlier versions have the bare name."""
+"""A line of metrics.jsonl. A game's measure is at `measure_key`."""
 
 
 def reports_of(spec: RunSpec) -> dict[str, Report]:
@@ -50,7 +50,7 @@ def history(env_id: str, report: Report, rows: Iterable[Row]) -> list[dict[str, 
 
 def value(row: Row, env_id: str, name: str) -> float | None:
     """One measure of a line; None where it could not be counted."""
-    found: float | None = row.get(measure_key(env_id, name), row.get(name))
+    found: float | None = row.get(measure_key(env_id, name))
     return found
 
 

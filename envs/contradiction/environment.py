@@ -137,7 +137,7 @@ class Contradiction(Game):
         return Slot(
             index=index,
             source=f"{part}/{CLASSES[names[kind]][allergy]}/{given}",
-            quadrant="synthetic_decoy" if clean else "synthetic_injection",
+            kind="synthetic_decoy" if clean else "synthetic_injection",
             seed=random.Random(f"{self._seed}:{part}:frame:{twin}").getrandbits(32),
         )
 
@@ -152,7 +152,7 @@ class Contradiction(Game):
             provenance=Provenance(
                 source=slot.source,
                 vignette=f"{ENV_ID}-{self._seed}-{split}-{slot.index // 2}",
-                quadrant=slot.quadrant,
+                kind=slot.kind,
             ),
         )
 

@@ -210,7 +210,7 @@ def _written(error: Note | None) -> dict[str, object]:
 
 def _compare(labelled: LabelledTask, derived: Mapping[str, object], meant: int) -> str | None:
     truth, task = labelled.label.truth, labelled.task
-    sentences, quadrant = task.context["sentences"], task.provenance.quadrant
+    sentences, quadrant = task.context["sentences"], task.provenance.kind
     for field, value in {**derived, "sentence_count": len(sentences)}.items():
         if truth[field] != value:
             return f"label's {field} is {truth[field]!r}, the source and the log say {value!r}"

@@ -93,7 +93,7 @@ class VerdictEnvironment(Game):
     ) -> LabelledTask | Rejection:
         """The labelled note of `slot`. A rewording that fails falls back to a rule, a tier C error to a human's."""
         pair = (self._plan if self._split(slot.source) == "train" else self._heldout_of()).pair_rng(slot.index)
-        drawn = draft(self._vignettes[slot.source], slot.quadrant, self._book, pair, self._data.tier_c)
+        drawn = draft(self._vignettes[slot.source], slot.kind, self._book, pair, self._data.tier_c)
         if drawn is None:
             return Rejection(source=slot.source, reason="no_edit", detail="no rule and no mined phrase fits the note")
         proposed = await self._propose_error(drawn, rng, complete, verify)
@@ -148,7 +148,7 @@ class VerdictEnvironment(Game):
         return await proposals.propose(clean, drawn.open, kind, self._data.proposer_tries, complete, verify)
 
     async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
-        if slot.quadrant not in AUGMENTED:
+        if slot.kind not in AUGMENTED:
             return []
         # a fresh generator: the twins' choice must not depend on how many draws their drafts took
         chosen = rewordable(drawn, self._data.reworded_sentences, random.Random(f"{self._seed}:{slot.index // 2}"))
@@ -173,7 +173,7 @@ class VerdictEnvironment(Game):
         provenance = Provenance(
             source=done.source,
             vignette=slot.source,
-            quadrant=slot.quadrant,
+            kind=slot.kind,
             operators=(*(edit.operator for edit in done.edits), *kept),
             model_written=bool(versions),
             policy_version=min(versions, default=0),

@@ -42,7 +42,7 @@ def batch_statistics(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
 
 def on_error_note(outcome: Outcome) -> bool:
     """Whether the note holds an error."""
-    return outcome.labelled.task.provenance.quadrant in ON_ERROR_NOTES
+    return outcome.labelled.task.provenance.kind in ON_ERROR_NOTES
 
 
 def is_valid(reason: str) -> bool:

@@ -15,17 +15,17 @@ class Sums(Game):
     def plan(self, index):
         pair, kind = index // 2, "false" if index % 2 else "true"
         seed = random.Random(f"{self.seed}:{pair}").getrandbits(32)
-        return Slot(index=index, source=f"sum-{pair}", quadrant=kind, seed=seed)
+        return Slot(index=index, source=f"sum-{pair}", kind=kind, seed=seed)
 
     async def propose(self, slot, rng, complete, verify=None):
         draw = random.Random(slot.seed)
         a, b, error = draw.randint(10, 99), draw.randint(10, 99), draw.choice((-2, -1, 1, 2))
-        shown = a + b + (error if slot.quadrant == "false" else 0)
+        shown = a + b + (error if slot.kind == "false" else 0)
         task_id = f"sums-{self.seed}-{slot.index}"
-        origin = Provenance(source=slot.source, vignette=slot.source, quadrant=slot.quadrant)
+        origin = Provenance(source=slot.source, vignette=slot.source, kind=slot.kind)
         context, limits = {"sum": f"{a} + {b} = {shown}"}, Limits(max_tokens=8)
         task = Task(env="sums", task_id=task_id, split="train", context=context, limits=limits, provenance=origin)
-        return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.quadrant}))
+        return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.kind}))
 
     def open(self, task):
         return Turn(messages=(Message(role="user", content=f"Judge: {task.context['sum']}"),))

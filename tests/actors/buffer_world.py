@@ -22,14 +22,14 @@ class Clock:
         return self.now
 
 
-def labelled(index: int, note: str = "", vignette: str = "", quadrant: str = "augmented_safe") -> LabelledTask:
+def labelled(index: int, note: str = "", vignette: str = "", kind: str = "augmented_safe") -> LabelledTask:
     task = Task(
         env="verdict",
         task_id=f"task-{index}",
         split="train",
         context={"note": note or f"note {index}"},
         limits=Limits(),
-        provenance=Provenance(source="bundled", vignette=vignette or f"v{index}", quadrant=quadrant),
+        provenance=Provenance(source="bundled", vignette=vignette or f"v{index}", kind=kind),
     )
     return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
 
@@ -59,7 +59,7 @@ def make(tmp_path: Path, max_lag: int = 1, batch: int = 2, capacity: int = 12, *
 
 def twin(index: int) -> LabelledTask:
     """As `labelled`, with the note before or after it as twin: 2k and 2k+1."""
-    return labelled(index, vignette=f"v{index // 2}", quadrant=("augmented_safe", "augmented_error")[index % 2])
+    return labelled(index, vignette=f"v{index // 2}", kind=("augmented_safe", "augmented_error")[index % 2])
 
 
 async def fill(buffer: ReplayBuffer, count: int, make_task: Callable[[int], LabelledTask] = labelled) -> None:

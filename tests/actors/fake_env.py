@@ -29,7 +29,7 @@ def labelled_task(index: int, max_tokens: int = 512) -> LabelledTask:
         split="train",
         context={"note": f"note {index}"},
         limits=Limits(max_tokens=max_tokens),
-        provenance=Provenance(source="s", vignette=f"v{index}", quadrant="augmented_safe"),
+        provenance=Provenance(source="s", vignette=f"v{index}", kind="augmented_safe"),
     )
     return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={"flag": False}))
 
@@ -41,7 +41,7 @@ class FakeEnv(Game):
         """Without settings."""
 
     def plan(self, index: int) -> Slot:
-        return Slot(index=index, source="s", quadrant="augmented_safe", seed=index)
+        return Slot(index=index, source="s", kind="augmented_safe", seed=index)
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None

@@ -15,7 +15,7 @@ def labelled(index: int) -> LabelledTask:
         split="train",
         context={"note": "naïve “quote”\u2028"},
         limits=Limits(),
-        provenance=Provenance(source="bundled", vignette=f"v{index}", quadrant="augmented_safe"),
+        provenance=Provenance(source="bundled", vignette=f"v{index}", kind="augmented_safe"),
     )
     return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={"flag": 0}))
 

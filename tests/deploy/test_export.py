@@ -28,7 +28,10 @@ def finished(tmp_path: Path, run: RunSpec) -> Path:
     for name in ("config.json", "warm_up.json", "medserl-checksum.txt"):
         (folder / "model" / name).write_text("{}")
     (folder / "model" / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "/cache/x", "r": 4}')
-    rows = [{"step": step, "reward_mean": step / 10, "valid_share": 0.5, "accuracy": None} for step in range(1, 4)]
+    rows = [
+        {"step": step, "reward_mean": step / 10, "verdict/valid_share": 0.5, "verdict/accuracy": None}
+        for step in range(1, 4)
+    ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 

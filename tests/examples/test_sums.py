@@ -81,7 +81,7 @@ def test_a_game_of_an_installed_package_is_found_by_its_id(package: Path) -> Non
     assert registry.games()["sums"] == "sums:Sums"
     (settings,) = read("sums")
     assert (settings.id, settings.class_) == ("sums", None)
-    assert registry.make(settings, 0).plan(1).quadrant == "false"
+    assert registry.make(settings, 0).plan(1).kind == "false"
     done = command(package, "envs.conformance.check", "sums", "--count", "200")
     assert done.stdout.startswith("sums: 0 problems"), done.stderr
     assert cli.parse(["smoke", "--envs", "sums"]).spec.envs == (settings,)

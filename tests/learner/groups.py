@@ -22,7 +22,7 @@ def group(prompt: list[int], completions: list[list[int]], rewards: list[float] 
         split="train",
         context={},
         limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", quadrant="q"),
+        provenance=Provenance(source="s", vignette="v", kind="q"),
     )
     rewards = rewards or [float(i) for i in range(len(completions))]
     rollouts = tuple(

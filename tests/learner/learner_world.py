@@ -26,7 +26,7 @@ def group(index: int) -> Group:
         split="train",
         context={},
         limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", quadrant="augmented_safe"),
+        provenance=Provenance(source="s", vignette="v", kind="augmented_safe"),
     )
     labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
     return Group(labelled=labelled, prompt_ids=(1,), rollouts=(), doctor="d")

@@ -72,7 +72,7 @@ def make_group(seed: int, version: int = 0) -> Group:
         split="train",
         context={},
         limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", quadrant="augmented_safe"),
+        provenance=Provenance(source="s", vignette="v", kind="augmented_safe"),
     )
     return Group(
         labelled=LabelledTask(task=task, label=Label(task_id=task.task_id, truth={})),

@@ -96,7 +96,7 @@ class Plan:
         return Slot(
             index=index,
             source=self._source(kind, augmented if kind is AUGMENTED else pair - augmented),
-            quadrant=quadrant,
+            kind=quadrant,
             seed=int.from_bytes(hashlib.sha256(f"{self._seed}:slot:{index}".encode()).digest()[:6], "big"),
         )
 

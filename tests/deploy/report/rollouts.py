@@ -8,7 +8,7 @@ SENTENCES = ("The patient is a 50-year-old man.", "He is given <b>amoxicillin</b
 REPLY = "<thinking>the drug does not fit the finding</thinking>\n<verdict>No Clinical Error</verdict>"
 
 
-def labelled(number: int = 0, quadrant: str = "synthetic_injection") -> LabelledTask:
+def labelled(number: int = 0, kind: str = "synthetic_injection") -> LabelledTask:
     truth = {
         "sentence_count": 3,
         "error_type": "pharmacotherapy",
@@ -16,7 +16,7 @@ def labelled(number: int = 0, quadrant: str = "synthetic_injection") -> Labelled
         "error_text": SENTENCES[1],
         "corrected_text": "He is given colchicine for gout.",
     }
-    if quadrant in ("augmented_safe", "synthetic_decoy"):
+    if kind in ("augmented_safe", "synthetic_decoy"):
         truth = {"sentence_count": 3, "error_type": None, "sentence": None, "error_text": None, "corrected_text": None}
     task = Task(
         env="verdict",
@@ -24,7 +24,7 @@ def labelled(number: int = 0, quadrant: str = "synthetic_injection") -> Labelled
         split="train",
         context={"sentences": list(SENTENCES)},
         limits=Limits(),
-        provenance=Provenance(source="bundled", vignette=f"v{number}", quadrant=quadrant, operators=("brand_generic",)),
+        provenance=Provenance(source="bundled", vignette=f"v{number}", kind=kind, operators=("brand_generic",)),
     )
     return LabelledTask(task=task, label=Label(task_id=task.task_id, truth=truth))
 

@@ -95,7 +95,7 @@ def test_nothing_is_loaded_from_outside(tmp_path: Path) -> None:
 
 
 def test_a_clean_note_says_so_and_marks_no_sentence(tmp_path: Path) -> None:
-    write_step(tmp_path, 1, 4, [group(labelled(quadrant="synthetic_decoy"), rollout(reason="clean"))])
+    write_step(tmp_path, 1, 4, [group(labelled(kind="synthetic_decoy"), rollout(reason="clean"))])
     page = write_page(tmp_path, REPORTS).read_text()
     assert '<span class="label clean">Clean</span>' in page and 'class="wrong"' not in page
 
@@ -105,7 +105,7 @@ def test_a_long_run_is_cut_evenly_and_says_how_much_is_left_out(tmp_path: Path) 
         write_step(tmp_path, step, 4, [group(labelled(4 * step + k, KINDS[k])) for k in range(4)])
     page = write_page(tmp_path, REPORTS).read_text()
     assert page.count("<article") == 60 and "60 of 80 episodes are on this page" in page and "20 are left out" in page
-    assert all(page.count(f'<article data-kind="{quadrant}"') == 15 for quadrant in KINDS)
+    assert all(page.count(f'<article data-kind="{kind}"') == 15 for kind in KINDS)
 
 
 def test_a_rare_kind_is_shown_whole_and_its_room_goes_to_the_others() -> None:

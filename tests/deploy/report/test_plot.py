@@ -17,7 +17,7 @@ def write(tmp_path: Path, *rows: dict[str, float | None]) -> Path:
 
 def test_a_run_becomes_a_picture(tmp_path: Path) -> None:
     rows = [
-        {"step": step, "reward_mean": 0.1 * step, "reward_std": 0.3, "flag_rate": 0.5, "policy_lag": step % 2}
+        {"step": step, "reward_mean": 0.1 * step, "reward_std": 0.3, "verdict/flag_rate": 0.5, "policy_lag": step % 2}
         for step in range(1, 9)
     ]
     path = draw(write(tmp_path, *rows), REPORTS)
@@ -27,7 +27,7 @@ def test_a_run_becomes_a_picture(tmp_path: Path) -> None:
 
 
 def test_absent_and_null_series_are_left_out(tmp_path: Path) -> None:
-    assert draw(write(tmp_path, {"step": 1, "flag_rate": None}), REPORTS).stat().st_size > 0
+    assert draw(write(tmp_path, {"step": 1, "verdict/flag_rate": None}), REPORTS).stat().st_size > 0
 
 
 def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:

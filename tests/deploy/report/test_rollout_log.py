@@ -53,7 +53,7 @@ def test_every_reward_can_be_computed_again_from_its_row(tmp_path: Path) -> None
     scoring = RewardSpec(anneal_steps=8)
     env = registry.make(VerdictSettings(reward=scoring), 0)
     alarm = REPLY.replace("No Clinical Error", "Error: treatment\nSentence: 1\nCorrection: Rest.")
-    task = labelled(quadrant="synthetic_decoy")
+    task = labelled(kind="synthetic_decoy")
     replies = (REPLY, alarm, "hm")
     rewards = [
         env.score(Episode(task_id="task-0", actions=(text,), truncated=False), task.label, 4) for text in replies

@@ -25,16 +25,16 @@ class Riddle:
 
     def plan(self, index: int) -> Slot:
         twin = "right" if index % 2 else "wrong"
-        return Slot(index=index, source=f"v{index // 2}", quadrant=twin, seed=index)
+        return Slot(index=index, source=f"v{index // 2}", kind=twin, seed=index)
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
     ) -> LabelledTask | Rejection:
         secret = random.Random(slot.source)
         words = ["".join(secret.choices(ALPHABET, k=6)) for _ in "ab"]
-        if (slot.quadrant == "right") == (secret.random() < 0.5):
+        if (slot.kind == "right") == (secret.random() < 0.5):
             words.reverse()
-        provenance = Provenance(source=slot.source, vignette=slot.source, quadrant=slot.quadrant)
+        provenance = Provenance(source=slot.source, vignette=slot.source, kind=slot.kind)
         task_id = f"{slot.source}-{'-'.join(words)}"
         task = Task(
             env="riddle",
@@ -44,7 +44,7 @@ class Riddle:
             limits=Limits(),
             provenance=provenance,
         )
-        return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.quadrant}))
+        return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.kind}))
 
     def open(self, task: Task) -> Turn:
         return Turn(messages=(Message(role="user", content="Which? " + " ".join(task.context["words"])),))
@@ -81,13 +81,13 @@ class LeaksInTheWords(Riddle):
     ) -> LabelledTask | Rejection:
         made = await super().propose(slot, rng, complete, verify)
         assert isinstance(made, LabelledTask)
-        words = sorted(made.task.context["words"], reverse=slot.quadrant == "wrong")
+        words = sorted(made.task.context["words"], reverse=slot.kind == "wrong")
         return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context={"words": words}))
 
 
 class LeaksByProvenance(Riddle):
     def open(self, task: Task) -> Turn:
-        return Turn(messages=(Message(role="user", content=f"{task.provenance.quadrant[:1]} {task.context['words']}"),))
+        return Turn(messages=(Message(role="user", content=f"{task.provenance.kind[:1]} {task.context['words']}"),))
 
 
 class LeaksByField(Riddle):
@@ -114,7 +114,7 @@ class NeverMakesOneKind(Riddle):
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
     ) -> LabelledTask | Rejection:
-        if slot.quadrant == "right":
+        if slot.kind == "right":
             return Rejection(source=slot.source, reason="no_edit")
         return await super().propose(slot, rng, complete, verify)
 

@@ -79,7 +79,7 @@ def test_the_label_follows_from_the_note_alone(index: int) -> None:
     task = labelled(ENV.plan(index))
     stated, taken = _drugs(task)
     assert is_error(task) == (CLASS_OF[stated] == CLASS_OF[taken])
-    assert task.task.provenance.quadrant == ("synthetic_injection" if is_error(task) else "synthetic_decoy")
+    assert task.task.provenance.kind == ("synthetic_injection" if is_error(task) else "synthetic_decoy")
 
 
 @given(st.integers(0, 10**6))

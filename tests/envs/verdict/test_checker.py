@@ -63,9 +63,9 @@ LIES: list[tuple[list[LabelledTask], Callable[[LabelledTask], LabelledTask]]] = 
     (ERRORS, lambda t: with_truth(t, sentence=t.label.truth["sentence"] + 1)),
     (ERRORS, lambda t: with_truth(t, corrected_text="Something else.")),
     (ERRORS, lambda t: with_truth(t, error_text="Something else.")),
-    (ERRORS, lambda t: with_provenance(t, quadrant="synthetic_decoy")),
+    (ERRORS, lambda t: with_provenance(t, kind="synthetic_decoy")),
     (ERRORS, lambda t: with_provenance(t, tier="")),
-    (CLEANS, lambda t: with_provenance(t, quadrant="augmented_error")),
+    (CLEANS, lambda t: with_provenance(t, kind="augmented_error")),
     (
         CLEANS,
         lambda t: with_truth(t, error_type="diagnosis", sentence=0, error_text="a", corrected_text="b"),
@@ -101,7 +101,7 @@ async def _on_review(messages: tuple[Message, ...], max_tokens: int) -> Written:
 
 
 async def test_a_rewording_by_the_model_is_accepted_where_numbers_and_negations_stay() -> None:
-    slots = [slot for slot in map(ENV.plan, range(40)) if slot.quadrant.startswith("augmented")]
+    slots = [slot for slot in map(ENV.plan, range(40)) if slot.kind.startswith("augmented")]
     tasks = [await ENV.propose(slot, random.Random(slot.seed), _on_review) for slot in slots]
     written = [task for task in tasks if isinstance(task, LabelledTask) and task.task.provenance.model_written]
     assert len(written) > 10 and {CHECKER.disagreement(task) for task in written} == {None}

@@ -38,7 +38,7 @@ async def propose(env: VerdictEnvironment, index: int, scribe: Scribe | None = N
 
 
 async def first_of(env: VerdictEnvironment, quadrant: str, scribe: Scribe) -> LabelledTask:
-    index = next(i for i in range(99) if env.plan(i).quadrant == quadrant)
+    index = next(i for i in range(99) if env.plan(i).kind == quadrant)
     return await propose(env, index, scribe)
 
 
@@ -52,7 +52,7 @@ async def test_every_quadrant_gives_a_task_whose_demonstration_scores_the_maximu
     for index in range(120):
         made = await propose(env, index)
         assert env.score(reply_to(env, made), made.label).total == MAXIMUM
-        seen.add(made.task.provenance.quadrant)
+        seen.add(made.task.provenance.kind)
     assert seen == set(VerdictEnvironment.report.kinds)
     assert isinstance(env, Environment)
 
@@ -62,7 +62,7 @@ async def test_the_label_follows_from_the_quadrant_and_the_log_undoes_every_edit
     for index in range(80):
         made = await propose(env, index)
         truth, sentences = truth_of(made.label), made.task.context["sentences"]
-        with_error = made.task.provenance.quadrant in ("augmented_error", "synthetic_injection")
+        with_error = made.task.provenance.kind in ("augmented_error", "synthetic_injection")
         assert (truth.error_type is not None) == with_error
         if truth.sentence is not None:
             assert sentences[truth.sentence] == truth.error_text
@@ -72,7 +72,7 @@ async def test_the_label_follows_from_the_quadrant_and_the_log_undoes_every_edit
 async def test_decoy_and_injection_undo_to_the_same_clean_note() -> None:
     env = VerdictEnvironment(VerdictSettings(), 2)
     for index in range(0, 80, 2):
-        if env.plan(index).quadrant.startswith("synthetic"):
+        if env.plan(index).kind.startswith("synthetic"):
             first, second = [await propose(env, i) for i in (index, index + 1)]
             undone = [edits.invert(m.task.context["sentences"], edits_of(m.label)) for m in (first, second)]
             assert undone[0] == undone[1]
@@ -124,7 +124,7 @@ async def test_the_prompt_shows_the_sentences_and_nothing_of_the_provenance() ->
     shown = env.open(made.task).messages
     assert all(sentence in shown[-1].content for sentence in made.task.context["sentences"])
     provenance = made.task.provenance
-    for secret in (provenance.source, provenance.vignette, provenance.quadrant, made.task.task_id):
+    for secret in (provenance.source, provenance.vignette, provenance.kind, made.task.task_id):
         assert not any(secret in message.content for message in shown)
     assert env.step(made.task, ()) == env.open(made.task)
     assert env.step(made.task, ("x",)) == Done(truncated=False)

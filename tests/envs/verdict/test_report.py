@@ -40,7 +40,7 @@ def test_the_alarm_looks_at_the_newest_three_steps_only(rates: list[float | None
 def test_rewordings_and_proposed_errors_are_told_by_stage_and_outcome() -> None:
     rewords = ("reword:model", "reword:rule:age", "noise:typo", "reword:gate:number", "reword:unchanged")
     errors = ("inject:B", "inject:C", "inject:C:json", "inject:C:verifier")
-    provenance = Provenance(source="s", vignette="v", quadrant="synthetic_injection", operators=(*rewords, *errors))
+    provenance = Provenance(source="s", vignette="v", kind="synthetic_injection", operators=(*rewords, *errors))
     assert REPORT.proposals(provenance) == [
         *(("rewording", outcome) for outcome in ("model", "rule", "gate:number", "unchanged")),
         *(("error", outcome) for outcome in ("accepted", "json", "verifier")),

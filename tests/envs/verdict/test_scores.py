@@ -22,7 +22,7 @@ def group(quadrant: str, *reasons: str, vignette: str = "v") -> Outcome:
         split="train",
         context={},
         limits=Limits(),
-        provenance=Provenance(source="s", vignette=vignette, quadrant=quadrant),
+        provenance=Provenance(source="s", vignette=vignette, kind=quadrant),
     )
     rewards = tuple(Reward(components={}, total=0.0, reason=reason) for reason in reasons)
     return Outcome(labelled=LabelledTask(task=task, label=Label(task_id=task.task_id, truth={})), rewards=rewards)

@@ -229,7 +229,7 @@ async def test_a_proposed_error_becomes_the_label_and_the_independent_checker_ag
     assert len(tasks) >= 3
     for task in tasks:
         provenance, truth = task.task.provenance, task.label.truth
-        assert (provenance.quadrant, provenance.policy_version) == ("synthetic_injection", 9)
+        assert (provenance.kind, provenance.policy_version) == ("synthetic_injection", 9)
         assert provenance.model_written and provenance.operators[0] == "inject:C"
         assert "eeches" in truth["error_text"]
         assert CHECKER.disagreement(task) is None
@@ -251,7 +251,7 @@ async def test_the_tries_of_a_trained_scribe_come_with_the_task_and_its_rewordin
 async def test_twins_undo_to_the_same_note_and_lock_the_same_sentences() -> None:
     for task in await tier_c_tasks():
         index = next(i for i in range(120) if ENV.plan(i).source == task.task.provenance.vignette
-                     and ENV.plan(i).quadrant == "synthetic_injection")  # fmt: skip
+                     and ENV.plan(i).kind == "synthetic_injection")  # fmt: skip
         twin = await made(ENV, index ^ 1, NoLeeches())
         undone = [edits.invert(t.task.context["sentences"], edits_of(t.label)) for t in (task, twin)]
         assert undone[0] == undone[1] and twin.task.provenance.tier == ""

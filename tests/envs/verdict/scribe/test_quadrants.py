@@ -32,7 +32,7 @@ def only_clean(note: Note) -> Vignette:
 def test_slots_2k_and_2k_plus_1_are_twins(pair: int) -> None:
     first, second = plan().slot(2 * pair), plan().slot(2 * pair + 1)
     assert first.source == second.source
-    assert {first.quadrant, second.quadrant} in (set(AUGMENTED), set(SYNTHETIC))
+    assert {first.kind, second.kind} in (set(AUGMENTED), set(SYNTHETIC))
     assert first.seed != second.seed
 
 
@@ -43,13 +43,13 @@ def test_equal_indices_give_equal_slots_in_any_order() -> None:
 
 def test_every_vignette_comes_once_an_epoch() -> None:
     slots = [plan().slot(i) for i in range(0, 4 * len(STORIES), 2)]
-    augmented = [slot.source for slot in slots if slot.quadrant in AUGMENTED]
+    augmented = [slot.source for slot in slots if slot.kind in AUGMENTED]
     assert sorted(augmented) == sorted(STORIES)
 
 
 def test_quadrants_come_in_exactly_the_shares_asked_for() -> None:
     mix = QuadrantMix(augmented_error=0.4, augmented_safe=0.4, synthetic_decoy=0.1, synthetic_injection=0.1)
-    drawn = [plan(mix).slot(i).quadrant for i in range(1000)]
+    drawn = [plan(mix).slot(i).kind for i in range(1000)]
     assert {name: drawn.count(name) for name in set(drawn)} == {
         "augmented_error": 400,
         "augmented_safe": 400,
@@ -59,7 +59,7 @@ def test_quadrants_come_in_exactly_the_shares_asked_for() -> None:
 
 
 def test_the_error_is_first_in_about_half_of_the_pairs() -> None:
-    errors = sum(plan().slot(i).quadrant in ("augmented_error", "synthetic_injection") for i in range(0, 1000, 2))
+    errors = sum(plan().slot(i).kind in ("augmented_error", "synthetic_injection") for i in range(0, 1000, 2))
     assert 200 < errors < 300
 
 
