@@ -114,7 +114,7 @@ class _Game:
         measured = [{"step": row["step"], **measures} for row, measures in zip(rows, past, strict=True)]
         drawn = [measure for measure in self._report.measures if measure.drawn]
         for measure, (color, style) in zip(drawn, STYLES, strict=False):
-            _line(axes, measured, measure.name, measure.name.replace("_", " "), color, linestyle=style)
+            _line(axes, measured, measure.name, measure.header or measure.name, color, linestyle=style)
             if band := measure.band:
                 axes.axhspan(band.low, band.high, color=color, alpha=0.1, linewidth=0, label="healthy band")
         played = [(point.policy_version, point.measures.get(self._env_id)) for point in self._curve]

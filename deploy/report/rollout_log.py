@@ -67,7 +67,8 @@ def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
     files = sorted((folder / "rollouts").glob("step-*.parquet"))
     if not files:
         raise ValueError(f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step")
-    return pa.concat_tables([parquet.read_table(file, columns=columns) for file in files], promote_options="default")
+    asked = None if columns is None else list(columns)
+    return pa.concat_tables([parquet.read_table(file, columns=asked) for file in files], promote_options="default")
 
 
 def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table:
