@@ -154,8 +154,8 @@ async def test_completions_and_tokens_are_counted_by_role_once_even_after_a_retr
     await pool.generate("doctor", *ASK)
     await pool.generate("scribe", *ASK)
     assert (await pool.state()).counts == {
-        ("medserl_completions_total", "doctor"): 2,
-        ("medserl_rollout_tokens_total", "doctor"): 6,
-        ("medserl_completions_total", "scribe"): 2,
-        ("medserl_rollout_tokens_total", "scribe"): 6,
+        ("medserl_completions_total", ("doctor",)): 2,
+        ("medserl_rollout_tokens_total", ("doctor",)): 6,
+        ("medserl_completions_total", ("scribe",)): 2,
+        ("medserl_rollout_tokens_total", ("scribe",)): 6,
     }

@@ -75,7 +75,7 @@ async def test_refusals_are_counted_by_reason_for_the_metrics_and_never_reach_a_
     assert [each.task_id for each in batch] == ["task-2", "task-3"]
     assert all(len({rollout.reward.total for rollout in each.rollouts}) == 2 for each in batch)
     counts = buffer.stats()["counts"]
-    assert counts[REJECTED.name, "difficulty"] == counts[REJECTED.name, "too_short"] == 1
+    assert counts[REJECTED.name, ("difficulty",)] == counts[REJECTED.name, ("too_short",)] == 1
 
 
 async def test_a_resumed_buffer_still_knows_the_notes_that_it_holds(tmp_path: Path) -> None:

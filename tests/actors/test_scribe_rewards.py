@@ -34,7 +34,7 @@ def rewards_of(batch: AuthorBatch) -> list[tuple[float, str]]:
 
 
 def counts_of(royalties: Royalties) -> dict[str, float]:
-    return {label: n for (_name, label), n in royalties.counts().items()}
+    return {label: n for (_name, (label,)), n in royalties.counts().items()}
 
 
 def test_a_verified_try_is_paid_once_the_doctors_group_is_scored() -> None:

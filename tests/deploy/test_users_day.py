@@ -161,7 +161,7 @@ def test_a_submitted_job_is_scaled_by_editing_its_spec_and_loses_nothing(
     day: Day, prometheus: Prometheus | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def completions() -> float:
-        return day.series().get(("medserl_completions_total", "doctor"), 0)
+        return day.series().get(("medserl_completions_total", ("doctor",)), 0)
 
     def shown(kind: str, count: int, seconds: float) -> None:
         """In deploy.status and in Prometheus; and work goes on."""
