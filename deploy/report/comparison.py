@@ -35,7 +35,7 @@ def heldout(run: Path) -> list[tuple[int, float, float, float]]:
         return []
     env_id, report = next(iter(reports_of(spec).items()))
     points = curve.points(run / "evaluations.jsonl")
-    found = [(point.policy_version, curve.of_game(point, env_id).get(report.heldout_drawn)) for point in points]
+    found = [(point.policy_version, point.measures.get(env_id, {}).get(report.heldout_drawn)) for point in points]
     return [
         (version, score.value, score.lower, score.upper)
         for version, score in found
