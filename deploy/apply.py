@@ -15,7 +15,7 @@ from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
 from common.files import write_whole
 from deploy import cli, commands, program
-from deploy.job.resize import Answer, Asked, Edit, edits, refusal, sizes
+from deploy.job.resize import Answer, Edit, ResizeRequest, edits, refusal, sizes
 from deploy.job.run_folder import RunFolder
 from deploy.job.run_state import is_running
 
@@ -55,7 +55,7 @@ def send(folder: RunFolder, made: Sequence[Edit], file: RunSpec) -> Answer:
     """Ask the driver, and wait for its answer. Raises ValueError when the run ends first, or is asked by another."""
     if folder.change.exists():
         raise ValueError(f"{folder.change} waits already: another deploy.apply is under way")
-    asked = Asked(
+    asked = ResizeRequest(
         id=uuid.uuid4().hex, sizes={edit.field: edit.after for edit in made}, file=file.model_dump(mode="json")
     )
     write_whole(folder.change, msgspec.json.encode(asked))

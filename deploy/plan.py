@@ -24,7 +24,7 @@ from common.command_line import BAD_INPUT, print_json
 from common.config import PoolSpec, RunSpec
 from deploy import cli, commands
 from deploy.cluster.dtype import foreseen
-from deploy.cluster.gpu_layout import USABLE, Card, Place, Tenant, lay_out, one_machine, places
+from deploy.cluster.gpu_layout import USABLE, Card, Place, Tenant, one_machine, places, plan_memory
 from deploy.job import verifier_exam
 from deploy.report.terminal import wide_console
 
@@ -41,7 +41,7 @@ def problems(spec: RunSpec, arch: Architecture) -> tuple[list[str], tuple[Card, 
         if arch.heads % pool.tensor_parallel:
             return [f"pools.{pool.name}.tensor_parallel {pool.tensor_parallel} does not divide {arch.heads} heads"], ()
     try:
-        cards = lay_out(spec, arch)
+        cards = plan_memory(spec, arch)
     except ValueError as error:
         return [str(error)], ()
     return [*_overfull(cards), *_no_sequence(spec, arch), *_wrong_transport(spec, cards)], cards

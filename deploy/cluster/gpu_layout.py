@@ -133,7 +133,7 @@ def engine_group(spec: RunSpec, pool: PoolSpec, engine_id: str, share: float) ->
     return Group(name=engine_id, kind="engines", gpus=(gpus,), remedy="pools.engines")
 
 
-def home(group: Group, nodes: Sequence[Node]) -> Node | None:
+def preferred_node(group: Group, nodes: Sequence[Node]) -> Node | None:
     """The machine for a whole group; None when none has that much free.
 
     For the learner the driver's, because the ranks write into the run's folder; for an engine the one with most GPUs
@@ -163,7 +163,7 @@ def places(spec: RunSpec) -> tuple[Place, ...]:
 
 def _take(group: Group, nodes: Sequence[Node]) -> tuple[str, ...]:
     """The machine of each bundle: one for all where one has room, else the first ones that have any."""
-    if (node := home(group, nodes)) is not None:
+    if (node := preferred_node(group, nodes)) is not None:
         return (node.name,) * len(group.gpus)
     slots = [node.name for node in nodes for _ in range(int((node.free + 1 / PARTS) // group.gpus[0]))]
     if len(slots) < len(group.gpus):
@@ -174,7 +174,7 @@ def _take(group: Group, nodes: Sequence[Node]) -> tuple[str, ...]:
     return tuple(slots[: len(group.gpus)])
 
 
-def lay_out(spec: RunSpec, arch: Architecture) -> tuple[Card, ...]:
+def plan_memory(spec: RunSpec, arch: Architecture) -> tuple[Card, ...]:
     """Every card with its tenants, machine by machine. Raises ValueError when they do not find room."""
     found = [(node, tenant) for place in places(spec) for node, tenant in _tenants(spec, arch, place)]
     hardware = spec.hardware

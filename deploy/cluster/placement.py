@@ -29,7 +29,7 @@ from actors.replay_buffer import ReplayBuffer
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
 from deploy.cluster.gpu_layout import engine_group, gpu_share, learner_group, one_machine
-from deploy.cluster.placement_groups import Asked, Groups, free_address
+from deploy.cluster.placement_groups import Groups, PlacementRequest, free_address
 from envs.contract.env import Environment
 from learner import preparation
 from learner import rank_actor as learner_actor
@@ -44,7 +44,7 @@ class Placement:
     def __init__(self, spec: RunSpec, env: Environment, notify: Callable[[str], None]) -> None:
         self._spec, self._env = spec, env
         self._groups = Groups(one_machine(spec), notify)
-        self._engines: dict[Any, Asked] = {}
+        self._engines: dict[Any, PlacementRequest] = {}
         self._early: dict[str, Any] = {}  # engines that nobody has asked for yet, by engine id
         self.model_folder = Path()
         self.journal = Path()
@@ -151,7 +151,7 @@ class Placement:
             self._groups.remove(asked)
 
     @cached_property
-    def _learner(self) -> Asked:
+    def _learner(self) -> PlacementRequest:
         """One group for the whole run: the ranks of a later attempt find the room of those before."""
         return self._groups.ask(learner_group(self._spec, self._share))
 

@@ -14,14 +14,14 @@ from ray.util.placement_group import PlacementGroup, placement_group, placement_
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from common.records import Record
-from deploy.cluster.gpu_layout import Group, Node, home
+from deploy.cluster.gpu_layout import Group, Node, preferred_node
 
 WAIT_SECONDS = 10.0
 """What has no room by then is told, and again when that has changed. It waits on."""
 POLL_SECONDS = 1.0
 
 
-class Asked(Record):
+class PlacementRequest(Record):
     """A group that Ray places as soon as there is room, and again when a machine of it is lost."""
 
     group: Group
@@ -45,7 +45,7 @@ class Groups:
     def __init__(self, one_machine: bool, notify: Callable[[str], None]) -> None:
         self._one_machine, self._notify = one_machine, notify
         self._numbers = itertools.count()
-        self._telling: dict[Asked, asyncio.Future[None]] = {}
+        self._telling: dict[PlacementRequest, asyncio.Future[None]] = {}
 
     def nodes(self) -> list[Node]:
         """The machines that the weights reach, the driver's first."""
@@ -61,25 +61,25 @@ class Groups:
             if self._only in (None, node["NodeManagerAddress"])
         ]
 
-    def ask(self, group: Group) -> Asked:
+    def ask(self, group: Group) -> PlacementRequest:
         """Ask for a group: on the machine that the plan prefers, as long as that has room when Ray looks."""
-        preferred = home(group, self.nodes())
+        preferred = preferred_node(group, self.nodes())
         handle = placement_group(
             group.bundles(self._only),
             strategy="STRICT_PACK" if preferred else "PACK",
             name=f"{group.name} #{next(self._numbers)}",  # one that is being removed still has its name
             _soft_target_node_id=preferred.name if preferred else None,
         )
-        asked = Asked(group=group, handle=handle, together=preferred is not None)
+        asked = PlacementRequest(group=group, handle=handle, together=preferred is not None)
         self._telling[asked] = asyncio.ensure_future(self._tell(asked))
         return asked
 
-    def remove(self, asked: Asked) -> None:
+    def remove(self, asked: PlacementRequest) -> None:
         """Give a group's room back; its actors end."""
         self._telling.pop(asked).cancel()
         remove_placement_group(asked.handle)
 
-    def watch(self, asked: Asked) -> None:
+    def watch(self, asked: PlacementRequest) -> None:
         """Tell, once more, if a group that was placed before has lost its room and finds none."""
         self._telling[asked].cancel()
         self._telling[asked] = asyncio.ensure_future(self._tell(asked))
@@ -89,7 +89,7 @@ class Groups:
         """The one machine's address, or None when any will do."""
         return ray.util.get_node_ip_address() if self._one_machine else None
 
-    async def _tell(self, asked: Asked) -> None:
+    async def _tell(self, asked: PlacementRequest) -> None:
         told = ""
         while not await self._finds_room(asked):
             # Again when it changes: a lost machine's GPUs still count for the half minute in which Ray waits for it.
@@ -100,7 +100,7 @@ class Groups:
         if told:
             self._notify(f"{asked.group.name} has its place now")
 
-    async def _finds_room(self, asked: Asked) -> bool:
+    async def _finds_room(self, asked: PlacementRequest) -> bool:
         """Whether it is placed within WAIT_SECONDS."""
         end = asyncio.get_running_loop().time() + WAIT_SECONDS
         while not (placed := asked.placed) and asyncio.get_running_loop().time() < end:

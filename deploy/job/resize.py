@@ -1,4 +1,4 @@
-"""Changes of a running job: which there can be, how they are asked for, and what the driver does about them.
+"""Live resizing of a job: which fields can change, how a change is requested, and what the driver does about it.
 
     deploy.apply                                      the driver, at its next heartbeat
       applied.json -> compare -> change.json  ------->  check again -> resize -> spec.yaml, applied.json, changes.jsonl
@@ -56,7 +56,7 @@ class Edit(Record):
         return f"{self.field}: {self.before} -> {self.after}"
 
 
-class Asked(Record):
+class ResizeRequest(Record):
     """change.json: the wanted sizes, and what the user's file says now."""
 
     id: str
@@ -113,7 +113,7 @@ def refusal(edit: Edit) -> str:
     """Why this cannot change while the run goes on, and what to do instead."""
     if edit.field.startswith(NEW_RUN):
         return f"{edit} cannot change in a run: start a new one with the edited spec and another name"
-    return f"{edit} cannot change while the run goes on: stop it (deploy.stop), then --resume with the edited spec"
+    return f"{edit} cannot change while the run goes on: stop it (medserl stop), then --resume with the edited spec"
 
 
 def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -128,7 +128,7 @@ def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", value
 
 
-class Changes:
+class LiveResize:
     """The driver's side. `use` makes the run follow another spec."""
 
     def __init__(
@@ -140,15 +140,15 @@ class Changes:
     ) -> None:
         self._folder, self._use, self._version, self._notify = folder, use, version, notify
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take up the change that waits in the run's folder, if one does. Nothing written there can end the run."""
         if not self._folder.change.is_file():
             return
-        asked = Asked(id="", sizes={}, file={})
+        asked = ResizeRequest(id="", sizes={}, file={})
         try:
             data = self._folder.change.read_bytes()
             self._folder.change.unlink()
-            asked = msgspec.json.decode(data, type=Asked)
+            asked = msgspec.json.decode(data, type=ResizeRequest)
             self._make(asked)
             refused = ""
         except (ValueError, OSError, msgspec.DecodeError) as error:
@@ -159,7 +159,7 @@ class Changes:
         except OSError as error:
             self._notify(f"the change could not be answered ({error})")
 
-    def _make(self, asked: Asked) -> None:
+    def _make(self, asked: ResizeRequest) -> None:
         spec, file = resized(self._folder.spec, asked.sizes), RunSpec.model_validate(asked.file)
         before = sizes(self._folder.spec)
         made = [Edit(field=f, before=before[f], after=after) for f, after in asked.sizes.items() if after != before[f]]

@@ -25,7 +25,7 @@ from common.weights import sweep_run
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
 from deploy.job.heldout_curve import HeldoutCurve
-from deploy.job.resize import Changes
+from deploy.job.resize import LiveResize
 from deploy.job.run_folder import RunFolder
 from deploy.job.start import Start, after_newest
 from deploy.job.waiting import both, under
@@ -44,7 +44,7 @@ from learner.scribe_learner import ScribeLearner, ScribeSide
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
 CLOSE_SECONDS = 30.0  # for the learner to end by itself
-LOOK_SECONDS = 1.0  # between two looks for word from deploy.stop
+STOP_POLL_SECONDS = 1.0  # between two checks for a stop file (deploy/stop.py)
 
 
 class Run:
@@ -58,7 +58,7 @@ class Run:
         self._placement.journal = folder.journal
         self._restarts = Restarts(self._screen.notify)
         self._patience = Patience(spec.rollout.silence_seconds)
-        self._changes = Changes(folder, self._resize, lambda: self._learner.version, self._screen.notify)
+        self._changes = LiveResize(folder, self._resize, lambda: self._learner.version, self._screen.notify)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
@@ -158,7 +158,7 @@ class Run:
         doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.attach(doctors, channel.hold)
         self._curve.stepped(channel.version)
-        watching = asyncio.ensure_future(self._supervisor.watch(self._changes.look))
+        watching = asyncio.ensure_future(self._supervisor.watch(self._changes.poll))
         try:
             await self._learn(watching, self._learner)
             if self._learner.version >= self.spec.steps:
@@ -213,7 +213,7 @@ class Run:
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C
             self._phase("examining the verifier")
-            if await verifier_exam.sit(self._env, frozen, self.spec, self.folder.path, self._screen.notify):
+            if await verifier_exam.run_exam(self._env, frozen, self.spec, self.folder.path, self._screen.notify):
                 self._placement.verifier = frozen
 
     async def _stop(self, ranks: list[Any]) -> None:
@@ -244,7 +244,7 @@ class Run:
     async def _listen(self) -> None:
         """Stop when another terminal asks for it (deploy/stop.py)."""
         while not self.folder.asked_to_stop():
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(STOP_POLL_SECONDS)
         if not self._interrupted:
             self._wind_down("stopping after this step, as deploy.stop asks (Ctrl-C: at once)")
 

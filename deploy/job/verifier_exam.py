@@ -28,7 +28,7 @@ def planned(spec: RunSpec) -> str:
     return line
 
 
-async def sit(env: Environment, pool: Any, spec: RunSpec, folder: Path, tell: Callable[[str], None]) -> bool:
+async def run_exam(env: Environment, pool: Any, spec: RunSpec, folder: Path, tell: Callable[[str], None]) -> bool:
     """Examine the frozen `pool`, tell the result, write it into the run's `folder`; whether it passed."""
     result = await env.exam(verifying(pool))
     written = {

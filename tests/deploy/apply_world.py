@@ -13,7 +13,7 @@ import yaml
 
 from common.config import RunSpec
 from deploy import apply, cli
-from deploy.job.resize import Changes
+from deploy.job.resize import LiveResize
 from deploy.job.start import starting_point
 
 CONTENT: dict[str, Any] = {
@@ -37,14 +37,14 @@ class Driver:
         self.folder.create()
         self.notes: list[str] = []
         self.used: list[RunSpec] = []
-        self.changes = Changes(self.folder, self.used.append, lambda: 7, self.notes.append)
+        self.changes = LiveResize(self.folder, self.used.append, lambda: 7, self.notes.append)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat)
         self._thread.start()
 
     def _beat(self) -> None:
         while not self._ended.wait(0.02):
-            self.changes.look()
+            self.changes.poll()
 
     def write(self, **edits: Any) -> None:
         """The file, as it was when the run started but for these top-level fields."""

@@ -116,7 +116,7 @@ def test_a_dry_run_says_what_would_change(driver: Driver, capsys: pytest.Capture
     assert "rollout.doctors: 1 -> 3 (dry run)" in capsys.readouterr().out and driver.logged() == []
 
 
-STOP = " cannot change while the run goes on: stop it (deploy.stop), then --resume with the edited spec"
+STOP = " cannot change while the run goes on: stop it (medserl stop), then --resume with the edited spec"
 NEW = " cannot change in a run: start a new one with the edited spec and another name"
 
 
@@ -207,7 +207,7 @@ def test_a_run_that_takes_its_time_is_waited_for(
 ) -> None:
     monkeypatch.setattr(apply, "PROGRESS_SECONDS", 0.05)
     driver.freeze()
-    driver.when_asked(driver.changes.look)
+    driver.when_asked(driver.changes.poll)
     assert driver.apply("--rollout.doctors", "3") == 0
     assert "waiting for the run, which answers once it trains" in capsys.readouterr().err
 
@@ -246,8 +246,8 @@ def test_nonsense_in_the_run_folder_is_a_note_and_the_run_goes_on(driver: Driver
     driver.freeze()
     before = driver.recorded()
     driver.folder.change.write_bytes(content)
-    driver.changes.look()
-    driver.changes.look()
+    driver.changes.poll()
+    driver.changes.poll()
     (note,) = driver.notes
     assert note.startswith("a change was asked for and not made (change.json: ") and says in note
     assert not driver.folder.change.exists() and driver.used == [] and driver.recorded() == before

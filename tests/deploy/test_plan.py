@@ -10,7 +10,7 @@ from common.architecture import PUBLISHED, architecture
 from common.command_line import BAD_INPUT
 from common.config import RunSpec
 from deploy import cli, plan
-from deploy.cluster.gpu_layout import gpu_share, lay_out
+from deploy.cluster.gpu_layout import gpu_share, plan_memory
 
 SPECS = Path("deploy/specs")
 
@@ -33,7 +33,7 @@ def test_every_spec_that_ships_fits_its_hardware(name: str, capsys: pytest.Captu
 
 
 def test_medgemma_with_lora_stays_under_24_gb_on_one_card(capsys: pytest.CaptureFixture[str]) -> None:
-    (card,) = lay_out(spec_of("rtx4090"), PUBLISHED["google/medgemma-4b-it"])
+    (card,) = plan_memory(spec_of("rtx4090"), PUBLISHED["google/medgemma-4b-it"])
     assert 18 < card.used < 24 and [tenant.share for tenant in card.tenants] == [0.5, 0.5]
     _, out, _ = planned(capsys, "rtx4090")
     assert "(3,880.3M text + 419.8M vision parameters) x 2 B" in out
@@ -61,7 +61,7 @@ def test_the_change_that_is_advised_fits(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_ranks_and_engines_get_cards_of_their_own_where_there_are_enough() -> None:
     spec = spec_of("node8")
-    cards = lay_out(spec, architecture(spec.model.source))
+    cards = plan_memory(spec, architecture(spec.model.source))
     assert [tenant.name for card in cards for tenant in card.tenants] == [
         *(f"learner rank {rank}" for rank in range(4)),
         "scribes-0",
@@ -83,13 +83,13 @@ def test_an_engine_of_two_cards_stays_on_one_machine() -> None:
     pools = '[{"name": "engines", "engines": 1, "tensor_parallel": 2}]'
     flags = ("--pools", pools, "--learner.ranks", "2", "--learner.zero_stage", "2", "--hardware.nodes", "2")
     spec = spec_of("node8", *flags, "--hardware.gpus", "3")
-    cards = lay_out(spec, PUBLISHED["google/medgemma-4b-it"])
+    cards = plan_memory(spec, PUBLISHED["google/medgemma-4b-it"])
     engine = [card.name for card in cards if card.tenants[0].name == "engines-0"]
     assert engine == ["node 1, GPU 0", "node 1, GPU 1"]  # node 0 has one card left, which is not enough
     (pool,) = spec.pools
     two = spec.model_copy(update={"pools": (pool.model_copy(update={"engines": 2}),)})
     with pytest.raises(ValueError, match="engines-1 wants 2 GPUs of one machine and none has as many free"):
-        lay_out(two, PUBLISHED["google/medgemma-4b-it"])
+        plan_memory(two, PUBLISHED["google/medgemma-4b-it"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from common.config import PoolSpec, RunSpec
 from deploy import cli
 from deploy.cluster import placement as placement_module
 from deploy.cluster import placement_groups
-from deploy.cluster.gpu_layout import Group, Node, gpu_share, home, places
+from deploy.cluster.gpu_layout import Group, Node, gpu_share, places, preferred_node
 from deploy.cluster.placement import Placement
 from deploy.cluster.placement_groups import waiting
 from learner import rank_actor as learner_actor
@@ -69,8 +69,8 @@ def test_equal_shares_of_one_card_fit_it_as_ray_counts(wanted: int) -> None:
 
 def test_an_engine_goes_where_most_is_free_and_nowhere_when_no_machine_has_enough() -> None:
     nodes = [node("driver's", 1), node("b", 2), node("c", 2)]
-    assert home(engine(), nodes) == nodes[1]
-    assert home(engine(gpus=3), nodes) is None
+    assert preferred_node(engine(), nodes) == nodes[1]
+    assert preferred_node(engine(gpus=3), nodes) is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from common.config import PoolSpec, RunSpec
 from common.metrics import ACTOR_RESTARTS, ACTORS, ENGINE_RESTARTS, Board
 from common.records import Completion, Group, Message, Sampled
 from common.weights import Probe, SyncReport
-from deploy.job.resize import Asked
+from deploy.job.resize import ResizeRequest
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder, write_whole
 from deploy.job.start import Start
@@ -236,7 +236,7 @@ class World:
         """As deploy.apply does, for `scribes`, `doctors` and `engines`."""
         fields = {"engines": "pools.engines.engines", "scribes": "rollout.scribes", "doctors": "rollout.doctors"}
         file = self.spec.model_dump(mode="json")
-        asked = Asked(id="", sizes={fields[name]: count for name, count in sizes.items()}, file=file)
+        asked = ResizeRequest(id="", sizes={fields[name]: count for name, count in sizes.items()}, file=file)
         write_whole(self.folder.change, msgspec.json.encode(asked))
 
     def serving(self) -> dict[str, float | None]:

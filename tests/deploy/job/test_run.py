@@ -32,7 +32,7 @@ def fakes() -> Iterator[None]:
         patch.setattr(run_module, "Restarts", lambda note: Restarts(note, first_pause_seconds=0))
         patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
         patch.setattr(heartbeats, "ROUND_SECONDS", 0.05)
-        patch.setattr(run_module, "LOOK_SECONDS", 0.01)
+        patch.setattr(run_module, "STOP_POLL_SECONDS", 0.01)
         yield
 
 

@@ -51,7 +51,7 @@ class Pool:
 
 async def test_a_verifier_that_passes_is_told_and_recorded(tmp_path: Path) -> None:
     notes: list[str] = []
-    assert await verifier_exam.sit(Examined(), Handle(Pool(knows=True)), FROZEN, tmp_path, notes.append)
+    assert await verifier_exam.run_exam(Examined(), Handle(Pool(knows=True)), FROZEN, tmp_path, notes.append)
     assert len(notes) == 1 and notes[0].startswith("verifier exam passed: 20 of 20 errors found")
     written = json.loads((tmp_path / "exam.json").read_text())
     assert written["result"] == {"right": 20, "asked": 20, "false": 0, "probes": 20} and written["passed"]
@@ -60,7 +60,7 @@ async def test_a_verifier_that_passes_is_told_and_recorded(tmp_path: Path) -> No
 async def test_the_plan_shows_how_the_same_verifier_did_and_forgets_it_with_other_notes(tmp_path: Path) -> None:
     spec = FROZEN.model_copy(update={"runs": tmp_path})
     (tmp_path / "first").mkdir()
-    assert await verifier_exam.sit(Examined(), Handle(Pool(knows=True)), spec, tmp_path / "first", lambda _: None)
+    assert await verifier_exam.run_exam(Examined(), Handle(Pool(knows=True)), spec, tmp_path / "first", lambda _: None)
     assert verifier_exam.planned(spec).endswith("(at most 10%), in run first")
     other = spec.model_copy(update={"envs": (VerdictSettings(data=DataSpec(tier_c=True, path="other.csv")),)})
     assert verifier_exam.planned(other).endswith("synonyms called errors")
@@ -68,7 +68,7 @@ async def test_the_plan_shows_how_the_same_verifier_did_and_forgets_it_with_othe
 
 async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Path) -> None:
     notes: list[str] = []
-    assert not await verifier_exam.sit(Examined(), Handle(Pool(knows=False)), FROZEN, tmp_path, notes.append)
+    assert not await verifier_exam.run_exam(Examined(), Handle(Pool(knows=False)), FROZEN, tmp_path, notes.append)
     assert len(notes) == 1 and notes[0].startswith("verifier exam failed: 0 of 20 errors found")
     assert notes[0].endswith("; going on without tier C")
     assert json.loads((tmp_path / "exam.json").read_text())["passed"] is False
@@ -77,7 +77,7 @@ async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Pat
 async def test_a_scribe_that_has_nothing_to_learn_from_is_told_of(tmp_path: Path) -> None:
     notes: list[str] = []
     spec = FROZEN.model_copy(update={"scribe": ScribeSpec(train=True)})
-    assert not await verifier_exam.sit(Examined(), Handle(Pool(knows=False)), spec, tmp_path, notes.append)
+    assert not await verifier_exam.run_exam(Examined(), Handle(Pool(knows=False)), spec, tmp_path, notes.append)
     assert notes[0].endswith("; going on without tier C, so the Scribe learns nothing")
 
 
