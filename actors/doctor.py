@@ -3,7 +3,7 @@ async Ray actor. It holds no torch and no vllm, and learns nothing of medicine."
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
 from actors.role import Role
@@ -11,19 +11,27 @@ from common.config import SamplingSpec
 from common.records import Completion, Episode, Group, LabelledTask, Rollout
 from envs.contract.env import Done, Environment
 
+if TYPE_CHECKING:
+    from actors.handles import BufferHandle, PoolHandle
+
 
 class Doctor(Role[LabelledTask]):
     """Its work is a leased task."""
 
     def __init__(
-        self, name: str, env: Environment, buffer: Any, pool: Any, sampling: SamplingSpec, concurrency: int
+        self,
+        name: str,
+        env: Environment,
+        buffer: BufferHandle,
+        pool: PoolHandle,
+        sampling: SamplingSpec,
+        concurrency: int,
     ) -> None:
         super().__init__(name, env, buffer, pool, concurrency)
         self._sampling = sampling
 
     async def _take(self) -> LabelledTask:
-        labelled: LabelledTask = await self._buffer.lease.remote(self.name)
-        return labelled
+        return await self._buffer.lease.remote(self.name)
 
     async def _finish(self, labelled: LabelledTask) -> None:
         task = labelled.task

@@ -6,7 +6,7 @@ A plain class that knows engines only by the methods it calls; deploy wraps it a
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ray.exceptions import RayActorError, RayTaskError
 
@@ -14,6 +14,9 @@ from actors.engine import PromptTooLong
 from common.errors import last_line
 from common.metrics import COMPLETIONS, ROLLOUT_TOKENS, Counts, Meter
 from common.records import Message, Record, Sampled
+
+if TYPE_CHECKING:
+    from actors.handles import EngineHandle
 
 
 class PoolState(Record):
@@ -29,12 +32,12 @@ class EnginePool:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._engines: dict[str, Any] = {}
+        self._engines: dict[str, EngineHandle] = {}
         self._load: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._meter = Meter()
 
-    async def admit(self, engine_id: str, handle: Any) -> None:
+    async def admit(self, engine_id: str, handle: EngineHandle) -> None:
         """Let an engine serve. Called only after it proved that it holds the newest policy."""
         self._engines[engine_id] = handle
         self._load.setdefault(engine_id, 0)
@@ -51,7 +54,7 @@ class EnginePool:
             await self._changed.wait()
         self._load.pop(engine_id, None)
 
-    async def engines(self) -> dict[str, Any]:
+    async def engines(self) -> dict[str, EngineHandle]:
         """Serving engines by id."""
         return dict(self._engines)
 
@@ -66,7 +69,7 @@ class EnginePool:
             engine_id = await self._least_loaded()
             self._load[engine_id] += n
             try:
-                sampled: Sampled = await self._engines[engine_id].generate.remote(messages, n, max_tokens, temperature)
+                sampled = await self._engines[engine_id].generate.remote(messages, n, max_tokens, temperature)
             except PromptTooLong as error:
                 raise PromptTooLong(last_line(error)) from None
             except (RayActorError, RayTaskError) as error:

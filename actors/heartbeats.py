@@ -1,4 +1,4 @@
-"""Pulse: the heartbeats of many actors at once. One that hangs holds up nobody else's."""
+"""Heartbeats of many actors at once. An actor that hangs delays no other."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any
 from common.records import Record
 
 ROUND_SECONDS = 1.0
-"""A round waits no longer for the slow ones; they are heard in a later round."""
+"""A round waits no longer than this; slower answers count in a later round."""
 
 Ask = Callable[[], Awaitable[Any]]
 
 
-class Silent(RuntimeError):
+class Unresponsive(RuntimeError):
     """An actor gave no answer for too long."""
 
 
-class Round(Record):
-    """What a round heard, by actor. Who is still being waited for is in neither."""
+class Responses(Record):
+    """The outcome of one round, by actor. Actors whose answer is still awaited are in neither."""
 
     answers: dict[str, Any]
-    faults: dict[str, BaseException]  # what the call raised, or Silent
-    asked: dict[str, float]  # loop time at which those who answer or are at fault were asked
+    faults: dict[str, BaseException]  # what the call raised, or Unresponsive
+    asked: dict[str, float]  # loop time of the request, for both
 
 
-class Pulse:
+class Heartbeats:
     """Asks every actor over and over; one that gives no answer for `silence_seconds` is at fault."""
 
     def __init__(self, silence_seconds: float) -> None:
         self._silence_seconds = silence_seconds
         self._calls: dict[str, tuple[asyncio.Future[Any], float]] = {}
 
-    async def round(self, asks: Mapping[str, Ask], patient: Mapping[str, Ask]) -> Round:
+    async def round(self, asks: Mapping[str, Ask], patient: Mapping[str, Ask]) -> Responses:
         """Ask those who are not being asked still, and hear who answers. `patient` ones may take any time."""
         everyone, now = {**asks, **patient}, asyncio.get_running_loop().time
         for name in [name for name in self._calls if name not in everyone]:
@@ -41,27 +41,27 @@ class Pulse:
         for name, ask in everyone.items():
             if name not in self._calls:
                 self._calls[name] = asyncio.ensure_future(_answer(ask)), now()
-                self._calls[name][0].add_done_callback(heard_of)
+                self._calls[name][0].add_done_callback(consume_exception)
         await asyncio.wait([self._calls[name][0] for name in asks], timeout=ROUND_SECONDS)
-        heard = Round(answers={}, faults={}, asked={})
+        responses = Responses(answers={}, faults={}, asked={})
         for name, (call, since) in list(self._calls.items()):
             if call.done():
                 if (error := call.exception()) is None:
-                    heard.answers[name] = call.result()
+                    responses.answers[name] = call.result()
                 else:
-                    heard.faults[name] = error
+                    responses.faults[name] = error
             elif name in asks and now() - since > self._silence_seconds:
                 call.cancel()
-                heard.faults[name] = Silent(f"gave no answer for {self._silence_seconds:g} s")
+                responses.faults[name] = Unresponsive(f"gave no answer for {self._silence_seconds:g} s")
             else:
                 continue
-            heard.asked[name] = since
+            responses.asked[name] = since
             del self._calls[name]
-        return heard
+        return responses
 
 
-def heard_of(call: asyncio.Future[Any]) -> None:
-    """The error of one that nobody asks about any more must not be told at some later time."""
+def consume_exception(call: asyncio.Future[Any]) -> None:
+    """Retrieve the exception of a call that nobody awaits any more, so that asyncio does not log it later."""
     if not call.cancelled():
         call.exception()
 

@@ -6,8 +6,9 @@
       +- death, expiry, or REJECTED <--------------------+
 
 The class knows nothing of Ray: it runs on one event loop, changes its state only between two awaits (so no locks), and
-never polls. Scribes wait in `claim`, Doctors in `lease`, the learner in `take_batch`: in one line each, of which a
-change calls the first only, and only when it can go on; it calls the next. `actors.task_states` holds the tasks.
+never polls. Scribes wait in `claim`, Doctors in `lease`, the learner in `take_batch`: in one queue each. A change
+wakes only the first of a queue, and only when it can proceed; that one wakes the next. `actors.task_states` holds the
+tasks.
 
 Why no group is ever staler than max_lag (L), with V the version and B = batch_groups. A task leased at version v has
 tokens of version >= v, because engines hold v before it is released here; so it must be taken at V <= v + L. Call a
@@ -38,9 +39,9 @@ from typing import Any
 from actors.filters import Novelty, group_rejection
 from actors.journal import SYNC_SECONDS
 from actors.pairing import choose
-from actors.scribe_rewards import Royalties
-from actors.task_states import Ledger
-from actors.wait_queue import WaitingLine
+from actors.scribe_rewards import ScribeRewards
+from actors.task_states import TaskStates
+from actors.wait_queue import WaitQueue
 from common.config import BufferSpec, FilterSpec
 from common.records import AuthorBatch, Closed, Group, LabelledTask
 
@@ -63,12 +64,12 @@ class ReplayBuffer:
     ) -> None:
         self._spec, self._batch_groups, self._filters, self._clock = spec, batch_groups, filters, clock
         self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
-        self._ledger = Ledger(journal, trained_steps, batch_groups)
-        self._royalties = Royalties(batch_groups, spec.max_lag)  # stays empty where the Scribe is not trained
+        self._tasks = TaskStates(journal, trained_steps, batch_groups)
+        self._scribe_rewards = ScribeRewards(batch_groups, spec.max_lag)  # stays empty where the Scribe is not trained
         if self._novelty is not None:
-            for held in self._ledger.held.values():
+            for held in self._tasks.held.values():
                 self._novelty.remember(held.labelled.task)
-        self._lines = {role: WaitingLine() for role in ("scribe", "doctor", "learner")}
+        self._lines = {role: WaitQueue() for role in ("scribe", "doctor", "learner")}
         self._waiting: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()  # how often an actor name was given up for dead
         self._closed = False
@@ -80,133 +81,133 @@ class ReplayBuffer:
     async def claim(self, scribe: str) -> int:
         """The plan index to make a task from. Waits while the buffer is full; raises Closed."""
         await self._until("scribe", self._has_room, scribe)
-        index = self._ledger.claim(scribe, self._clock() + self._spec.lease_seconds)
+        index = self._tasks.claim(scribe, self._clock() + self._spec.lease_seconds)
         self._wake()
         return index
 
     async def put_task(self, index: int, labelled: LabelledTask) -> bool:
-        """Settle a claim with its task, which the filters may reject. False when the claim was lost meanwhile."""
-        if not self._ledger.is_claimed(index):
+        """End a claim with its task, which the filters may reject. False when the claim was lost meanwhile."""
+        if not self._tasks.is_claimed(index):
             return False
         refused = ""
-        if self._ledger.knows(labelled.task.task_id):
+        if self._tasks.knows(labelled.task.task_id):
             refused = "duplicate"
         elif self._novelty is not None and not self._novelty.accepts(labelled.task):
             refused = "novelty"
-        bare = self._royalties.put(labelled, refused)
+        bare = self._scribe_rewards.put(labelled, refused)
         if refused:
-            self._ledger.reject(index, refused)
+            self._tasks.reject(index, refused)
         else:
-            self._ledger.add(index, bare)
+            self._tasks.add(index, bare)
         self._wake()
         return True
 
     async def reject_claim(self, index: int, reason: str) -> bool:
-        """Settle a claim of which no task came. False when the claim was lost meanwhile."""
-        if not self._ledger.is_claimed(index):
+        """End a claim from which no task came. False when the claim was lost meanwhile."""
+        if not self._tasks.is_claimed(index):
             return False
-        self._ledger.reject(index, reason)
+        self._tasks.reject(index, reason)
         self._wake()
         return True
 
     async def return_claims(self, scribe: str) -> int:
         """Take back what a dead Scribe had claimed, and the claims it waits for; how many it had."""
         self._deaths[scribe] += 1
-        returned = self._ledger.unclaim(i for i, claim in self._ledger.claims.items() if claim.scribe == scribe)
-        self._lines["scribe"].call_all(scribe)
+        returned = self._tasks.unclaim(i for i, claim in self._tasks.claims.items() if claim.scribe == scribe)
+        self._lines["scribe"].wake_all(scribe)
         self._wake()
         return returned
 
     def _has_room(self) -> bool:
-        return len(self._ledger.claims) + len(self._ledger.held) < self._spec.capacity
+        return len(self._tasks.claims) + len(self._tasks.held) < self._spec.capacity
 
     # ---- Doctors
 
     async def lease(self, doctor: str) -> LabelledTask:
         """The first ready task in plan order. Waits for one and for the staleness bound; raises Closed."""
         await self._until("doctor", self._admits, doctor)
-        labelled = self._ledger.lease(doctor, self._clock() + self._spec.lease_seconds)
+        labelled = self._tasks.lease(doctor, self._clock() + self._spec.lease_seconds)
         self._wake()
         return labelled
 
     async def put_group(self, group: Group) -> bool:
-        """Settle a lease with its rollouts, which the filters may reject. False when they cannot be used.
+        """End a lease with its rollouts, which the filters may reject. False when they cannot be used.
 
         That is when the lease was lost meanwhile, or when a token is older than the lease: it comes from an earlier
         lease, or from an engine that missed a sync. The task is ready again then.
         """
-        index = self._ledger.leased_to(group.doctor, group.task_id)
+        index = self._tasks.leased_to(group.doctor, group.task_id)
         if index is None:
-            self._ledger.refused["late"] += 1
+            self._tasks.refused["late"] += 1
             return False
         reason = group_rejection(self._filters, group)
-        fresh = reason is not None or group.oldest_version >= self._ledger.held[index].version
-        if fresh:  # an error that all find, or none, is paid as that, though the filter may refuse the group
-            self._royalties.settle(group)
+        fresh = reason is not None or group.oldest_version >= self._tasks.held[index].version
+        if fresh:  # before the filter: an error that every reply or none finds is rewarded as such
+            self._scribe_rewards.score_tries(group)
         if reason is not None:
-            self._ledger.reject(index, reason)
+            self._tasks.reject(index, reason)
         elif fresh:
-            self._ledger.roll(index, group)
+            self._tasks.roll(index, group)
         else:
-            self._ledger.refused["stale"] += 1
-            self._ledger.unlease([index])
+            self._tasks.refused["stale"] += 1
+            self._tasks.unlease([index])
         self._wake()
         return fresh
 
     async def reject_lease(self, doctor: str, task_id: str, reason: str) -> bool:
-        """Settle a lease of a task that cannot be played. False when the lease was lost meanwhile."""
-        index = self._ledger.leased_to(doctor, task_id)
+        """End a lease of a task that cannot be played. False when the lease was lost meanwhile."""
+        index = self._tasks.leased_to(doctor, task_id)
         if index is None:
             return False
-        self._ledger.reject(index, reason)
-        self._royalties.forget(task_id)
+        self._tasks.reject(index, reason)
+        self._scribe_rewards.forget(task_id)
         self._wake()
         return True
 
     async def return_leases(self, doctor: str) -> int:
         """Take back what a dead Doctor had leased, and the leases it waits for; how many it had."""
         self._deaths[doctor] += 1
-        leased, held = self._ledger.indices("leased"), self._ledger.held
-        returned = self._ledger.unlease(i for i in leased if held[i].doctor == doctor)
-        self._lines["doctor"].call_all(doctor)
+        leased, held = self._tasks.indices("leased"), self._tasks.held
+        returned = self._tasks.unlease(i for i in leased if held[i].doctor == doctor)
+        self._lines["doctor"].wake_all(doctor)
         self._wake()
         return returned
 
     def _admits(self) -> bool:
-        running = self._ledger.count("leased", "rolled", "batched")
-        bound = (self._spec.max_lag + self._ledger.version + 1) * self._batch_groups
-        return self._ledger.count("ready") > 0 and running + self._ledger.trained + 1 <= bound
+        running = self._tasks.count("leased", "rolled", "batched")
+        bound = (self._spec.max_lag + self._tasks.version + 1) * self._batch_groups
+        return self._tasks.count("ready") > 0 and running + self._tasks.trained + 1 <= bound
 
     # ---- the learner
 
     async def take_batch(self) -> tuple[Group, ...]:
         """Exactly batch_groups groups, all within max_lag, twins together if possible. Waits; raises Closed."""
-        assert not self._ledger.count("batched"), "release the last batch before taking the next"
+        assert not self._tasks.count("batched"), "release the last batch before taking the next"
         await self._until("learner", lambda: self._next_batch() is not None)
         batch = self._next_batch()
         assert batch is not None
-        groups = self._ledger.batch(batch)
+        groups = self._tasks.batch(batch)
         self._wake()
         return groups
 
     async def release(self, version: int) -> None:
         """The batch is trained, and every engine holds `version`, which must be the next one."""
-        assert self._ledger.count("batched"), "release follows take_batch"
-        assert version == self._ledger.version + 1, f"version {version} released after {self._ledger.version}"
-        self._ledger.train()
+        assert self._tasks.count("batched"), "release follows take_batch"
+        assert version == self._tasks.version + 1, f"version {version} released after {self._tasks.version}"
+        self._tasks.train()
         self._wake()
 
     async def take_authored(self, version: int) -> AuthorBatch:
         """What the Scribe's learner may train on at its own `version`, without waiting."""
-        return self._royalties.take(version)
+        return self._scribe_rewards.take(version)
 
     def _next_batch(self) -> list[int] | None:
         """Indices of the next batch, or None while it must be waited for (the module says why)."""
         self._reject_stale()
-        held, size, max_lag = self._ledger.held, self._batch_groups, self._spec.max_lag
-        indices = self._ledger.indices("leased") + self._ledger.indices("rolled")
+        held, size, max_lag = self._tasks.held, self._batch_groups, self._spec.max_lag
+        indices = self._tasks.indices("leased") + self._tasks.indices("rolled")
         outstanding = sorted((held[index].version, index) for index in indices)
-        due = self._ledger.version - max_lag
+        due = self._tasks.version - max_lag
 
         def in_time(batch: Sequence[int]) -> bool:
             taken = set(batch)
@@ -214,42 +215,42 @@ class ReplayBuffer:
             return all(sum(version <= due + k for version in left) <= k * size for k in range(max_lag))
 
         rolled = [index for _, index in outstanding if held[index].state == "rolled"]
-        return choose(rolled, self._ledger.twins(rolled), size, in_time)
+        return choose(rolled, self._tasks.twins(rolled), size, in_time)
 
     def _reject_stale(self) -> None:
         """The bound once more, at sampling: only a fault of this class could let a stale group come so far."""
-        oldest = self._ledger.version - self._spec.max_lag
-        for index in self._ledger.indices("rolled"):
-            group = self._ledger.held[index].group
+        oldest = self._tasks.version - self._spec.max_lag
+        for index in self._tasks.indices("rolled"):
+            group = self._tasks.held[index].group
             if group is not None and group.oldest_version < oldest:
-                self._ledger.reject(index, "stale")
+                self._tasks.reject(index, "stale")
 
     async def checkpointed(self, oldest_step: int) -> None:
         """A checkpoint was written; no resume asks for a step before `oldest_step`, so the journal may forget it."""
-        self._ledger.compact(oldest_step)
+        self._tasks.compact(oldest_step)
 
     # ---- everyone
 
-    async def dismiss(self, role: str, name: str) -> None:
-        """Give `name` no more work: its calls for some raise Closed, now and later. What it holds it may still put."""
-        self._lines[role].dismiss(name)
+    async def retire(self, role: str, name: str) -> None:
+        """Give `name` no more work: its calls for some raise Closed, now and later. What it holds may still be put."""
+        self._lines[role].retire(name)
 
     async def close(self) -> None:
-        """Everyone who waits, now or later, gets Closed; work in hand may still be put and released."""
+        """Everyone who waits, now or later, gets Closed; work in progress may still be put and released."""
         self._closed = True
         for line in self._lines.values():
-            line.call_all()
+            line.wake_all()
 
     def stats(self) -> dict[str, Any]:
-        """What `Ledger.stats` says, and how many calls are `waiting` by role."""
-        ledger, waiting = self._ledger.stats(), {role: self._waiting[role] for role in self._lines}
-        return {**ledger, "counts": {**ledger["counts"], **self._royalties.counts()}, "waiting": waiting}
+        """What `TaskStates.stats` says, and how many calls are `waiting` by role."""
+        ledger, waiting = self._tasks.stats(), {role: self._waiting[role] for role in self._lines}
+        return {**ledger, "counts": {**ledger["counts"], **self._scribe_rewards.counts()}, "waiting": waiting}
 
     def check(self) -> None:
         """Assert that every index given is in exactly one state, and that the staleness accounting holds."""
-        self._ledger.check()
-        running = self._ledger.count("leased", "rolled", "batched")
-        assert self._ledger.trained == self._ledger.version * self._batch_groups, self.stats()
+        self._tasks.check()
+        running = self._tasks.count("leased", "rolled", "batched")
+        assert self._tasks.trained == self._tasks.version * self._batch_groups, self.stats()
         assert running <= (self._spec.max_lag + 1) * self._batch_groups, self.stats()
 
     async def _until(self, role: str, ready: Callable[[], bool], name: str = "") -> None:
@@ -258,43 +259,43 @@ class ReplayBuffer:
         self._waiting[role] += 1
         try:
             while True:
-                if self._ledger.expire(self._clock()):
+                if self._tasks.expire(self._clock()):
                     self._wake()
-                if self._closed or name in self._lines[role].dismissed:
+                if self._closed or name in self._lines[role].retired:
                     raise Closed("the replay buffer has no more work for this actor")
                 if self._deaths[name] != deaths:
                     raise Closed(f"{name} was given up for dead")
                 if ready():
                     return
-                await self._lines[role].turn(name)
+                await self._lines[role].wait(name)
         except (Closed, asyncio.CancelledError):
-            self._wake()  # it may have been called: it is the next one's turn then
+            self._wake()  # it may have been woken: wake the next one instead
             raise
         finally:
             self._waiting[role] -= 1
 
     def _wake(self) -> None:
         """Something changed: the first of each line may look again, if it can go on."""
-        enough = self._ledger.count("rolled") >= self._batch_groups
+        enough = self._tasks.count("rolled") >= self._batch_groups
         may_go_on = {"scribe": self._has_room(), "doctor": self._admits(), "learner": enough}
         for role, line in self._lines.items():
             if may_go_on[role]:
-                line.call_first()
+                line.wake_first()
         self._watch_expiry()
-        if self._ledger.unsynced and self._sync is None:
+        if self._tasks.unsynced and self._sync is None:
             self._sync = asyncio.get_running_loop().call_later(SYNC_SECONDS, self._sync_journal)
 
     def _watch_expiry(self) -> None:
-        deadline = self._ledger.next_deadline()
+        deadline = self._tasks.next_deadline()
         if self._expiry is None and deadline is not None:
             self._expiry = asyncio.get_running_loop().call_later(deadline - self._clock(), self._expired)
 
     def _expired(self) -> None:
         self._expiry = None
-        self._ledger.expire(self._clock())
+        self._tasks.expire(self._clock())
         self._wake()
 
     def _sync_journal(self) -> None:
         self._sync = None
         with suppress(ValueError):  # the journal refuses every later write with the same words
-            self._ledger.sync()
+            self._tasks.sync()

@@ -1,4 +1,4 @@
-"""Restarts: the budget of a run's restarts, and the pause before each."""
+"""RestartBudget: the budget of a run's restarts, and the pause before each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class BudgetSpent(RuntimeError):
-    """Something died again and again: the run ends."""
+    """Actors died again and again without progress in between: the run ends."""
 
 
-class Restarts:
-    """One a run. The first restart comes at once, each further one after twice the pause of the one before."""
+class RestartBudget:
+    """One per run. The first restart comes at once, each further one after twice the pause of the one before."""
 
     def __init__(self, notify: Callable[[str], None], first_pause_seconds: float = 1.0) -> None:
         self.notify = notify
@@ -24,8 +24,8 @@ class Restarts:
         self._count = 0
         self._newest = 0
 
-    async def spend(self, fault: str) -> None:
-        """Tell `fault`, and wait until it may be mended. Raises BudgetSpent."""
+    async def consume(self, fault: str) -> None:
+        """Report `fault`, then wait for as long as the next restart must. Raises BudgetSpent when none is left."""
         self._count += 1
         if self._count > MAX_RESTARTS:
             raise BudgetSpent(f"{fault}: gave up after {MAX_RESTARTS} restarts without a published step in between")

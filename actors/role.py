@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from common.metrics import Counts, Meter
 from common.records import Closed
 from envs.contract.env import Environment
 
+if TYPE_CHECKING:
+    from actors.handles import BufferHandle, PoolHandle
+
 Work = TypeVar("Work")
 
 
 class Role(ABC, Generic[Work]):
-    """A persona at work; `concurrency` pieces of work are in hand at once. Buffer and pool are Ray actor handles."""
+    """A persona at work; `concurrency` pieces of work are in hand at once. Buffer and pool are remote."""
 
-    def __init__(self, name: str, env: Environment, buffer: Any, pool: Any, concurrency: int) -> None:
+    def __init__(self, name: str, env: Environment, buffer: BufferHandle, pool: PoolHandle, concurrency: int) -> None:
         self.name = name
         self._env, self._buffer, self._pool, self._concurrency = env, buffer, pool, concurrency
         self._meter = Meter()

@@ -1,5 +1,5 @@
-"""Crew: the Scribes and Doctors of a run. Keeps each kind at its wanted number. One that is too many gets no more work
-from the buffer, finishes what it holds, and ends; past the deadline it is killed, and what it held returns."""
+"""RoleActors: the Scribes and Doctors of a run. Keeps each kind at its wanted number. A surplus actor gets no more work
+from the buffer, finishes its work, and ends; past the deadline it is killed, and its claims or leases return."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ray.exceptions import RayActorError
 
 from actors.engine_manager import DRAIN_SECONDS, KILL_SECONDS
-from actors.heartbeats import Round, Silent
-from actors.restarts import Restarts
+from actors.heartbeats import Responses, Unresponsive
+from actors.restarts import RestartBudget
 from common.config import RolloutSpec
 from common.metrics import ACTOR_RESTARTS, ACTORS, ACTORS_WANTED, Board
+
+if TYPE_CHECKING:
+    from actors.handles import BufferHandle, RoleHandle
 
 KINDS = ("scribe", "doctor")
 
@@ -24,7 +27,7 @@ KINDS = ("scribe", "doctor")
 class RolePlacement(Protocol):
     """Starts and ends role actors."""
 
-    def role(self, kind: str, name: str) -> Any:
+    def role(self, kind: str, name: str) -> RoleHandle:
         """A new Scribe or Doctor over the newest buffer."""
 
     def kill(self, handle: Any) -> None:
@@ -35,16 +38,16 @@ class RolePlacement(Protocol):
 class _Member:
     kind: str
     name: str
-    handle: Any
+    handle: RoleHandle
     run: asyncio.Future[None]
     answered: bool = False  # a heartbeat, at least once
     leave_by: float = math.inf  # loop time
 
 
-class Crew:
-    """One a run. `wanted` may be set to other numbers at any time; the next heartbeat makes it so, once they work.
+class RoleActors:
+    """One per run. `wanted` may be set to other numbers at any time; the next heartbeat makes it so, once they work.
 
-    `name` gives each newborn of a slot a name of its own.
+    `name` gives every new actor of a slot a name that none had before.
     """
 
     def __init__(
@@ -52,17 +55,17 @@ class Crew:
         wanted: RolloutSpec,
         placement: RolePlacement,
         board: Board,
-        restarts: Restarts,
+        restarts: RestartBudget,
         name: Callable[[str], str],
     ) -> None:
         self.wanted = wanted
         self._placement, self._board, self._restarts, self._name = placement, board, restarts, name
-        self._buffer: Any = None
+        self._buffer: BufferHandle
         self._members: dict[str, _Member] = {}  # by slot
         self._leaving: list[_Member] = []
         self._at_work = False
 
-    def start(self, buffer: Any) -> None:
+    def start(self, buffer: BufferHandle) -> None:
         """Begin to work, all over `buffer`."""
         self._buffer, self._at_work = buffer, True
         for slot, kind in self._slots().items():
@@ -82,16 +85,16 @@ class Crew:
         everyone = (*self._members.values(), *self._leaving)
         return {member.name: member.handle.state.remote for member in everyone if not member.run.done()}
 
-    async def beat(self, heard: Round) -> dict[str, bool]:
+    async def beat(self, responses: Responses) -> dict[str, bool]:
         """One round: the dead replaced, grown, shrunk; whether any of each kind is busy. Raises an actor's own bug."""
         busy = dict.fromkeys(KINDS, False)
         for member in (*self._members.values(), *self._leaving):
-            busy[member.kind] |= self._hear(member, heard)
+            busy[member.kind] |= self._on_heartbeat(member, responses)
         for slot, member in list(self._members.items()):
             if _died(member):
                 await self._replace(slot, member)
         for member in list(self._leaving):
-            await self._see_off(member)
+            await self._finish_retiring(member)
         if self._at_work:
             await self._fit()
         self._report()
@@ -106,20 +109,20 @@ class Crew:
         handle = self._placement.role(kind, name)
         self._members[slot] = _Member(kind, name, handle, asyncio.ensure_future(_finished(handle)))
 
-    def _hear(self, member: _Member, heard: Round) -> bool:
-        """Its heartbeat, or the end of one that hangs; whether it is busy."""
-        if isinstance(heard.faults.get(member.name), Silent):
-            self._placement.kill(member.handle)  # its run will say so
-        if member.run.done() or member.name not in heard.answers:
+    def _on_heartbeat(self, member: _Member, responses: Responses) -> bool:
+        """Count its heartbeat, or kill it when it hangs; whether it is busy."""
+        if isinstance(responses.faults.get(member.name), Unresponsive):
+            self._placement.kill(member.handle)  # which ends its `run` call
+        if member.run.done() or member.name not in responses.answers:
             return False
-        busy, counts = heard.answers[member.name]
+        busy, counts = responses.answers[member.name]
         self._board.merge(member.name, counts)
         member.answered = True
         return bool(busy)
 
     async def _replace(self, slot: str, member: _Member) -> None:
         del self._members[slot]
-        await self._restarts.spend(f"{member.name} died; starting another")
+        await self._restarts.consume(f"{member.name} died; starting another")
         await self._give_back(member)
         self._board.add(ACTOR_RESTARTS.name, 1, member.kind)
         self._begin(slot, member.kind)
@@ -135,19 +138,21 @@ class Crew:
             member = self._members.pop(slot)
             self._leaving.append(member)
             member.leave_by = asyncio.get_running_loop().time() + DRAIN_SECONDS
-            with suppress(RayActorError):  # the buffer died: its heir knows nobody
-                await self._buffer.dismiss.remote(member.kind, member.name)
+            with suppress(RayActorError):  # the buffer died: a new buffer has no leases
+                await self._buffer.retire.remote(member.kind, member.name)
         for slot, kind in wanted.items():
             if slot not in self._members:
                 self._begin(slot, kind)
 
-    async def _see_off(self, member: _Member) -> None:
-        """One that leaves: wait for it, until its time is up."""
+    async def _finish_retiring(self, member: _Member) -> None:
+        """Remove a retiring actor once it has ended; kill it after its deadline."""
         if not member.run.done():
             if asyncio.get_running_loop().time() > member.leave_by:
                 member.leave_by = math.inf
-                self._restarts.notify(f"{member.name} leaves after {DRAIN_SECONDS:g} s: what it has in hand returns")
-                self._placement.kill(member.handle)  # its run will say so
+                self._restarts.notify(
+                    f"{member.name} leaves after {DRAIN_SECONDS:g} s: its unfinished work returns to the buffer"
+                )
+                self._placement.kill(member.handle)  # which ends its `run` call
             return
         if _died(member):
             await self._give_back(member)
@@ -178,5 +183,5 @@ def _died(member: _Member) -> bool:
     return error is not None
 
 
-async def _finished(handle: Any) -> None:
+async def _finished(handle: RoleHandle) -> None:
     await handle.run.remote()

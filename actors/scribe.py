@@ -4,7 +4,7 @@ wraps it as an async Ray actor. It holds no torch and no vllm."""
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
 from actors.role import Role
@@ -12,6 +12,9 @@ from common.metrics import PROPOSALS, REJECTED, TASKS
 from common.records import LabelledTask, Message, Task
 from common.sections import SCRIBE_TEMPERATURE
 from envs.contract.env import Complete, Environment, Written
+
+if TYPE_CHECKING:
+    from actors.handles import BufferHandle, PoolHandle
 
 VERIFIER_TEMPERATURE = 0.0
 """The likeliest letter: the same question has the same answer in the exam and after it."""
@@ -27,10 +30,10 @@ class Scribe(Role[int]):
         self,
         name: str,
         env: Environment,
-        buffer: Any,
-        pool: Any,
+        buffer: BufferHandle,
+        pool: PoolHandle,
         concurrency: int,
-        verifier: Any = None,
+        verifier: PoolHandle | None = None,
         train: bool = False,
     ) -> None:
         super().__init__(name, env, buffer, pool, concurrency)
@@ -38,8 +41,7 @@ class Scribe(Role[int]):
         self._verify = None if verifier is None else verifying(verifier)
 
     async def _take(self) -> int:
-        index: int = await self._buffer.claim.remote(self.name)
-        return index
+        return await self._buffer.claim.remote(self.name)
 
     async def _finish(self, index: int) -> None:
         slot = self._env.plan(index)
@@ -66,7 +68,7 @@ class Scribe(Role[int]):
 UNANSWERED = Written(text="", truncated=True, policy_version=0)
 
 
-def verifying(pool: Any) -> Complete:
+def verifying(pool: PoolHandle) -> Complete:
     """The door to the verifier of `pool`. A question that does not fit the model's context is not answered."""
 
     async def ask(messages: tuple[Message, ...], max_tokens: int) -> Written:
@@ -79,7 +81,7 @@ def verifying(pool: Any) -> Complete:
 
 
 async def _written(
-    pool: Any, role: str, messages: tuple[Message, ...], max_tokens: int, temperature: float, keep: bool = False
+    pool: PoolHandle, role: str, messages: tuple[Message, ...], max_tokens: int, temperature: float, keep: bool = False
 ) -> Written:
     sampled = await pool.generate.remote(role, messages, 1, max_tokens, temperature)
     (one,) = sampled.completions

@@ -1,4 +1,4 @@
-"""Royalties: a trained Scribe's tries, from the task that they made to the batch that its learner takes.
+"""ScribeRewards: a trained Scribe's tries, from the task that they made to the batch that its learner takes.
 
     put -> waiting for the Doctor's group of its task -> settle -> paid, oldest first -> take, batch_groups at once
 
@@ -20,20 +20,20 @@ from envs.contract.authorship import author_reward
 VERIFIED = "verified"  # the reward's reason; that of a refused try is the reason why it was refused
 
 
-class _Paid(Record):
+class RewardedTry(Record):
     """A try with its reward, as a group of one; `success_rate` is the Doctor's, None on a refused one."""
 
     group: Group
     success_rate: float | None
 
 
-class Royalties:
+class ScribeRewards:
     """Holds at most as many paid tries as can be trained on before they are stale: (max_lag + 1) batches."""
 
     def __init__(self, batch_groups: int, max_lag: int) -> None:
         self._batch_groups, self._max_lag = batch_groups, max_lag
         self._waiting: dict[str, LabelledTask] = {}  # by task_id; the buffer's capacity bounds it
-        self._paid: deque[_Paid] = deque()
+        self._paid: deque[RewardedTry] = deque()
         self._meter = Meter()
 
     def put(self, labelled: LabelledTask, refused: str = "") -> LabelledTask:
@@ -45,7 +45,7 @@ class Royalties:
             self._waiting[labelled.task.task_id] = labelled
         return _bare(labelled)
 
-    def settle(self, group: Group) -> None:
+    def score_tries(self, group: Group) -> None:
         """The Doctor read a task: pay for the tries at it, if there were any."""
         labelled = self._waiting.pop(group.task_id, None)
         if labelled is None:
@@ -97,7 +97,7 @@ class Royalties:
         if len(self._paid) == (self._max_lag + 1) * self._batch_groups:
             self._paid.popleft()
             self._meter.add(ROYALTIES, 1, "overflow")
-        self._paid.append(_Paid(group=group, success_rate=success_rate))
+        self._paid.append(RewardedTry(group=group, success_rate=success_rate))
         self._meter.add(ROYALTIES, 1, "unverified" if success_rate is None else f"{success_rate:.1f}")
 
 

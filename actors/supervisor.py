@@ -1,4 +1,4 @@
-"""Supervisor: keeps the rollout side equal to the spec. Hears everyone's heartbeats, replaces the dead, grows and
+"""Supervisor: keeps the rollout side equal to the spec. Collects all heartbeats, replaces the dead, grows and
 shrinks: engines with `actors.engine_manager`, Scribes and Doctors with `actors.role_actors`. They know no Ray API but
 the errors: `Placement` starts and ends actors, so tests run them over fakes.
 
@@ -8,8 +8,8 @@ the errors: `Placement` starts and ends actors, so tests run them over fakes.
     buffer                           another from its journal, between two steps of the learner, and new role actors
     learner rank, engine pool        ActorLost: the run starts over from its newest checkpoint, in the same process
 
-Who gives no answer for `rollout.silence_seconds` is killed, and so dies. A step takes its time: whether a rank
-hangs, its caller knows (learner/rank_calls.py).
+An actor that gives no answer for `rollout.silence_seconds` is killed, and so dies. Steps have no fixed length, so
+whether a rank hangs is decided by its caller (learner/rank_calls.py).
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from actors.engine_manager import Door, EnginePlacement, Fleet
-from actors.heartbeats import Pulse, Round, Silent
-from actors.restarts import Restarts
-from actors.role_actors import Crew, RolePlacement
+from actors.engine_manager import EngineManager, EnginePlacement, WeightSync
+from actors.heartbeats import Heartbeats, Responses, Unresponsive
+from actors.restarts import RestartBudget
+from actors.role_actors import RoleActors, RolePlacement
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import ACTOR_RESTARTS, BUFFER, BUFFER_STATES, CLAIMED, IMBALANCE, MADE, PHASE, Board
+from common.remote import Ready
+
+if TYPE_CHECKING:
+    from actors.handles import BufferHandle, PoolHandle
 
 HEARTBEAT_SECONDS = 1.0
 
@@ -35,14 +39,14 @@ Examine = Callable[[], Coroutine[Any, Any, None]]
 class Placement(EnginePlacement, RolePlacement, Protocol):
     """Starts and ends actors."""
 
-    def replay_buffer(self, trained_steps: int | None) -> Any:
+    def replay_buffer(self, trained_steps: int | None) -> BufferHandle:
         """A new buffer over the run's journal."""
 
 
 class Supervisor:
-    """One a run. `start` returns when every actor serves; `watch` runs until cancelled and raises what it cannot mend.
+    """One per run. `start` returns when every actor serves; `watch` runs until cancelled, or raises.
 
-    `door` is the weight channel of a pool's engines. An actor that took the place of a dead one, or of one that was
+    `weights` is the weight channel of a pool's engines. An actor that took the place of a dead one, or of one that was
     sent away, is called `engines-0.1` (then `.2` and so on) after it.
     """
 
@@ -50,36 +54,36 @@ class Supervisor:
         self,
         spec: RunSpec,
         placement: Placement,
-        pools: dict[str, Any],
-        buffer: Any,
-        door: Callable[[PoolSpec], Door],
+        pools: dict[str, PoolHandle],
+        buffer: BufferHandle,
+        weights: Callable[[PoolSpec], WeightSync],
         board: Board,
-        restarts: Restarts,
-        ranks: Sequence[Any] = (),
+        restarts: RestartBudget,
+        ranks: Sequence[Ready] = (),
     ) -> None:
         self._placement, self._pools, self._buffer = placement, pools, buffer
         self._board, self._restarts = board, restarts
         self._ranks = {f"learner rank {number}": rank for number, rank in enumerate(ranks)}
         self._births: Counter[str] = Counter()
-        self._fleet = Fleet(spec.pools, placement, pools, door, board, restarts, self._name)
-        self._crew = Crew(spec.rollout, placement, board, restarts, self._name)
-        self._pulse = Pulse(spec.rollout.silence_seconds)
-        self._mending = asyncio.Lock()
+        self._engine_manager = EngineManager(spec.pools, placement, pools, weights, board, restarts, self._name)
+        self._role_actors = RoleActors(spec.rollout, placement, board, restarts, self._name)
+        self._heartbeats = Heartbeats(spec.rollout.silence_seconds)
+        self._repairing = asyncio.Lock()
 
     async def start(self, on_phase: Callable[[str], None], examine: Examine | None = None) -> None:
         """Load every engine, let each prove the policy, then start the role actors, after `examine` where there is one.
 
-        Engines of a frozen pool have nothing to prove: they serve what they loaded, for ever.
+        Engines of a frozen pool have nothing to prove: they serve what they loaded.
         """
         on_phase("starting engines")
-        await self._fleet.start()
+        await self._engine_manager.start()
         if examine is not None:
             await self._beating(examine())
-        self._crew.start(self._buffer)
+        self._role_actors.start(self._buffer)
 
     def resize(self, spec: RunSpec) -> None:
         """Have as many Scribes, Doctors and engines as `spec` says, from the next heartbeat on. Pools stay the same."""
-        self._fleet.pools, self._crew.wanted = spec.pools, spec.rollout
+        self._engine_manager.pools, self._role_actors.wanted = spec.pools, spec.rollout
 
     async def _beating(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for `work` while replacing engines that die under it."""
@@ -87,12 +91,12 @@ class Supervisor:
         await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             working.cancel()
-            watching.result()  # raises what could not be mended
+            watching.result()  # raises what could not be repaired
         watching.cancel()
         working.result()
 
     async def watch(self, look: Callable[[], None] = lambda: None) -> None:
-        """Heartbeats and replacements, for ever; `look` is called before each.
+        """Heartbeats and replacements, until cancelled; `look` is called before each.
 
         Raises ActorLost, and BudgetSpent when actors die again and again.
         """
@@ -103,18 +107,24 @@ class Supervisor:
 
     async def beat(self) -> None:
         """One round: counters in, the dead replaced, as many actors as wanted. Engines load in the background."""
-        async with self._mending:
-            heard = await self._pulse.round(self._asks(), {n: h.__ray_ready__.remote for n, h in self._ranks.items()})
-            self._fleet.check()
-            self._check_lost(heard)
-            if (stats := heard.answers.get("buffer")) is None:
+        async with self._repairing:
+            responses = await self._heartbeats.round(
+                self._asks(), {n: h.__ray_ready__.remote for n, h in self._ranks.items()}
+            )
+            self._engine_manager.check()
+            self._check_lost(responses)
+            if (stats := responses.answers.get("buffer")) is None:
                 return  # dead: the learner asks for another between two steps; until then, roles die of it
             self._report_buffer(stats)
-            states = {name: heard.answers[f"pool {name}"] for name in self._pools if f"pool {name}" in heard.answers}
+            states = {
+                name: responses.answers[f"pool {name}"] for name in self._pools if f"pool {name}" in responses.answers
+            }
             for name, state in states.items():
                 self._board.merge(f"pool {name}", state.counts)
-            await self._fleet.beat(heard, states)
-            busy = await self._crew.beat(heard) | {"engine": any(state.in_flight for state in states.values())}
+            await self._engine_manager.beat(responses, states)
+            busy = await self._role_actors.beat(responses) | {
+                "engine": any(state.in_flight for state in states.values())
+            }
             for kind, works in busy.items():
                 self._board.set(PHASE, float(works), kind)
 
@@ -122,28 +132,28 @@ class Supervisor:
         return {
             "buffer": self._buffer.stats.remote,
             **{f"pool {name}": pool.state.remote for name, pool in self._pools.items()},
-            **self._fleet.asks(),
-            **self._crew.asks(),
+            **self._engine_manager.asks(),
+            **self._role_actors.asks(),
         }
 
-    def _check_lost(self, heard: Round) -> None:
+    def _check_lost(self, responses: Responses) -> None:
         """Raises ActorLost for those that cannot be replaced alone; ends a silent buffer, so that its callers hear."""
         for name in (*self._ranks, *(f"pool {name}" for name in self._pools)):
-            if name in heard.faults:
+            if name in responses.faults:
                 kind = "learner" if name in self._ranks else "pool"
-                raise ActorLost(kind, f"{name} died ({last_line(heard.faults[name])})")
-        if isinstance(heard.faults.get("buffer"), Silent):
+                raise ActorLost(kind, f"{name} died ({last_line(responses.faults[name])})")
+        if isinstance(responses.faults.get("buffer"), Unresponsive):
             self._placement.kill(self._buffer)
 
-    async def new_buffer(self, version: int) -> Any:
+    async def new_buffer(self, version: int) -> BufferHandle:
         """The dead buffer's successor, which has trained `version` steps, and new role actors over it."""
-        async with self._mending:
+        async with self._repairing:
             self._placement.kill(self._buffer)
-            await self._restarts.spend("the replay buffer died; starting another from its journal")
+            await self._restarts.consume("the replay buffer died; starting another from its journal")
             self._board.add(ACTOR_RESTARTS.name, 1, "buffer")
             self._buffer = self._placement.replay_buffer(version)
-            self._crew.end()
-            self._crew.start(self._buffer)
+            self._role_actors.end()
+            self._role_actors.start(self._buffer)
             return self._buffer
 
     def _name(self, slot: str) -> str:
@@ -160,5 +170,5 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End every actor that this supervisor started."""
-        self._crew.end()
-        await self._fleet.stop()
+        self._role_actors.end()
+        await self._engine_manager.stop()

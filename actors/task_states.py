@@ -1,4 +1,4 @@
-"""Ledger: the exactly-once half of the replay buffer. Every index given is in one state, and every change is journaled.
+"""TaskStates: the exactly-once half of the replay buffer. Every index given is in one state; every change is journaled.
 
 It moves tasks and counts them; who may move, and when, is the business of `actors.replay_buffer`. A transition is
 written before it is made: one that the disk refuses did not happen. After each of them this must hold:
@@ -44,7 +44,7 @@ class Held:
     group: Group | None = None
 
 
-class Ledger:
+class TaskStates:
     """Tasks by state, over a new journal (`trained_steps` None) or the replayed one of an earlier run.
 
     Deadlines must not decrease from one claim, and from one lease, to the next. Raises ValueError when the journal
@@ -104,7 +104,7 @@ class Ledger:
         return index
 
     def is_claimed(self, index: int) -> bool:
-        """Whether a claim still stands; counted when it was lost."""
+        """Whether a claim is still valid; counted when it was lost."""
         if index not in self.claims:
             self.refused["late"] += 1
         return index in self.claims

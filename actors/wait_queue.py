@@ -1,43 +1,43 @@
-"""WaitingLine: coroutines that wait for their turn, first come, first called."""
+"""WaitQueue: coroutines that wait for their turn and are woken first in, first out."""
 
 from __future__ import annotations
 
 import asyncio
 
 
-class WaitingLine:
-    """A call reaches one who waits, however many do: the others do not even look up."""
+class WaitQueue:
+    """Waking the first costs the same however many wait: nobody else runs."""
 
     def __init__(self) -> None:
-        self._turns: dict[asyncio.Future[None], str] = {}  # -> who waits
-        self.dismissed: set[str] = set()  # who shall not wait any more
+        self._waiters: dict[asyncio.Future[None], str] = {}  # -> name
+        self.retired: set[str] = set()  # names that must not wait again
 
     def __bool__(self) -> bool:
-        return bool(self._turns)
+        return bool(self._waiters)
 
-    async def turn(self, name: str) -> None:
-        """Wait to be called. One who is cancelled instead must see to it that the next is called."""
+    async def wait(self, name: str) -> None:
+        """Wait to be woken. A caller that is cancelled instead must wake the next one."""
         turn = asyncio.get_running_loop().create_future()
-        self._turns[turn] = name
+        self._waiters[turn] = name
         try:
             await turn
         finally:
-            self._turns.pop(turn, None)
+            self._waiters.pop(turn, None)
 
-    def call_first(self) -> None:
+    def wake_first(self) -> None:
         """Wake the one who has waited longest, if anyone waits."""
-        self._call(next(([turn] for turn in self._turns if not turn.done()), []))
+        self._wake(next(([turn] for turn in self._waiters if not turn.done()), []))
 
-    def call_all(self, name: str | None = None) -> None:
+    def wake_all(self, name: str | None = None) -> None:
         """Everyone, or everyone of that name."""
-        self._call([turn for turn, other in self._turns.items() if name in (None, other) and not turn.done()])
+        self._wake([turn for turn, other in self._waiters.items() if name in (None, other) and not turn.done()])
 
-    def dismiss(self, name: str) -> None:
-        """Call who waits under that name, for the last time."""
-        self.dismissed.add(name)
-        self.call_all(name)
+    def retire(self, name: str) -> None:
+        """Wake everyone of that name, for the last time."""
+        self.retired.add(name)
+        self.wake_all(name)
 
-    def _call(self, turns: list[asyncio.Future[None]]) -> None:
+    def _wake(self, turns: list[asyncio.Future[None]]) -> None:
         for turn in turns:
-            del self._turns[turn]
+            del self._waiters[turn]
             turn.set_result(None)

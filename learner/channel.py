@@ -15,7 +15,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from ray.exceptions import RayActorError, RayError
 
@@ -26,10 +26,13 @@ from common.weights import Canary, Probe, SyncOutcome, SyncReport
 from learner.bounds import Bounds
 from learner.rank_calls import of_ranks
 
+if TYPE_CHECKING:
+    from learner.handles import EngineHandle, Engines, PoolHandle, SenderHandle
+
+Answer = TypeVar("Answer")
+
 SEND_DEADLINES = 4
 """A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
-
-Handles = dict[str, Any]
 
 
 class Channel:
@@ -42,8 +45,8 @@ class Channel:
     def __init__(
         self,
         spec: WeightsSpec,
-        ranks: Sequence[Any],
-        pools: Sequence[Any],
+        ranks: Sequence[SenderHandle],
+        pools: Sequence[PoolHandle],
         probe: Probe,
         bounds: Bounds,
         loaded_gap: float | None = None,
@@ -97,10 +100,10 @@ class Channel:
         async with self._held:
             yield self.version
 
-    async def _serving(self) -> tuple[dict[str, Any], Handles]:
+    async def _serving(self) -> tuple[dict[str, PoolHandle], Engines]:
         """Each serving engine's pool and handle, by engine id."""
-        owners: dict[str, Any] = {}
-        engines: Handles = {}
+        owners: dict[str, PoolHandle] = {}
+        engines: dict[str, EngineHandle] = {}
         for pool in self._pools:
             try:
                 handles = await pool.engines.remote()
@@ -110,7 +113,7 @@ class Channel:
             engines |= handles
         return owners, engines
 
-    async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
+    async def join(self, pool: PoolHandle, engine: str, handle: EngineHandle, loaded_version: int = 0) -> SyncOutcome:
         """Let a newly loaded engine serve once it has proved the newest policy. Quarantine is simply not joining."""
         async with self._lock:
             if self.version == loaded_version:
@@ -121,7 +124,7 @@ class Channel:
                 await pool.admit.remote(engine, handle)
             return outcome
 
-    async def leave(self, pool: Any, engine: str) -> None:
+    async def leave(self, pool: PoolHandle, engine: str) -> None:
         """Give an engine no more work and no more versions; a publication under way still finds it there."""
         async with self._lock:
             await pool.quarantine.remote(engine)
@@ -134,15 +137,15 @@ class Channel:
         calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
         return tuple((await self._phase("sample", calls, {})).values())
 
-    async def _bring(self, engines: Handles) -> SyncOutcome:
+    async def _bring(self, engines: Engines) -> SyncOutcome:
         started = _now()
         failures: dict[str, str] = {}
-        await self._of_ranks("stage", engines, self.version)
+        await self._of_ranks("stage", engines, [rank.stage.remote(self.version) for rank in self._ranks])
         full = self._spec.transport == "full"
         if full:
             await self._phase("pause", {e: h.pause.remote() for e, h in engines.items()}, failures)
         left = _without(engines, failures)
-        sent = await self._of_ranks("send", left, self.version, left)
+        sent = await self._of_ranks("send", left, [rank.send.remote(self.version, left) for rank in self._ranks])
         failures |= {engine: f"transfer, {line}" for engine, line in sent[0].failures.items()}
         self._checksum = sent[0].checksum
         if full:
@@ -150,12 +153,11 @@ class Channel:
             await self._phase("resume", {e: h.resume.remote(self.version) for e, h in left.items()}, failures)
         return await self._prove(engines, failures, started)
 
-    async def _of_ranks(self, phase: str, engines: Handles, *arguments: Any) -> list[Any]:
+    async def _of_ranks(self, phase: str, engines: Engines, calls: Sequence[Awaitable[Answer]]) -> list[Answer]:
         """What each rank answers. Senders tell a slow engine's name; a rank that hangs ends the run."""
         seconds = SEND_DEADLINES * self._spec.timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                calls = [getattr(rank, phase).remote(*arguments) for rank in self._ranks]
                 return await of_ranks(f"it was asked to {phase} policy_version {self.version}", calls)
         except TimeoutError as error:
             raise ActorLost(
@@ -164,13 +166,14 @@ class Channel:
                 f"finish within {seconds:g} s",
             ) from error
 
-    async def _prove(self, engines: Handles, failures: dict[str, str], started: float) -> SyncOutcome:
+    async def _prove(self, engines: Engines, failures: dict[str, str], started: float) -> SyncOutcome:
         left = _without(engines, failures)
         calls = {engine: handle.prove.remote(self._probe.canary_ids) for engine, handle in left.items()}
         if self._canary is None:  # while the engines score theirs
-            logps = await self._of_ranks("canary", engines, self._probe.canary_ids)
+            scores = [rank.canary.remote(self._probe.canary_ids) for rank in self._ranks]
+            logps = await self._of_ranks("canary", engines, scores)
             self._canary = Canary(token_ids=self._probe.canary_ids, logps=logps[0])
-        reports: dict[str, SyncReport] = await self._phase("prove", calls, failures)
+        reports = await self._phase("prove", calls, failures)
         gaps = {engine: self._canary.gap(report.canary_logps) for engine, report in reports.items()}
         if self.loaded_gap is None:
             self.loaded_gap = max(filter(math.isfinite, gaps.values()), default=None)
@@ -197,11 +200,13 @@ class Channel:
             return f"prove: canary log-probs differ by {gap:.4f} nats on average, tolerated {self.tolerance:.4f}"
         return ""
 
-    async def _phase(self, name: str, calls: Mapping[str, Awaitable[Any]], failures: dict[str, str]) -> dict[str, Any]:
+    async def _phase(
+        self, name: str, calls: Mapping[str, Awaitable[Answer]], failures: dict[str, str]
+    ) -> dict[str, Answer]:
         """Await one call an engine, under the deadline; what failed goes into `failures`."""
-        done: dict[str, Any] = {}
+        done: dict[str, Answer] = {}
 
-        async def one(engine: str, call: Awaitable[Any]) -> None:
+        async def one(engine: str, call: Awaitable[Answer]) -> None:
             try:
                 done[engine] = await asyncio.wait_for(_awaited(call), self._spec.timeout_seconds)
             except TimeoutError:
@@ -217,11 +222,11 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _awaited(call: Awaitable[Any]) -> Any:
+async def _awaited(call: Awaitable[Answer]) -> Answer:
     return await call
 
 
-def _without(engines: Handles, failures: dict[str, str]) -> Handles:
+def _without(engines: Engines, failures: dict[str, str]) -> Engines:
     return {engine: handle for engine, handle in engines.items() if engine not in failures}
 
 

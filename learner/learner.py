@@ -15,10 +15,10 @@ that the dead one gave out is either trained and published, or was never taken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import RayActorError
 
@@ -28,9 +28,12 @@ from common.records import Closed, Group, Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel
-from learner.rank_calls import Patience
+from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribePhase
 from learner.step_report import StepReport
+
+if TYPE_CHECKING:
+    from learner.handles import BufferHandle, RankHandle
 
 
 class LearnerStep(Record):
@@ -58,21 +61,21 @@ class Learner:
         spec: LearnerSpec,
         steps: int,
         run_folder: Path,
-        buffer: Any,
-        ranks: list[Any],
+        buffer: BufferHandle,
+        ranks: Sequence[RankHandle],
         channel: Channel,
         on_step: Callable[[LearnerStep], None],
         on_phase: Callable[[str], None],
         on_checkpoint: Callable[[str], None],
-        new_buffer: Callable[[int], Awaitable[Any]],
-        patience: Patience,
+        new_buffer: Callable[[int], Awaitable[BufferHandle]],
+        patience: AdaptiveDeadline,
         score: Callable[[], checkpoint.Score | None] = lambda: None,
         scribe: ScribeLearner | None = None,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
         self._on_step, self._on_phase, self._on_checkpoint, self._score = on_step, on_phase, on_checkpoint, score
-        self._new_buffer, self._patience, self._scribe = new_buffer, patience, scribe
+        self._new_buffer, self._deadlines, self._scribe = new_buffer, patience, scribe
         self._stopping = False
         self._saved = channel.version
 
@@ -126,8 +129,7 @@ class Learner:
     async def _take(self) -> tuple[Group, ...]:
         while True:
             try:
-                groups: tuple[Group, ...] = await self._buffer.take_batch.remote()
-                return groups
+                return await self._buffer.take_batch.remote()
             except RayActorError:
                 if self._stopping:
                     raise Closed("the replay buffer died") from None
@@ -153,19 +155,17 @@ class Learner:
         if not fresh:
             return None
         calls = [rank.logp_difference.remote(fresh) for rank in self._ranks]
-        differences: list[float] = await self._patience.of_ranks("it scored fresh rollouts", calls)
+        differences = await self._deadlines.of_ranks("it scored fresh rollouts", calls)
         return differences[0]  # every rank holds the same weights
 
     async def _train(self, groups: tuple[Group, ...]) -> tuple[StepReport, float | None]:
         world = len(self._ranks)
         shares = [groups[rank::world] for rank in range(world)]
         calls = [rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)]
-        _, fresh = await asyncio.gather(self._patience.of_ranks("it trained", calls), self._channel.fresh_rollouts())
+        _, fresh = await asyncio.gather(self._deadlines.of_ranks("it trained", calls), self._channel.fresh_rollouts())
         difference = await self._difference(fresh)
         await self._channel.begin_change()
-        reports: list[StepReport] = await self._patience.of_ranks(
-            "it trained", [rank.apply.remote() for rank in self._ranks]
-        )
+        reports = await self._deadlines.of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
         return reports[0], difference  # the same on every rank, but for its timings
 
     async def _try_checkpoint(self) -> None:
@@ -184,7 +184,7 @@ class Learner:
         self._on_phase("checkpointing")
         try:
             folder = checkpoint.begin(self._run_folder, self.version)
-            await self._patience.of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
+            await self._deadlines.of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
             scribe = {} if self._scribe is None else {"scribe": await self._scribe.save(folder)}
             await asyncio.to_thread(self._commit, folder, scribe)
         except OSError:

@@ -11,7 +11,7 @@ from common.config import RunSpec
 from common.records import Group, Record, Sampled
 
 if TYPE_CHECKING:
-    from learner.senders import Handles
+    from learner.handles import Engines
     from learner.step_report import StepReport
 
 
@@ -57,7 +57,7 @@ class LearnerActor:
         """Prepare the present weights for sending as `version`, while the engines still sample. Collective."""
         self._rank.stage(version)
 
-    def send(self, version: int, engines: Handles) -> Sent:
+    def send(self, version: int, engines: Engines) -> Sent:
         """Bring `engines` to the present weights as `version`; the answer names those that fail. Collective."""
         return self._rank.send(version, engines)
 

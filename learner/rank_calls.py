@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import TypeVar
 
 from ray.exceptions import RayActorError
 
 from common.errors import ActorLost
+
+Answer = TypeVar("Answer")
 
 DEATH_SECONDS = 10.0
 """Between a rank's death and the news of it; the other ranks fail at once, each with an error of its own."""
@@ -20,7 +22,7 @@ FIRST_SECONDS = 6 * 3600.0
 """For the first call of its kind in a run, of which nothing is known: a GPU may compile, a CPU may take its time."""
 
 
-async def of_ranks(doing: str, calls: Sequence[Awaitable[Any]]) -> list[Any]:
+async def of_ranks(doing: str, calls: Sequence[Awaitable[Answer]]) -> list[Answer]:
     """What each rank answers, one call a rank. Raises ActorLost when one died, and what another raised otherwise."""
     answers = [asyncio.ensure_future(_awaited(call)) for call in calls]
     try:
@@ -39,7 +41,7 @@ async def of_ranks(doing: str, calls: Sequence[Awaitable[Any]]) -> list[Any]:
             answer.cancel()
 
 
-class Patience:
+class AdaptiveDeadline:
     """How long each kind of call may take: `TIMES_LONGER` than ever before in this run, and never less than
     `least_seconds`."""
 
@@ -47,7 +49,7 @@ class Patience:
         self._least_seconds = least_seconds
         self._longest: dict[str, float] = {}  # s, by kind
 
-    async def of_ranks(self, doing: str, calls: Sequence[Awaitable[Any]]) -> list[Any]:
+    async def of_ranks(self, doing: str, calls: Sequence[Awaitable[Answer]]) -> list[Answer]:
         """As the function. Raises ActorLost when they hang, too."""
         now = asyncio.get_running_loop().time
         began, deadline = now(), self._deadline(doing)
@@ -65,5 +67,5 @@ class Patience:
         return max(self._least_seconds, TIMES_LONGER * self._longest[doing])
 
 
-async def _awaited(call: Awaitable[Any]) -> Any:
+async def _awaited(call: Awaitable[Answer]) -> Answer:
     return await call

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from common.config import RunSpec
 from learner.rank import LearnerRank
 from learner.rank_actor import Sent
-from learner.senders import Handles, make_sender
+from learner.senders import make_sender
+
+if TYPE_CHECKING:
+    from learner.handles import Engines
 
 
 class PublishingRank(LearnerRank):
@@ -35,7 +38,7 @@ class PublishingRank(LearnerRank):
         """Get the present weights ready to be sent as `version`, while the engines still sample."""
         self._sender.stage(version)
 
-    def send(self, version: int, engines: Handles) -> Sent:
+    def send(self, version: int, engines: Engines) -> Sent:
         """Bring `engines` to the present weights under the name `version`."""
         failures = self._sender.send(version, engines)
         return Sent(checksum=self._sender.checksum(), failures=failures)

@@ -12,13 +12,18 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from common.records import AuthorBatch, Record
+from common.records import Group, Record
+from common.remote import Remote
 from common.weights import SyncOutcome
 from learner.channel import Channel
-from learner.rank_calls import Patience
+from learner.rank_calls import AdaptiveDeadline
 from learner.step_report import StepReport
+
+if TYPE_CHECKING:
+    from learner.handles import BufferHandle, RankHandle
+    from learner.rank_actor import Sent
 
 
 class ScribePhase(Record):
@@ -34,7 +39,14 @@ class ScribePhase(Record):
 class ScribeSide:
     """The Scribe's rank behind the handle of a `LearnerActor`: `side.step.remote(x)` asks for `scribe("step", x)`."""
 
-    def __init__(self, rank: Any) -> None:
+    step: Remote[[Sequence[Group]], StepReport]
+    save: Remote[[Path], None]
+    load: Remote[[Path], None]
+    stage: Remote[[int], None]
+    send: Remote[[int, Any], Sent]
+    canary: Remote[[Sequence[int]], tuple[float, ...]]
+
+    def __init__(self, rank: RankHandle) -> None:
         self._rank = rank
 
     def __getattr__(self, method: str) -> Any:
@@ -44,8 +56,10 @@ class ScribeSide:
 class ScribeLearner:
     """Takes the Scribe's turns. `ranks` are `ScribeSide`s; `version` counts published Scribe steps."""
 
-    def __init__(self, phase_steps: int, ranks: Sequence[Any], channel: Channel, patience: Patience) -> None:
-        self._phase_steps, self._ranks, self._channel, self._patience = phase_steps, ranks, channel, patience
+    def __init__(
+        self, phase_steps: int, ranks: Sequence[ScribeSide], channel: Channel, patience: AdaptiveDeadline
+    ) -> None:
+        self._phase_steps, self._ranks, self._channel, self._deadlines = phase_steps, ranks, channel, patience
 
     @property
     def version(self) -> int:
@@ -56,17 +70,17 @@ class ScribeLearner:
         """Whether it is the Scribe's turn after so many steps of the Doctor."""
         return doctor_steps % self._phase_steps == 0
 
-    async def phase(self, buffer: Any) -> ScribePhase:
+    async def phase(self, buffer: BufferHandle) -> ScribePhase:
         """Take a turn on the tries that `buffer` holds."""
         reports, syncs, rates = list[StepReport](), list[SyncOutcome](), list[float]()
         while len(reports) < self._phase_steps:
-            batch: AuthorBatch = await buffer.take_authored.remote(self.version)
+            batch = await buffer.take_authored.remote(self.version)
             if not batch.groups:
                 break
             world = len(self._ranks)
             await self._channel.begin_change()
             steps = [rank.step.remote(batch.groups[at::world]) for at, rank in enumerate(self._ranks)]
-            reports.append((await self._patience.of_ranks("it trained the Scribe", steps))[0])
+            reports.append((await self._deadlines.of_ranks("it trained the Scribe", steps))[0])
             syncs.append(await self._channel.publish(self.version + 1))
             rates += batch.success_rates
         return ScribePhase(
@@ -79,5 +93,5 @@ class ScribeLearner:
 
     async def save(self, folder: Path) -> dict[str, Any]:
         """Add the Scribe to a checkpoint; what its manifest keeps about it."""
-        await self._patience.of_ranks("it saved the Scribe", [rank.save.remote(folder) for rank in self._ranks])
+        await self._deadlines.of_ranks("it saved the Scribe", [rank.save.remote(folder) for rank in self._ranks])
         return {"policy_version": self.version, "loaded_gap": self._channel.loaded_gap}

@@ -11,9 +11,9 @@ import shutil
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import ray
@@ -25,8 +25,11 @@ from common.config import RunSpec
 from common.errors import last_line
 from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum, progress_file
 
+if TYPE_CHECKING:
+    from learner.handles import EngineHandle, Engines
+
 Weights = Callable[[], Iterator[tuple[str, Tensor]]]
-Handles = dict[str, Any]  # engine id -> Ray actor handle
+Call = Callable[["EngineHandle"], Awaitable[None]]
 
 
 class Sender(Protocol):
@@ -35,7 +38,7 @@ class Sender(Protocol):
     def stage(self, version: int) -> None:
         """Collective; nothing happens when `version` is staged already."""
 
-    def send(self, version: int, engines: Handles) -> dict[str, str]:
+    def send(self, version: int, engines: Engines) -> dict[str, str]:
         """Bring `engines` to the current weights; the error line of each that could not follow, by engine id."""
 
     def checksum(self) -> str:
@@ -83,12 +86,16 @@ class ShmSender:
         self._checksum = manifest.checksum
         self._info = {"path": manifest.path, "tensors": [msgspec.to_builtins(entry) for entry in manifest.tensors]}
 
-    def send(self, version: int, engines: Handles) -> dict[str, str]:
+    def send(self, version: int, engines: Engines) -> dict[str, str]:
         """Have every engine read the segment; of one that fails, the line names the tensor where it was."""
         self.stage(version)
         if self._rank != 0:
             return {}
-        calls = [("start_weight_update", ()), ("update_weights", (self._info,)), ("finish_weight_update", ())]
+        calls: dict[str, Call] = {
+            "start_weight_update": lambda engine: engine.start_weight_update.remote(),
+            "update_weights": lambda engine: engine.update_weights.remote(self._info),
+            "finish_weight_update": lambda engine: engine.finish_weight_update.remote(),
+        }
         failures = _each(engines, calls, self._timeout)
         return {engine: f"{line}{self._at(engine)}" for engine, line in failures.items()}
 
@@ -138,13 +145,14 @@ class AdapterSender:
         self._save_config(folder)
         self._checksum = _checksum_of(tensors)
 
-    def send(self, version: int, engines: Handles) -> dict[str, str]:
+    def send(self, version: int, engines: Engines) -> dict[str, str]:
         """Have every engine load the adapter, and remove the folder of `KEPT` versions ago."""
         self.stage(version)
         if self._rank != 0:
             return {}
-        request = (version, str(self._folder(version)), self._checksum)
-        failures = _each(engines, [("load_adapter", request)], self._timeout)
+        folder = str(self._folder(version))
+        load: Call = lambda engine: engine.load_adapter.remote(version, folder, self._checksum)  # noqa: E731
+        failures = _each(engines, {"load_adapter": load}, self._timeout)
         shutil.rmtree(self._folder(version - self.KEPT), ignore_errors=True)
         return failures
 
@@ -175,14 +183,14 @@ class VllmSender:
     def stage(self, version: int) -> None:
         """Nothing: vLLM gathers while it sends."""
 
-    def send(self, version: int, engines: Handles) -> dict[str, str]:
+    def send(self, version: int, engines: Engines) -> dict[str, str]:
         """Send to all engines at once; vLLM raises where one fails, so nobody is named in the answer."""
         if self._engine_ids != frozenset(engines):
             self._rendezvous(engines)
         self._engine.send_weights()
         return {}
 
-    def _rendezvous(self, engines: Handles) -> None:
+    def _rendezvous(self, engines: Engines) -> None:
         from vllm.distributed.weight_transfer.clients import RayVLLMWeightSyncClient
         from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
 
@@ -235,19 +243,15 @@ def _source(weights: Weights) -> Any:
     return Source()
 
 
-def _each(engines: Handles, calls: list[tuple[str, tuple[Any, ...]]], timeout: float) -> dict[str, str]:
+def _each(engines: Engines, calls: Mapping[str, Call], timeout: float) -> dict[str, str]:
     """Make `calls` in order on every engine at once; engines that fail take no further part.
 
     `timeout` seconds are one deadline for a call on all engines, so that several that hang cost no more than one.
     """
     failures: dict[str, str] = {}
-    for method, arguments in calls:
+    for method, call in calls.items():
         deadline = time.monotonic() + timeout
-        pending = {
-            engine_id: getattr(handle, method).remote(*arguments)
-            for engine_id, handle in engines.items()
-            if engine_id not in failures
-        }
+        pending = {engine_id: call(handle) for engine_id, handle in engines.items() if engine_id not in failures}
         for engine_id, reference in pending.items():
             try:
                 ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))

@@ -290,21 +290,21 @@ def task_of(index: int) -> LabelledTask:
 class FakePlacement:
     """Starts fakes under the real roles, and remembers who is alive for the faults to choose from."""
 
-    def __init__(self, spec: RunSpec, pace: Pace, game: FakeGame, buffer: Handle, pools: dict[str, Handle]) -> None:
+    def __init__(self, spec: RunSpec, pace: Pace, game: FakeGame, buffer: Any, pools: dict[str, Any]) -> None:
         self._spec, self._pace, self._game, self._buffer, self._pools = spec, pace, game, buffer, pools
         self.model_folder = Path()
         self.engines: dict[str, Handle] = {}
         self.roles: dict[str, Handle] = {}
 
-    def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
+    def engine(self, pool: PoolSpec, engine_id: str) -> Any:
         """A new fake engine, or the one that already has this id."""
         return self._place(self.engines, engine_id, FakeEngine(engine_id, self._pace))
 
-    def replay_buffer(self, trained_steps: int | None) -> Handle:
+    def replay_buffer(self, trained_steps: int | None) -> Any:
         """Never asked: with a dead buffer the life ends, and the next one makes its own."""
         raise AssertionError("the simulator's learner starts no second buffer")
 
-    def role(self, kind: str, name: str) -> Handle:
+    def role(self, kind: str, name: str) -> Any:
         """A real Scribe or Doctor over the fakes."""
         pool, concurrency = next(iter(self._pools.values())), self._spec.rollout.concurrency
         game: Any = self._game
@@ -321,7 +321,7 @@ class FakePlacement:
         named = self.engines if kind == "engine" else {n: h for n, h in self.roles.items() if n.startswith(kind)}
         return [handle for handle in named.values() if not handle.dead]
 
-    def _place(self, there: dict[str, Handle], name: str, actor: Any) -> Handle:
+    def _place(self, there: dict[str, Handle], name: str, actor: Any) -> Any:
         return there.setdefault(name, Handle(actor, self._pace.travel))
 
 

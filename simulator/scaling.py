@@ -99,10 +99,10 @@ def lag_table() -> Table:
     for column in ("sigma", "train : sample", "sync", *(f"lag {lag} / sync" for lag in LAGS), "busy: sync", "lag 1"):
         table.add_column(column, justify="right")
     for sigma in (0.0, 0.5, 1.0):
-        rate = _fleet(_speeds(sigma, 0.0), max(LAGS)).groups_per_hour  # when nothing holds the Doctors back
+        rate = _engine_manager(_speeds(sigma, 0.0), max(LAGS)).groups_per_hour  # when nothing holds the Doctors back
         tokens = _tokens_per_second(sigma, rate)
         for ratio in (0.25, 0.5, 1.0):
-            sync, *lagging = (_fleet(_speeds(sigma, ratio / tokens), lag) for lag in (0, *LAGS))
+            sync, *lagging = (_engine_manager(_speeds(sigma, ratio / tokens), lag) for lag in (0, *LAGS))
             table.add_row(
                 f"{sigma:g}",
                 f"{ratio:g}",
@@ -114,7 +114,7 @@ def lag_table() -> Table:
     return table
 
 
-def _fleet(speeds: Speeds, max_lag: int) -> Rate:
+def _engine_manager(speeds: Speeds, max_lag: int) -> Rate:
     return measure(FLEET, FLEET_BATCH, max_lag, speeds, FLEET_STEPS)
 
 

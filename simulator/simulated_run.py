@@ -13,14 +13,14 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ray.exceptions import RayError
 
 from actors.engine_pool import EnginePool
 from actors.journal import replay
 from actors.replay_buffer import ReplayBuffer
-from actors.restarts import Restarts
+from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common.config import RunSpec
 from common.errors import ActorLost, last_line
@@ -30,7 +30,7 @@ from learner import checkpoint
 from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
-from learner.rank_calls import Patience
+from learner.rank_calls import AdaptiveDeadline
 from simulator.fake_cluster import FakeGame, FakePlacement, FakeRank, Pace, Speeds
 from simulator.virtual import Handle, end_tasks
 
@@ -74,10 +74,14 @@ class Life:
         self.buffer = ReplayBuffer(
             spec.buffer, spec.learner.batch_groups, spec.filters, run.journal, step, clock=loop.time
         )
-        self.buffer_handle = Handle(self.buffer, pace.travel, pace.speeds.service)
+        self.buffer_handle = cast(Any, Handle(self.buffer, pace.travel, pace.speeds.service))
         adapter = spec.weights.transport == "adapter"
-        self.ranks = [Handle(FakeRank(pace, adapter), pace.travel, serial=True) for _ in range(spec.learner.ranks)]
-        pools = {pool.name: Handle(EnginePool(pool.name), pace.travel, pace.speeds.service) for pool in spec.pools}
+        self.ranks: list[Any] = [
+            Handle(FakeRank(pace, adapter), pace.travel, serial=True) for _ in range(spec.learner.ranks)
+        ]
+        pools: dict[str, Any] = {
+            pool.name: Handle(EnginePool(pool.name), pace.travel, pace.speeds.service) for pool in spec.pools
+        }
         self.placement = FakePlacement(spec, pace, run.game, self.buffer_handle, pools)
         gap = start.manifest.state["loaded_gap"] if start else None
         self.channel = Channel(spec.weights, self.ranks, list(pools.values()), PROBE, BOUNDS["bfloat16"], gap)
@@ -93,11 +97,11 @@ class Life:
             lambda _: None,
             lambda _: None,
             self._lost_buffer,
-            run.patience,
+            run.deadlines,
             run.score,
         )
         board: Any = NoBoard()
-        self.restarts = Restarts(lambda _: None)
+        self.restarts = RestartBudget(lambda _: None)
         self.supervisor = Supervisor(
             spec, self.placement, pools, self.buffer_handle, lambda _: self.channel, board, self.restarts
         )
@@ -126,7 +130,7 @@ class Life:
         for timer in (self.buffer._sync, self.buffer._expiry):
             if timer is not None:
                 timer.cancel()
-        self.buffer._ledger.close()
+        self.buffer._tasks.close()
 
     async def _watch(self, heartbeat: float) -> None:
         while True:
@@ -144,7 +148,7 @@ class SimulatedRun:
         self.spec, self.game, self.folder = spec, game, folder
         self.pace, self._random = Pace(speeds, seed), random.Random(seed + 1)
         self.journal = folder / "journal.jsonl"
-        self.patience = Patience(spec.rollout.silence_seconds)
+        self.deadlines = AdaptiveDeadline(spec.rollout.silence_seconds)
         self.history: dict[str, int] = {}  # task id -> the step that trained it, along the checkpoints that led here
         self.steps: list[tuple[float, LearnerStep]] = []  # when each was made, in order, abandoned ones too
         self.violations: list[str] = []

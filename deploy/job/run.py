@@ -15,7 +15,7 @@ from typing import Any
 
 from ray.exceptions import RayActorError
 
-from actors.restarts import Restarts
+from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common import metrics
 from common.config import PoolSpec, RunSpec
@@ -39,7 +39,7 @@ from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
 from learner.preparation import Prepared
-from learner.rank_calls import Patience
+from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribeSide
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
@@ -56,8 +56,8 @@ class Run:
         self._screen = Screen(f"self-play {spec.name}", spec.steps, folder.reports, self.clock.enter)
         self._placement = Placement(spec, env, self._screen.notify)
         self._placement.journal = folder.journal
-        self._restarts = Restarts(self._screen.notify)
-        self._patience = Patience(spec.rollout.silence_seconds)
+        self._restarts = RestartBudget(self._screen.notify)
+        self._deadlines = AdaptiveDeadline(spec.rollout.silence_seconds)
         self._changes = LiveResize(folder, self._resize, lambda: self._learner.version, self._screen.notify)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
@@ -100,7 +100,7 @@ class Run:
             if self._interrupted:
                 raise
             lost = error if isinstance(error, ActorLost) else ActorLost("pool", f"an actor died: {last_line(error)}")
-            await self._restarts.spend(f"{lost}; starting over from the newest checkpoint")
+            await self._restarts.consume(f"{lost}; starting over from the newest checkpoint")
             self._board.add(metrics.ACTOR_RESTARTS.name, 1, lost.kind)
             return False
         finally:
@@ -145,11 +145,11 @@ class Run:
             self._phase,
             self._checkpointed,
             self._supervisor.new_buffer,
-            self._patience,
+            self._deadlines,
             lambda: reports.score(self.folder.reports, self.folder.rows),
             None
             if scribe is None
-            else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._patience),
+            else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._deadlines),
         )
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
@@ -185,7 +185,7 @@ class Run:
         if self.spec.scribe.train and self._start.scribe_version is not None:
             loads["it loaded the Scribe"] = [side.load.remote(folder) for side in _sides(ranks)]
         for doing, calls in loads.items():
-            await self._patience.of_ranks(doing, calls)
+            await self._deadlines.of_ranks(doing, calls)
 
     async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
         """Train to the end, an interrupt, or a fault that the supervisor cannot mend: that too leaves a checkpoint."""
@@ -206,7 +206,7 @@ class Run:
         assert self._curve is not None
         await self._curve.finish(self.spec.steps)
         self._phase("saving the model")
-        await self._patience.of_ranks(
+        await self._deadlines.of_ranks(
             "it saved the model", [rank.save_model.remote(self.folder.model) for rank in ranks]
         )
 

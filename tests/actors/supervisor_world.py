@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.engine_pool import EnginePool
-from actors.restarts import Restarts
+from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common.config import PoolSpec, RolloutSpec, RunSpec
 from common.metrics import BUFFER_STATES, TASKS, Board
@@ -79,11 +79,11 @@ class FakeBuffer:
     def __init__(self, trained_steps: int = 0) -> None:
         self.trained_steps = trained_steps
         self.returned: list[tuple[str, str]] = []
-        self.dismissed: list[tuple[str, str]] = []
+        self.retired: list[tuple[str, str]] = []
         self.hangs = False
 
-    def dismiss(self, role: str, name: str) -> None:
-        self.dismissed.append((role, name))
+    def retire(self, role: str, name: str) -> None:
+        self.retired.append((role, name))
 
     def return_leases(self, name: str) -> None:
         self.returned.append(("leases", name))
@@ -145,7 +145,7 @@ class World:
         self.pool_handle, self.rank = Handle(self.pool), Handle(FakeRank())
         self.faults: dict[str, str] = {}
         self.notes: list[str] = []
-        self.restarts = Restarts(self.notes.append, first_pause_seconds=0)
+        self.restarts = RestartBudget(self.notes.append, first_pause_seconds=0)
         self.supervisor = Supervisor(
             spec,
             self.placement,

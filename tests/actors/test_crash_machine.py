@@ -94,7 +94,7 @@ class CrashAnywhere(RuleBasedStateMachine):
         """The call's answer; raises Crash when the process ended in it."""
         self.flight = set(flight)
         answer = self.loop.run_until_complete(call)
-        self.unsynced = self.unsynced | self.flight if self.buffer._ledger.unsynced else set()
+        self.unsynced = self.unsynced | self.flight if self.buffer._tasks.unsynced else set()
         self.flight = set()
         return answer
 
@@ -198,7 +198,7 @@ class CrashAnywhere(RuleBasedStateMachine):
             self.do(self.buffer.return_claims("s"))
         elif kind == "time":
             self.clock.now += LEASE_SECONDS
-            self.buffer._ledger.expire(self.clock.now)
+            self.buffer._tasks.expire(self.clock.now)
         else:
             self.do(self.buffer.return_leases(kind))
         for index in self.model.where("claimed") if kind in ("scribe", "time") else ():
@@ -215,7 +215,7 @@ class CrashAnywhere(RuleBasedStateMachine):
             self.recover(share, power, calls)
 
     def recover(self, share: float, power: bool, calls: int | None = None) -> None:
-        self.buffer._ledger.close()
+        self.buffer._tasks.close()
         self.disk.restart()
         if power:
             self.disk.lose_power(self.path, share)
@@ -274,7 +274,7 @@ class CrashAnywhere(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "buffer"):
-            self.buffer._ledger.close()
+            self.buffer._tasks.close()
         self.loop.close()
         self.folder.cleanup()
         self.patch.undo()

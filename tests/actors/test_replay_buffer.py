@@ -172,7 +172,7 @@ async def test_sampling_rejects_a_stale_group_that_a_fault_let_in(tmp_path: Path
     await buffer.take_batch()
     await buffer.release(1)
     leased = await buffer.lease("d")
-    buffer._ledger.roll(1, group(leased, versions=(0,)))
+    buffer._tasks.roll(1, group(leased, versions=(0,)))
     taking = await waits(buffer.take_batch())
     assert buffer.stats()["rejections"] == {"stale": 1}
     await roll(buffer, 1)

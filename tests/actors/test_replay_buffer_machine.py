@@ -228,7 +228,7 @@ class AnyOrder(RuleBasedStateMachine):
             await asyncio.gather(*self.calls, return_exceptions=True)
 
         self.loop.run_until_complete(cancel())
-        self.buffer._ledger.close()
+        self.buffer._tasks.close()
 
     def teardown(self) -> None:
         if hasattr(self, "buffer"):

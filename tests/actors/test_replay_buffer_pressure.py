@@ -19,9 +19,9 @@ async def test_the_journal_reaches_the_disk_a_second_after_the_last_line(
     monkeypatch.setattr(replay_buffer, "SYNC_SECONDS", 0.01)
     buffer = make(tmp_path)
     await buffer.claim("s")
-    assert buffer._ledger.unsynced
+    assert buffer._tasks.unsynced
     await asyncio.sleep(0.05)
-    assert not buffer._ledger.unsynced
+    assert not buffer._tasks.unsynced
 
 
 async def test_a_transition_that_the_disk_refuses_did_not_happen(
@@ -113,7 +113,7 @@ async def test_one_who_is_sent_away_gets_no_more_work_and_may_put_what_he_holds(
     await fill(buffer, 1)
     held = await buffer.lease("d")
     leaving, staying = await waits(buffer.lease("d")), await waits(buffer.lease("other"))
-    await buffer.dismiss("doctor", "d")
+    await buffer.retire("doctor", "d")
     with pytest.raises(Closed, match="no more work"):
         await leaving
     with pytest.raises(Closed, match="no more work"):
@@ -129,7 +129,7 @@ async def test_a_turn_that_had_come_to_one_who_is_sent_away_goes_to_the_next(tmp
     leaving, staying = await waits(buffer.lease("d")), await waits(buffer.lease("other"))
     filling = asyncio.ensure_future(fill(buffer, 1))
     await asyncio.sleep(0)
-    await buffer.dismiss("doctor", "d")
+    await buffer.retire("doctor", "d")
     await filling
     with pytest.raises(Closed):
         await leaving

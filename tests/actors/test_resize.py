@@ -39,7 +39,7 @@ async def test_a_doctor_too_many_gets_no_more_work_finishes_and_is_gone() -> Non
     world.resize(doctors=1)
     await world.beat()
     await world.beat()
-    assert world.buffer.dismissed == [("doctor", "doctor-1")] and not leaver.dead.is_set()
+    assert world.buffer.retired == [("doctor", "doctor-1")] and not leaver.dead.is_set()
     assert world.actors("doctor") == (1, 1)
     leaver.actor.made = 5  # since its last heartbeat
     leaver.actor.ended.set_result(None)
@@ -69,7 +69,7 @@ async def test_a_scribe_that_does_not_finish_in_time_is_killed_and_its_claims_re
     for _ in range(4):
         await world.beat()
     assert world.placement.roles["scribe-1"].dead.is_set() and world.buffer.returned == [("claims", "scribe-1")]
-    assert world.notes == ["scribe-1 leaves after 0 s: what it has in hand returns"]
+    assert world.notes == ["scribe-1 leaves after 0 s: its unfinished work returns to the buffer"]
 
 
 async def test_a_doctor_that_hangs_as_it_leaves_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ async def test_what_an_engine_does_not_finish_in_time_is_done_by_another() -> No
     leaver, asked = await one_leaves_with_work(world)
     assert (await asyncio.wait_for(asked, 5)).completions == ()
     assert leaver.actor.core_killed and not leaver.actor.ended
-    assert world.notes == ["engine engines-1 leaves after 0.01 s: others redo what it has in hand"]
+    assert world.notes == ["engine engines-1 leaves after 0.01 s: others repeat its unfinished requests"]
 
 
 async def test_an_engine_that_dies_as_it_leaves_is_not_replaced() -> None:
@@ -277,7 +277,7 @@ def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors(
             world.restarts.progressed(len(world.placement.roles) + len(world.placement.engines))
             await settle()
         for _ in range(4):
-            for role, name in world.buffer.dismissed:
+            for role, name in world.buffer.retired:
                 assert name.startswith(role)
                 ended = world.placement.roles[name].actor.ended
                 if not ended.done():

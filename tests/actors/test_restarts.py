@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actors.restarts import LONGEST_PAUSE_SECONDS, MAX_RESTARTS, BudgetSpent, Restarts
+from actors.restarts import LONGEST_PAUSE_SECONDS, MAX_RESTARTS, BudgetSpent, RestartBudget
 
 
 @pytest.fixture
@@ -20,31 +20,31 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def test_the_first_restart_comes_at_once_and_each_further_one_after_twice_the_pause(pauses: list[float]) -> None:
     notes: list[str] = []
-    restarts = Restarts(notes.append)
+    restarts = RestartBudget(notes.append)
     for _ in range(MAX_RESTARTS):
-        await restarts.spend("doctor-0 died; starting another")
+        await restarts.consume("doctor-0 died; starting another")
     assert pauses == [0, 1, 2, 4, 8]
     assert notes[0] == "doctor-0 died; starting another" and notes[-1] == "doctor-0 died; starting another in 8 s"
     with pytest.raises(BudgetSpent, match="doctor-0 died; starting another: gave up after 5 restarts"):
-        await restarts.spend("doctor-0 died; starting another")
+        await restarts.consume("doctor-0 died; starting another")
 
 
 async def test_no_pause_is_longer_than_the_longest(pauses: list[float]) -> None:
-    restarts = Restarts(lambda _: None, first_pause_seconds=20)
+    restarts = RestartBudget(lambda _: None, first_pause_seconds=20)
     for _ in range(3):
-        await restarts.spend("")
+        await restarts.consume("")
     assert pauses == [0, 20, LONGEST_PAUSE_SECONDS]
 
 
 async def test_only_a_step_that_was_never_reached_before_forgives(pauses: list[float]) -> None:
     """A run that is thrown back to its checkpoint again and again publishes steps, and gets nowhere."""
-    restarts = Restarts(lambda _: None)
+    restarts = RestartBudget(lambda _: None)
     for _ in range(MAX_RESTARTS):
         restarts.progressed(3)
         restarts.progressed(4)
-        await restarts.spend("a rank died")
+        await restarts.consume("a rank died")
     with pytest.raises(BudgetSpent):
         restarts.progressed(4)
-        await restarts.spend("a rank died")
+        await restarts.consume("a rank died")
     restarts.progressed(5)
-    await restarts.spend("a rank died")
+    await restarts.consume("a rank died")

@@ -32,7 +32,7 @@ async def test_an_engine_that_hangs_is_killed_and_replaced() -> None:
 @pytest.mark.usefixtures("quick")
 async def test_one_that_hangs_holds_up_nobody_elses_replacement() -> None:
     world = await World().start()
-    world.supervisor._pulse = heartbeats.Pulse(silence_seconds=3600)
+    world.supervisor._heartbeats = heartbeats.Heartbeats(silence_seconds=3600)
     world.placement.engines["engines-0"].actor.hangs = True
     world.placement.roles["scribe-0"].kill()
     await settle()

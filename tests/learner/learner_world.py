@@ -13,7 +13,7 @@ from common.records import AuthorBatch, Closed, Group, Label, LabelledTask, Limi
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Learner, LearnerStep
-from learner.rank_calls import Patience
+from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribeSide
 from learner.step_report import StepReport
 from simulator.fakes import Handle, remote_error
@@ -204,9 +204,9 @@ class World:
             self.phases.append,
             self.notes.append,
             self.new_buffer,
-            Patience(120.0),
+            AdaptiveDeadline(120.0),
             lambda: self.scores.get(len(self.steps)),
-            ScribeLearner(phase_steps, sides, scribe_channel, Patience(120.0)) if phase_steps else None,
+            ScribeLearner(phase_steps, sides, scribe_channel, AdaptiveDeadline(120.0)) if phase_steps else None,
         )
 
     async def new_buffer(self, version: int) -> Handle:

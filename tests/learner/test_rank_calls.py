@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from common.errors import ActorLost
-from learner.rank_calls import FIRST_SECONDS, Patience
+from learner.rank_calls import FIRST_SECONDS, AdaptiveDeadline
 from simulator import virtual
 
 
@@ -16,7 +16,7 @@ async def taking(seconds: float) -> float:
 
 async def hung_after(*seconds: float, least_seconds: float = 120) -> tuple[float, str]:
     """When a call that hangs is given up, after others that took so long; and what is said then."""
-    patience, now = Patience(least_seconds), asyncio.get_running_loop().time
+    patience, now = AdaptiveDeadline(least_seconds), asyncio.get_running_loop().time
     for each in seconds:
         assert await patience.of_ranks("it trained", [taking(each), taking(0)]) == [each, 0]
     began = now()
@@ -39,7 +39,7 @@ def test_the_first_call_of_a_kind_may_take_hours() -> None:
     assert virtual.run(hung_after(7200))[0] == 72000
 
     async def another_kind() -> list[float]:
-        patience = Patience(1)
+        patience = AdaptiveDeadline(1)
         await patience.of_ranks("it trained", [taking(1)])
         return await patience.of_ranks("it wrote a checkpoint", [taking(600)])
 

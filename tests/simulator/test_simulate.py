@@ -9,7 +9,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from actors.replay_buffer import ReplayBuffer
-from actors.task_states import Ledger
+from actors.task_states import TaskStates
 from common.config import BufferSpec, LearnerSpec, PoolSpec, RolloutSpec, RunSpec, SamplingSpec, WeightsSpec
 from simulator import simulate, virtual
 from simulator.fake_cluster import FakeGame, Speeds
@@ -173,7 +173,7 @@ def faults_of_every_kind() -> list[Fault]:
 
 
 def test_the_simulator_sees_a_bound_that_is_too_wide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ReplayBuffer, "_admits", lambda self: self._ledger.count("ready") > 0)
+    monkeypatch.setattr(ReplayBuffer, "_admits", lambda self: self._tasks.count("ready") > 0)
     monkeypatch.setattr(ReplayBuffer, "check", lambda self: None)
     monkeypatch.setattr(ReplayBuffer, "_reject_stale", lambda self: None)
     monkeypatch.setattr("actors.replay_buffer.choose", lambda rolled, twins, size, fits: _newest(rolled, size))
@@ -189,7 +189,7 @@ def test_the_simulator_sees_a_lease_that_is_not_taken_back(tmp_path: Path, monke
         return 0
 
     monkeypatch.setattr(ReplayBuffer, "return_leases", nothing)
-    monkeypatch.setattr(Ledger, "next_deadline", lambda self: None)
+    monkeypatch.setattr(TaskStates, "next_deadline", lambda self: None)
     killed = [Fault(at=130.0 + 5 * turn, kind="doctor") for turn in range(5)]
     assert any(violation.startswith("stuck") for violation in played(tmp_path, *killed, limit=5000).violations)
 

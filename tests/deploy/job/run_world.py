@@ -171,7 +171,7 @@ class FakePlacement:
 
     def replay_buffer(self, trained_steps: int | None) -> Handle:
         if self.buffer is not None:
-            self.buffer.actor._ledger.close()
+            self.buffer.actor._tasks.close()
         spec = self.spec
         buffer = ReplayBuffer(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps)
         self.buffer = self._new("buffer", buffer)

@@ -27,7 +27,7 @@ from common.records import Completion, Group, Message, Sampled
 from common.weights import SyncOutcome
 from deploy.job.start import after_newest
 from learner.learner import Learner, LearnerStep
-from learner.rank_calls import Patience
+from learner.rank_calls import AdaptiveDeadline
 from learner.step_report import StepReport
 from simulator.fakes import Handle, settle
 from tests.actors.fake_env import FakeEnv
@@ -103,7 +103,7 @@ class Process:
             lambda _: None,
             lambda fault: None,
             self.new_buffer,
-            Patience(120.0),
+            AdaptiveDeadline(120.0),
         )
 
     def _buffer(self, trained_steps: int | None) -> Handle:
@@ -112,7 +112,7 @@ class Process:
         return Handle(ReplayBuffer(spec, BATCH, FilterSpec(), journal, trained_steps))
 
     async def new_buffer(self, version: int) -> Handle:
-        self.buffer.actor._ledger.close()
+        self.buffer.actor._tasks.close()
         self.buffer = self._buffer(version)
         self._start_roles()
         return self.buffer
@@ -143,7 +143,7 @@ class Process:
         await asyncio.gather(learning, *self.tasks, return_exceptions=True)
         await self.buffer.actor.close()
         await settle()
-        self.buffer.actor._ledger.close()
+        self.buffer.actor._tasks.close()
 
 
 async def run(folder: Path, lives: list[int], buffer_dies_at: int | None = None) -> list[Step]:

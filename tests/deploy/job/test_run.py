@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from actors import heartbeats, supervisor
 from actors.journal import replay
-from actors.restarts import MAX_RESTARTS, BudgetSpent, Restarts
+from actors.restarts import MAX_RESTARTS, BudgetSpent, RestartBudget
 from common.config import RunSpec
 from deploy.job import run as run_module
 from envs.contract.registry import environment_of
@@ -29,7 +29,7 @@ def fakes() -> Iterator[None]:
     """Fake actors, and no pauses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "Placement", FakePlacement)
-        patch.setattr(run_module, "Restarts", lambda note: Restarts(note, first_pause_seconds=0))
+        patch.setattr(run_module, "RestartBudget", lambda note: RestartBudget(note, first_pause_seconds=0))
         patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
         patch.setattr(heartbeats, "ROUND_SECONDS", 0.05)
         patch.setattr(run_module, "STOP_POLL_SECONDS", 0.01)

@@ -1,0 +1,100 @@
+"""The types of the actor handles that the learner's side calls (`common.remote`).
+
+Its own ranks are made of their class. Of the rollout side, which it must not import, it says what it calls: mypy
+compares that with the actors' own handles where `deploy` and `simulator` bring the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from common.records import AuthorBatch, Group, Sampled
+from common.remote import Remote, remote
+from common.weights import SyncReport
+from learner.rank_actor import LearnerActor, Sent
+
+
+class RankHandle:
+    """A remote `LearnerActor`."""
+
+    __ray_ready__: Remote[[], bool]
+    accumulate = remote(LearnerActor.accumulate)
+    apply = remote(LearnerActor.apply)
+    canary = remote(LearnerActor.canary)
+    logp_difference = remote(LearnerActor.logp_difference)
+    stage = remote(LearnerActor.stage)
+    send = remote(LearnerActor.send)
+    save = remote(LearnerActor.save)
+    load = remote(LearnerActor.load)
+    save_model = remote(LearnerActor.save_model)
+    scribe = remote(LearnerActor.scribe)
+    close = remote(LearnerActor.close)
+
+
+class SenderHandle(Protocol):
+    """What the weight channel calls of a rank, the Doctor's or the Scribe's."""
+
+    @property
+    def stage(self) -> Remote[[int], None]: ...
+    @property
+    def send(self) -> Remote[[int, Any], Sent]: ...
+    @property
+    def canary(self) -> Remote[[Sequence[int]], tuple[float, ...]]: ...
+
+
+class EngineHandle(Protocol):
+    """What the learner calls of an engine."""
+
+    @property
+    def sample(self) -> Remote[[tuple[int, ...], int, int, float], Sampled]: ...
+    @property
+    def pause(self) -> Remote[[], None]: ...
+    @property
+    def resume(self) -> Remote[[int], None]: ...
+    @property
+    def prove(self) -> Remote[[tuple[int, ...]], SyncReport]: ...
+    @property
+    def start_weight_update(self) -> Remote[[], None]: ...
+    @property
+    def update_weights(self) -> Remote[[Any], None]: ...
+    @property
+    def finish_weight_update(self) -> Remote[[], None]: ...
+    @property
+    def load_adapter(self) -> Remote[[int, str, str], None]: ...
+
+
+Engines = Mapping[str, EngineHandle]
+"""By engine id."""
+
+
+class PoolHandle(Protocol):
+    """What the weight channel calls of an engine pool."""
+
+    @property
+    def admit(self) -> Remote[[str, Any], None]: ...
+    @property
+    def quarantine(self) -> Remote[[str], None]: ...
+    @property
+    def engines(self) -> Remote[[], Engines]: ...
+
+
+class BufferHandle(Protocol):
+    """What the learner calls of the replay buffer."""
+
+    @property
+    def take_batch(self) -> Remote[[], tuple[Group, ...]]: ...
+    @property
+    def release(self) -> Remote[[int], None]: ...
+    @property
+    def take_authored(self) -> Remote[[int], AuthorBatch]: ...
+    @property
+    def checkpointed(self) -> Remote[[int], None]: ...
+
+
+class Saved(Protocol):
+    """What a checkpoint calls of a rank."""
+
+    @property
+    def save(self) -> Remote[[Path], None]: ...
