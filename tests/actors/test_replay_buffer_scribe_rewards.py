@@ -42,7 +42,7 @@ async def test_a_try_is_paid_by_the_success_of_the_group_even_when_the_filter_re
         await buffer.put_group(group(await buffer.lease("d"), totals=totals))
     assert buffer.stats()["rejections"] == {"difficulty": 1}
     counts = buffer.stats()["counts"]
-    paid = {label: n for (name, label), n in counts.items() if name == ROYALTIES.name}
+    paid = {label: n for (name, (label,)), n in counts.items() if name == ROYALTIES.name}
     assert paid == {"unverified": 2, "0.8": 1, "0.5": 1}
     batches = [await buffer.take_authored(0) for _ in range(3)]
     assert [[g.rollouts[0].reward.total for g in batch.groups] for batch in batches] == [[0.0, 0.75], [0.0, 1.0], []]
@@ -71,5 +71,5 @@ async def test_a_try_whose_note_the_doctor_cannot_read_is_never_paid(tmp_path: P
     await fill(buffer, 1, written)
     leased = await buffer.lease("d")
     assert await buffer.reject_lease("d", leased.task.task_id, "too_long")
-    counts = {label: n for (name, label), n in buffer.stats()["counts"].items() if name == ROYALTIES.name}
+    counts = {label: n for (name, (label,)), n in buffer.stats()["counts"].items() if name == ROYALTIES.name}
     assert counts == {"unread": 2} and await buffer.take_authored(0) == AuthorBatch()
