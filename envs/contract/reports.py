@@ -43,9 +43,8 @@ def measured(reports: Reports, groups: Iterable[Group]) -> dict[str, float | Non
 
 
 def history(env_id: str, report: Report, rows: Iterable[Row]) -> list[dict[str, float | None]]:
-    """The measures of one game in each line whose batch held a task of it."""
-    found = ({one.name: value(row, env_id, one.name) for one in report.measures} for row in rows)
-    return [measures for measures in found if any(known is not None for known in measures.values())]
+    """The measures of one game in each line."""
+    return [{one.name: value(row, env_id, one.name) for one in report.measures} for row in rows]
 
 
 def value(row: Row, env_id: str, name: str) -> float | None:
