@@ -167,7 +167,7 @@ def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
         "advice": advice and advice.line,
         "edit": advice and advice.edit,
         "last_evaluation": msgspec.to_builtins(points[-1]) if points else None,
-        "metrics": series and {f"{name} {label}".rstrip(): value for (name, label), value in series.items()},
+        "metrics": series and {" ".join((name, *values)): value for (name, values), value in series.items()},
     }
 
 
