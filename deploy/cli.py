@@ -80,7 +80,8 @@ def _command(parsed: Namespace, flags: CliSettingsSource[Any]) -> Command:
 def load(path: Path) -> RunSpec:
     """The spec of a file alone. Raises ValueError, one line, for what is wrong with it."""
     path = spec_file(path)
-    return _validated(f"{path}: ", RunSpec, _read(path))
+    spec: RunSpec = _validated(f"{path}: ", RunSpec, _read(path))
+    return spec
 
 
 def load_run(folder: Path) -> RunSpec:

@@ -32,18 +32,27 @@ class _Settings(BaseSettings, RunSpec):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # The spec file comes in as init arguments and is the weakest; flags are put in front by pydantic-settings.
-        return sources["env_settings"], init_settings
+        return env_settings, init_settings
 
     @model_validator(mode="before")
     @classmethod
     def _nulls(cls, content: Any) -> Any:
         """The flag `null` of a field that holds a pair arrives as a list of nothing."""
-        if isinstance(content, dict):
-            return {name: cls._nulls(value) for name, value in content.items()}
-        return None if content == [None] else content
+        return _without_lists_of_nothing(content)
+
+
+def _without_lists_of_nothing(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _without_lists_of_nothing(value) for name, value in content.items()}
+    return None if content == [None] else content
 
 
 def settings_with(games: Games) -> type[_Settings]:
@@ -62,7 +71,7 @@ def _flags(env_id: str, settings: type[EnvSettings]) -> Any:
     """The settings without flags for what names the game."""
     named: dict[str, Any] = {
         "id": (CliSuppress[str], env_id),
-        "class_": (CliSuppress[str | None], Field(None, alias="class")),
+        "class_": (CliSuppress[str | None], Field(None, alias="class")),  # type: ignore[misc]  # an Annotated alias
     }
     return create_model(settings.__name__, __base__=settings, __doc__=settings.__doc__, **named)
 

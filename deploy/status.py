@@ -100,8 +100,7 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     parts: list[Any] = [_facts(spec, run, rows, series)]
     if rows:
         parts += ["", table(f"last of {len(rows)} steps, of {spec.steps}", rows[-RECENT:], reports_of(spec)), ""]
-        ready = series.get((metrics.BUFFER.name, ("ready",))) if series else None
-        advice = advise(spec, rows, ready)
+        advice = advise(spec, rows, _ready(series))
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
         if advice.edit.partition(":")[0] in sizes(spec):
             parts.append(f"edit the spec, then {program.command('apply')} SPEC: the run continues meanwhile")
@@ -151,11 +150,16 @@ def _value(series: Series, metric: metrics.Metric, *values: str) -> str:
     return f"{series.get((metric.name, values), 0):g}"
 
 
+def _ready(series: Series | None) -> float | None:
+    """Tasks that wait for a Doctor; None while the job does not answer."""
+    return series.get((metrics.BUFFER.name, ("ready",))) if series else None
+
+
 def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
     """The status for scripts. What only the job itself knows is null while it does not answer."""
     rows = json_lines(run / "metrics.jsonl")
     points = curve.points(run / "evaluations.jsonl")
-    advice = advise(spec, rows, series.get((metrics.BUFFER.name, "ready")) if series else None) if rows else None
+    advice = advise(spec, rows, _ready(series)) if rows else None
     return {
         "run": run.name,
         "state": state_of(run),

@@ -58,12 +58,16 @@ class Run:
         self._placement.journal = folder.journal
         self._restarts = RestartBudget(self._screen.notify)
         self._deadlines = AdaptiveDeadline(spec.rollout.silence_seconds)
-        self._changes = LiveResize(folder, self._resize, lambda: self._learner.version, self._screen.notify)
+        self._changes = LiveResize(folder, self._resize, self._version, self._screen.notify)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
         self._interrupted = False
         self._closing: asyncio.Future[Any] | None = None
+
+    def _version(self) -> int:
+        assert self._learner is not None, "asked once the learner runs"
+        return self._learner.version
 
     async def go(self) -> bool:
         """Run to the end or to an interrupt; whether all steps were made."""

@@ -123,7 +123,11 @@ class _Game:
 
 def _heldout(axes: Axes, curve: list[tuple[int, Interval]]) -> None:
     """A held-out share with its 95 % interval."""
-    known = [(version, s.value, s.lower, s.upper) for version, s in curve if s.value is not None]
+    known = [
+        (version, share.value, share.lower, share.upper)
+        for version, share in curve
+        if share.value is not None and share.lower is not None and share.upper is not None
+    ]
     if known:
         axes.errorbar(
             [version for version, *_ in known],

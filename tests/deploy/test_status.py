@@ -78,7 +78,9 @@ def test_a_running_job_is_read_from_its_metrics(tmp_path: Path, capsys: pytest.C
     assert "1 of 3 engines, 0 of 0 scribes, 0 of 0 doctors" in out
     assert "engines: 1 in pool engines; 1 scribes, 1 doctors, 1 learner ranks" in out
     assert status.main([str(run), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["metrics"]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["edit"] == "rollout.scribes: 2 (no task waits for a Doctor)"
+    found = answer["metrics"]
     assert found["medserl_buffer_tasks leased"] == 7 and found["medserl_policy_version"] == 0
 
 
