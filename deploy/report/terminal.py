@@ -104,12 +104,12 @@ def cell(row: dict[str, Any], key: str, form: str) -> str:
 
 
 def columns(reports: Reports) -> tuple[Column, ...]:
-    """Every column; the games' own come after the reward, with the game's name where several are played."""
+    """Every column; the games' own come after the reward. Of several games there is room for the last one of each."""
+    several = len(reports) > 1
     own = [
-        (f"{env_id} {one.header}" if len(reports) > 1 else one.header, measure_key(env_id, one.name), one.form)
+        (f"{env_id} {one.header}" if several else one.header, measure_key(env_id, one.name), one.form)
         for env_id, report in reports.items()
-        for one in report.measures
-        if one.header
+        for one in [one for one in report.measures if one.header][-1 if several else 0 :]
     ]
     return (*COLUMNS[:REWARD], *own, *COLUMNS[REWARD:])
 

@@ -25,7 +25,10 @@ WINDOW = 8
 
 
 class Measure(Record):
-    """One number per batch. With a `header` it has a column on the console; `drawn`, a line in the plot."""
+    """One number per batch. With a `header` it has a column on the console; `drawn`, a line in the plot.
+
+    Where several games are played, only the last one with a header has a column.
+    """
 
     name: str
     help: str

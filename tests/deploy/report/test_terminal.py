@@ -25,6 +25,13 @@ def test_a_cell_formats_what_was_measured_and_dashes_what_was_not() -> None:
     ]
 
 
+def test_of_several_games_each_has_one_column_with_its_name() -> None:
+    (report,) = REPORTS.values()
+    titles = [title for title, *_ in columns({"one": report, "two": report})]
+    assert [title for title in titles if title.startswith(("one", "two"))] == ["one accuracy", "two accuracy"]
+    assert len(columns(REPORTS)) == len(titles) + 1
+
+
 def test_every_column_is_in_a_steps_row() -> None:
     row = metrics_row(step(1), REPORTS)
     assert {key for _, key, _ in columns(REPORTS)} <= row.keys()
