@@ -102,7 +102,7 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
         parts += ["", table(f"last of {len(rows)} steps, of {spec.steps}", rows[-RECENT:], reports_of(spec)), ""]
         advice = advise(spec, rows, _ready(series))
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
-        if advice.edit.partition(":")[0] in sizes(spec):
+        if series and advice.edit.partition(":")[0] in sizes(spec):
             parts.append(f"edit the spec, then {program.command('apply')} SPEC: the run continues meanwhile")
     return Group(*parts)
 
