@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from common.records import LabelledTask, Record
+from common.records import LabelledTask, Record, TaskState
 
 SYNC_LINES, SYNC_SECONDS = 256, 1.0
 """Lines that are not durable wait for the disk no longer than this. Losing them loses no account, only work: their
@@ -33,12 +33,13 @@ WORTHWHILE_BYTES = 1 << 20
 """A smaller journal is replayed in a moment and never compacted."""
 
 _MARK = b',"crc":"'
+_BATCHED = (TaskState.BATCHED, TaskState.TRAINED)
 
 
 class Event(Record, omit_defaults=True):
     """One transition of the tasks at `indices` (plan indices).
 
-    `state` is the new state: claimed, unclaimed, one of `common.metrics.BUFFER_STATES`; or, without indices, `resumed`
+    `state` is the new state: claimed, unclaimed, a TaskState; or, without indices, `resumed`
     or `compacted`.
     """
 
@@ -246,10 +247,10 @@ class _Fold:
 
     def roll_back(self, trained_steps: int) -> None:
         for index, (state, step, _) in self._state.items():
-            if state in ("batched", "trained") and step <= trained_steps:
-                self._state[index] = ("trained", step, "")
+            if state in _BATCHED and step <= trained_steps:
+                self._state[index] = (TaskState.TRAINED, step, "")
             elif state != "rejected":
-                self._state[index] = ("ready" if index in self._labelled else "unclaimed", 0, "")
+                self._state[index] = (TaskState.READY if index in self._labelled else "unclaimed", 0, "")
 
     def events(self, oldest_step: int) -> Iterator[Event]:
         """The same state at every step from `oldest_step` on, in as few lines as that takes."""
@@ -257,14 +258,14 @@ class _Fold:
         same: dict[tuple[str, int, str], list[int]] = {}
         live: dict[int, LabelledTask] = {}
         for index, (state, step, reason) in sorted(self._state.items()):
-            over = state == "rejected" or (state in ("batched", "trained") and step <= oldest_step)
+            over = state == TaskState.REJECTED or (state in _BATCHED and step <= oldest_step)
             if index in self._labelled and not over:
                 live[index] = self._labelled[index]
-            if index not in live or state in ("batched", "trained"):  # else it is ready, or will be after a resume
+            if index not in live or state in _BATCHED:  # else it is ready, or will be after a resume
                 same.setdefault((state, step, reason), []).append(index)
         left_out = self._task_ids - {labelled.task.task_id for labelled in live.values()}
         for index, labelled in live.items():
-            yield Event(state="ready", indices=(index,), labelled=labelled)
+            yield Event(state=TaskState.READY, indices=(index,), labelled=labelled)
         for (state, step, reason), indices in same.items():
             yield Event(state=state, indices=tuple(indices), step=step, reason=reason)
         yield Event(state="compacted", step=oldest_step, task_ids=tuple(sorted(left_out)))
@@ -273,10 +274,10 @@ class _Fold:
         state = dict(sorted(self._state.items()))
         return Recovered(
             next_index=max(state, default=-1) + 1,
-            ready={index: self._labelled[index] for index, (name, _, _) in state.items() if name == "ready"},
+            ready={index: self._labelled[index] for index, (name, _, _) in state.items() if name == TaskState.READY},
             unclaimed=tuple(index for index, (name, _, _) in state.items() if name == "unclaimed"),
-            trained={index: step for index, (name, step, _) in state.items() if name == "trained"},
-            rejected={index: reason for index, (name, _, reason) in state.items() if name == "rejected"},
+            trained={index: step for index, (name, step, _) in state.items() if name == TaskState.TRAINED},
+            rejected={index: reason for index, (name, _, reason) in state.items() if name == TaskState.REJECTED},
             task_ids=frozenset(self._task_ids),
             dropped_lines=dropped_lines,
         )

@@ -43,7 +43,7 @@ from actors.scribe_rewards import ScribeRewards
 from actors.task_states import TaskStates
 from actors.wait_queue import WaitQueue
 from common.config import BufferSpec, FilterSpec
-from common.records import AuthorBatch, Closed, Group, LabelledTask
+from common.records import AuthorBatch, Closed, Group, LabelledTask, TaskState
 
 
 class ReplayBuffer:
@@ -167,22 +167,22 @@ class ReplayBuffer:
     async def return_leases(self, doctor: str) -> int:
         """Take back what a dead Doctor had leased, and the leases it waits for; how many it had."""
         self._deaths[doctor] += 1
-        leased, held = self._tasks.indices("leased"), self._tasks.held
+        leased, held = self._tasks.indices(TaskState.LEASED), self._tasks.held
         returned = self._tasks.unlease(i for i in leased if held[i].doctor == doctor)
         self._lines["doctor"].wake_all(doctor)
         self._wake()
         return returned
 
     def _admits(self) -> bool:
-        running = self._tasks.count("leased", "rolled", "batched")
+        running = self._tasks.count(TaskState.LEASED, TaskState.ROLLED, TaskState.BATCHED)
         bound = (self._spec.max_lag + self._tasks.version + 1) * self._batch_groups
-        return self._tasks.count("ready") > 0 and running + self._tasks.trained + 1 <= bound
+        return self._tasks.count(TaskState.READY) > 0 and running + self._tasks.trained + 1 <= bound
 
     # ---- the learner
 
     async def take_batch(self) -> tuple[Group, ...]:
         """Exactly batch_groups groups, all within max_lag, twins together if possible. Waits; raises Closed."""
-        assert not self._tasks.count("batched"), "release the last batch before taking the next"
+        assert not self._tasks.count(TaskState.BATCHED), "release the last batch before taking the next"
         await self._until("learner", lambda: self._next_batch() is not None)
         batch = self._next_batch()
         assert batch is not None
@@ -192,7 +192,7 @@ class ReplayBuffer:
 
     async def release(self, version: int) -> None:
         """The batch is trained, and every engine holds `version`, which must be the next one."""
-        assert self._tasks.count("batched"), "release follows take_batch"
+        assert self._tasks.count(TaskState.BATCHED), "release follows take_batch"
         assert version == self._tasks.version + 1, f"version {version} released after {self._tasks.version}"
         self._tasks.train()
         self._wake()
@@ -205,7 +205,7 @@ class ReplayBuffer:
         """Indices of the next batch, or None while it must be waited for (the module says why)."""
         self._reject_stale()
         held, size, max_lag = self._tasks.held, self._batch_groups, self._spec.max_lag
-        indices = self._tasks.indices("leased") + self._tasks.indices("rolled")
+        indices = self._tasks.indices(TaskState.LEASED) + self._tasks.indices(TaskState.ROLLED)
         outstanding = sorted((held[index].version, index) for index in indices)
         due = self._tasks.version - max_lag
 
@@ -214,13 +214,13 @@ class ReplayBuffer:
             left = [version for version, index in outstanding if index not in taken]
             return all(sum(version <= due + k for version in left) <= k * size for k in range(max_lag))
 
-        rolled = [index for _, index in outstanding if held[index].state == "rolled"]
+        rolled = [index for _, index in outstanding if held[index].state == TaskState.ROLLED]
         return choose(rolled, self._tasks.twins(rolled), size, in_time)
 
     def _reject_stale(self) -> None:
         """The bound once more, at sampling: only a fault of this class could let a stale group come so far."""
         oldest = self._tasks.version - self._spec.max_lag
-        for index in self._tasks.indices("rolled"):
+        for index in self._tasks.indices(TaskState.ROLLED):
             group = self._tasks.held[index].group
             if group is not None and group.oldest_version < oldest:
                 self._tasks.reject(index, "stale")
@@ -249,7 +249,7 @@ class ReplayBuffer:
     def check(self) -> None:
         """Assert that every index given is in exactly one state, and that the staleness accounting holds."""
         self._tasks.check()
-        running = self._tasks.count("leased", "rolled", "batched")
+        running = self._tasks.count(TaskState.LEASED, TaskState.ROLLED, TaskState.BATCHED)
         assert self._tasks.trained == self._tasks.version * self._batch_groups, self.stats()
         assert running <= (self._spec.max_lag + 1) * self._batch_groups, self.stats()
 
@@ -276,7 +276,7 @@ class ReplayBuffer:
 
     def _wake(self) -> None:
         """Something changed: the first of each line may look again, if it can go on."""
-        enough = self._tasks.count("rolled") >= self._batch_groups
+        enough = self._tasks.count(TaskState.ROLLED) >= self._batch_groups
         may_go_on = {"scribe": self._has_room(), "doctor": self._admits(), "learner": enough}
         for role, line in self._lines.items():
             if may_go_on[role]:

@@ -19,9 +19,9 @@ from typing import Any
 
 from actors.journal import Event, Journal, replay
 from common.metrics import BUFFER_STATES, REJECTED, Meter
-from common.records import Group, LabelledTask
+from common.records import Group, LabelledTask, TaskState
 
-HELD_STATES = ("ready", "leased", "rolled", "batched")
+HELD_STATES = (TaskState.READY, TaskState.LEASED, TaskState.ROLLED, TaskState.BATCHED)
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Held:
     """A task that is neither trained nor rejected. `doctor`, `version` and `deadline` belong to its lease."""
 
     labelled: LabelledTask
-    state: str = "ready"
+    state: TaskState = TaskState.READY
     doctor: str = ""
     version: int = -1
     deadline: float = 0.0
@@ -58,7 +58,7 @@ class TaskStates:
         self.version = trained_steps or 0
         self.trained = 0
         self.refused: Counter[str] = Counter()  # late, stale: results that came too late to be used
-        self._in: dict[str, dict[int, Held]] = {state: {} for state in HELD_STATES}  # each in order of arrival
+        self._in: dict[TaskState, dict[int, Held]] = {state: {} for state in HELD_STATES}  # each in order of arrival
         self._ready: list[int] = []  # a heap: plan order
         self._unclaimed: list[int] = []  # a heap: given once and lost again, given first
         self._next_index = self._made = self._returned = self._dropped_lines = 0
@@ -115,7 +115,7 @@ class TaskStates:
 
     def add(self, index: int, labelled: LabelledTask) -> None:
         """Claimed -> ready."""
-        self._journal.write(Event(state="ready", indices=(index,), labelled=labelled))
+        self._journal.write(Event(state=TaskState.READY, indices=(index,), labelled=labelled))
         del self.claims[index]
         self._made += 1
         self._task_ids.add(labelled.task.task_id)
@@ -125,9 +125,9 @@ class TaskStates:
     def lease(self, doctor: str, deadline: float) -> LabelledTask:
         """Ready -> leased, the first in plan order."""
         index = self._ready[0]
-        self._journal.write(Event(state="leased", indices=(index,), by=doctor, version=self.version))
+        self._journal.write(Event(state=TaskState.LEASED, indices=(index,), by=doctor, version=self.version))
         heapq.heappop(self._ready)
-        held = self._move(index, "leased")
+        held = self._move(index, TaskState.LEASED)
         held.doctor, held.version, held.deadline = doctor, self.version, deadline
         self.balance()
         return held.labelled
@@ -136,26 +136,26 @@ class TaskStates:
         """The index of a task, if this Doctor holds its lease."""
         index = self._index_of.get(task_id)
         held = None if index is None else self.held[index]
-        return index if held is not None and (held.state, held.doctor) == ("leased", doctor) else None
+        return index if held is not None and (held.state, held.doctor) == (TaskState.LEASED, doctor) else None
 
     def roll(self, index: int, group: Group) -> None:
         """Leased -> rolled."""
-        self._journal.write(Event(state="rolled", indices=(index,)))
-        self._move(index, "rolled").group = group
+        self._journal.write(Event(state=TaskState.ROLLED, indices=(index,)))
+        self._move(index, TaskState.ROLLED).group = group
         self.balance()
 
     def batch(self, indices: list[int]) -> tuple[Group, ...]:
         """Rolled -> batched. On disk when it returns: a checkpoint may follow, and then they must not come back."""
-        self._journal.write(Event(state="batched", indices=tuple(indices), step=self.version + 1), durable=True)
-        groups = tuple(group for index in indices if (group := self._move(index, "batched").group) is not None)
+        self._journal.write(Event(state=TaskState.BATCHED, indices=tuple(indices), step=self.version + 1), durable=True)
+        groups = tuple(group for index in indices if (group := self._move(index, TaskState.BATCHED).group) is not None)
         assert len(groups) == len(indices)
         self.balance()
         return groups
 
     def train(self) -> None:
         """Batched -> trained; the version counts one more."""
-        indices = tuple(self._in["batched"])
-        self._journal.write(Event(state="trained", indices=indices, step=self.version + 1), durable=True)
+        indices = tuple(self._in[TaskState.BATCHED])
+        self._journal.write(Event(state=TaskState.TRAINED, indices=indices, step=self.version + 1), durable=True)
         for index in indices:
             self._forget(index)
         self.trained, self.version = self.trained + len(indices), self.version + 1
@@ -163,7 +163,7 @@ class TaskStates:
 
     def reject(self, index: int, reason: str) -> None:
         """A claimed, leased or rolled index -> rejected."""
-        self._journal.write(Event(state="rejected", indices=(index,), reason=reason))
+        self._journal.write(Event(state=TaskState.REJECTED, indices=(index,), reason=reason))
         if index in self.held:
             self._forget(index)
         else:
@@ -184,9 +184,9 @@ class TaskStates:
 
     def unlease(self, indices: Iterable[int]) -> int:
         """Leased -> ready; how many."""
-        lost = self._give_back("ready", indices)
+        lost = self._give_back(TaskState.READY, indices)
         for index in lost:
-            self._hold(index, Held(self._in["leased"].pop(index).labelled))
+            self._hold(index, Held(self._in[TaskState.LEASED].pop(index).labelled))
         self.balance()
         return len(lost)
 
@@ -196,12 +196,12 @@ class TaskStates:
         if first is None or first > now:
             return 0
         claims = [index for index, claim in self.claims.items() if claim.deadline <= now]
-        leases = [index for index, held in self._in["leased"].items() if held.deadline <= now]
+        leases = [index for index, held in self._in[TaskState.LEASED].items() if held.deadline <= now]
         return self.unclaim(claims) + self.unlease(leases)
 
     def next_deadline(self) -> float | None:
         """When the next claim or lease expires."""
-        firsts = (next(iter(self.claims.values()), None), next(iter(self._in["leased"].values()), None))
+        firsts = (next(iter(self.claims.values()), None), next(iter(self._in[TaskState.LEASED].values()), None))
         return min((first.deadline for first in firsts if first is not None), default=None)
 
     def twins(self, of: Iterable[int]) -> dict[int, int]:
@@ -212,11 +212,11 @@ class TaskStates:
         held = self.held.get(index)
         return held.labelled.task.provenance.vignette if held is not None else None
 
-    def indices(self, state: str) -> list[int]:
+    def indices(self, state: TaskState) -> list[int]:
         """The indices in `state`, in order of arrival."""
         return list(self._in[state])
 
-    def count(self, *states: str) -> int:
+    def count(self, *states: TaskState) -> int:
         """How many tasks are in one of `states`."""
         return sum(len(self._in[state]) for state in states)
 
@@ -258,7 +258,7 @@ class TaskStates:
         places = [*self.claims, *self.held, *self._unclaimed]
         assert len(places) == len(set(places)), stats
         assert all(held.state == state for state, tasks in self._in.items() for held in tasks.values()), stats
-        assert sorted(self._ready) == sorted(self._in["ready"]), stats
+        assert sorted(self._ready) == sorted(self._in[TaskState.READY]), stats
 
     @property
     def unsynced(self) -> bool:
@@ -285,11 +285,11 @@ class TaskStates:
         return lost
 
     def _hold(self, index: int, held: Held) -> None:
-        self.held[index] = self._in["ready"][index] = held
+        self.held[index] = self._in[TaskState.READY][index] = held
         self._index_of[held.labelled.task.task_id] = index
         heapq.heappush(self._ready, index)
 
-    def _move(self, index: int, state: str) -> Held:
+    def _move(self, index: int, state: TaskState) -> Held:
         held = self.held[index]
         self._in[state][index] = self._in[held.state].pop(index)
         held.state = state

@@ -17,10 +17,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from common.records import Record
+from common.records import Record, TaskState
 
 ROLES = ("scribe", "doctor", "verifier")
-BUFFER_STATES = ("ready", "leased", "rolled", "batched", "trained", "rejected")
+BUFFER_STATES = tuple(TaskState)
 ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
 SCALED_KINDS = ("engine", "scribe", "doctor")
 WEIGHT_STATISTICS = ("effective_sample_size", "mismatch_kl", "share_clamped", "mean_abs_logp_difference")

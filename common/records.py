@@ -6,6 +6,7 @@ version when it trains on the group, minus the oldest version that produced any 
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, dataclass_transform
 
 import msgspec
@@ -18,6 +19,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 class Closed(Exception):
     """The replay buffer is closed, or the waiting actor was declared dead or retired: it must stop asking."""
+
+
+class TaskState(StrEnum):
+    """Where a task is on its way through the replay buffer."""
+
+    READY = "ready"
+    LEASED = "leased"
+    ROLLED = "rolled"
+    BATCHED = "batched"
+    TRAINED = "trained"
+    REJECTED = "rejected"
 
 
 class Message(Record):
