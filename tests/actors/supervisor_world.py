@@ -136,7 +136,7 @@ class World:
     """A supervisor over fakes; `faults` makes the join of an engine fail."""
 
     def __init__(self, engines: int = 2, doctors: int = 1) -> None:
-        rollout = RolloutSpec(doctors=doctors, silence_seconds=0.05)
+        rollout = RolloutSpec(doctors=doctors, silence_seconds=0.2)
         self.spec = spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=rollout)
         self.placement, self.board = FakePlacement(), Board()
         self.buffer_handle = self.placement.replay_buffer(None)

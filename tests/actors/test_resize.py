@@ -73,7 +73,7 @@ async def test_a_scribe_that_does_not_finish_in_time_is_killed_and_its_claims_re
 
 
 async def test_a_doctor_that_hangs_as_it_leaves_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeats, "ROUND_SECONDS", 0.06)
+    monkeypatch.setattr(heartbeats, "ROUND_SECONDS", 0.25)
     world = await World(doctors=2).start()
     world.placement.roles["doctor-1"].actor.hangs = True
     world.resize(doctors=1)

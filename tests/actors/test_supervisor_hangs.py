@@ -16,7 +16,7 @@ from tests.actors.supervisor_world import World
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds too short to wait for one that hangs."""
-    monkeypatch.setattr(heartbeats, "ROUND_SECONDS", 0.06)
+    monkeypatch.setattr(heartbeats, "ROUND_SECONDS", 0.25)
 
 
 @pytest.mark.usefixtures("quick")
