@@ -60,7 +60,16 @@ def bash() -> str:
     return f"""_{SCRIPT}() {{
   local cur="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" command="${{COMP_WORDS[1]}}" known=""
   (( COMP_CWORD > 2 )) && [[ "$command ${{COMP_WORDS[2]}}" == "runs compare" ]] && command="runs compare"
-  if (( COMP_CWORD == 1 )); then
+{_lookup("COMP_CWORD == 1")}
+  COMPREPLY=($(compgen -W "$known" -- "$cur"))
+}}
+complete -o default -F _{SCRIPT} {SCRIPT}
+"""
+
+
+def _lookup(first: str) -> str:
+    """Set `known` from `command` and `previous`, in bash and zsh alike; `first` is true at the command itself."""
+    return f"""  if (( {first} )); then
     known="{" ".join(TOP)} --help --version"
   else
     case "$command $previous" in
@@ -70,11 +79,7 @@ def bash() -> str:
 {chr(10).join(_known())}
       esac ;;
     esac
-  fi
-  COMPREPLY=($(compgen -W "$known" -- "$cur"))
-}}
-complete -o default -F _{SCRIPT} {SCRIPT}
-"""
+  fi"""
 
 
 def _choices() -> Iterator[str]:
@@ -95,17 +100,7 @@ def zsh() -> str:
 _{SCRIPT}() {{
   local command="${{words[2]}}" previous="${{words[CURRENT-1]}}" known=""
   (( CURRENT > 3 )) && [[ "$command ${{words[3]}}" == "runs compare" ]] && command="runs compare"
-  if (( CURRENT == 2 )); then
-    known="{" ".join(TOP)} --help --version"
-  else
-    case "$command $previous" in
-{chr(10).join(_choices())}
-    *)
-      case "$command" in
-{chr(10).join(_known())}
-      esac ;;
-    esac
-  fi
+{_lookup("CURRENT == 2")}
   compadd -- ${{=known}}
   [[ "$PREFIX" == -* ]] || _files
 }}

@@ -1,4 +1,4 @@
-"""What the simulator puts in the place of vLLM, DeepSpeed, the game and Ray: actors that only take time, and die."""
+"""What the simulator puts in the place of vLLM, DeepSpeed and Ray: actors that only take time, and die."""
 
 from __future__ import annotations
 
@@ -11,25 +11,10 @@ from typing import Any
 from actors.doctor import Doctor
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
-from common.records import (
-    Completion,
-    Episode,
-    Group,
-    Label,
-    LabelledTask,
-    Limits,
-    Message,
-    Provenance,
-    Record,
-    Rejection,
-    Reward,
-    Sampled,
-    Task,
-)
+from common.records import Completion, Group, Message, Record, Sampled
 from common.weights import SyncReport
-from envs.contract.env import Complete, Done, Slot, Turn
-from envs.contract.game import Game
 from learner.step_report import StepReport
+from simulator.fake_game import FakeGame
 from simulator.virtual import Handle, remote_error
 
 
@@ -239,52 +224,6 @@ class FakeRank:
             self.hangs = ""
             await asyncio.Event().wait()
         await asyncio.sleep(seconds)
-
-
-class FakeGame(Game):
-    """A plan of twins. Some proposals ask the Scribe's model; some are refused."""
-
-    env_id = "simulated"
-
-    def __init__(self, refused: float, asks: float) -> None:
-        self._refused, self._asks = refused, asks
-
-    def plan(self, index: int) -> Slot:
-        """Slot `index`; 2k and 2k + 1 are twins."""
-        return Slot(index=index, source=f"v{index // 2}", kind="augmented_safe", seed=index)
-
-    async def propose(
-        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-    ) -> LabelledTask | Rejection:
-        """The task of the slot, or a rejection by chance; asks the Scribe's model by chance."""
-        if rng.random() < self._asks:
-            await complete((Message(role="user", content="reword"),), 64)
-        if rng.random() < self._refused:
-            return Rejection(source=slot.source, reason="gate")
-        return task_of(slot.index)
-
-    def open(self, task: Task) -> Turn:
-        """An empty chat."""
-        return Turn(messages=())
-
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """Always over after one action."""
-        return Done(truncated=False)
-
-    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
-        """Always 0."""
-        return Reward(components={}, total=0.0, reason="simulated")
-
-
-def task_of(index: int) -> LabelledTask:
-    """The one task that the plan's `index` makes."""
-    provenance = Provenance(
-        source="simulated", vignette=f"v{index // 2}", kind=("augmented_safe", "augmented_error")[index % 2]
-    )
-    task = Task(
-        env="simulated", task_id=f"task-{index}", split="train", context={}, limits=Limits(), provenance=provenance
-    )
-    return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
 
 
 class FakePlacement:

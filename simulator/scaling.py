@@ -13,7 +13,8 @@ from common.config import BufferSpec, LearnerSpec, PoolSpec, RolloutSpec, RunSpe
 from common.records import Record
 from common.weights import SHARED_MEMORY
 from simulator import virtual
-from simulator.fake_cluster import FakeGame, Pace, Speeds
+from simulator.fake_cluster import Pace, Speeds
+from simulator.fake_game import FakeGame
 from simulator.simulated_run import SimulatedRun
 
 DOCTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -41,7 +41,8 @@ from common.config import (
 from common.records import Record
 from common.weights import SHARED_MEMORY
 from simulator import scaling, virtual
-from simulator.fake_cluster import FakeGame, Speeds
+from simulator.fake_cluster import Speeds
+from simulator.fake_game import FakeGame
 from simulator.simulated_run import FAULTS, Fault, SimulatedRun
 
 HEARTBEAT = 10.0  # s

@@ -31,7 +31,8 @@ from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.learner import Learner, LearnerStep
 from learner.rank_calls import AdaptiveDeadline
-from simulator.fake_cluster import FakeGame, FakePlacement, FakeRank, Pace, Speeds
+from simulator.fake_cluster import FakePlacement, FakeRank, Pace, Speeds
+from simulator.fake_game import FakeGame
 from simulator.virtual import Handle, end_tasks
 
 SLOW_SECONDS = 300.0  # how long a slow engine stays so

@@ -12,7 +12,8 @@ from actors.replay_buffer import ReplayBuffer
 from actors.task_states import TaskStates
 from common.config import BufferSpec, LearnerSpec, PoolSpec, RolloutSpec, RunSpec, SamplingSpec, WeightsSpec
 from simulator import simulate, virtual
-from simulator.fake_cluster import FakeGame, Speeds
+from simulator.fake_cluster import Speeds
+from simulator.fake_game import FakeGame
 from simulator.scaling import measure
 from simulator.simulated_run import FAULTS, Fault, SimulatedRun
 from simulator.virtual import Handle
