@@ -27,6 +27,7 @@ from common.sections import EnvSettings
 from envs.conformance.baselines import NONSENSE, SILENT, Act, play, policies
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import leaks
+from envs.conformance.report import Report
 from envs.contract import registry
 from envs.contract.env import Checker, Environment, Slot
 from envs.contract.spec import read
@@ -44,37 +45,6 @@ COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
 HASH_SEEDS = (1, 2)
 CONSTANTS = 8  # constant replies tried per class
 HOSTILE = 24  # slots proposed with each hostile model
-
-
-class Report(Record):
-    """What `check` saw. `policies` holds mean totals with every class weighing the same; `leaks` holds AUCs."""
-
-    env_id: str
-    kinds: dict[str, int]
-    rejections: dict[str, int]
-    oracle: float
-    policies: dict[str, float]
-    leaks: dict[str, float]
-    problems: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found wrong."""
-        return not self.problems
-
-    def __str__(self) -> str:
-        """The report for a terminal, one fact per line."""
-        facts: dict[str, Mapping[str, float]] = {
-            "tasks": self.kinds,
-            "rejected": self.rejections,
-            "policies": self.policies,
-            "leaks": self.leaks,
-        }
-        lines = [f"{self.env_id}: {len(self.problems)} problems, oracle {self.oracle:.2f}"]
-        for name, values in facts.items():
-            shown = (f"{k} {v}" if isinstance(v, int) else f"{k} {v:.2f}" for k, v in values.items())
-            lines.append(f"  {name}: {', '.join(shown) or 'none'}")
-        return "\n".join([*lines, *(f"  PROBLEM {problem}" for problem in self.problems)])
 
 
 class _Case(Record):

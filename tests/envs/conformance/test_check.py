@@ -8,7 +8,8 @@ import pytest
 
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
 from common.sections import EnvSettings
-from envs.conformance.check import Report, check, main
+from envs.conformance.check import check, main
+from envs.conformance.report import Report
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import auc, leaks
 from envs.contract import registry
