@@ -9,9 +9,9 @@ import pytest
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
 from common.sections import EnvSettings
 from envs.conformance.check import check, main
-from envs.conformance.report import Report
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import auc, leaks
+from envs.conformance.report import Report
 from envs.contract import registry
 from envs.contract.env import Complete, Done, Environment, Slot, Turn
 from envs.contract.spec import read
