@@ -25,9 +25,9 @@ commands:
 {listed}
 
 examples:
-  {called} selfplay laptop             train on the CPU with bundled notes
+  {called} selfplay laptop             train on the CPU, on the bundled data
   {called} status runs/laptop --watch  from another terminal
-  {called} runs                        what there is
+  {called} runs                        list the runs in runs/
   {called} plan --help                 every command explains itself
 
 options:

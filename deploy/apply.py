@@ -1,5 +1,5 @@
-"""`python -m deploy.apply SPEC`: bring an edited spec to the running job that was started from it. Scribes, Doctors and
-engines grow and shrink while the run goes on; every other difference is refused, with what to do instead."""
+"""`medserl apply SPEC`: apply an edited spec to the running job that was started from it. Scribes, Doctors and
+engines can be added and removed while the run continues; every other change is refused, with what to do instead."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from deploy.job.run_folder import RunFolder
 from deploy.job.run_state import is_running
 
 POLL_SECONDS = 0.2
-PROGRESS_SECONDS = 10.0  # between two lines while it waits
+PROGRESS_SECONDS = 10.0  # between two progress lines
 
 
 def running(command: cli.Command) -> RunFolder:
-    """The one run of the spec's name that is going on: NAME, or NAME-2 and so on unless the name is given as a flag.
+    """The one running run of the spec's name: NAME, or NAME-2 and so on unless the name is given as a flag.
 
     Raises ValueError when there is none, or more than one.
     """
@@ -43,7 +43,7 @@ def running(command: cli.Command) -> RunFolder:
 
 
 def wanted(command: cli.Command, folder: RunFolder) -> tuple[list[Edit], RunSpec]:
-    """What is to change, and the spec in effect. Raises ValueError when the run has not written it."""
+    """The requested changes, and the spec in effect. Raises ValueError when the run has not written it."""
     applied = folder.applied()
     if applied is None:
         raise ValueError(f"{folder.path} has no applied.json: that run was started by an older version; restart it")
@@ -52,9 +52,9 @@ def wanted(command: cli.Command, folder: RunFolder) -> tuple[list[Edit], RunSpec
 
 
 def send(folder: RunFolder, made: Sequence[Edit], file: RunSpec) -> Answer:
-    """Ask the driver, and wait for its answer. Raises ValueError when the run ends first, or is asked by another."""
+    """Ask the driver, and wait for its answer. Raises ValueError when the run ends first, or another apply waits."""
     if folder.change.exists():
-        raise ValueError(f"{folder.change} waits already: another deploy.apply is under way")
+        raise ValueError(f"{folder.change} exists: another apply is waiting for the run")
     asked = ResizeRequest(
         id=uuid.uuid4().hex, sizes={edit.field: edit.after for edit in made}, file=file.model_dump(mode="json")
     )
@@ -62,7 +62,7 @@ def send(folder: RunFolder, made: Sequence[Edit], file: RunSpec) -> Answer:
     try:
         return _answer(folder, asked.id)
     finally:
-        folder.change.unlink(missing_ok=True)  # after Ctrl-C, or when nobody is left to take it
+        folder.change.unlink(missing_ok=True)  # after Ctrl-C, or when the run has ended
 
 
 def _answer(folder: RunFolder, asked: str) -> Answer:
@@ -75,11 +75,11 @@ def _answer(folder: RunFolder, asked: str) -> Answer:
                 folder.answer.unlink()
                 return answer
         if not alive:
-            raise ValueError(f"{folder.path} ended before it took the change up: nothing was changed")
+            raise ValueError(f"{folder.path} ended before it applied the change: nothing was changed")
         if time.monotonic() - reported > PROGRESS_SECONDS:
             reported = time.monotonic()
             waited = f"{reported - started:.0f} s"
-            print(f"waiting for the run, which answers once it trains ({waited})", file=sys.stderr, flush=True)
+            print(f"waiting for the run, which applies changes once it trains ({waited})", file=sys.stderr, flush=True)
         time.sleep(POLL_SECONDS)
 
 

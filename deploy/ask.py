@@ -1,6 +1,6 @@
-"""One text to a trained model: `python -m deploy.ask runs/laptop --note note.txt`. Research, not for clinical use.
+"""Ask a trained model about one text: `medserl ask runs/laptop --note note.txt`. Research, not for clinical use.
 
-The text is put to the model as the game of its run does; `-` reads it from standard input.
+The prompt is the one that the run's game makes of the text; `-` reads it from standard input.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FAILED = 1  # exit code
 
 
 def read_text(path: str) -> str:
-    """What a person wrote. Raises ValueError when it cannot be read."""
+    """The text of the file. Raises ValueError when it cannot be read."""
     try:
         return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -36,7 +36,10 @@ def read_text(path: str) -> str:
 
 
 async def reply(client: ModelClient, spec: RunSpec, folder: Path, messages: tuple[Message, ...]) -> tuple[str, bool]:
-    """The Doctor's likeliest reply and whether it met the token limit. Raises EngineLost, or ValueError: too long."""
+    """The Doctor's most likely reply, and whether it reached the token limit.
+
+    Raises EngineLost, and ValueError when the text is too long.
+    """
     async with client.asking(spec, folder, samples=1) as ask:
         try:
             sampled = await ask(messages)
@@ -57,7 +60,7 @@ def run(args: Namespace, client: ModelClient | None = None) -> int:
         spec, text = finished_run(args.run), read_text(args.note)
         report = next(iter(reports_of(spec).values()))
         question = report.question(text)
-        # Temperature 0: the likeliest reply, the same each time. Merged weights, whatever the run's transport was.
+        # Temperature 0: the most likely reply, the same each time. The run left merged weights, whatever its transport.
         likeliest = spec.sampling.model_copy(update={"temperature": 0.0})
         full = spec.weights.model_copy(update={"transport": "full"})
         spec = spec.model_copy(update={"sampling": likeliest, "weights": full})

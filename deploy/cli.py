@@ -22,7 +22,7 @@ from deploy import commands, program, spec_flags
 from deploy.spec_flags import PREFIX
 
 ACTOR_LOGS = "MEDSERL_ACTOR_LOGS"
-"""Set to 1 to see what the actors print. The one variable that is no field of the spec."""
+"""Set to 1 to see what the actors print. The only MEDSERL variable that is not a field of the spec."""
 
 
 class Command(Record):

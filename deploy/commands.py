@@ -1,5 +1,5 @@
-"""The commands: what each is for, two or three examples, and its arguments. Imports nothing heavy, so that `--help` and
-a mistyped flag are answered at once; the module of a command is imported only to run it."""
+"""The commands: summary, examples and arguments of each. Imports nothing heavy, so that `--help` and a mistyped flag
+are answered at once; the module of a command is imported only to run it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ variable (MEDSERL_SECTION__FIELD): the file < variables < flags."""
 
 
 def _no_options(_: ArgumentParser) -> None:
-    """All arguments are elsewhere."""
+    """Adds no arguments."""
 
 
 class Command(NamedTuple):
@@ -33,7 +33,7 @@ class Command(NamedTuple):
     options: Callable[[ArgumentParser], None] = _no_options
     details: str = ""
     reads_spec: bool = False
-    parser_of: str = ""  # the module whose `parser(program)` is used instead of all this
+    parser_of: str = ""  # the module whose `parser(program)` is used instead of the fields below
 
 
 def _switch(add: ArgumentParser, *flags: str, what: str) -> None:
@@ -135,8 +135,8 @@ COMMANDS: dict[str, Command] = {
         summary="Change the number of actors of a running job, without stopping it.",
         examples=(
             ("node8", "apply what you edited in the spec"),
-            ("laptop --rollout.doctors 3", "the same without an edit"),
-            ("laptop --name laptop-2", "if several runs of one spec are running: this one"),
+            ("laptop --rollout.doctors 3", "the same without editing the file"),
+            ("laptop --name laptop-2", "choose one of several running runs of the spec"),
             ("laptop --dry-run", "show what would change"),
         ),
         options=_apply,
@@ -160,7 +160,7 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
     "runs": Command(
         module="deploy.runs",
         summary="List the runs in a folder: state, steps, best held-out score, last change and size.",
-        examples=(("", "the runs in runs/"), ("/shared/runs --json", ""), ("compare laptop laptop-2", "two of them")),
+        examples=(("", "the runs in runs/"), ("/shared/runs --json", ""), ("compare laptop laptop-2", "compare two")),
         options=_runs,
     ),
     "runs compare": Command(

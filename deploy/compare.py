@@ -16,7 +16,7 @@ from deploy.report.terminal import wide_console
 
 
 def run(args: Namespace) -> int:
-    """Print the comparison and draw it. 0, or 2 and one line when a run is not there or has no step."""
+    """Print the comparison and draw it. Returns 0, or 2 after one line when a run is missing or has no step."""
     try:
         first, second = _folder(args.first), _folder(args.second)
         names = comparison.labels(first, second)

@@ -16,7 +16,7 @@ from deploy.program import SCRIPT
 
 
 class Flag(NamedTuple):
-    """A flag, what it is for, and the values it takes (empty: any, or none at all)."""
+    """A flag, its help text, and its choices (empty: any value, or no value)."""
 
     name: str
     help: str
@@ -25,7 +25,7 @@ class Flag(NamedTuple):
 
 
 def flags(name: str) -> list[Flag]:
-    """Every flag of a command, with the fields of the spec where it reads one."""
+    """Every flag of a command, including the fields of the spec if the command reads one."""
     parser = commands.parser(name, SCRIPT)
     if COMMANDS[name].reads_spec:
         cli.fields_of(parser)
@@ -38,7 +38,7 @@ def flags(name: str) -> list[Flag]:
 
 
 def _choices_of(action: Action) -> tuple[str, ...]:
-    """Fields of the spec tell theirs in the metavar alone: `{cpu,cuda}`, or `bool`."""
+    """The choices of a spec field, which are only in its metavar: `{cpu,cuda}`, or `bool`."""
     if action.choices or action.metavar == "bool":
         return tuple(map(str, action.choices or ("true", "false")))
     metavar = str(action.metavar)
@@ -46,7 +46,7 @@ def _choices_of(action: Action) -> tuple[str, ...]:
 
 
 def words(name: str) -> tuple[str, ...]:
-    """What may stand first after a command."""
+    """Completions of a command's first positional argument."""
     if COMMANDS[name].reads_spec:
         return tuple(sorted(path.stem for path in SPECS.glob("*.yaml")))
     return {"runs": ("compare",), "completion": commands.SHELLS}.get(name, ())

@@ -1,4 +1,4 @@
-"""A finished run's model, to give away: `python -m deploy.export runs/laptop OUT`, and what must be known about it.
+"""Export a finished run's model for publication: `medserl export runs/laptop OUT`.
 
 Writes the merged Hugging Face model, or with `--adapter` the LoRA adapter alone, and a model card made of the run's own
 files. What was written is loaded again and must agree with the run's model on the log-probs of a fixed text.
@@ -21,9 +21,9 @@ from deploy import cli, commands, program
 from deploy.report import model_card
 
 CHECK_TEXT = "The patient has had fever and a productive cough for three days. Amoxicillin was started."
-OURS = ("adapter", "warm_up.json", COMPLETE)  # in the run's model folder, of no use outside
+OURS = ("adapter", "warm_up.json", COMPLETE)  # in the run's model folder, useless elsewhere
 TOLERANCE = {"merged": 0.0, "adapter": 0.1}
-"""Nats a token. The adapter's sum is rounded in another order than the merged weights were."""
+"""Nats per token. An adapter's sums are rounded in another order than those of merged weights."""
 
 
 def finished_run(folder: Path) -> RunSpec:
@@ -36,7 +36,7 @@ def finished_run(folder: Path) -> RunSpec:
 
 
 def export(run: Path, out: Path, adapter: bool) -> str:
-    """Write `out`, prove it, and return one line about it. Raises ValueError for what cannot be exported."""
+    """Write `out`, verify it, and return one line about it. Raises ValueError for what cannot be exported."""
     spec = finished_run(run)
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} exists and is not empty: write to another folder")
@@ -48,9 +48,9 @@ def export(run: Path, out: Path, adapter: bool) -> str:
     gap = proof(run, out, spec.model if adapter else None)
     if gap > TOLERANCE["adapter" if adapter else "merged"]:
         raise ValueError(
-            f"{out}: do not use it; loaded again it differs from the run's model by {gap:.3f} nats a token"
+            f"{out}: do not use it; loaded again it differs from the run's model by {gap:.3f} nats per token"
         )
-    return f"{out}: loaded again, it differs from the run's model by {gap:.4f} nats a token"
+    return f"{out}: loaded again, it differs from the run's model by {gap:.4f} nats per token"
 
 
 def _copy_adapter(spec: RunSpec, run: Path, out: Path) -> None:
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(args: Namespace) -> int:
-    """Export as the flags say. 0, or 2 and one line."""
+    """Export as the flags say. Returns 0, or 2 after one line on standard error."""
     try:
         print(export(args.run, args.out, args.adapter))
     except ValueError as error:

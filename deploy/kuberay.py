@@ -1,4 +1,4 @@
-"""KubeRay manifests of a run: `python -m deploy.kuberay SPEC | kubectl apply -f -`. Takes `deploy.selfplay`'s flags.
+"""KubeRay manifests of a run: `medserl kuberay SPEC | kubectl apply -f -`. Takes the flags of `medserl selfplay`.
 
 A ConfigMap with the resolved spec, a volume that all nodes share, a RayCluster of `hardware.nodes` machines with
 `hardware.gpus` GPUs each, and the RayJob that runs there. The image is deploy/docker/Dockerfile's.
@@ -20,9 +20,10 @@ from deploy import cli, commands
 Manifest = dict[str, Any]
 APP, SPEC_FOLDER = "/app", "/etc/medserl"
 TOKEN_FOLDER = "/etc/medserl-metrics"
-"""Of the secret NAME-metrics, made first: `kubectl create secret generic NAME-metrics --from-literal=token=...`."""
+"""Key of the secret NAME-metrics; create it first: `kubectl create secret generic NAME-metrics
+--from-literal=token=...`."""
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_JOB_STOP_WAIT_TIME_S": "600"}
-"""A job that is stopped finishes its step and writes a checkpoint: Ray would kill it after 3 seconds."""
+"""Time for a stopped job to finish its step and write a checkpoint; by default Ray kills it after 3 seconds."""
 PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
 
 
@@ -91,7 +92,7 @@ def _pod(spec: RunSpec, name: str, ports: dict[str, int]) -> Manifest:
 def _job(name: str) -> Manifest:
     return {
         "entrypoint": f"cd {APP} && python -m deploy.selfplay {SPEC_FOLDER}/spec.yaml",
-        "clusterSelector": {"ray.io/cluster": name},  # the cluster outlives the job, for --resume and what comes after
+        "clusterSelector": {"ray.io/cluster": name},  # keep the cluster after the job, for --resume and other commands
     }
 
 

@@ -1,7 +1,7 @@
-"""`python -m deploy.plan SPEC`: where a run's actors would go and what they would keep in memory. Starts nothing.
+"""`medserl plan SPEC`: where a run's actors would go and how much memory they would need. Starts nothing.
 
-Takes the flags of `deploy.selfplay`; `--hardware.gpus 8 --hardware.gpu_gib 80` plans for other machines. What cannot
-fit is refused (exit code 2) with the smallest change of the spec that would.
+Takes the flags of `medserl selfplay`; `--hardware.gpus 8 --hardware.gpu_gib 80` plans for other machines. A run that
+does not fit is refused (exit code 2) with the smallest change of the spec that fits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOST_EDITS = 3
 
 
 def problems(spec: RunSpec, arch: Architecture) -> tuple[list[str], tuple[Card, ...]]:
-    """Why the run cannot work on its hardware, one line each, and the cards as far as they could be laid out."""
+    """Why the run cannot work on its hardware, one line per reason, and the cards as far as they could be laid out."""
     if spec.backend == "cuda" and not spec.hardware.gpus:
         return ["hardware.gpus is 0: write how many GPUs a machine has, and hardware.gpu_gib"], ()
     for pool in spec.pools:
@@ -66,7 +66,7 @@ def _no_sequence(spec: RunSpec, arch: Architecture) -> Iterator[str]:
         if not sequences(spec, pool, arch):
             yield (
                 f"pools.{pool.name}.kv_cache_gib {pool.kv_cache_gib:g} holds no sequence of model.context "
-                f"{spec.model.context}: raise the one or lower the other"
+                f"{spec.model.context}: raise kv_cache_gib or lower model.context"
             )
 
 
@@ -88,7 +88,7 @@ def _way(spec: RunSpec) -> str:
 
 
 def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | None:
-    """The fewest and gentlest edits after which nothing is refused; None when even all of them do not help."""
+    """The fewest and mildest edits with which the run fits; None when no edits help."""
     fields = _edits(spec, arch)
     for count in range(1, MOST_EDITS + 1):
         for chosen in combinations(fields, count):
@@ -107,7 +107,7 @@ def _caches(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> list[float]:
 
 
 def _edits(spec: RunSpec, arch: Architecture) -> list[list[Edit]]:
-    """What could be changed, gentlest first: by field, its values from the mildest."""
+    """The fields that could be changed, mildest first, each with its values, mildest first."""
     learner = spec.learner
     fields: list[list[Edit]] = [
         [("weights.backend", backend) for backend in BACKENDS[spec.backend].weight_backends],
@@ -141,7 +141,7 @@ def edited(spec: RunSpec, edits: tuple[Edit, ...]) -> RunSpec | None:
 
 
 def staleness(spec: RunSpec) -> str:
-    """The bound, and the lag to expect when everything overlaps."""
+    """The bound on the lag, and the lag to expect when everything overlaps."""
     groups = spec.learner.batch_groups
     bound = (spec.buffer.max_lag + 1) * groups
     in_hand = min(bound, spec.rollout.doctors * spec.rollout.concurrency)
@@ -153,14 +153,14 @@ def staleness(spec: RunSpec) -> str:
 
 
 def plan(spec: RunSpec, folder: Path) -> str:
-    """The resolved spec and what follows from it, for people: what --dry-run prints."""
+    """The resolved spec and what follows from it, as text: what --dry-run prints."""
     engines = sum(pool.engines for pool in spec.pools)
     return (
         f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
         f"# run folder      {folder}\n"
         f"# actors          {engines} engines in {len(spec.pools)} pools, {spec.rollout.scribes} scribes, "
         f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
-        f"# a step          {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
+        f"# step            {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions of at most "
         f"{spec.sampling.max_tokens} tokens\n"
         f"# staleness       {staleness(spec)}\n"
         + (f"# tier C          {verifier_exam.planned(spec)}\n" if any(env.needs_verifier for env in spec.envs) else "")
@@ -168,21 +168,21 @@ def plan(spec: RunSpec, folder: Path) -> str:
 
 
 def transport(spec: RunSpec, arch: Architecture) -> str:
-    """How a version travels, and how large it is."""
+    """How a policy version is sent, and its size."""
     way, b = _way(spec), width(spec)
     numbers = trained_parameters(spec, arch) if way == "adapter" else arch.text_parameters
     kept = "running sequences keep their version" if way == "adapter" else "engines pause, load and resume"
     means = {"adapter": "LoRA adapters through shared memory", "shm": "full weights through shared memory"}
-    return f"{means.get(way, f'full weights over {way}')}, {numbers * b / GIB:.2f} GiB a version; {kept}"
+    return f"{means.get(way, f'full weights over {way}')}, {numbers * b / GIB:.2f} GiB per version; {kept}"
 
 
 def render(spec: RunSpec, arch: Architecture, cards: tuple[Card, ...]) -> list[Table | str]:
-    """The plan, for people."""
+    """The plan as text."""
     return [_groups(places(spec)), "", _cards(cards), "", *_budgets(cards), *_facts(spec, arch)]
 
 
 def _groups(found: tuple[Place, ...]) -> Table:
-    table = _table("placement groups, in the order in which Ray is asked", ("group", "bundles", "go to"))
+    table = _table("placement groups, in the order of their requests to Ray", ("group", "bundles", "go to"))
     for place in found:
         bundles = f"{len(place.nodes)} x {place.group.gpus[0]:.4g} GPU"
         table.add_row(place.group.name, bundles, " and ".join(dict.fromkeys(place.nodes)))
@@ -191,7 +191,7 @@ def _groups(found: tuple[Place, ...]) -> Table:
 
 
 def _cards(cards: tuple[Card, ...]) -> Table:
-    table = _table("cards", ("card", "share of it, and the actor", "GiB at the peak", "GiB"))
+    table = _table("cards", ("card", "share and actor", "peak GiB", "GiB"))
     for card in cards:
         tenants = ", ".join(
             f"{tenant.share:.2g} {tenant.name}" if tenant.share else tenant.name for tenant in card.tenants
@@ -221,7 +221,7 @@ def _facts(spec: RunSpec, arch: Architecture) -> Iterator[str]:
     prompt, row = longest_row(spec)
     n = spec.sampling.group_size
     group = f"{prompt} prompt + {n} x {spec.sampling.max_tokens} completion tokens"
-    yield f"longest row   {row} packed positions; the longest group: {group} = {prompt + n * spec.sampling.max_tokens}"
+    yield f"longest row   {row} packed positions; longest group: {group} = {prompt + n * spec.sampling.max_tokens}"
     for pool in spec.pools:
         held = sequences(spec, pool, arch)
         yield (
@@ -230,14 +230,14 @@ def _facts(spec: RunSpec, arch: Architecture) -> Iterator[str]:
         )
     yield f"sync          {transport(spec, arch)}"
     yield f"staleness     {staleness(spec)}"
-    yield "not counted   the warm-up, which has the cards to itself before engines and ranks start"
+    yield "not counted   the warm-up, which uses the cards alone, before engines and ranks start"
 
 
 def refusal(spec: RunSpec, arch: Architecture, found: list[str]) -> str:
-    """Why the run is refused and what would help, for people."""
+    """Why the run is refused and what would help, as text."""
     edits = smallest_change(spec, arch)
     if edits is None:
-        advice = f"no {MOST_EDITS} changes of the spec help: it needs more or larger cards (hardware)"
+        advice = f"no {MOST_EDITS} changes of the spec make it fit: it needs more or larger cards (hardware)"
     else:
         changes = (f"{_field(spec, edit)}: {yaml_value(edit[1])}" for edit in edits)
         advice = f"the smallest change that fits: {' and '.join(changes)}"

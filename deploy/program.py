@@ -1,4 +1,4 @@
-"""What this program is called: messages name other commands in the form in which the user called this one."""
+"""The program's name: messages name other commands in the form in which the user called this one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TREE = Path(__file__).parents[1]
 
 
 def program() -> str:
-    """What comes before a subcommand: `medserl` (or its path, as it was typed), else `python -m deploy`."""
+    """The part before a subcommand: `medserl` (or its path, as typed), else `python -m deploy`."""
     script = sys.argv[0]
     if Path(script).name != SCRIPT:
         return "python -m deploy"

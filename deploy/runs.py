@@ -21,7 +21,7 @@ from deploy.report.terminal import wide_console
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """A run at a glance. `best_heldout` is null where nothing was evaluated; `changed` is seconds since 1970."""
+    """Summary of a run. `best_heldout` is null where nothing was evaluated; `changed` is seconds since 1970."""
 
     run: str
     state: RunState
@@ -68,10 +68,10 @@ def table(found: Sequence[Summary]) -> Table:
 
 
 def run(args: Namespace) -> int:
-    """List them. 0, or 2 when there is no such folder."""
+    """Print the list. Returns 0, or 2 when there is no such folder."""
     folder: Path = args.folder.expanduser()
     if not folder.is_dir():
-        fail("runs", f"{folder}: no such folder; give the one where runs are kept")
+        fail("runs", f"{folder}: no such folder; give the folder where runs are kept")
     paths = [path for path in folder.iterdir() if (path / "spec.yaml").is_file()]
     found, faults = list[Summary](), list[str]()
     for path in paths:

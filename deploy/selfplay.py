@@ -1,4 +1,4 @@
-"""The composition root: `python -m deploy.selfplay deploy/laptop.yaml`. Builds the actors, connects and runs the loops.
+"""The composition root: `medserl selfplay laptop`. Builds the actors, connects and runs the loops.
 
          claim             put_task              lease              put_group              take_batch
     +---- Scribe ---------------------> ReplayBuffer <---------------- Doctor     +----------- Learner loop
@@ -18,9 +18,10 @@
     Learner     batch_groups groups policy_version + 1    a batch that keeps max_lag         put_group
       Scribe's  paid tries          a Scribe version + 1  nothing (scribe_learner.py)        its turn, if it is trained
     Channel     a version           engines that hold it  in-flight decode steps, proofs     the learner's step
-    Supervisor  heartbeats, sizes   metrics, new actors   a second                           time, deaths, deploy.apply
+    Supervisor  heartbeats, sizes   metrics, new actors   a second                           time, deaths, medserl apply
 
-deploy/job/run.py runs them, and starts over from the newest checkpoint when what cannot be replaced alone has died.
+deploy/job/run.py runs them, and restarts from the newest checkpoint after the death of an actor that cannot be
+replaced alone.
 
 Staleness: running + ready <= (max_lag + version + 1) * batch_groups - consumed (actors/replay_buffer.py has the proof).
 """
@@ -55,7 +56,7 @@ from envs.contract import registry
 from envs.contract.env import Environment
 
 _NOT_UP_IN_TIME = ("timed out during startup", "may not have started successfully")
-"""What Ray 2.60's node says when its raylet or GCS is late: its agents get fifteen seconds to import Python."""
+"""Messages of Ray 2.60 when its raylet or GCS starts too slowly: its agents get fifteen seconds to import Python."""
 
 
 def connect(modules: Sequence[str] = ()) -> None:
@@ -65,8 +66,8 @@ def connect(modules: Sequence[str] = ()) -> None:
     ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
     """
     if services.canonicalize_bootstrap_address(None) is None:
-        # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Left on, anyone in the network could
-        # run code in this cluster.
+        # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Otherwise anyone on the network
+        # could run code in this cluster.
         ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         ray.init(
@@ -81,7 +82,7 @@ def connect(modules: Sequence[str] = ()) -> None:
     except ConnectionError as error:
         address = os.environ.get("RAY_ADDRESS", "the running cluster")
         raise ValueError(f"Ray at {address} does not answer: start it, or unset RAY_ADDRESS to run without") from error
-    except Exception as error:  # Ray raises no narrower one where its processes are not up in time: told by its words
+    except Exception as error:  # Ray raises no narrower error when its processes start too slowly
         if not any(words in str(error) for words in _NOT_UP_IN_TIME):
             raise
         raise ValueError(
@@ -114,7 +115,7 @@ def run(command: cli.Command) -> int:
 
 
 def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int:
-    """Run, then draw, write and summarise, whatever happened. Raises ValueError for bad input found on the way."""
+    """Run, then write plot, page and summary, whatever happened. Raises ValueError for bad input found on the way."""
     if start.resumed:
         folder.lock()
     connect(modules_to_ship(folder.spec.envs))
@@ -149,7 +150,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
 
 
 def ending(error: Exception) -> str:
-    """Why a run ended, for people: one line, but for a fault of ours, which comes with the end of its traceback."""
+    """Why a run failed, in one line; for a fault in this program, the end of its traceback."""
     cause = error.cause if isinstance(error, RayTaskError) else error
     if isinstance(cause, OSError):
         return f"the disk refused a write ({last_line(error)}): make room, then resume"

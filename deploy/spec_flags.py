@@ -20,7 +20,7 @@ from envs.contract.spec import OLD, by_id, settings_of
 
 PREFIX = "MEDSERL_"
 SHORT = {"data": ("data", "path"), "skip_bad_rows": ("data", "skip_bad_rows")}
-"""Flags without the name of a game -> the field of the run's only game that has it."""
+"""Flags without a game's name -> the field that they set, of the only game that has it."""
 
 Games = dict[str, type[EnvSettings]]
 
@@ -45,7 +45,7 @@ class _Settings(BaseSettings, RunSpec):
     @model_validator(mode="before")
     @classmethod
     def _nulls(cls, content: Any) -> Any:
-        """The flag `null` of a field that holds a pair arrives as a list of nothing."""
+        """The flag value `null` of a field that holds a pair arrives as an empty list."""
         return _without_lists_of_nothing(content)
 
 
@@ -68,7 +68,7 @@ def settings_with(games: Games) -> type[_Settings]:
 
 
 def _flags(env_id: str, settings: type[EnvSettings]) -> Any:
-    """The settings without flags for what names the game."""
+    """The settings without flags for the fields that name the game."""
     named: dict[str, Any] = {
         "id": (CliSuppress[str], env_id),
         "class_": (CliSuppress[str | None], Field(None, alias="class")),  # type: ignore[misc]  # an Annotated alias
@@ -77,7 +77,7 @@ def _flags(env_id: str, settings: type[EnvSettings]) -> Any:
 
 
 def games_among(arguments: Iterable[str]) -> Games:
-    """This project's games, and those of the spec that stands among the arguments."""
+    """This project's games, and those of the spec named in the arguments."""
     found: Games = {env_id: registry.settings_of(registry.game(env_id)) for env_id in registry.GAMES}
     for word in arguments:
         if not word.startswith("-"):
@@ -86,7 +86,7 @@ def games_among(arguments: Iterable[str]) -> Games:
 
 
 def _of_file(word: str) -> Games:
-    """None where it is no spec, or one with a mistake, which is told when it is read."""
+    """None where it is not a spec, or one with a mistake, which is reported when it is read."""
     try:
         content = yaml.safe_load(spec_file(Path(word)).read_text())
         return games_of(content) if isinstance(content, dict) else {}
@@ -95,15 +95,15 @@ def _of_file(word: str) -> Games:
 
 
 def games_of(content: Mapping[str, Any]) -> Games:
-    """The games that a spec plays, in its order. Raises ValueError for one that there is not."""
+    """The games that a spec plays, in its order. Raises ValueError for an unknown game."""
     return {env_id: settings_of(env_id, one) for env_id, one in by_id(content.get("envs", ())).items()}
 
 
 def with_games(content: dict[str, Any], parsed: Namespace) -> dict[str, Any]:
-    """The content of a spec with its games by id, those of the flag `--envs` if it was given. The short flags among
-    the parsed ones become the flags that they stand for.
+    """The content of a spec with its games by id; the flag `--envs` overrides which games. Short flags among the
+    parsed ones become the flags that they abbreviate.
 
-    Raises ValueError, one line, for a game that there is not, and for a flag of a game that the run does not play.
+    Raises ValueError, one line, for an unknown game, and for a flag of a game that the run does not play.
     """
     given = vars(parsed)
     named = by_id(yaml.safe_load(given.pop("envs")) if "envs" in given else content.get("envs", ()))
@@ -136,11 +136,11 @@ def _fields_of(settings: type[EnvSettings], section: str) -> Mapping[str, Any]:
 
 
 def refuse_old_variables() -> None:
-    """Raises ValueError for a variable of a section that is written with its game now."""
+    """Raises ValueError for a variable of a section that now belongs to a game."""
     for name in sorted(os.environ):
         section, _, field = name.removeprefix(PREFIX).partition("__")
         if name.startswith(PREFIX) and section.lower() in OLD:
             moved = f"{PREFIX}ENVS__{registry.DEFAULT.upper()}__{section}__{field}" if field else f"{PREFIX}ENVS__..."
-            raise ValueError(f"environment: {name}: settings of a game are named by it; write {moved}")
+            raise ValueError(f"environment: {name}: settings of a game carry its id; write {moved}")
     if f"{PREFIX}ENVS" in os.environ:
         raise ValueError(f"environment: {PREFIX}ENVS: write the games into the spec, or give --envs")

@@ -1,6 +1,6 @@
-"""How a run is doing, from another terminal: `python -m deploy.status runs/laptop`, once or with `--watch`.
+"""Progress and throughput of a run, from another terminal: `medserl status runs/laptop`, once or with `--watch`.
 
-Reads what the run writes (spec.yaml, metrics.jsonl, evaluations.jsonl) and, while the job answers, its metrics.
+Reads the run's files (spec.yaml, metrics.jsonl, evaluations.jsonl) and, while the job answers, its metrics.
 """
 
 from __future__ import annotations
@@ -32,24 +32,25 @@ from deploy.report.terminal import table, wide_console
 from envs.contract.reports import reports_of
 from evals.core import curve
 
-RECENT = 5  # steps that the figures are means of
+RECENT = 5  # number of steps that the figures are means over
 REFRESH_SECONDS = 2.0
 STARVED, CALM = 0.25, 0.05
-"""Share of its time that the learner waits: above the first rollouts are short, below the second the learner is."""
+"""Share of time that the learner waits: above the first, rollouts limit the run; below the second, the learner does.
+"""
 Row = dict[str, Any]
 Series = dict[tuple[str, tuple[str, ...]], float]
 """(metric, label values) -> newest value."""
 
 
 class Advice(Record):
-    """Who waits for whom, and the edit of the spec that would help; none when nobody waits much."""
+    """What limits the run, and the edit of the spec that would help; none when nothing waits much."""
 
     line: str
     edit: str = ""
 
 
 def scrape(host: str, port: int, token_file: Path | None = None) -> Series | None:
-    """What the job serves now; None when nothing answers there, or not to this token."""
+    """The job's metrics; None when nothing answers at the address, or the token is refused."""
     try:
         token = {"Authorization": f"Bearer {token_file.read_text().strip()}"} if token_file else {}
         asked = urllib.request.Request(f"http://{host}:{port}/metrics", headers=token)
@@ -66,11 +67,11 @@ def scrape(host: str, port: int, token_file: Path | None = None) -> Series | Non
 
 
 def advise(spec: RunSpec, rows: Sequence[Row], ready: float | None) -> Advice:
-    """Who is starved over the last steps; `ready` is how many tasks wait for a Doctor, None when not known."""
+    """What limited the last steps; `ready` is the number of tasks that wait for a Doctor, None when not known."""
     recent = rows[-RECENT:]
     waits = sum(row["wait_seconds"] for row in recent) / sum(row["seconds"] for row in recent)
     if waits < CALM and spec.buffer.max_lag:
-        line = f"the Doctors wait for the learner, which waits {waits:.0%} of the time itself"
+        line = f"the learner limits the run: Doctors wait for it, and it waits {waits:.0%} of the time"
         # On a CPU more ranks would share the same cores.
         return Advice(line=line, edit=f"learner.ranks: {spec.learner.ranks * 2}" if spec.backend == "cuda" else "")
     if waits < STARVED:
@@ -79,7 +80,7 @@ def advise(spec: RunSpec, rows: Sequence[Row], ready: float | None) -> Advice:
 
 
 def _more_rollouts(spec: RunSpec, ready: float | None) -> str:
-    """The edit that brings more rollouts: Scribes when tasks are short, else Doctors, engines or room to run ahead."""
+    """The edit for more rollouts: Scribes when tasks are short, else Doctors, engines or a larger max_lag."""
     rollout, learner = spec.rollout, spec.learner
     if ready == 0:
         return f"rollout.scribes: {rollout.scribes + 1} (no task waits for a Doctor)"
@@ -88,14 +89,14 @@ def _more_rollouts(spec: RunSpec, ready: float | None) -> str:
     if in_hand >= (spec.buffer.max_lag + 1) * learner.batch_groups and not spec.buffer.max_lag:
         return "buffer.max_lag: 1 (a synchronous run waits by design)"
     if in_hand * spec.sampling.group_size >= pool.engines * pool.max_num_seqs:
-        return f"pools.{pool.name}.engines: {pool.engines + 1} (its {pool.max_num_seqs} sequences an engine are full)"
+        return f"pools.{pool.name}.engines: {pool.engines + 1} (its {pool.max_num_seqs} sequences per engine are full)"
     if in_hand >= (spec.buffer.max_lag + 1) * learner.batch_groups:
         return f"buffer.max_lag: {spec.buffer.max_lag + 1}, or pools.{pool.name}.engines: {pool.engines + 1}"
     return f"rollout.doctors: {rollout.doctors + 1}"
 
 
 def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
-    """The run at a glance."""
+    """The status for a terminal."""
     rows = json_lines(run / "metrics.jsonl")
     parts: list[Any] = [_facts(spec, run, rows, series)]
     if rows:
@@ -103,7 +104,7 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
         advice = advise(spec, rows, _ready(series))
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
         if series and advice.edit.partition(":")[0] in sizes(spec):
-            parts.append(f"edit the spec, then {program.command('apply')} SPEC: the run continues meanwhile")
+            parts.append(f"edit the spec, then {program.command('apply')} SPEC: it changes the run without stopping it")
     return Group(*parts)
 
 
@@ -151,12 +152,12 @@ def _value(series: Series, metric: metrics.Metric, *values: str) -> str:
 
 
 def _ready(series: Series | None) -> float | None:
-    """Tasks that wait for a Doctor; None while the job does not answer."""
+    """Number of tasks that wait for a Doctor; None while the job does not answer."""
     return series.get((metrics.BUFFER.name, ("ready",))) if series else None
 
 
 def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
-    """The status for scripts. What only the job itself knows is null while it does not answer."""
+    """The status for scripts. Figures that come from the job's metrics are null while it does not answer."""
     rows = json_lines(run / "metrics.jsonl")
     points = curve.points(run / "evaluations.jsonl")
     advice = advise(spec, rows, _ready(series)) if rows else None
@@ -181,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(args: Namespace) -> int:
-    """Print the status, or keep it on the screen. 0, or 2 and one line."""
+    """Print the status, once or repeatedly. Returns 0, or 2 after one line on standard error."""
     try:
         if args.watch:
             _watch(args)

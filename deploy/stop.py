@@ -1,4 +1,4 @@
-"""Stop a running job from another terminal: `python -m deploy.stop runs/laptop`.
+"""Stop a running job from another terminal: `medserl stop runs/laptop`.
 
 The run finishes its current step, writes a checkpoint and ends, as after one Ctrl-C. Returns when it has ended.
 """
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.5
 
 
 def resume_command(run: Path, spec: RunSpec) -> str:
-    """How a run that was stopped is continued; one that made all its steps needs more of them."""
+    """The command that continues a stopped run; a finished one needs more steps."""
     made = steps_made(run)
     more = f" --steps {made + spec.steps}" if made >= spec.steps else ""
     return f"{program.command('selfplay')} {run / 'spec.yaml'} --resume{more}"
@@ -34,7 +34,7 @@ def steps_made(run: Path) -> int:
 
 
 def stopped(run: Path, spec: RunSpec) -> str:
-    """What a run that is not running has done, and how to continue it."""
+    """How many steps a run that is not running has made, and how to continue it."""
     return f"{run}: {steps_made(run)} of {spec.steps} steps are done; continue with: {resume_command(run, spec)}"
 
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(args: Namespace) -> int:
-    """Ask the run to stop, and wait until it has. 0, or 2 and one line when nothing is running there."""
+    """Ask the run to stop, and wait until it has. Returns 0, or 2 after one line when it is not running."""
     try:
         spec = cli.load_run(args.run)
         _ask(args.run, spec)
@@ -64,9 +64,9 @@ def run(args: Namespace) -> int:
 
 
 def _ask(folder: Path, spec: RunSpec) -> None:
-    """Raises ValueError when nothing is running there, or this user may not stop it."""
+    """Raises ValueError when the run is not running, or this user may not stop it."""
     if not is_running(folder):
-        raise ValueError(f"nothing is running there; {stopped(folder, spec)}")
+        raise ValueError(f"the run is not running; {stopped(folder, spec)}")
     try:
         RunFolder(spec, folder).ask_to_stop()
     except OSError as error:

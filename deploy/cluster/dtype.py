@@ -1,4 +1,4 @@
-"""`model.dtype: auto`, decided once a run where its actors will be, before the spec is recorded."""
+"""Resolves `model.dtype: auto` once per run, on the nodes where its actors will be, before the spec is recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from common.config import RunSpec
 from deploy.cluster.gpu_layout import one_machine
 
 Machine = Mapping[str, Any]
-"""A line of `ray.nodes()`."""
+"""One entry of `ray.nodes()`."""
 
 
 def settled(spec: RunSpec) -> tuple[RunSpec, str]:
@@ -27,9 +27,9 @@ def settled(spec: RunSpec) -> tuple[RunSpec, str]:
 
 
 def foreseen(spec: RunSpec) -> tuple[RunSpec, str]:
-    """The same for people who start nothing: as this machine would have it."""
+    """The same where nothing is started: as on this machine."""
     found, plain = best_dtype(spec.backend), f"model.dtype: {spec.model.dtype}"
-    if spec.backend == "cuda" and spec.model.dtype != "auto":  # the plan may be for other cards
+    if spec.backend == "cuda" and spec.model.dtype != "auto":  # the plan may be for other GPUs
         return spec, plain
     return spec.concrete(found.name), notice(spec.model.dtype, found, spec.backend) or plain
 
@@ -46,8 +46,8 @@ def hosts(spec: RunSpec, nodes: Sequence[Machine], here: str) -> list[Machine]:
 
 
 def _found(spec: RunSpec) -> Dtype:
-    """What the nodes agree on; this machine's where there are none yet. This one is asked without a task: it would wait
-    for a process to start."""
+    """The dtype that all nodes support; this machine's where there are none yet. This machine is probed without a Ray
+    task, which would wait for a process to start."""
     here = ray.get_runtime_context().get_node_id()
     nodes = hosts(spec, ray.nodes(), here)
     asked = {node["NodeName"]: _ask(node["NodeID"], spec.backend) for node in nodes if node["NodeID"] != here}

@@ -1,5 +1,5 @@
-"""Where the actors that hold a model go, and what each card then carries. Arithmetic only: placement_groups.py asks
-Ray for the same groups, on the same machines."""
+"""Which card each actor with a model gets, and the memory that each card then needs. Arithmetic only:
+placement_groups.py asks Ray for the same groups, on the same machines."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from common.config import PoolSpec, RunSpec
 from common.records import Record
 
 USABLE = 0.95
-"""Of a card: the rest is for the driver and for what allocators cannot fill."""
+"""Share of a card's memory to plan for: the rest is for the driver and for allocator fragmentation."""
 RAY_BYTES = int(0.8 * GIB)  # Ray's own processes and the driver (assumed)
 ROLE_BYTES = int(0.2 * GIB)  # an actor without a model (assumed)
 PARTS = 10_000
-"""Of a GPU: Ray counts in these, and rounds to the nearest."""
+"""Ray counts GPUs in these fractions, and rounds to the nearest."""
 
 MARK = 0.001
-"""Of Ray's `node:ADDRESS`, which every machine has once."""
+"""Share of Ray's resource `node:ADDRESS`, of which every machine has 1."""
 
 
 class Node(Record):
-    """A machine of the cluster. The driver's stands first wherever nodes are listed."""
+    """A machine of the cluster. The driver's comes first wherever nodes are listed."""
 
     name: str  # Ray's node id; "node 0" in a plan
     gpus: float
@@ -34,12 +34,12 @@ class Node(Record):
 
 
 class Group(Record):
-    """What is asked of Ray at once: a bundle for each learner rank, or one for an engine with all its shards."""
+    """One placement group: a bundle for each learner rank, or one bundle for an engine with all its shards."""
 
     name: str
-    kind: str  # who holds the cards, in a message: "learner" or "engines"
+    kind: str  # who uses the cards, for messages: "learner" or "engines"
     gpus: tuple[float, ...]  # of each bundle
-    remedy: str  # the field that makes it smaller, or fewer of them
+    remedy: str  # the spec field that makes the group smaller, or fewer
 
     @property
     def wanted(self) -> float:
@@ -47,9 +47,9 @@ class Group(Record):
         return sum(self.gpus)
 
     def bundles(self, address: str | None) -> list[dict[str, float]]:
-        """As Ray is asked: anywhere, or on the machine of an address, whose mark all that it runs can share.
+        """The bundles for Ray: anywhere, or on the machine of an address, by a small share of its `node:` resource.
 
-        Bundles without a GPU have only the mark: Ray places no empty one, and no cores are asked for.
+        Bundles without a GPU request only that share: Ray rejects empty bundles, and no cores are requested.
         """
         mark = {f"node:{address}": MARK} if address else {}
         return [{**({"GPU": gpus} if gpus else {}), **mark} for gpus in self.gpus]
@@ -63,7 +63,7 @@ class Place(Record):
 
 
 class Tenant(Record):
-    """An actor, or its part on one of several cards."""
+    """An actor's memory, or its part on one of several cards."""
 
     name: str
     kind: str  # equal kinds carry equal items
@@ -72,7 +72,7 @@ class Tenant(Record):
 
     @property
     def size(self) -> int:
-        """Bytes at its worst moment."""
+        """Bytes at its peak."""
         return peak(self.items)
 
 
@@ -85,12 +85,12 @@ class Card(Record):
 
     @property
     def used(self) -> float:
-        """GiB, if all tenants have their worst moment at once."""
+        """GiB, if all tenants peak at the same time."""
         return sum(tenant.size for tenant in self.tenants) / GIB
 
     @property
     def fits(self) -> bool:
-        """Whether its tenants' worst moments fit the usable share of its memory."""
+        """Whether its tenants' peaks fit the usable share of its memory."""
         return self.used <= USABLE * self.gib
 
 
@@ -102,9 +102,9 @@ def gpus_wanted(spec: RunSpec) -> int:
 
 
 def gpu_share(spec: RunSpec, there: float) -> float:
-    """Of a GPU, for one that wants a whole one: below 1 when engines and learner must share the only card.
+    """GPU share per requested GPU: below 1 when engines and learner must share the only card.
 
-    Raises ValueError when the run wants more than the `there` that a cluster has.
+    Raises ValueError when the run wants more than the `there` GPUs of the cluster.
     """
     wanted = gpus_wanted(spec)
     if wanted > there and there != 1:
@@ -134,7 +134,7 @@ def engine_group(spec: RunSpec, pool: PoolSpec, engine_id: str, share: float) ->
 
 
 def preferred_node(group: Group, nodes: Sequence[Node]) -> Node | None:
-    """The machine for a whole group; None when none has that much free.
+    """The machine for a whole group; None when none has enough free.
 
     For the learner the driver's, because the ranks write into the run's folder; for an engine the one with most GPUs
     free, so that engines spread.
@@ -162,7 +162,7 @@ def places(spec: RunSpec) -> tuple[Place, ...]:
 
 
 def _take(group: Group, nodes: Sequence[Node]) -> tuple[str, ...]:
-    """The machine of each bundle: one for all where one has room, else the first ones that have any."""
+    """The machine of each bundle: one machine for all if it has room, else the first machines with free GPUs."""
     if (node := preferred_node(group, nodes)) is not None:
         return (node.name,) * len(group.gpus)
     slots = [node.name for node in nodes for _ in range(int((node.free + 1 / PARTS) // group.gpus[0]))]
@@ -194,7 +194,7 @@ def plan_memory(spec: RunSpec, arch: Architecture) -> tuple[Card, ...]:
 
 
 def _tenants(spec: RunSpec, arch: Architecture, place: Place) -> list[tuple[str, Tenant]]:
-    """Who comes with a group, one a card, each with its machine."""
+    """The tenants of a group, one per card, each with its machine."""
     group = place.group
     if group.kind == "learner":
         items = learner_items(spec, arch)

@@ -1,4 +1,4 @@
-"""The placement groups of a run: asked of Ray as gpu_layout.py makes them, told about while they wait, removed."""
+"""The placement groups of a run: requests those of gpu_layout.py from Ray, reports which ones wait, removes them."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from common.records import Record
 from deploy.cluster.gpu_layout import Group, Node, preferred_node
 
 WAIT_SECONDS = 10.0
-"""What has no room by then is told, and again when that has changed. It waits on."""
+"""A group without room after this time is reported, and again when the reason changes; it keeps waiting."""
 POLL_SECONDS = 1.0
 
 
 class PlacementRequest(Record):
-    """A group that Ray places as soon as there is room, and again when a machine of it is lost."""
+    """A group that Ray places as soon as there is room, and again when one of its machines is lost."""
 
     group: Group
     handle: PlacementGroup
     together: bool  # all on one machine
 
     def bundle(self, index: int) -> dict[str, Any]:
-        """The options of the actor that takes one bundle."""
+        """The Ray options of the actor in one bundle."""
         strategy = PlacementGroupSchedulingStrategy(self.handle, placement_group_bundle_index=index)
         return {"num_cpus": 0, "num_gpus": self.group.gpus[index], "scheduling_strategy": strategy}
 
     @property
     def placed(self) -> bool:
-        """Whether Ray has given the group its room."""
+        """Whether Ray has placed the group."""
         return bool(placement_group_table(self.handle)["state"] == "CREATED")
 
 
 class Groups:
-    """The groups of one run. `one_machine` keeps them where the driver is; `notify` tells people."""
+    """The groups of one run. `one_machine` keeps them on the driver's machine; `notify` shows a message to the user."""
 
     def __init__(self, one_machine: bool, notify: Callable[[str], None]) -> None:
         self._one_machine, self._notify = one_machine, notify
@@ -75,12 +75,12 @@ class Groups:
         return asked
 
     def remove(self, asked: PlacementRequest) -> None:
-        """Give a group's room back; its actors end."""
+        """Remove a group, which frees its resources and ends its actors."""
         self._telling.pop(asked).cancel()
         remove_placement_group(asked.handle)
 
     def watch(self, asked: PlacementRequest) -> None:
-        """Tell, once more, if a group that was placed before has lost its room and finds none."""
+        """Report again if a group that was placed before has lost its machine and waits for another."""
         self._telling[asked].cancel()
         self._telling[asked] = asyncio.ensure_future(self._tell(asked))
 
@@ -92,13 +92,13 @@ class Groups:
     async def _tell(self, asked: PlacementRequest) -> None:
         told = ""
         while not await self._finds_room(asked):
-            # Again when it changes: a lost machine's GPUs still count for the half minute in which Ray waits for it.
+            # Report changes: a lost machine's GPUs are still counted for the half minute in which Ray waits for it.
             line = waiting(asked.group, asked.together, self.nodes(), self._held())
             if line != told:
                 self._notify(line)
             told = line
         if told:
-            self._notify(f"{asked.group.name} has its place now")
+            self._notify(f"{asked.group.name} is placed now")
 
     async def _finds_room(self, asked: PlacementRequest) -> bool:
         """Whether it is placed within WAIT_SECONDS."""
@@ -117,7 +117,7 @@ class Groups:
 
 
 def waiting(group: Group, together: bool, nodes: Sequence[Node], held: Mapping[str, float]) -> str:
-    """What a group waits for, for people; `held` are the GPUs of those of the run that are placed."""
+    """A message on what a group waits for; `held` are the GPUs of the run's placed groups."""
     there, free = sum(node.gpus for node in nodes), sum(node.free for node in nodes)
     users = {**held, "others": there - free - sum(held.values())}
     told = ", ".join(f"{gpus:.3g} {kind}" for kind, gpus in users.items() if gpus > 0.001)
@@ -132,7 +132,7 @@ def waiting(group: Group, together: bool, nodes: Sequence[Node], held: Mapping[s
 
 
 def free_address() -> str:
-    """ "host:port" on the machine where it is asked, for the ranks to meet at."""
+    """ "host:port" of a free port on the machine where this runs, for the ranks to meet at."""
     host = ray.util.get_node_ip_address()
     with socket.socket() as free:
         free.bind((host, 0))

@@ -31,12 +31,12 @@ class Panel(Record):
 
 
 def rate(metric: Metric) -> tuple[str, str]:
-    """Per second, a line for each label value."""
+    """Rate per second, one line per label value."""
     return _by(metric, f"rate({metric.name}[{WINDOW}])")
 
 
 def count(metric: Metric) -> tuple[str, str]:
-    """How many in the shown time, a line for each label value."""
+    """Increase over the shown time, one line per label value."""
     return _by(metric, f"increase({metric.name}[$__range])")
 
 
@@ -66,9 +66,9 @@ PANELS = (
     ),
     Panel(title="Tasks in the buffer", queries=(newest(metrics.BUFFER),), stacked=True),
     Panel(
-        title="Accounts of the buffer",
+        title="Task accounting of the buffer",
         queries=(newest(metrics.MADE), newest(metrics.CLAIMED), newest(metrics.IMBALANCE)),
-        about="Every task made is in one state: the imbalance is always 0.",
+        about="Every task is in exactly one state, so the imbalance is always 0.",
     ),
     Panel(
         title="Who is busy",
@@ -79,12 +79,12 @@ PANELS = (
         title="KV cache in use",
         queries=(newest(metrics.KV_USE),),
         unit="percentunit",
-        about="Of the fullest engine, largest of a second. At 1 sequences wait: more kv_cache_gib, or more engines.",
+        about="Maximum per second of the fullest engine. At 1 sequences wait: raise kv_cache_gib, or add engines.",
     ),
     Panel(
         title="Actors",
         queries=(newest(metrics.ACTORS), (metrics.ACTORS_WANTED.name, "{{actor}} wanted")),
-        about="Serving, and wanted by the spec in effect: python -m deploy.apply changes it.",
+        about="Serving, and wanted by the spec in effect; medserl apply changes it.",
     ),
     Panel(
         title="Optimiser step and weight sync",
@@ -101,10 +101,12 @@ PANELS = (
     Panel(
         title="What the games measure",
         queries=(newest(metrics.ENV_MEASURE), (metrics.ENV_ALARM.name, "{{env}} alarm")),
-        about="Of the last batch. An alarm of 1: see the run's output for what to do.",
+        about="Of the last batch. When an alarm is 1, the run's output says what to do.",
     ),
     Panel(
-        title="Engines against learner", queries=(newest(metrics.CANARY), newest(metrics.FRESH)), about="Nats a token."
+        title="Engine-learner log-prob difference",
+        queries=(newest(metrics.CANARY), newest(metrics.FRESH)),
+        about="Nats per token.",
     ),
     Panel(title="Rejections by reason", queries=(rate(metrics.REJECTED),), stacked=True),
     Panel(title="Tasks by game and kind", queries=(rate(metrics.TASKS),), stacked=True),

@@ -12,9 +12,9 @@ HEAD = """# Metrics
 
 Made by `python -m deploy.monitoring.metrics_reference` from `common/metrics.py`. The job serves them on `metrics.port`
 (9464). All series exist, at zero, from the first scrape; those of a game, with the measures, kinds and stages that
-it declares (`envs/contract/report.py`). Counters are sums over every actor that ever lived, so they never fall when one
-dies; read them with `rate()`. `deploy/monitoring/grafana/medserl.json` draws them,
-`deploy/monitoring/prometheus/rules.yml` has the alarms.
+it declares (`envs/contract/report.py`). Counters are sums over all actors, replaced ones included, so they never
+decrease; read them with `rate()`. The dashboard is `deploy/monitoring/grafana/medserl.json`, the alert rules are
+`deploy/monitoring/prometheus/rules.yml`.
 
 | metric | kind | labels | what it says | panel |
 |---|---|---|---|---|
@@ -27,7 +27,7 @@ def page() -> str:
 
 
 def _row(metric: Metric) -> str:
-    labels = [f"`{label}`: {', '.join(values) or 'as the game says'}" for label, values in _labels(metric)]
+    labels = [f"`{label}`: {', '.join(values) or 'declared by the game'}" for label, values in _labels(metric)]
     panels = [panel.title for panel in PANELS if any(metric.name in _names(query) for query, _ in panel.queries)]
     help_ = metric.help.replace("|", r"\|")  # a bar would end the cell
     return f"| `{metric.name}` | {metric.kind} | {'; '.join(labels) or '-'} | {help_} | {', '.join(panels)} |\n"

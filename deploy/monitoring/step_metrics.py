@@ -1,4 +1,4 @@
-"""The job's metrics: where they are served, and what a learner step puts there."""
+"""The job's metrics: serving them, and updating them after each learner step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from learner.scribe_learner import ScribePhase
 
 
 def serve(board: Board, spec: RunSpec) -> None:
-    """Serve the metrics, with what the spec sets. Raises ValueError when the port is taken or the token unreadable."""
+    """Serve the metrics as the spec says. Raises ValueError when the port is taken or the token file unreadable."""
     token = _token(spec.metrics.token_file)
     try:
         port = board.serve(spec.metrics.port, spec.metrics.host, token)
@@ -30,11 +30,11 @@ def serve(board: Board, spec: RunSpec) -> None:
     expect(board, reports_of(spec))
     print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
     if spec.metrics.host not in LOOPBACK:
-        print(f"metrics: other machines reach them, with the token in {spec.metrics.token_file}")
+        print(f"metrics: reachable from other machines, with the token in {spec.metrics.token_file}")
 
 
 def expect(board: Board, reports: Reports) -> None:
-    """Let the games' series exist, at zero, from the first scrape."""
+    """Create the games' series at zero, so that they exist from the first scrape."""
     for env_id, report in reports.items():
         board.expect(metrics.ENV_ALARM, env_id)
         for measure in report.measures:
@@ -55,7 +55,7 @@ def _token(file: Path | None) -> str:
 
 
 def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
-    """Put one step on the job's metrics board."""
+    """Update the job's metrics with one step."""
     report, sync = step.report, step.sync
     board.add(metrics.LEARNER_TOKENS.name, report.tokens)
     board.add(metrics.LEARNER_STEPS.name)
@@ -78,7 +78,7 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
 
 
 def judge(board: Board, reports: Reports, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Put the games' measures of the newest step on the board; returns what they warn of."""
+    """Update the games' measures with the newest step; returns the games' warnings."""
     warnings = []
     for env_id, report in reports.items():
         measures = history(env_id, report, rows)

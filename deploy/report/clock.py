@@ -1,4 +1,4 @@
-"""Where the wall time of a run goes: seconds by phase, as the screen names them, and one line that adds them up."""
+"""Wall time of a run by phase, with the phases of the terminal, and one line that sums them up."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PARTS = {
     "plot and page": ("drawing",),
 }
 OTHER_SHARE = 0.02
-"""Of the whole; what belongs to no part is told only above it."""
+"""Share of the whole; time outside the named phases is shown only above it."""
 
 
 class Spent(Record):
-    """time.json: wall seconds by phase since the run's process began. A resumed run's earlier starts are not in it."""
+    """time.json: wall seconds by phase since the run's process began, without the earlier starts of a resumed run."""
 
     seconds: dict[str, float]
 
@@ -45,7 +45,7 @@ class Spent(Record):
 
 
 class Clock:
-    """Always in one phase, from the beginning of this process on: so Python's own start is counted too."""
+    """Always in one phase, from the start of this process on, so Python's own start is counted too."""
 
     def __init__(self) -> None:
         self._phase = "starting"
@@ -53,13 +53,13 @@ class Clock:
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def enter(self, phase: str) -> None:
-        """From now on time is spent on `phase`."""
+        """Count time towards `phase` from now on."""
         now = time.monotonic()
         self._seconds[self._phase] += now - self._since
         self._phase, self._since = phase, now
 
     def keep(self, run: Path) -> Spent:
-        """What was spent until now, which also goes into the run's folder."""
+        """The time spent until now; it is also written into the run's folder."""
         self.enter(self._phase)
         spent = Spent(seconds=dict(self._seconds))
         write_whole(run / FILE, msgspec.json.encode(spent))
@@ -67,7 +67,7 @@ class Clock:
 
 
 def read(run: Path) -> Spent | None:
-    """What the run's newest start has spent; None before its first step."""
+    """The time spent by the run's newest start; None before its first step."""
     file = run / FILE
     return msgspec.json.decode(file.read_bytes(), type=Spent) if file.is_file() else None
 

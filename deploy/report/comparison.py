@@ -15,7 +15,7 @@ from envs.contract.reports import reports_of
 from evals.core import curve
 
 LAST = 5
-"""Steps that the figures of a run's end are means of."""
+"""Number of last steps over which the final figures are means."""
 Row = dict[str, Any]
 
 
@@ -44,7 +44,7 @@ def heldout(run: Path) -> list[tuple[int, float, float, float]]:
 
 
 def figures(run: Path) -> dict[str, float | None]:
-    """What a run has come to, by name; None where it was not measured."""
+    """A run's figures by name; None where not measured."""
     rows, points = json_lines(run / "metrics.jsonl"), heldout(run)
     return {
         "steps": len(rows),
@@ -61,14 +61,14 @@ def figures(run: Path) -> dict[str, float | None]:
 
 
 def differences(first: Path, second: Path) -> dict[str, tuple[Any, Any]]:
-    """The fields in which the specs differ, by dotted name; `name` aside. None where a spec has no such field."""
+    """The fields in which the specs differ, by dotted name, except `name`. None where a spec lacks the field."""
     one, two = (dict(_fields(yaml.safe_load((run / "spec.yaml").read_text()))) for run in (first, second))
     names = sorted(one.keys() | two.keys())
     return {name: (one.get(name), two.get(name)) for name in names if name != "name" and one.get(name) != two.get(name)}
 
 
 def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf by its dotted name; what a list holds by its `name`, such as a pool's."""
+    """Every leaf by its dotted name; elements of a list by their `name`, such as a pool's."""
     for name, value in content.items():
         if isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):
             value = {one["name"]: {key: held for key, held in one.items() if key != "name"} for one in value}
@@ -101,7 +101,7 @@ def draw(first: Path, second: Path, out: Path) -> None:
 
     runs = {run: json_lines(run / "metrics.jsonl") for run in (first, second)}
     if not any(runs.values()):
-        raise ValueError(f"{first} and {second} have no step yet: there is nothing to draw")
+        raise ValueError(f"{first} and {second} have no step yet: nothing to draw")
     names = dict(zip(runs, labels(first, second), strict=True))
     figure, grid = pyplot.subplots(2, 2, figsize=(10.5, 6.4), layout="constrained")
     for axes, (title, key) in zip(grid.flat, PANELS, strict=True):
@@ -130,7 +130,7 @@ GREY = "#6b7280"
 
 
 def labels(first: Path, second: Path) -> tuple[str, str]:
-    """What the two are called; by their paths where their names are equal."""
+    """Names of the two for legends; their paths where the names are equal."""
     if first.resolve().name != second.resolve().name:
         return first.resolve().name, second.resolve().name
     return str(first), str(second)

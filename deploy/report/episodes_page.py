@@ -1,7 +1,7 @@
 """A page to read a run's episodes with their labels: one static file, no scripts or styles from outside.
 
 Tasks and replies are shown as their game shows them. All text is escaped: a completion is whatever the policy wrote.
-Of the run's rollouts only narrow columns are read whole; texts are read of the episodes on the page.
+Only narrow columns are read of all rollouts; texts are read only for the episodes on the page.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Episode = list[Row]
 """The rollouts of one task in one step."""
 
 EPISODES = 60
-"""Most episodes on a page."""
+"""Maximum episodes on a page."""
 _NARROW = ("step", "task_id", "env", "kind", "reason", "reward", "policy_lag", "engine")
 _HIDDEN = {"prompt_ids", "token_ids", "versions"}
 _HERE = Path(__file__)
@@ -54,7 +54,7 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
 
 
 def choose(episodes: list[Episode], most: int) -> list[Episode]:
-    """At most `most` episodes in step order, in equal shares of the kinds and evenly over each one's steps."""
+    """At most `most` episodes in step order: equally many of each kind, spread evenly over the steps of that kind."""
     by_kind: dict[str, list[int]] = defaultdict(list)
     for number, episode in enumerate(episodes):
         by_kind[episode[0]["kind"]].append(number)

@@ -1,4 +1,4 @@
-"""Do engines and learner still agree? Their log-prob difference on fresh rollouts, against its value after loading."""
+"""The log-prob difference of engines and learner on fresh rollouts, compared with its value right after loading."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Rows = Sequence[dict[str, Any]]
 
 
 def warning(rows: Rows, dtype: str, factor: float) -> str:
-    """What to tell a person after the newest step; "" while it is within `factor` of the first measured one, or within
-    what `dtype` explains."""
+    """The warning to show after the newest step; "" while the difference is within `factor` of the first measured one,
+    or within what `dtype` explains."""
     measured = _measured(rows)
     if not measured or rows[-1]["fresh_logp_difference"] is None:
         return ""
@@ -21,19 +21,19 @@ def warning(rows: Rows, dtype: str, factor: float) -> str:
     if measured[-1] <= tolerated:
         return ""
     return (
-        f"fresh rollouts: engines and learner differ by {measured[-1]:.4f} nats a token, tolerated {tolerated:.4f} "
+        f"fresh rollouts: engines and learner differ by {measured[-1]:.4f} nats per token, tolerated {tolerated:.4f} "
         f"({measured[0]:.4f} right after loading): importance weights correct for it"
         + ("; with model.dtype: float32 they would agree" if dtype == "bfloat16" else "")
     )
 
 
 def summary(rows: Rows) -> str:
-    """One line over the whole run."""
+    """One line about the whole run."""
     measured = _measured(rows)
     if not measured:
-        return "fresh rollouts: no engine could be asked"
+        return "fresh rollouts: not measured, no engine answered"
     return (
-        f"fresh rollouts: engines and learner differ by {measured[0]:.4f} nats a token after loading, "
+        f"fresh rollouts: engines and learner differ by {measured[0]:.4f} nats per token after loading, "
         f"at most {max(measured):.4f} later, in {len(measured)} of {len(rows)} steps measured"
     )
 

@@ -1,4 +1,4 @@
-"""The model card of an exported run, made of its spec, its metrics and its held-out curve."""
+"""The model card of an exported run, from its spec, its metrics and its held-out curve."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TERMS = {
     ),
     "google/gemma": ("gemma", "Gemma is under Google's Gemma terms of use; so is this model."),
 }
-UNKNOWN_TERMS = ("other", "The base model's own terms hold for this one too: look them up before you pass it on.")
+UNKNOWN_TERMS = ("other", "The base model's own terms apply to this one too: read them before you share it.")
 LAST_STEPS = 10
 
 
@@ -50,7 +50,7 @@ def write(spec: RunSpec, run: Path, adapter: bool) -> str:
 ## Data
 {_paragraphs(card.data for card in cards)}
 
-## What it scored
+## Scores
 {_scores(spec, run)}
 
 ## Licences
@@ -102,6 +102,6 @@ def public(spec: RunSpec) -> dict[str, Any]:
 
 
 def base_model(spec: RunSpec) -> str:
-    """What the model was made of: an id, or the name of a folder of this machine."""
+    """The base model: an id, or the name of a local folder."""
     source = spec.model.source
     return Path(source).name if Path(source).is_absolute() else source

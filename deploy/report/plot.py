@@ -21,7 +21,7 @@ from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE
 
 Row = dict[str, Any]
 STYLES = ((GREEN, "--"), (ORANGE, "-"), (BLUE, ":"), (INK, "-."))
-"""Of a game's measures, in their order; further ones are not drawn."""
+"""Colours of a game's measures, in their order; further measures are not drawn."""
 
 
 def draw(run_folder: Path, reports: Reports) -> Path:

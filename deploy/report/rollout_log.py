@@ -1,4 +1,4 @@
-"""Every rollout of a run on disk: `rollouts/step-00001.parquet`, one row a completion, written whole or not at all."""
+"""A run's rollouts on disk: `rollouts/step-00001.parquet`, one row per completion. Files are written atomically."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Each step's figures in Weights & Biases or Trackio too: `--metrics.sink wandb`. Neither is installed with MedSeRL.
+"""Sends each step's figures to Weights & Biases or Trackio: `--metrics.sink wandb`. Neither is installed with MedSeRL.
 
-Both libraries know these three calls. Only numbers leave the machine, and the spec without its folders: no task, no
-reply. Where they go, and under whose account, is theirs to say (`wandb login`, WANDB_MODE=offline, TRACKIO_SPACE_ID).
+Only the three calls that both libraries share are used. Only numbers leave the machine, and the spec without its
+folders: no task, no reply. Destination and account are set in the library (`wandb login`, WANDB_MODE=offline,
+TRACKIO_SPACE_ID).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ PROJECT = "medserl"
 
 
 class Sink:
-    """Takes a row a step. What was trained before a resume stays in a run of its own, in the same group."""
+    """Takes one row per step. A resume begins a new run there, in the group of the earlier one."""
 
     def __init__(self, spec: RunSpec) -> None:
         self._spec = spec
-        self._library: Any = None  # once it is open
+        self._library: Any = None  # None until it is open
 
     def open(self) -> None:
-        """Begin a run there, if the spec asks for one and none was begun."""
+        """Begin a run in the tracker, if the spec asks for one and none is open."""
         if self._library is None and (library := load(self._spec.metrics.sink)) is not None:
             name = self._spec.name
             library.init(project=PROJECT, name=name, group=name, config=public(self._spec))
@@ -37,7 +38,7 @@ class Sink:
             self._library.log(numbers, step=row["step"])
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send remaining rows and close."""
         if self._library is not None:
             self._library.finish()
             self._library = None

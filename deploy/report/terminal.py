@@ -1,4 +1,4 @@
-"""The terminal: one live table while the run goes, a summary after it. Where there is no terminal, a line a change."""
+"""The terminal: one live table during the run, a summary after it. Without a terminal, one line per change."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REWARD = 2  # columns up to the reward
 WIDTH = 110
 SHOWN_ROWS = 12
 QUIET_SECONDS = 15.0
-"""Between two lines about the same phase, where there is no terminal."""
+"""Minimum seconds between two lines about the same phase, without a terminal."""
 
 
 class Screen:
@@ -65,7 +65,7 @@ class Screen:
         return Group(table(self._title, self._rows[-SHOWN_ROWS:], self._reports), line) if self._rows else line
 
     def phase(self, name: str, detail: str = "") -> None:
-        """What the run is doing now. `on_phase` hears its name."""
+        """Show what the run is doing now; `on_phase` is called with its name."""
         self._on_phase(name)
         changed = name != self._phase
         if changed:
@@ -77,14 +77,14 @@ class Screen:
             self._print(f"{time.strftime('%H:%M:%S')}  {name} {detail}".rstrip())
 
     def row(self, row: dict[str, Any]) -> None:
-        """A finished step."""
+        """Show a finished step."""
         self._rows.append(row)
         if not self._live:
             cells = "  ".join(f"{title} {cell(row, key, form)}" for title, key, form in columns(self._reports)[1:])
             self._print(f"{time.strftime('%H:%M:%S')}  step {row['step']}/{self._steps}  {cells}")
 
     def notify(self, text: str) -> None:
-        """Something a person should know."""
+        """Show a message."""
         self._print(f"{time.strftime('%H:%M:%S')}  {text}")
 
     def _print(self, text: str) -> None:
@@ -92,7 +92,7 @@ class Screen:
 
 
 def wide_console() -> Console:
-    """A console; as wide as the table where no terminal says otherwise (a log file, a job's output)."""
+    """A console; as wide as the table where there is no terminal (a log file, a job's output)."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)
 
@@ -104,7 +104,7 @@ def cell(row: dict[str, Any], key: str, form: str) -> str:
 
 
 def columns(reports: Reports) -> tuple[Column, ...]:
-    """Every column; the games' own come after the reward. Of several games there is room for the last one of each."""
+    """Every column; the games' own come after the reward. With several games, each has only its last one."""
     several = len(reports) > 1
     own = [
         (f"{env_id} {one.header}" if several else one.header, measure_key(env_id, one.name), one.form)
@@ -128,7 +128,7 @@ def table(title: str, rows: list[dict[str, Any]], reports: Reports) -> Table:
 def summarise(
     folder: Path, rows: list[dict[str, Any]], reports: Reports, finished: bool, resume: str, spent: Spent
 ) -> None:
-    """What the run did, where its time went, and where to look."""
+    """Print the run's figures, its time by phase, and its files."""
     console = wide_console()
     if not rows:
         console.print(f"No step was finished. {resume}\ntime of this start: {spent}", soft_wrap=True, highlight=False)

@@ -198,7 +198,7 @@ def test_a_run_that_ends_before_it_looks_changed_nothing(driver: Driver, capsys:
     driver.freeze()
     driver.when_asked(driver.folder._lock.close)
     assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
-    assert "ended before it took the change up: nothing was changed" in capsys.readouterr().err
+    assert "ended before it applied the change: nothing was changed" in capsys.readouterr().err
     assert not driver.folder.change.exists()
 
 
@@ -209,14 +209,14 @@ def test_a_run_that_takes_its_time_is_waited_for(
     driver.freeze()
     driver.when_asked(driver.changes.poll)
     assert driver.apply("--rollout.doctors", "3") == 0
-    assert "waiting for the run, which answers once it trains" in capsys.readouterr().err
+    assert "waiting for the run, which applies changes once it trains" in capsys.readouterr().err
 
 
 def test_two_at_once_do_not_write_over_each_other(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     driver.freeze()
     driver.folder.change.write_text("the other's")
     assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
-    assert "another deploy.apply is under way" in capsys.readouterr().err
+    assert "another apply is waiting for the run" in capsys.readouterr().err
     assert driver.folder.change.read_text() == "the other's"
 
 

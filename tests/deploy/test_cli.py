@@ -245,8 +245,8 @@ def test_a_short_flag_that_two_games_have_is_refused(spec_file: Path, capsys: py
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("MEDSERL_DATA__PATH", "a.csv", "settings of a game are named by it; write MEDSERL_ENVS__VERDICT__DATA__PATH"),
-        ("MEDSERL_ENV", "verdict", "settings of a game are named by it; write MEDSERL_ENVS__..."),
+        ("MEDSERL_DATA__PATH", "a.csv", "settings of a game carry its id; write MEDSERL_ENVS__VERDICT__DATA__PATH"),
+        ("MEDSERL_ENV", "verdict", "settings of a game carry its id; write MEDSERL_ENVS__..."),
         ("MEDSERL_ENVS", "verdict", "write the games into the spec, or give --envs"),
     ],
 )

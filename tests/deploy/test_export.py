@@ -47,7 +47,7 @@ def test_the_merged_model_goes_without_its_adapter_and_with_a_card(tmp_path: Pat
     run = finished(tmp_path, spec())
     line = export.export(run, tmp_path / "out", adapter=False)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "README.md"}
-    assert line.endswith("differs from the run's model by 0.0000 nats a token")
+    assert line.endswith("differs from the run's model by 0.0000 nats per token")
 
 
 @pytest.mark.usefixtures("agreeing")

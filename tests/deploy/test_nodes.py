@@ -101,7 +101,7 @@ def test_a_run_on_three_machines_is_placed_as_planned_and_survives_the_loss_of_o
         )
         job.step_after(time.time())
         machine(cluster, GPUS)
-        job.wait(lambda: "doctors-0.1 has its place now" in job.text(), "a place")
+        job.wait(lambda: "doctors-0.1 is placed now" in job.text(), "a place")
         job.wait(lambda: "doctors-0.1" in served(job), "a rollout of the engine that waited")
         assert stop.main([str(job.folder)]) == 0
         assert job.finish() == 0, job.text()

@@ -129,7 +129,7 @@ def test_medgemma_on_80_gb_trains_with_lora_on_one_card_and_whole_on_four() -> N
 
 def test_where_nothing_helps_the_plan_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, err = planned(capsys, "rtx4090", "--hardware.gpu_gib", "8")
-    assert "changes of the spec help: it needs more or larger cards" in err
+    assert "changes of the spec make it fit: it needs more or larger cards" in err
 
 
 def test_one_card_is_shared_evenly_and_too_few_are_refused() -> None:

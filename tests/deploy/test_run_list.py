@@ -132,7 +132,7 @@ def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.Capt
     made(tmp_path, "one", 0)
     assert refusal(tmp_path, capsys).endswith("two: no run there (a folder with spec.yaml), nor below runs/")
     made(tmp_path, "two", 0)
-    assert refusal(tmp_path, capsys).endswith("have no step yet: there is nothing to draw")
+    assert refusal(tmp_path, capsys).endswith("have no step yet: nothing to draw")
 
 
 def test_runs_of_one_name_go_by_their_paths(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_a_token_file_must_hold_a_token(tmp_path: Path) -> None:
 def test_metrics_beyond_this_machine_are_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "token").write_text("s3cret\n")
     serve(Board(), RunSpec(metrics=MetricsSpec(port=0, host="0.0.0.0", token_file=tmp_path / "token")))
-    assert f"other machines reach them, with the token in {tmp_path / 'token'}" in capsys.readouterr().out
+    assert f"reachable from other machines, with the token in {tmp_path / 'token'}" in capsys.readouterr().out
 
 
 def test_a_step_is_on_the_board() -> None:

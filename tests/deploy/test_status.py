@@ -40,8 +40,8 @@ WIDE = {"pools": (PoolSpec(engines=2, max_num_seqs=64),), "rollout": RolloutSpec
     ("sections", "ready", "edit"),
     [
         ({}, 0.0, "rollout.scribes: 2 (no task waits for a Doctor)"),
-        ({}, 3.0, "pools.engines.engines: 2 (its 64 sequences an engine are full)"),
-        ({}, None, "pools.engines.engines: 2 (its 64 sequences an engine are full)"),
+        ({}, 3.0, "pools.engines.engines: 2 (its 64 sequences per engine are full)"),
+        ({}, None, "pools.engines.engines: 2 (its 64 sequences per engine are full)"),
         (WIDE, 3.0, "buffer.max_lag: 2, or pools.engines.engines: 3"),
         (WIDE | {"learner": LearnerSpec(batch_groups=8)}, 3.0, "rollout.doctors: 2"),
         ({"buffer": BufferSpec(max_lag=0)}, 3.0, "buffer.max_lag: 1 (a synchronous run waits by design)"),

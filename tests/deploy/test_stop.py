@@ -44,7 +44,7 @@ def test_where_nothing_runs_one_line_says_so(tmp_path: Path, capsys: pytest.Capt
     folder = made(tmp_path, 3)
     folder._lock.close()
     for path, line in (
-        (folder.path, "nothing is running there; "),
+        (folder.path, "the run is not running; "),
         (tmp_path, "no run there (a folder with spec.yaml)"),
     ):
         assert stop.main([str(path)]) == BAD_INPUT

@@ -181,7 +181,7 @@ async def test_an_engine_too_many_waits_says_so_and_takes_the_room_of_one_that_l
     freed = await world.where(world.engines["doctors-1"])
     world.placement.kill(world.engines.pop("doctors-1"))
     assert await asyncio.wait_for(late, 120) == freed
-    await until(lambda: world.notes[-1] == "doctors-3 has its place now")
+    await until(lambda: world.notes[-1] == "doctors-3 is placed now")
     world.end()
 
 

@@ -11,7 +11,7 @@ def rows(*values: float | None) -> list[dict[str, float | None]]:
 
 def test_a_difference_beyond_the_factor_is_told_and_one_within_it_is_not() -> None:
     assert logp_drift.warning(rows(0.02, 0.03), "bfloat16", factor=1.5) == ""
-    assert "differ by 0.0310 nats a token, tolerated 0.0300 (0.0200 right after loading)" in logp_drift.warning(
+    assert "differ by 0.0310 nats per token, tolerated 0.0300 (0.0200 right after loading)" in logp_drift.warning(
         rows(0.02, 0.01, 0.031), "bfloat16", factor=1.5
     )
 
@@ -35,5 +35,5 @@ def test_an_unmeasured_step_is_not_judged_by_an_older_one() -> None:
 
 def test_the_summary_says_first_worst_and_how_often_it_was_measured() -> None:
     told = logp_drift.summary(rows(0.01, None, 0.014, 0.012))
-    assert "0.0100 nats a token after loading, at most 0.0140 later, in 3 of 4 steps" in told
-    assert logp_drift.summary(rows(None)) == "fresh rollouts: no engine could be asked"
+    assert "0.0100 nats per token after loading, at most 0.0140 later, in 3 of 4 steps" in told
+    assert logp_drift.summary(rows(None)) == "fresh rollouts: not measured, no engine answered"
