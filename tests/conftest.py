@@ -46,7 +46,9 @@ def _scope(module: Path) -> str:
     text = (ROOT / module).read_text()
     if "pytest.mark.integration" in text:
         return str(Path(*module.parts[:2]))
-    imports_models = re.search(r"import (peft|transformers)|from (peft|transformers|tests.learner.tiny_models)", text)
+    imports_models = re.search(
+        r"import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
+    )
     return "tests/learner" if imports_models else str(module)
 
 
