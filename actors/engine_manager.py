@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from actors.handles import EngineHandle, PoolHandle
 
 END_SECONDS = 90.0
-"""For an engine to end by itself. A loading engine handles shutdown only after load; killing it leaks /dev/shm."""
+"""Time for an engine to end by itself. It handles shutdown only after loading; killing it leaks /dev/shm files."""
 
 KILL_SECONDS = 5.0
-"""For an engine's actor to kill a vLLM that hangs."""
+"""Time for an engine's actor to kill a hanging vLLM."""
 
 DRAIN_SECONDS = 120.0
-"""For a retiring actor to finish its work; after that, others do it again."""
+"""Time for a retiring actor to finish its work; then the work is given to others."""
 
 
 class NotProved(RuntimeError):
@@ -50,13 +50,13 @@ class WeightSync(Protocol):
         """Let an engine serve once it has proved the newest policy."""
 
     async def leave(self, pool: PoolHandle, engine: str) -> None:
-        """Give an engine no more work, between two publications."""
+        """Give an engine no more work; waits for a running publication."""
 
 
 class EnginePlacement(Protocol):
     """Starts and ends engines."""
 
-    model_folder: Path  # which they load
+    model_folder: Path  # the model folder that engines load
 
     def engine(self, pool: PoolSpec, engine_id: str) -> EngineHandle:
         """A new, not yet loaded engine."""
@@ -74,7 +74,7 @@ class _EngineSlot:
     engine_id: str = ""
     handle: EngineHandle | None = None
     state: Literal["starting", "serving", "failed"] = "starting"
-    loaded: bool = False  # or loading, when it answers no other call
+    loaded: bool = False  # or loading, during which it answers no call
     since: float = 0.0  # loop time at which it began to serve
     work: asyncio.Future[None] | None = None  # its start or replacement
 
@@ -85,9 +85,9 @@ class _EngineSlot:
 
 
 class EngineManager:
-    """One per run. `pools` may be set to other numbers of engines at any time; the next heartbeat follows.
+    """One per run. The numbers of engines in `pools` may be changed at any time; the next heartbeat applies them.
 
-    `name` gives every new engine of a slot a name that none had before.
+    `name` returns a new, unique name for each engine of a slot.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class EngineManager:
         self._slots: dict[str, _EngineSlot] = {}  # by slot name
         self._leaving: set[_EngineSlot] = set()
         self._works: set[asyncio.Future[None]] = set()
-        self._loads = asyncio.Lock()  # one after another: loading several at once doubles the peak memory
+        self._loads = asyncio.Lock()  # serialises loading: several loads at once double the peak memory
 
     async def start(self) -> None:
         """Bring up every engine. The first heartbeat replaces those that die while starting."""
@@ -119,11 +119,11 @@ class EngineManager:
                 start.cancel()
 
     def asks(self) -> dict[str, Callable[[], Awaitable[Any]]]:
-        """The heartbeats to ask for, by engine id: of those that should serve."""
+        """The heartbeat calls, by engine id, for the engines that should serve."""
         return {slot.engine_id: slot.engine.check_health.remote for slot in self._in_state("serving")}
 
     async def beat(self, responses: Responses, states: Mapping[str, PoolState]) -> None:
-        """One round: begin to replace the dead, grow and shrink."""
+        """One round: replace dead engines, grow and shrink."""
         kv_use.show(self._board, [(b.pool, responses.answers.get(b.engine_id)) for b in self._in_state("serving")])
         for slot in self._in_state("serving"):
             if (fault := responses.faults.get(slot.engine_id)) is not None:
@@ -137,7 +137,7 @@ class EngineManager:
         self._board.set(ACTORS_WANTED, float(len(self._wanted())), "engine")
 
     def check(self) -> None:
-        """Raise what the work in the background raised."""
+        """Re-raise errors of background tasks."""
         for work in [work for work in self._works if work.done()]:
             self._works.discard(work)
             if not work.cancelled():
@@ -162,7 +162,7 @@ class EngineManager:
 
     @staticmethod
     def _is_missing(slot: _EngineSlot, responses: Responses, states: Mapping[str, PoolState]) -> bool:
-        """Whether its pool, asked since it began to serve, does not name it."""
+        """Whether its pool, asked after it began to serve, does not list it."""
         name = slot.pool.name
         if name not in states or slot.since >= responses.asked[f"pool {name}"]:
             return False
@@ -190,7 +190,7 @@ class EngineManager:
         return task
 
     async def _mark_failed(self, slot: _EngineSlot, fault: BaseException) -> None:
-        """Take an engine that died, or hangs, out of its pool. Raises any other fault."""
+        """Remove an engine that died or hangs from its pool. Raises any other error."""
         if not isinstance(fault, Unresponsive) and not _died(fault):
             raise fault
         await self._routers[slot.pool.name].quarantine.remote(slot.engine_id)
@@ -226,7 +226,7 @@ class EngineManager:
         """Start a new engine in this slot: it loads, proves the policy, serves."""
         slot.engine_id = self._name(slot.name)
         slot.handle = self._placement.engine(slot.pool, slot.engine_id)
-        await slot.engine.__ray_ready__.remote()  # an engine that waits for a GPU delays no other
+        await slot.engine.__ray_ready__.remote()  # before the lock: an engine that waits for a GPU delays no other
         async with self._loads:
             slot.loaded = True
             await slot.engine.load.remote(self._placement.model_folder)
@@ -241,7 +241,7 @@ class EngineManager:
         outcome = await self._weights(slot.pool).join(router, engine_id, slot.engine)
         self._board.add(SYNCS.name, 1, "ok" if outcome.ok else "failed")
         if not outcome.ok:
-            await slot.engine.check_health.remote()  # raises where the fault was its death
+            await slot.engine.check_health.remote()  # raises if the engine died
             raise NotProved(f"engine {engine_id} does not hold the policy: {outcome.failures[engine_id]}")
 
     async def _retire(self, slot: _EngineSlot) -> None:
@@ -266,10 +266,10 @@ class EngineManager:
             await asyncio.wait_for(_call(router.idle, engine_id), DRAIN_SECONDS)
         except TimeoutError:
             self._restarts.notify(
-                f"engine {engine_id} leaves after {DRAIN_SECONDS:g} s: others repeat its unfinished requests"
+                f"engine {engine_id} did not drain in {DRAIN_SECONDS:g} s: other engines repeat its requests"
             )
             await self._destroy(slot)
-        except RayActorError:  # the pool died: the next heartbeat says so
+        except RayActorError:  # the pool died: the next heartbeat reports it
             await self._destroy(slot)
         else:
             await self._shut_down(slot)
@@ -282,7 +282,7 @@ class EngineManager:
         self._placement.kill(slot.handle)
 
     async def _destroy(self, slot: _EngineSlot) -> None:
-        with suppress(RayError, TimeoutError):  # mostly it is dead already, and vLLM follows it
+        with suppress(RayError, TimeoutError):  # usually it is dead already, and vLLM with it
             await asyncio.wait_for(_call(slot.engine.kill_core), KILL_SECONDS)
         self._placement.kill(slot.handle)
 

@@ -1,6 +1,6 @@
 """The vLLM side of the weight channel. vLLM imports this module in every worker, as `worker_extension_cls`.
 
-Importing it registers the `shm` weight-transfer backend, the CPU twin of vLLM's own `nccl` and `ipc`.
+Importing it registers the `shm` weight-transfer backend, the CPU counterpart of vLLM's `nccl` and `ipc`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from vllm.utils.torch_utils import set_random_seed
 
 from common.weights import TensorEntry, checksum
 
-# The first AMX attention batch of four tokens died of SIGILL without it; a no-op where the processor has no AMX.
+# Without it the first AMX attention batch of four tokens died of SIGILL; a no-op where the processor has no AMX.
 torch.cpu._init_amx()
 
 
 class WorkerExtension:
-    """Methods that every worker answers through `collective_rpc`."""
+    """Methods of every worker, called through `collective_rpc`."""
 
     def received_checksum(self) -> str:
         """Checksum of the last complete update; "" before the first one."""
@@ -38,10 +38,10 @@ class WorkerExtension:
         return getattr(engine, "received", "")
 
     def begin_draws(self, seed: int) -> None:
-        """Sample from here on as every engine does that began with `seed`.
+        """Reset the random state: engines with equal `seed` sample alike from here on.
 
-        Requests carry no seed, so vLLM's CPU sampler draws theirs from this process's global generator, one draw a
-        sampled token, and nothing else draws from it.
+        Requests have no seed, so vLLM's CPU sampler uses this process's global generator, one draw per sampled token;
+        nothing else uses it.
         """
         set_random_seed(seed)
 
@@ -69,7 +69,7 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
     received = ""
 
     def init_transfer_engine(self, init_info: ShmInitInfo) -> None:
-        """Nothing: shared memory has no connections to open."""
+        """Does nothing: shared memory has no connections to open."""
 
     def start_weight_update(self) -> None:
         """Begin a layer-by-layer reload of the served model; `received` is empty until it is complete."""
@@ -77,15 +77,15 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
         initialize_layerwise_reload(self.model)
 
     def finish_weight_update(self) -> None:
-        """Make the reloaded weights the ones that are computed with, packed copies included."""
+        """Activate the reloaded weights, packed copies included."""
         finalize_layerwise_reload(self.model, self.model_config)
         repack_tied_heads(self.model)
 
     def receive_weights(self, update_info: ShmUpdateInfo) -> None:
-        """Raises ValueError naming the tensor whose bytes are not those that were sent."""
+        """Read and load the tensors. Raises ValueError naming a tensor whose bytes differ from those that were sent."""
         entries = [TensorEntry(**{**t, "shape": tuple(t["shape"])}) for t in update_info.tensors]
         with open(update_info.path, "rb") as file:
-            # Private, so that torch gets the writable memory it asks for without a copy; nothing writes to it.
+            # Private, so that torch gets writable memory, which it requires, without a copy; nothing writes to it.
             view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         progress = Path(update_info.progress)
 
@@ -99,7 +99,7 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
         self.received = checksum(entries)
 
     def shutdown(self) -> None:
-        """Nothing: the mapping ends with the process."""
+        """Does nothing: the mapping ends with the process."""
 
 
 def _read(view: mmap.mmap, entry: TensorEntry) -> torch.Tensor:
@@ -110,10 +110,10 @@ def _read(view: mmap.mmap, entry: TensorEntry) -> torch.Tensor:
 
 
 def repack_tied_heads(model: torch.nn.Module) -> None:
-    """Give a tied `lm_head` its packed CPU copy anew.
+    """Repack the CPU copy of a tied `lm_head`.
 
     Each CPU layer computes with a packed copy of its weight, made after loading. A tied head receives no weights of its
-    own, so vLLM's layerwise reload never repacks it and it would go on with the old policy (docs/design.md, section 7).
+    own, so vLLM's layerwise reload never repacks it and it would keep the old policy (docs/design.md, section 7).
     """
     for module in model.modules():
         if isinstance(module, ParallelLMHead):

@@ -1,9 +1,9 @@
 """Online filters of SeRL (arXiv 2505.20347): difficulty, novelty and length.
 
-The replay buffer asks them when a task or a group comes in, so that the learner never sees what they refuse: filter
-first, normalise after. Every refusal is counted by reason in `medserl_rejections_total`. Length is bounded on three
-sides: sources by the game before anything is made of them, prompts that do not fit by the Doctor (`too_long`),
-and completions here (`too_short`); a completion that is too long is cut off and scores as truncated.
+The replay buffer applies them when a task or a group arrives, before advantages are normalised, so the learner never
+sees a rejected group. Rejections are counted by reason in `medserl_rejections_total`. Length is limited in three
+places: the game limits its sources, the Doctor rejects prompts that do not fit (`too_long`), and this module rejects
+short completions (`too_short`); a completion that is too long is cut off and scored as truncated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RECENT = 64
 class Novelty:
     """Rejects a task whose context overlaps one of the last `RECENT` accepted ones more than `limit` (ROUGE-L F).
 
-    A twin (same vignette, other kind) is near its sibling by design and is not compared with it.
+    A twin (same vignette, other kind) is similar to its sibling by design and is not compared with it.
     """
 
     def __init__(self, limit: float) -> None:
@@ -52,7 +52,7 @@ class Novelty:
         mine, theirs = task.provenance, other.provenance
         if mine.vignette == theirs.vignette and mine.kind != theirs.kind:
             return False
-        # The longest common subsequence is no longer than the shared bag of words, and the bag is far cheaper.
+        # The longest common subsequence is at most as long as the common bag of words, which is far cheaper to compute.
         shared, total = (words & other_words).total(), words.total() + other_words.total()
         if 2 * shared <= self._limit * total:
             return False
@@ -64,9 +64,9 @@ class Novelty:
 
 
 def group_rejection(spec: FilterSpec, group: Group) -> str | None:
-    """Why a group leaves before training (a value of `common.metrics.REJECTIONS`), or None.
+    """Why a group is rejected (a value of `common.metrics.REJECTIONS`), or None.
 
-    Difficulty is the share of rollouts with a reward above 0; a group outside the band teaches too little.
+    Difficulty is the share of rollouts with a reward above 0; a group outside the range has too little to teach.
     """
     if any(len(rollout.completion.token_ids) < spec.min_tokens for rollout in group.rollouts):
         return "too_short"
@@ -77,5 +77,5 @@ def group_rejection(spec: FilterSpec, group: Group) -> str | None:
 
 
 def successes(group: Group) -> int:
-    """Rollouts with a reward above 0."""
+    """Number of rollouts with a reward above 0."""
     return sum(rollout.reward.total > 0 for rollout in group.rollouts)

@@ -1,4 +1,4 @@
-"""Heartbeats of many actors at once. An actor that hangs delays no other."""
+"""Heartbeats of many actors concurrently. An actor that hangs delays no other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from common.records import Record
 
 ROUND_SECONDS = 1.0
-"""A round waits no longer than this; slower answers count in a later round."""
+"""Maximum duration of a round; slower answers are used in a later round."""
 
 Ask = Callable[[], Awaitable[Any]]
 
@@ -19,7 +19,7 @@ class Unresponsive(RuntimeError):
 
 
 class Responses(Record):
-    """The outcome of one round, by actor. Actors whose answer is still awaited are in neither."""
+    """The outcome of one round, by actor. Actors that have not answered yet are in neither."""
 
     answers: dict[str, Any]
     faults: dict[str, BaseException]  # what the call raised, or Unresponsive
@@ -27,14 +27,14 @@ class Responses(Record):
 
 
 class Heartbeats:
-    """Asks every actor over and over; one that gives no answer for `silence_seconds` is at fault."""
+    """Requests heartbeats repeatedly; an actor without an answer for `silence_seconds` is unresponsive."""
 
     def __init__(self, silence_seconds: float) -> None:
         self._silence_seconds = silence_seconds
         self._calls: dict[str, tuple[asyncio.Future[Any], float]] = {}
 
     async def round(self, asks: Mapping[str, Ask], patient: Mapping[str, Ask]) -> Responses:
-        """Ask those who are not being asked still, and hear who answers. `patient` ones may take any time."""
+        """Send requests to actors without a pending one, and collect answers. `patient` actors have no time limit."""
         everyone, now = {**asks, **patient}, asyncio.get_running_loop().time
         for name in [name for name in self._calls if name not in everyone]:
             self._calls.pop(name)[0].cancel()

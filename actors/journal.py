@@ -1,15 +1,15 @@
-"""The replay buffer's journal: one JSON line a transition, and its replay on resume.
+"""The replay buffer's journal: one JSON line per transition, and its replay on resume.
 
 A task's index never changes, so folding the lines in order gives the state of every task. Only tasks are kept, not
 rollouts: what was in flight is rolled out again. A `resumed` line undoes what came after its step, exactly as the
 resume that wrote it did; without it a second replay would count the abandoned batches as trained.
 
-Every line ends in a crc32 of what stands before it, so a torn line is known for one. Durable lines reach the disk at
-once, the others in batches (`SYNC_LINES`, `SYNC_SECONDS`). When the file has doubled it is rewritten with what a resume
-may still ask for: whole, or not at all.
+Every line ends with the crc32 of the rest of it, so a torn line is detected. Durable lines are synced to disk at once,
+the others in batches (`SYNC_LINES`, `SYNC_SECONDS`). When the file has doubled it is atomically rewritten with the
+lines that a resume may still need.
 
-Whoever opens a journal goes on in a file of its own, which takes the name of the one before. A process that was given
-up for dead and wakes up again (SIGSTOP, swap) writes into a file without a name, and cannot take the name back.
+A process that opens a journal continues in a new file, which takes over the name. A process that was declared dead and
+wakes up again (SIGSTOP, swap) then writes into a file without a name, and cannot take the name back.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import msgspec
 from common.records import LabelledTask, Record, TaskState
 
 SYNC_LINES, SYNC_SECONDS = 256, 1.0
-"""Lines that are not durable wait for the disk no longer than this. Losing them loses no account, only work: their
-tasks are made or rolled out again. So a second of work is at stake, and 256 lines share the price of one fsync."""
+"""Maximum time before lines that are not durable are synced. Losing them loses only work: their tasks are made or
+rolled out again. So at most a second of work is lost, and up to 256 lines share one fsync."""
 
 WORTHWHILE_BYTES = 1 << 20
-"""A smaller journal is replayed in a moment and never compacted."""
+"""A smaller journal is never compacted, because its replay is fast."""
 
 _MARK = b',"crc":"'
 _BATCHED = (TaskState.BATCHED, TaskState.TRAINED)
@@ -48,27 +48,27 @@ class Event(Record, omit_defaults=True):
     step: int = 0  # batched, trained: the policy_version that this batch makes; resumed, compacted: the checkpoint's
     by: str = ""  # claimed, leased: the actor
     reason: str = ""  # rejected
-    version: int = 0  # leased: the policy_version at that moment
+    version: int = 0  # leased: the policy_version at that time
     labelled: LabelledTask | None = None  # ready, the first time
-    task_ids: tuple[str, ...] = ()  # compacted: of the tasks that were left out, so that no twin of them is taken
+    task_ids: tuple[str, ...] = ()  # compacted: ids of the dropped tasks, so that no duplicate is accepted
 
 
 class Recovered(Record):
-    """What a journal says at a checkpoint: every index below `next_index` is in exactly one of the collections."""
+    """A journal's state at a checkpoint: every index below `next_index` is in exactly one of the collections."""
 
     next_index: int
     ready: dict[int, LabelledTask]  # in plan order
-    unclaimed: tuple[int, ...]  # given to a Scribe once, but no task came of it
+    unclaimed: tuple[int, ...]  # was given to a Scribe, but no task resulted
     trained: dict[int, int]  # index -> step
     rejected: dict[int, str]  # index -> reason
-    task_ids: frozenset[str]  # of every task that ever was
+    task_ids: frozenset[str]  # of all tasks so far
     dropped_lines: int  # 1 when the last line was torn
 
 
 class Journal:
-    """Append-only JSON lines at `path`, which from here on nobody else can write. Leaves a torn last line behind.
+    """Append-only JSON lines at `path`, which no other process can write any more. A torn last line is dropped.
 
-    Raises ValueError, one line, when the disk refuses: then the transition is not in the file.
+    Raises ValueError, one line, when a write fails: then the transition is not in the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,25 +76,27 @@ class Journal:
         self._path = path
         self._worthwhile = WORTHWHILE_BYTES
         self._fault = ""
-        for left in path.parent.glob(f"{path.name}.*.new"):  # cut short; and who wakes up has nothing to rename
+        for left in path.parent.glob(
+            f"{path.name}.*.new"
+        ):  # truncated, so that a process that wakes up has nothing to rename
             left.unlink(missing_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._go_on_with([_without_torn_line(path.read_bytes())])
 
     @property
     def unsynced(self) -> bool:
-        """Whether a line waits for the disk."""
+        """Whether a line is not synced yet."""
         return self._unsynced > 0
 
     def write(self, event: Event, durable: bool = False) -> None:
-        """Append one line and hand it to the operating system; `durable` waits for the disk too."""
+        """Append one line and flush it to the operating system; `durable` also waits for the disk."""
         if self._fault:
             raise ValueError(self._fault)
         line = _sealed(event)
         try:
             _write_all(self._file, line)
         except OSError as error:
-            os.ftruncate(self._file, self._bytes)  # the half that was written
+            os.ftruncate(self._file, self._bytes)  # remove a partly written line
             raise ValueError(self._refused(error)) from error
         self._unsynced += 1
         if durable or self._unsynced >= SYNC_LINES:
@@ -102,19 +104,19 @@ class Journal:
         self._bytes += len(line)
 
     def sync(self) -> None:
-        """Wait until every line is on disk. If one cannot be brought there, nothing is ever written again."""
+        """Wait until every line is on disk. After a failure nothing is written any more."""
         try:
             os.fsync(self._file)
-        except OSError as error:  # what is on disk now, nobody knows; a second fsync would not say it again
+        except OSError as error:  # the disk's state is unknown, and a second fsync would not report it
             self._fault = self._refused(error)
             os.ftruncate(self._file, self._bytes)
             raise ValueError(self._fault) from error
         self._unsynced = 0
 
     def compact(self, oldest_step: int) -> None:
-        """Leave out what no resume at `oldest_step` or later needs, if the file doubled since this was last done.
+        """Drop the lines that no resume at `oldest_step` or later needs, if the file doubled since the last compaction.
 
-        A crash leaves the old file or the new one, and both replay to the same state at each of those steps.
+        A crash leaves the old file or the new one; both replay to the same state at each of those steps.
         """
         if self._bytes < self._worthwhile:
             return
@@ -123,7 +125,7 @@ class Journal:
         self._worthwhile = max(WORTHWHILE_BYTES, 2 * self._bytes)
 
     def _go_on_with(self, lines: Iterable[bytes]) -> None:
-        """Put a new file that begins with `lines` in the place of the old one: whole, or not at all."""
+        """Replace the file atomically by a new one that begins with `lines`."""
         temporary = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.new")
         new = os.open(temporary, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
@@ -141,16 +143,16 @@ class Journal:
         _sync_folder(self._path)
 
     def close(self) -> None:
-        """Close the file. Lines that were not synced are with the operating system, not yet on disk."""
+        """Close the file. Lines that were not synced are in the operating system's cache, not yet on disk."""
         os.close(self._file)
-        self._file = -1  # the number may soon be another file's
+        self._file = -1  # the descriptor's number may be reused
 
     def _refused(self, error: OSError) -> str:
-        return f"{self._path} cannot be written ({error.strerror}): make room, then go on with --resume"
+        return f"{self._path} cannot be written ({error.strerror}): make room, then continue with --resume"
 
 
 def replay(path: Path, trained_steps: int) -> Recovered:
-    """The buffer's state at the checkpoint that `trained_steps` learner steps made.
+    """The buffer's state at the checkpoint after `trained_steps` learner steps.
 
     Batches of those steps are trained, even if the run died before recording their release. Batches of later steps and
     everything in flight are ready again, in plan order; rejected tasks stay rejected. A torn last line is dropped and
@@ -195,7 +197,7 @@ def _write_all(file: int, data: bytes) -> int:
 
 
 def _sync_folder(path: Path) -> None:
-    """Bring the file's name to the disk."""
+    """Sync the file's folder entry to disk."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -225,10 +227,10 @@ def _events(path: Path, data: bytes) -> Iterator[Event]:
 
 
 class _Fold:
-    """The newest state of each index."""
+    """Folds events into the newest state of each index."""
 
     def __init__(self) -> None:
-        self.oldest_step = 0  # that the lines can still go back to
+        self.oldest_step = 0  # oldest step to which the lines can be replayed
         self._state: dict[int, tuple[str, int, str]] = {}  # index -> state, step, reason
         self._labelled: dict[int, LabelledTask] = {}
         self._task_ids: set[str] = set()
@@ -253,7 +255,7 @@ class _Fold:
                 self._state[index] = (TaskState.READY if index in self._labelled else "unclaimed", 0, "")
 
     def events(self, oldest_step: int) -> Iterator[Event]:
-        """The same state at every step from `oldest_step` on, in as few lines as that takes."""
+        """The shortest list of events with the same state at every step from `oldest_step` on."""
         oldest_step = max(oldest_step, self.oldest_step)
         same: dict[tuple[str, int, str], list[int]] = {}
         live: dict[int, LabelledTask] = {}
@@ -261,7 +263,7 @@ class _Fold:
             over = state == TaskState.REJECTED or (state in _BATCHED and step <= oldest_step)
             if index in self._labelled and not over:
                 live[index] = self._labelled[index]
-            if index not in live or state in _BATCHED:  # else it is ready, or will be after a resume
+            if index not in live or state in _BATCHED:  # otherwise it is ready, or will be after a resume
                 same.setdefault((state, step, reason), []).append(index)
         left_out = self._task_ids - {labelled.task.task_id for labelled in live.values()}
         for index, labelled in live.items():

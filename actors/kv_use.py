@@ -1,4 +1,4 @@
-"""How full the engines' KV caches are: heard from vLLM after each engine step, shown by the supervisor."""
+"""KV cache use of the engines: reported by vLLM after each engine step, published by the supervisor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from common.metrics import KV_USE, Board
 
 
 class KvUse:
-    """A stat logger of vLLM's: it has the methods of `StatLoggerBase`, which only an engine's process could import."""
+    """A vLLM stat logger: has the methods of `StatLoggerBase`, which can be imported only in an engine's process."""
 
     def __init__(self) -> None:
         self._newest = self._largest = 0.0
@@ -22,7 +22,7 @@ class KvUse:
             self._largest = max(self._largest, self._newest)
 
     def take(self) -> float:
-        """The largest share in use since the last call, 0 to 1: the newest would miss a burst between two calls."""
+        """The largest share in use since the last call, 0 to 1; the newest would miss a burst between two calls."""
         largest, self._largest = self._largest, self._newest
         return largest
 
@@ -30,14 +30,14 @@ class KvUse:
         """Called by vLLM once it has loaded."""
 
     def log(self) -> None:
-        """Called by vLLM where it would print."""
+        """Called by vLLM when it would log."""
 
     def record_sleep_state(self, is_awake: int, level: int) -> None:
-        """Called by vLLM when it sleeps, which ours never do."""
+        """Called by vLLM when it sleeps, which engines here never do."""
 
 
 def show(board: Board, shares: Iterable[tuple[PoolSpec, float | None]]) -> None:
-    """Put the fullest cache of each role on the board: an engine's pool, and what its heartbeat said, None for none."""
+    """Publish the fullest cache of each role, from each engine's pool and heartbeat (None without one)."""
     heard = [(role, share) for pool, share in shares if share is not None for role in pool.serves]
     for role in {role for role, _ in heard}:
         board.set(KV_USE, max(share for named, share in heard if named == role), role)

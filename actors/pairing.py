@@ -1,7 +1,7 @@
-"""Which rolled groups make the next batch: twins together where the staleness bound leaves a choice.
+"""Chooses the rolled groups of the next batch: twins together where the staleness bound leaves a choice.
 
-A task and its twin of the opposite label in one batch are each other's contrast: what differs between them is what
-makes the label and nothing else, and the batch has as many tasks of either label.
+A task and its twin of the opposite label differ only in what determines the label, so one batch with both contrasts
+them and has equally many tasks of each label.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Fits = Callable[[Sequence[int]], bool]
 def choose(rolled: Sequence[int], twins: Mapping[int, int], size: int, fits: Fits) -> list[int] | None:
     """`size` of `rolled` (oldest first), with as few split pairs as `fits` allows; None when no choice fits.
 
-    `twins` maps an index to its twin's, as long as that one is not yet trained or rejected. First nothing is forced
-    into the batch, then the oldest, the two oldest, and so on. When all of the oldest are forced, that is the batch
-    that fits whenever any does, so a preference for pairs never makes the learner wait.
+    `twins` maps an index to its twin's, as long as the twin is not trained or rejected. First nothing is forced into
+    the batch, then the oldest group, the two oldest, and so on. A batch of all the oldest groups fits if any batch
+    does, so preferring pairs never makes the learner wait.
     """
     if len(rolled) < size or not fits(rolled[:size]):
         return None
@@ -29,12 +29,12 @@ def choose(rolled: Sequence[int], twins: Mapping[int, int], size: int, fits: Fit
 
 
 def split_pairs(batch: Sequence[int], twins: Mapping[int, int]) -> int:
-    """How many of `batch` are there without their twin, which will be trained later."""
+    """How many groups of `batch` lack their twin, which will be trained later."""
     return sum(index in twins and twins[index] not in batch for index in batch)
 
 
 def _with_twins(forced: Sequence[int], rolled: Sequence[int], twins: Mapping[int, int], size: int) -> list[int]:
-    """`forced` with their twins, then whole pairs, then those without a twin, then those that wait for it."""
+    """`forced` with their twins, then whole pairs, then groups without a twin, then groups whose twin is not rolled."""
     there, batch = set(rolled), set(forced)
     pairs = {index: {index, twins[index]} for index in rolled if twins.get(index) in there}
     for pair in (pairs[index] for index in (*forced, *rolled) if index in pairs):

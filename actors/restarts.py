@@ -1,4 +1,4 @@
-"""RestartBudget: the budget of a run's restarts, and the pause before each."""
+"""RestartBudget: how many restarts a run may make, and the pause before each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 MAX_RESTARTS = 5
-"""Without a newly published step in between: more is not bad luck but a fault."""
+"""Maximum restarts without a newly published step in between; more indicate a persistent fault."""
 
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -16,7 +16,7 @@ class BudgetSpent(RuntimeError):
 
 
 class RestartBudget:
-    """One per run. The first restart comes at once, each further one after twice the pause of the one before."""
+    """One per run. The first restart is immediate; the pause before each further one doubles."""
 
     def __init__(self, notify: Callable[[str], None], first_pause_seconds: float = 1.0) -> None:
         self.notify = notify
@@ -25,7 +25,7 @@ class RestartBudget:
         self._newest = 0
 
     async def consume(self, fault: str) -> None:
-        """Report `fault`, then wait for as long as the next restart must. Raises BudgetSpent when none is left."""
+        """Report `fault`, then wait for the pause before the next restart. Raises BudgetSpent when none is left."""
         self._count += 1
         if self._count > MAX_RESTARTS:
             raise BudgetSpent(f"{fault}: gave up after {MAX_RESTARTS} restarts without a published step in between")
@@ -34,6 +34,6 @@ class RestartBudget:
         await asyncio.sleep(pause)
 
     def progressed(self, version: int) -> None:
-        """`version` was published. If no step came as far before, earlier restarts were bad luck."""
+        """`version` was published: if it is a new maximum, the budget is full again."""
         if version > self._newest:
             self._newest, self._count = version, 0

@@ -1,4 +1,4 @@
-"""What Scribe and Doctor share: take work from the buffer, as much at once as allowed, until the buffer closes."""
+"""The work loop of Scribe and Doctor: take work from the buffer, up to `concurrency` at once, until it closes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Work = TypeVar("Work")
 
 
 class Role(ABC, Generic[Work]):
-    """A persona at work; `concurrency` pieces of work are in hand at once. Buffer and pool are remote."""
+    """A role actor that works on `concurrency` tasks at once. Buffer and pool are remote."""
 
     def __init__(self, name: str, env: Environment, buffer: BufferHandle, pool: PoolHandle, concurrency: int) -> None:
         self.name = name
@@ -27,15 +27,15 @@ class Role(ABC, Generic[Work]):
 
     @abstractmethod
     async def _take(self) -> Work:
-        """The next piece of work. Raises Closed when there will be no more."""
+        """The next task. Raises Closed when there will be no more."""
 
     @abstractmethod
     async def _finish(self, work: Work) -> None:
-        """Do it, and give the result to the buffer."""
+        """Do the work, and put the result into the buffer."""
 
     async def run(self) -> None:
         """Work until the buffer closes."""
-        # Not a TaskGroup: its ExceptionGroup would hide the fault's own message and type from the supervisor.
+        # Not a TaskGroup: its ExceptionGroup would hide the error's message and type from the supervisor.
         await asyncio.gather(*(self._loop() for _ in range(self._concurrency)))
 
     async def _loop(self) -> None:

@@ -1,5 +1,5 @@
 """RoleActors: the Scribes and Doctors of a run. Keeps each kind at its wanted number. A surplus actor gets no more work
-from the buffer, finishes its work, and ends; past the deadline it is killed, and its claims or leases return."""
+from the buffer, finishes its work, and ends; after the deadline it is killed, and its claims or leases return."""
 
 from __future__ import annotations
 
@@ -40,14 +40,13 @@ class _Member:
     name: str
     handle: RoleHandle
     run: asyncio.Future[None]
-    answered: bool = False  # a heartbeat, at least once
+    answered: bool = False  # has answered a heartbeat
     leave_by: float = math.inf  # loop time
 
 
 class RoleActors:
-    """One per run. `wanted` may be set to other numbers at any time; the next heartbeat makes it so, once they work.
-
-    `name` gives every new actor of a slot a name that none had before.
+    """One per run. The numbers in `wanted` may be changed at any time; once the actors work, the next heartbeat applies
+    them. `name` returns a new, unique name for each actor of a slot.
     """
 
     def __init__(
@@ -66,13 +65,13 @@ class RoleActors:
         self._at_work = False
 
     def start(self, buffer: BufferHandle) -> None:
-        """Begin to work, all over `buffer`."""
+        """Start all actors, which use `buffer`."""
         self._buffer, self._at_work = buffer, True
         for slot, kind in self._slots().items():
             self._begin(slot, kind)
 
     def end(self) -> None:
-        """End everyone at once."""
+        """End all actors at once."""
         for member in (*self._members.values(), *self._leaving):
             member.run.cancel()
             self._placement.kill(member.handle)
@@ -81,12 +80,12 @@ class RoleActors:
         self._at_work = False
 
     def asks(self) -> dict[str, Callable[[], Awaitable[Any]]]:
-        """The heartbeats to ask for, by actor."""
+        """The heartbeat calls, by actor."""
         everyone = (*self._members.values(), *self._leaving)
         return {member.name: member.handle.state.remote for member in everyone if not member.run.done()}
 
     async def beat(self, responses: Responses) -> dict[str, bool]:
-        """One round: the dead replaced, grown, shrunk; whether any of each kind is busy. Raises an actor's own bug."""
+        """One round: replace dead actors, grow, shrink; returns which kinds are busy. Raises an actor's own error."""
         busy = dict.fromkeys(KINDS, False)
         for member in (*self._members.values(), *self._leaving):
             busy[member.kind] |= self._on_heartbeat(member, responses)
@@ -110,7 +109,7 @@ class RoleActors:
         self._members[slot] = _Member(kind, name, handle, asyncio.ensure_future(_finished(handle)))
 
     def _on_heartbeat(self, member: _Member, responses: Responses) -> bool:
-        """Count its heartbeat, or kill it when it hangs; whether it is busy."""
+        """Use its heartbeat's counters, or kill it when it hangs; returns whether it is busy."""
         if isinstance(responses.faults.get(member.name), Unresponsive):
             self._placement.kill(member.handle)  # which ends its `run` call
         if member.run.done() or member.name not in responses.answers:
@@ -129,7 +128,7 @@ class RoleActors:
 
     async def _give_back(self, member: _Member) -> None:
         returns = self._buffer.return_leases if member.kind == "doctor" else self._buffer.return_claims
-        with suppress(RayActorError):  # the buffer died meanwhile: its journal gives them back
+        with suppress(RayActorError):  # the buffer died meanwhile: its journal returns the work
             await returns.remote(member.name)
 
     async def _fit(self) -> None:
@@ -150,7 +149,7 @@ class RoleActors:
             if asyncio.get_running_loop().time() > member.leave_by:
                 member.leave_by = math.inf
                 self._restarts.notify(
-                    f"{member.name} leaves after {DRAIN_SECONDS:g} s: its unfinished work returns to the buffer"
+                    f"{member.name} did not finish in {DRAIN_SECONDS:g} s: its work returns to the buffer"
                 )
                 self._placement.kill(member.handle)  # which ends its `run` call
             return
@@ -162,7 +161,7 @@ class RoleActors:
         self._leaving.remove(member)
 
     async def _count_last(self, member: _Member) -> None:
-        """What it did since its last heartbeat."""
+        """Add the counters since its last heartbeat."""
         with suppress(RayActorError, TimeoutError):
             async with asyncio.timeout(KILL_SECONDS):
                 _, counts = await member.handle.state.remote()
@@ -176,7 +175,7 @@ class RoleActors:
 
 
 def _died(member: _Member) -> bool:
-    """Whether its work ended with its life, not because there is no more. Raises what else ended it."""
+    """Whether its work ended because it died, not because there is no more. Raises any other error."""
     error = member.run.exception() if member.run.done() else None
     if error is not None and not isinstance(error, RayActorError):
         raise error

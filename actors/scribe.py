@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from actors.handles import BufferHandle, PoolHandle
 
 VERIFIER_TEMPERATURE = 0.0
-"""The likeliest letter: the same question has the same answer in the exam and after it."""
+"""Temperature 0: the same question has the same answer in the exam and after it."""
 
 
 class Scribe(Role[int]):
     """Its work is the index of a slot in the environment's plan. `verifier` is a frozen pool that passed its exam.
 
-    With `train` its completions are kept as they were sampled, so that it can be paid for its tries.
+    With `train` its completions are kept as they were sampled, so that the Scribe can be trained on its tries.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ UNANSWERED = Written(text="", truncated=True, policy_version=0)
 
 
 def verifying(pool: PoolHandle) -> Complete:
-    """The door to the verifier of `pool`. A question that does not fit the model's context is not answered."""
+    """Access to the verifier in `pool`. A question that does not fit the model's context gets no answer."""
 
     async def ask(messages: tuple[Message, ...], max_tokens: int) -> Written:
         try:

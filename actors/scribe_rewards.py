@@ -1,11 +1,11 @@
 """ScribeRewards: a trained Scribe's tries, from the task that they made to the batch that its learner takes.
 
-    put -> waiting for the Doctor's group of its task -> settle -> paid, oldest first -> take, batch_groups at once
+    put -> waiting for the Doctor's group of its task -> rewarded, oldest first -> take, batch_groups at once
 
-What is paid is in `envs/contract/authorship.py`. Refused tries wait with the others of their task, though nobody needs
-to read it for them: paid at once they would be the fresher ones, and a batch would hold more of them than the Scribe
-writes. Nobody waits for anything here: a try is a by-product of a task that the Doctor wants anyway, so what comes too
-late is dropped, and counted. Nothing is journaled: a resumed run pays for new tries.
+The reward is defined in `envs/contract/authorship.py`. Refused tries wait with the other tries of their task, although
+their reward does not depend on the Doctor: rewarded at once they would be fresher, and batches would hold more of them
+than the Scribe writes. Nothing waits for tries: they are a by-product of the Doctor's tasks, so those that are too late
+are dropped, and counted. Nothing is journaled: a resumed run begins without tries.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from common.metrics import ROYALTIES, Counts, Meter
 from common.records import AuthorBatch, Authored, Group, LabelledTask, Record, Reward, Rollout
 from envs.contract.authorship import author_reward
 
-VERIFIED = "verified"  # the reward's reason; that of a refused try is the reason why it was refused
+VERIFIED = "verified"  # the reward's reason; a refused try has the reason of its refusal
 
 
 class RewardedTry(Record):
-    """A try with its reward, as a group of one; `success_rate` is the Doctor's, None on a refused one."""
+    """A try with its reward, as a group of one; `success_rate` is the Doctor's, None for a refused try."""
 
     group: Group
     success_rate: float | None
 
 
 class ScribeRewards:
-    """Holds at most as many paid tries as can be trained on before they are stale: (max_lag + 1) batches."""
+    """Holds at most as many rewarded tries as can be trained on before they are stale: (max_lag + 1) batches."""
 
     def __init__(self, batch_groups: int, max_lag: int) -> None:
         self._batch_groups, self._max_lag = batch_groups, max_lag
-        self._waiting: dict[str, LabelledTask] = {}  # by task_id; the buffer's capacity bounds it
+        self._waiting: dict[str, LabelledTask] = {}  # by task_id; bounded by the buffer's capacity
         self._paid: deque[RewardedTry] = deque()
         self._meter = Meter()
 
     def put(self, labelled: LabelledTask, refused: str = "") -> LabelledTask:
-        """Take the tries off a task that came in. `refused` says why the buffer does not want it: nobody reads it."""
+        """Take the tries of a new task. `refused` is the buffer's reason to reject it; then no Doctor reads it."""
         if refused:
             for authored in labelled.authored:
                 self._pay(labelled, authored, 0.0, authored.refused or refused, None)
@@ -46,7 +46,7 @@ class ScribeRewards:
         return _bare(labelled)
 
     def score_tries(self, group: Group) -> None:
-        """The Doctor read a task: pay for the tries at it, if there were any."""
+        """The Doctor has answered a task: reward its tries, if there are any."""
         labelled = self._waiting.pop(group.task_id, None)
         if labelled is None:
             return
@@ -79,7 +79,7 @@ class ScribeRewards:
         return AuthorBatch()
 
     def counts(self) -> Counts:
-        """What was counted."""
+        """The counters."""
         return self._meter.counts()
 
     def _pay(

@@ -1,15 +1,15 @@
-"""Supervisor: keeps the rollout side equal to the spec. Collects all heartbeats, replaces the dead, grows and
-shrinks: engines with `actors.engine_manager`, Scribes and Doctors with `actors.role_actors`. They know no Ray API but
-the errors: `Placement` starts and ends actors, so tests run them over fakes.
+"""Supervisor: keeps the rollout side as the spec says. Collects all heartbeats, replaces dead actors, adds and removes
+actors: engines with `actors.engine_manager`, Scribes and Doctors with `actors.role_actors`. Of Ray they use only the
+errors: `Placement` starts and ends actors, so tests run them with fakes.
 
-    who died                         what follows
+    what died                        consequence
     engine, or vLLM under it         another engine, which serves once it has proved the policy
     Scribe, Doctor                   another of the same kind; claims and leases return
     buffer                           another from its journal, between two steps of the learner, and new role actors
     learner rank, engine pool        ActorLost: the run starts over from its newest checkpoint, in the same process
 
-An actor that gives no answer for `rollout.silence_seconds` is killed, and so dies. Steps have no fixed length, so
-whether a rank hangs is decided by its caller (learner/rank_calls.py).
+An actor without an answer for `rollout.silence_seconds` is killed. Steps have no fixed length, so the caller of a rank
+decides whether it hangs (learner/rank_calls.py).
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Placement(EnginePlacement, RolePlacement, Protocol):
 class Supervisor:
     """One per run. `start` returns when every actor serves; `watch` runs until cancelled, or raises.
 
-    `weights` is the weight channel of a pool's engines. An actor that took the place of a dead one, or of one that was
-    sent away, is called `engines-0.1` (then `.2` and so on) after it.
+    `weights` is the weight channel of a pool's engines. The actor that replaces a dead or retired `engines-0` is called
+    `engines-0.1` (then `.2` and so on).
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Supervisor:
         self._repairing = asyncio.Lock()
 
     async def start(self, on_phase: Callable[[str], None], examine: Examine | None = None) -> None:
-        """Load every engine, let each prove the policy, then start the role actors, after `examine` where there is one.
+        """Load every engine, let each prove the policy, then call `examine`, if given, and start the role actors.
 
         Engines of a frozen pool have nothing to prove: they serve what they loaded.
         """
@@ -82,16 +82,16 @@ class Supervisor:
         self._role_actors.start(self._buffer)
 
     def resize(self, spec: RunSpec) -> None:
-        """Have as many Scribes, Doctors and engines as `spec` says, from the next heartbeat on. Pools stay the same."""
+        """Use the numbers of Scribes, Doctors and engines in `spec` from the next heartbeat on. Pools stay the same."""
         self._engine_manager.pools, self._role_actors.wanted = spec.pools, spec.rollout
 
     async def _beating(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for `work` while replacing engines that die under it."""
+        """Wait for `work` while replacing engines that die during it."""
         working, watching = asyncio.ensure_future(work), asyncio.ensure_future(self.watch())
         await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             working.cancel()
-            watching.result()  # raises what could not be repaired
+            watching.result()  # raises errors that could not be handled
         watching.cancel()
         working.result()
 
@@ -106,7 +106,7 @@ class Supervisor:
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def beat(self) -> None:
-        """One round: counters in, the dead replaced, as many actors as wanted. Engines load in the background."""
+        """One round: add counters, replace dead actors, grow and shrink. Engines load in the background."""
         async with self._repairing:
             responses = await self._heartbeats.round(
                 self._asks(), {n: h.__ray_ready__.remote for n, h in self._ranks.items()}
@@ -114,7 +114,7 @@ class Supervisor:
             self._engine_manager.check()
             self._check_lost(responses)
             if (stats := responses.answers.get("buffer")) is None:
-                return  # dead: the learner asks for another between two steps; until then, roles die of it
+                return  # dead: the learner requests another between two steps; until then role actors die of it
             self._report_buffer(stats)
             states = {
                 name: responses.answers[f"pool {name}"] for name in self._pools if f"pool {name}" in responses.answers
@@ -137,7 +137,7 @@ class Supervisor:
         }
 
     def _check_lost(self, responses: Responses) -> None:
-        """Raises ActorLost for those that cannot be replaced alone; ends a silent buffer, so that its callers hear."""
+        """Raises ActorLost for actors that cannot be replaced alone; kills an unresponsive buffer."""
         for name in (*self._ranks, *(f"pool {name}" for name in self._pools)):
             if name in responses.faults:
                 kind = "learner" if name in self._ranks else "pool"
@@ -146,7 +146,7 @@ class Supervisor:
             self._placement.kill(self._buffer)
 
     async def new_buffer(self, version: int) -> BufferHandle:
-        """The dead buffer's successor, which has trained `version` steps, and new role actors over it."""
+        """A new buffer in place of the dead one, with `version` steps trained, and new role actors that use it."""
         async with self._repairing:
             self._placement.kill(self._buffer)
             await self._restarts.consume("the replay buffer died; starting another from its journal")

@@ -1,11 +1,11 @@
-"""TaskStates: the exactly-once half of the replay buffer. Every index given is in one state; every change is journaled.
+"""TaskStates: the exactly-once part of the replay buffer. Every index given is in one state; changes are journaled.
 
-It moves tasks and counts them; who may move, and when, is the business of `actors.replay_buffer`. A transition is
-written before it is made: one that the disk refuses did not happen. After each of them this must hold:
+It moves tasks between states and counts them; `actors.replay_buffer` decides which, and when. A transition is written
+before it is made: one that cannot be written did not happen. After each transition this must hold:
 
     made = ready + leased + rolled + batched + trained + rejected        given = claimed + made
 
-`made` counts the claims that ended (in a task, or in a rejection) and nothing else counts them.
+`made` counts the claims that ended, in a task or in a rejection.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class TaskStates:
         self.version = trained_steps or 0
         self.trained = 0
         self.refused: Counter[str] = Counter()  # late, stale: results that came too late to be used
-        self._in: dict[TaskState, dict[int, Held]] = {state: {} for state in HELD_STATES}  # each in order of arrival
+        self._in: dict[TaskState, dict[int, Held]] = {state: {} for state in HELD_STATES}  # in order of arrival
         self._ready: list[int] = []  # a heap: plan order
-        self._unclaimed: list[int] = []  # a heap: given once and lost again, given first
+        self._unclaimed: list[int] = []  # a heap: given before and lost; given out first
         self._next_index = self._made = self._returned = self._dropped_lines = 0
         self._index_of: dict[str, int] = {}  # task_id -> index, of held tasks
         self._task_ids: set[str] = set()
@@ -80,7 +80,7 @@ class TaskStates:
         if len(found.trained) != trained_steps * batch_groups:
             raise ValueError(
                 f"{path}: {len(found.trained)} tasks were trained in {trained_steps} steps, which is not "
-                f"learner.batch_groups {batch_groups} a step; resume with the batch_groups that the run began with"
+                f"learner.batch_groups {batch_groups} per step; resume with the batch_groups that the run began with"
             )
         for index, labelled in found.ready.items():
             self._hold(index, Held(labelled))
@@ -92,7 +92,7 @@ class TaskStates:
         self._dropped_lines = found.dropped_lines
 
     def claim(self, scribe: str, deadline: float) -> int:
-        """Give an index out: the lowest that was given and lost, else the next of the plan."""
+        """Give out an index: the lowest one that was given and lost, else the next of the plan."""
         index = self._unclaimed[0] if self._unclaimed else self._next_index
         self._journal.write(Event(state="claimed", indices=(index,), by=scribe))
         if self._unclaimed:
@@ -104,13 +104,13 @@ class TaskStates:
         return index
 
     def is_claimed(self, index: int) -> bool:
-        """Whether a claim is still valid; counted when it was lost."""
+        """Whether a claim is still valid; a lost one is counted."""
         if index not in self.claims:
             self.refused["late"] += 1
         return index in self.claims
 
     def knows(self, task_id: str) -> bool:
-        """Whether a task of this id was ever ready."""
+        """Whether a task of this id was ready before."""
         return task_id in self._task_ids
 
     def add(self, index: int, labelled: LabelledTask) -> None:
@@ -145,7 +145,7 @@ class TaskStates:
         self.balance()
 
     def batch(self, indices: list[int]) -> tuple[Group, ...]:
-        """Rolled -> batched. On disk when it returns: a checkpoint may follow, and then they must not come back."""
+        """Rolled -> batched. Durable when it returns: after a checkpoint these tasks must not be trained again."""
         self._journal.write(Event(state=TaskState.BATCHED, indices=tuple(indices), step=self.version + 1), durable=True)
         groups = tuple(group for index in indices if (group := self._move(index, TaskState.BATCHED).group) is not None)
         assert len(groups) == len(indices)
@@ -153,7 +153,7 @@ class TaskStates:
         return groups
 
     def train(self) -> None:
-        """Batched -> trained; the version counts one more."""
+        """Batched -> trained; the version is incremented."""
         indices = tuple(self._in[TaskState.BATCHED])
         self._journal.write(Event(state=TaskState.TRAINED, indices=indices, step=self.version + 1), durable=True)
         for index in indices:
@@ -174,7 +174,7 @@ class TaskStates:
         self.balance()
 
     def unclaim(self, indices: Iterable[int]) -> int:
-        """Claimed -> to be given again; how many."""
+        """Claimed -> to be given again; returns how many."""
         lost = self._give_back("unclaimed", indices)
         for index in lost:
             del self.claims[index]
@@ -183,7 +183,7 @@ class TaskStates:
         return len(lost)
 
     def unlease(self, indices: Iterable[int]) -> int:
-        """Leased -> ready; how many."""
+        """Leased -> ready; returns how many."""
         lost = self._give_back(TaskState.READY, indices)
         for index in lost:
             self._hold(index, Held(self._in[TaskState.LEASED].pop(index).labelled))
@@ -191,7 +191,7 @@ class TaskStates:
         return len(lost)
 
     def expire(self, now: float) -> int:
-        """Take back the claims and leases whose deadline has come; how many."""
+        """Take back claims and leases past their deadline; returns how many."""
         first = self.next_deadline()
         if first is None or first > now:
             return 0
@@ -200,12 +200,12 @@ class TaskStates:
         return self.unclaim(claims) + self.unlease(leases)
 
     def next_deadline(self) -> float | None:
-        """When the next claim or lease expires."""
+        """The time at which the next claim or lease expires."""
         firsts = (next(iter(self.claims.values()), None), next(iter(self._in[TaskState.LEASED].values()), None))
         return min((first.deadline for first in firsts if first is not None), default=None)
 
     def twins(self, of: Iterable[int]) -> dict[int, int]:
-        """Index -> index of the twin, where both are held: 2k and 2k+1, of one vignette."""
+        """Index -> index of the twin, where both are held: 2k and 2k+1, of the same vignette."""
         return {index: index ^ 1 for index in of if self._vignette(index) == self._vignette(index ^ 1)}
 
     def _vignette(self, index: int) -> str | None:
@@ -217,12 +217,12 @@ class TaskStates:
         return list(self._in[state])
 
     def count(self, *states: TaskState) -> int:
-        """How many tasks are in one of `states`."""
+        """Number of tasks in one of `states`."""
         return sum(len(self._in[state]) for state in states)
 
     @property
     def imbalance(self) -> int:
-        """Tasks made and in no state, less tasks in a state that were never made: always 0."""
+        """Tasks made minus tasks in a state: always 0."""
         return self._made - len(self.held) - self.trained - self._rejected.total()
 
     def stats(self) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class TaskStates:
         }
 
     def balance(self) -> None:
-        """Assert what the module says, in constant time."""
+        """Assert the module's equations, in constant time."""
         assert not self.imbalance, self.stats()
         assert len(self.claims) + self._made == self._next_index - len(self._unclaimed), self.stats()
         assert len(self.held) == len(self._index_of) == sum(map(len, self._in.values())), self.stats()
@@ -262,15 +262,15 @@ class TaskStates:
 
     @property
     def unsynced(self) -> bool:
-        """Whether a transition waits for the disk."""
+        """Whether a transition is not synced yet."""
         return self._journal.unsynced
 
     def sync(self) -> None:
-        """Bring every transition to the disk."""
+        """Sync every transition to disk."""
         self._journal.sync()
 
     def compact(self, oldest_step: int) -> None:
-        """Let the journal forget what a resume at `oldest_step` or later does not need."""
+        """Compact the journal to what a resume at `oldest_step` or later needs."""
         self._journal.compact(oldest_step)
 
     def close(self) -> None:

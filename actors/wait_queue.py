@@ -1,4 +1,4 @@
-"""WaitQueue: coroutines that wait for their turn and are woken first in, first out."""
+"""WaitQueue: coroutines that wait and are woken first in, first out."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 
 
 class WaitQueue:
-    """Waking the first costs the same however many wait: nobody else runs."""
+    """Waking the first costs the same however many wait: no other waiter runs."""
 
     def __init__(self) -> None:
         self._waiters: dict[asyncio.Future[None], str] = {}  # -> name
-        self.retired: set[str] = set()  # names that must not wait again
+        self.retired: set[str] = set()  # names that may not wait again
 
     def __bool__(self) -> bool:
         return bool(self._waiters)
@@ -25,15 +25,15 @@ class WaitQueue:
             self._waiters.pop(turn, None)
 
     def wake_first(self) -> None:
-        """Wake the one who has waited longest, if anyone waits."""
+        """Wake the longest waiter, if there is one."""
         self._wake(next(([turn] for turn in self._waiters if not turn.done()), []))
 
     def wake_all(self, name: str | None = None) -> None:
-        """Everyone, or everyone of that name."""
+        """Wake all waiters, or all of that name."""
         self._wake([turn for turn, other in self._waiters.items() if name in (None, other) and not turn.done()])
 
     def retire(self, name: str) -> None:
-        """Wake everyone of that name, for the last time."""
+        """Wake all waiters of that name, which may not wait again."""
         self.retired.add(name)
         self.wake_all(name)
 

@@ -1,4 +1,4 @@
-"""How far an engine's log-probs and the learner's may lie apart while both hold the same weights, by dtype."""
+"""How much the log-probs of engine and learner may differ while both hold the same weights, by dtype."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from common.records import Record
 
 
 class Bounds(Record):
-    """Mean |log-prob difference|, nats. What is tolerated follows the first measured one, between the two."""
+    """Bounds of the tolerated mean |log-prob difference|, nats; between them it follows the first measured value."""
 
-    floor: float  # below it two orders of additions explain the difference
-    ceiling: float  # beyond it they hold different weights, even when the first engine does
-    canary_tokens: int  # most of the text that is scored after each sync
-    fresh_completions: int  # sampled at each step to compare them on: as many as the mean needs to be steady
+    floor: float  # below it a different order of additions explains the difference
+    ceiling: float  # above it the weights differ, even if the first measured value was as large
+    canary_tokens: int  # maximum tokens of the text that is scored after each sync
+    fresh_completions: int  # tokens sampled per step for the comparison: as many as a steady mean needs
 
     def tolerance(self, first: float, factor: float) -> float:
         """Largest difference that passes, when it was `first` right after loading."""

@@ -1,12 +1,12 @@
-"""Channel: brings engines to a policy_version, has each prove it, and keeps those out that cannot.
+"""Channel: brings engines to a policy_version, verifies each, and excludes those that fail.
 
     the ranks stage -> pause every engine -> the ranks send -> resume at `version` -> prove: version, checksum, canary
 
-While someone holds the version (an evaluation of it), the next publish waits; rollouts and joining engines do not.
-Each phase has a deadline; an error names engine and phase, and the tensor where one was on its way. An engine that
-fails never serves half a policy: it is quarantined and replaced. A rank that fails ends the version: ActorLost, and
-the run rolls back to its newest checkpoint. Ranks, engines and pools are Ray actor handles, known only by the methods
-called here, so the class runs as well over fakes.
+While an evaluation holds the version, the next publish waits; rollouts and joining engines do not. Each phase has a
+deadline; an error names engine and phase, and the tensor being transferred. An engine that fails never serves a
+partly updated policy: it is quarantined and replaced. A rank that fails raises ActorLost, and the run rolls back to
+its newest checkpoint. Ranks, engines and pools are Ray actor handles, of which only the methods called here are used,
+so the class also runs with fakes.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 SEND_DEADLINES = 4
-"""A sender makes up to three calls of one deadline each to the engines, and gathers the weights before."""
+"""A sender makes up to three calls to the engines, each with its own deadline, after it has gathered the weights."""
 
 
 class Channel:
-    """The weight channel. `join` for an engine that was just loaded, `publish` after each learner step.
+    """The weight channel. `join` adds an engine that was just loaded, `publish` follows each learner step.
 
-    `loaded_gap` is the canary's disagreement right after loading, from which the tolerance follows, within the
-    `bounds` of the dtype; a resumed run brings its own along.
+    `loaded_gap` is the canary's log-prob difference right after loading; the tolerance follows from it, within the
+    `bounds` of the dtype. A resumed run keeps its own.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Channel:
         self._canary: Canary | None = None
         self._lock = asyncio.Lock()
         self._held = asyncio.Lock()
-        self._changing = False  # the learner has both locks, from its step to its publication
+        self._changing = False  # the learner holds both locks from its step until the version is published
 
     @property
     def tolerance(self) -> float:
@@ -69,14 +69,15 @@ class Channel:
     async def begin_change(self) -> None:
         """The learner is about to change its weights: until the next `publish` is over no engine joins.
 
-        One that did would get the new weights under the old version. Waits for who holds the present version.
+        An engine that joined now would get the new weights under the old version. Waits until nobody holds the
+        current version.
         """
         await self._held.acquire()
         await self._lock.acquire()
         self._changing = True
 
     async def publish(self, version: int) -> SyncOutcome:
-        """Bring every serving engine to `version`; those that fail twice are quarantined and named in the outcome."""
+        """Bring every serving engine to `version`. Engines that fail twice are quarantined and named in the outcome."""
         if not self._changing:
             await self.begin_change()
         try:
@@ -96,7 +97,7 @@ class Channel:
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[int]:
-        """No engine changes its weights inside; yields the policy_version that all of them hold."""
+        """Context in which no engine changes its weights; yields the policy_version that all of them hold."""
         async with self._held:
             yield self.version
 
@@ -114,7 +115,7 @@ class Channel:
         return owners, engines
 
     async def join(self, pool: PoolHandle, engine: str, handle: EngineHandle, loaded_version: int = 0) -> SyncOutcome:
-        """Let a newly loaded engine serve once it has proved the newest policy. Quarantine is simply not joining."""
+        """Let a newly loaded engine serve once it has proved the newest policy. A quarantined engine never joins."""
         async with self._lock:
             if self.version == loaded_version:
                 outcome = await self._prove({engine: handle}, {}, _now())
@@ -125,7 +126,7 @@ class Channel:
             return outcome
 
     async def leave(self, pool: PoolHandle, engine: str) -> None:
-        """Give an engine no more work and no more versions; a publication under way still finds it there."""
+        """Give an engine no more work and no more versions; a running publication still includes it."""
         async with self._lock:
             await pool.quarantine.remote(engine)
 
@@ -154,7 +155,7 @@ class Channel:
         return await self._prove(engines, failures, started)
 
     async def _of_ranks(self, phase: str, engines: Engines, calls: Sequence[Awaitable[Answer]]) -> list[Answer]:
-        """What each rank answers. Senders tell a slow engine's name; a rank that hangs ends the run."""
+        """Call every rank; their answers. A sender names a slow engine; a rank that hangs raises ActorLost."""
         seconds = SEND_DEADLINES * self._spec.timeout_seconds
         try:
             async with asyncio.timeout(seconds):
@@ -194,7 +195,7 @@ class Channel:
             return f"prove: holds policy_version {report.version} instead of {self.version}"
         if report.checksum != self._checksum:
             return f"prove: checksum {report.checksum or 'none'} instead of {self._checksum}"
-        if not math.isfinite(gap):  # a comparison with nan is false: it would pass for agreement
+        if not math.isfinite(gap):  # a comparison with nan is false, so it would pass as agreement
             return "prove: canary log-probs are not all finite numbers"
         if gap > self.tolerance:
             return f"prove: canary log-probs differ by {gap:.4f} nats on average, tolerated {self.tolerance:.4f}"
@@ -203,7 +204,7 @@ class Channel:
     async def _phase(
         self, name: str, calls: Mapping[str, Awaitable[Answer]], failures: dict[str, str]
     ) -> dict[str, Answer]:
-        """Await one call an engine, under the deadline; what failed goes into `failures`."""
+        """Await one call per engine, under the deadline; errors are added to `failures`."""
         done: dict[str, Answer] = {}
 
         async def one(engine: str, call: Awaitable[Answer]) -> None:
@@ -231,7 +232,7 @@ def _without(engines: Engines, failures: dict[str, str]) -> Engines:
 
 
 def _merged(first: SyncOutcome, again: SyncOutcome) -> SyncOutcome:
-    """Two tries as one outcome: the second's failures, both durations, the worst engine's canary."""
+    """Merge two attempts: failures of the second, sum of the durations, the worst engine's canary."""
     return SyncOutcome(
         version=again.version,
         seconds=first.seconds + again.seconds,

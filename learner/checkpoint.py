@@ -1,13 +1,13 @@
-"""Checkpoint folders of a run: `checkpoints/step-00004/`. A folder of that name is complete, or it was damaged later.
+"""Checkpoint folders of a run: `checkpoints/step-00004/`. A folder of that name is complete unless damaged later.
 
-    folder = begin(run_folder, step)    # step-00004.partial, fresh and empty; torn attempts are swept away
+    folder = begin(run_folder, step)    # step-00004.partial, new and empty; unfinished ones are removed
     ... every rank writes its part below `folder` ...
     commit(folder, ...)                 # manifest, fsync of everything, one rename: a crash leaves all of it or nothing
     prune(run_folder, keep)             # the newest `keep`, and the best by score, stay
 
-The manifest lists every file with its size and sha256. `newest` reads them all again: what was lost, cut short or
-changed on disk is passed over by name, never loaded. Of the replay buffer and the Scribes' plan it needs the step only:
-the journal replays to it (actors/journal.py).
+The manifest lists every file with its size and sha256. `newest` verifies them all: a checkpoint with a missing,
+truncated or changed file is reported and skipped, never loaded. Of the replay buffer and the Scribes' plan only the
+step is stored: the journal is replayed to it (actors/journal.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STEP_NAME = re.compile(r"step-\d{5,}")
 
 
 Score = tuple[float, ...]
-"""How good the policy is, as the run's games say; compared in this order."""
+"""The score of the policy by the run's games; compared like a tuple."""
 
 
 class File(Record):
@@ -43,15 +43,15 @@ class File(Record):
 
 
 class Manifest(Record):
-    """What a complete checkpoint says about itself. `files` has each file by its relative path."""
+    """The manifest of a complete checkpoint. `files` has each file by its relative path."""
 
     format: int
     step: int  # optimiser steps taken
     policy_version: int
-    ranks: int  # learner processes that wrote their shards; a resume needs as many
+    ranks: int  # learner ranks that wrote shards; a resume needs the same number
     files: dict[str, File]
-    state: dict[str, Any]  # what the run's other parts keep, JSON-serialisable
-    score: Score | None = None  # None where nothing could be counted
+    state: dict[str, Any]  # state of other parts of the run, JSON-serialisable
+    score: Score | None = None  # None where it could not be computed
 
 
 class Checkpoint(Record):
@@ -62,14 +62,14 @@ class Checkpoint(Record):
 
 
 class Found(Record):
-    """What `newest` found: the checkpoint to go on from, None without one, and what is wrong with each newer one."""
+    """What `newest` found: the checkpoint to resume from (None if there is none), and the fault of each newer one."""
 
     checkpoint: Checkpoint | None
     damaged: dict[Path, str]
 
 
 def begin(run_folder: Path, step: int) -> Path:
-    """The empty folder in which the ranks write step `step`; torn attempts at any step are removed first."""
+    """The empty folder in which the ranks write step `step`; unfinished folders of any step are removed first."""
     discard(run_folder)
     folder = _root(run_folder) / f"step-{step:05d}{_PARTIAL}"
     folder.mkdir(parents=True)
@@ -85,9 +85,9 @@ def commit(
     state: Mapping[str, Any] | None = None,
     score: Score | None = None,
 ) -> Checkpoint:
-    """Make `folder` the checkpoint of its step. On disk, whatever happens next, when it returns.
+    """Make `folder` the checkpoint of its step. It is durable when this returns.
 
-    Raises OSError, with no checkpoint made, when the disk does not take it.
+    Raises OSError, with no checkpoint made, when the disk refuses a write.
     """
     files = {str(path.relative_to(folder)): _described(path) for path in sorted(_files(folder))}
     assert files, f"commit of an empty checkpoint {folder}"
@@ -104,7 +104,7 @@ def commit(
     for path in (folder / MANIFEST, *_folders(folder)):
         _to_disk(path)
     final = folder.with_name(folder.name.removesuffix(_PARTIAL))
-    if final.exists():  # of an abandoned line: the run resumed from an earlier step
+    if final.exists():  # left from before the run resumed from an earlier step
         shutil.rmtree(final)
     folder.rename(final)
     _to_disk(final.parent)
@@ -112,7 +112,7 @@ def commit(
 
 
 def newest(run_folder: Path) -> Found:
-    """The newest checkpoint whose every file is as it was written."""
+    """The newest checkpoint of which every file is intact."""
     damaged: dict[Path, str] = {}
     for folder in reversed(_complete(run_folder)):
         try:
@@ -123,7 +123,7 @@ def newest(run_folder: Path) -> Found:
 
 
 def set_aside(run_folder: Path, step: int) -> list[Path]:
-    """Rename the checkpoints of later steps than `step`: a run that goes on from there makes its own.
+    """Rename the checkpoints of steps after `step`: a run that resumes there writes its own.
 
     Returns their new names.
     """
@@ -140,7 +140,7 @@ def best(run_folder: Path) -> Checkpoint | None:
     """The complete checkpoint of the highest score, the newer of equals; None when none has one. `read` checks it."""
     scored = []
     for folder in _complete(run_folder):
-        with suppress(msgspec.DecodeError, FileNotFoundError):  # a damaged one is nobody's best; `read` tells why
+        with suppress(msgspec.DecodeError, FileNotFoundError):  # a damaged one is never the best; `read` says why
             manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
             if manifest.score is not None:
                 scored.append((manifest.score, manifest.step, Checkpoint(folder=folder, manifest=manifest)))
@@ -148,7 +148,7 @@ def best(run_folder: Path) -> Checkpoint | None:
 
 
 def oldest_step(run_folder: Path) -> int:
-    """The step of the oldest complete checkpoint: no resume goes back further. Asked only when there is one."""
+    """The step of the oldest complete checkpoint, of which there must be one: no resume goes back further."""
     return _step(_complete(run_folder)[0])
 
 
@@ -175,19 +175,19 @@ def read(folder: Path) -> Checkpoint:
 
 
 def prune(run_folder: Path, keep: int) -> list[Path]:
-    """Delete the checkpoints but the newest `keep` and the best. Returns what was deleted, oldest first."""
+    """Delete all checkpoints except the newest `keep` and the best. Returns the deleted ones, oldest first."""
     assert keep >= 1
     complete, top = _complete(run_folder), best(run_folder)
     kept = {*complete[-keep:], *([top.folder] if top else [])}
     doomed = [folder for folder in complete if folder not in kept]
     for folder in doomed:
-        # Renamed first: a deletion that is cut short leaves a torn folder, never one that looks complete.
+        # Renamed first, so that an interrupted deletion never leaves a folder that looks complete.
         shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}{_PARTIAL}")))
     return doomed
 
 
 def discard(run_folder: Path) -> None:
-    """Give up a checkpoint that could not be written, and the space that it took."""
+    """Remove a checkpoint that could not be written, to free its space."""
     for torn in _named(run_folder, _PARTIAL):
         shutil.rmtree(torn)
 
@@ -197,7 +197,7 @@ def _root(run_folder: Path) -> Path:
 
 
 def _named(run_folder: Path, suffix: str) -> list[Path]:
-    """The step- folders whose names end so, oldest first."""
+    """The `step-` folders whose names end with the suffix, oldest first."""
     if not _root(run_folder).is_dir():
         return []
     names = (path for path in _root(run_folder).iterdir() if path.name.endswith(suffix))

@@ -15,11 +15,11 @@ from common.budget import reduce_bucket
 from common.config import RunSpec
 from learner.policy import Gather, LogpModel, whole
 
-_PEER_TIMEOUT = timedelta(minutes=10)  # a rank that waits longer for the others fails
+_PEER_TIMEOUT = timedelta(minutes=10)  # of a collective; a rank that waits longer fails
 
 
 def deepspeed_config(spec: RunSpec, trained: int) -> dict[str, Any]:
-    """DeepSpeed's settings for a run that trains so many numbers; the optimiser and the learning rate are ours."""
+    """DeepSpeed's settings for a run with that many trained numbers; optimiser and learning rate are set here."""
     learner = spec.learner
     return {
         "train_micro_batch_size_per_gpu": 1,
@@ -29,19 +29,19 @@ def deepspeed_config(spec: RunSpec, trained: int) -> dict[str, Any]:
         "zero_optimization": {
             "stage": learner.zero_stage,
             "overlap_comm": spec.backend == "cuda",
-            # Taken whole at every backward pass, up to twice: a gigabyte each by default, whatever LoRA trains.
+            # Allocated at every backward pass, up to twice; by default a gigabyte each, however little LoRA trains.
             "reduce_bucket_size": reduce_bucket(trained),
         },
-        "zero_force_ds_cpu_optimizer": False,  # torch's AdamW needs no compiler on the machine
+        "zero_force_ds_cpu_optimizer": False,  # torch's AdamW needs no compiler, unlike DeepSpeed's
         "steps_per_print": 10**9,
     }
 
 
 def deepspeed_engine(module: nn.Module, spec: RunSpec) -> Any:
-    """The module under DeepSpeed, with AdamW on float32 masters of what it trains."""
+    """The module under DeepSpeed, with AdamW on float32 masters of the trained weights."""
     import deepspeed
 
-    # It would compile a CPU kernel for inference at start: half a minute, and a compiler that the machine may not have.
+    # DeepSpeed would compile a CPU inference kernel at start, which takes half a minute and needs a compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=spec.learner.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
@@ -50,8 +50,8 @@ def deepspeed_engine(module: nn.Module, spec: RunSpec) -> Any:
     engine, *_ = deepspeed.initialize(
         model=LogpModel(module), model_parameters=trained, optimizer=optimizer, config=config
     )
-    # DeepSpeed casts buffers to bfloat16 with the weights, but rotary frequencies in 8 bits of mantissa turn late
-    # positions by whole radians; the engines keep them in float32.
+    # DeepSpeed casts buffers to bfloat16 with the weights, but rotary frequencies with 8 bits of mantissa are wrong
+    # by whole radians at late positions; the engines keep them in float32.
     for name, buffer in exact.items():
         owner, _, leaf = name.rpartition(".")
         module.get_submodule(owner).register_buffer(
@@ -61,7 +61,7 @@ def deepspeed_engine(module: nn.Module, spec: RunSpec) -> Any:
 
 
 def join(process_group: str, rank: int, world: int, rendezvous: str) -> None:
-    """Join the process group, once a process. DeepSpeed reads its place from the environment.
+    """Join the process group, once per process. DeepSpeed reads rank and world size from the environment.
 
     Ray shows each rank its own GPU only, so every rank's device is 0.
     """
@@ -75,7 +75,7 @@ def join(process_group: str, rank: int, world: int, rendezvous: str) -> None:
 
 
 def _store(host: str, port: int, rank: int, world: int) -> Any:
-    """Where the ranks meet. Rank 0 listens on `host` alone: left to itself, torch listens on every interface."""
+    """The rendezvous store. Rank 0 listens on `host` only; by default torch listens on every interface."""
     kind: Any = dist.TCPStore  # type: ignore[attr-defined]
     if rank:
         return kind(host, port, world, is_master=False, timeout=_PEER_TIMEOUT)
@@ -84,7 +84,7 @@ def _store(host: str, port: int, rank: int, world: int) -> Any:
 
 
 def gathered(zero_stage: int) -> Gather:
-    """What makes parameters whole on every rank inside a `with`."""
+    """Context manager that gathers partitioned parameters on every rank."""
     if zero_stage < 3:
         return whole
     import deepspeed

@@ -1,4 +1,4 @@
-"""The warm-up's examples: demonstrations of an environment as the policy's tokenizer writes them."""
+"""The warm-up's examples: demonstrations of an environment, tokenised for the policy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Example(Record):
 
 
 def examples_of(spec: RunSpec, env: Environment, folder: Path, tasks: Sequence[LabelledTask]) -> list[Example]:
-    """One example a task, for the model in `folder`; those that do not fit `model.context` are left out.
+    """One example per task, for the model in `folder`; those that do not fit `model.context` are left out.
 
     Raises ValueError when none fits.
     """

@@ -16,7 +16,7 @@ _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".gguf", ".safetensors.index.json", 
 
 
 def copy_small_files(source: Path, target: Path) -> None:
-    """Copy tokenizer, chat template and the like; never weights, never over a file that stands in `target`."""
+    """Copy tokenizer, chat template and other small files; no weights, and no file that `target` has already."""
     for path in source.iterdir():
         if path.is_file() and not path.name.endswith(_WEIGHT_SUFFIXES) and not (target / path.name).exists():
             shutil.copy2(path, target / path.name)

@@ -1,10 +1,10 @@
-"""Linear maps whose weight never changes, and LoRA on top of them, on a CPU.
+"""Linear layers whose weight never changes, and LoRA on top of them, on a CPU.
 
-torch hands every multiplication to its BLAS, which lays the weight out anew each time. A frozen weight is laid out
-once, by oneDNN, for both directions: x W^T forward and y W for the gradient by x. LoRA is added into the result in
-place; as peft computes it, a step passes three more times over each output.
+torch's BLAS repacks the weight at every multiplication. A frozen weight is packed once, by oneDNN, for both
+directions: x W^T forward and y W for the gradient by x. LoRA is added into the result in place; peft's way passes
+three more times over each output.
 
-The weight itself stays as it is, for what merges and publishes. The two layouts cost its memory twice more.
+The weight itself is kept for merging and publishing, so the two packed copies take twice its memory in addition.
 
 Shapes: S rows, I inputs, O outputs, R the LoRA rank.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-_ROWS = 512  # for which oneDNN chooses the layout; it computes with any number
+_ROWS = 512  # rows for which oneDNN chooses the layout; any number of rows works
 
 
 def can_pack(weight: Tensor) -> bool:
@@ -64,7 +64,7 @@ class PackedLinear(nn.Linear):
 
 
 def pack_linear(layer: nn.Linear) -> None:
-    """Make a frozen layer compute from a packed copy of its weight, which must not change from here on."""
+    """Make a frozen layer compute from a packed copy of its weight, which must not change any more."""
     assert not layer.weight.requires_grad
     layer.__class__ = PackedLinear
     assert isinstance(layer, PackedLinear)

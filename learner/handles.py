@@ -1,7 +1,7 @@
-"""The types of the actor handles that the learner's side calls (`common.remote`).
+"""The types of the actor handles that the learner calls (`common.remote`).
 
-Its own ranks are made of their class. Of the rollout side, which it must not import, it says what it calls: mypy
-compares that with the actors' own handles where `deploy` and `simulator` bring the two together.
+Handles of its own ranks are derived from their class. For the rollout side, which it must not import, there are
+protocols of the methods that it calls: mypy checks the actors' own handles against them in `deploy` and `simulator`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RankHandle:
 
 
 class SenderHandle(Protocol):
-    """What the weight channel calls of a rank, the Doctor's or the Scribe's."""
+    """The methods of a rank, the Doctor's or the Scribe's, that the weight channel calls."""
 
     @property
     def stage(self) -> Remote[[int], None]: ...
@@ -45,7 +45,7 @@ class SenderHandle(Protocol):
 
 
 class EngineHandle(Protocol):
-    """What the learner calls of an engine."""
+    """The methods of an engine that the learner calls."""
 
     @property
     def sample(self) -> Remote[[tuple[int, ...], int, int, float], Sampled]: ...
@@ -70,7 +70,7 @@ Engines = Mapping[str, EngineHandle]
 
 
 class PoolHandle(Protocol):
-    """What the weight channel calls of an engine pool."""
+    """The methods of an engine pool that the weight channel calls."""
 
     @property
     def admit(self) -> Remote[[str, Any], None]: ...
@@ -81,7 +81,7 @@ class PoolHandle(Protocol):
 
 
 class BufferHandle(Protocol):
-    """What the learner calls of the replay buffer."""
+    """The methods of the replay buffer that the learner calls."""
 
     @property
     def take_batch(self) -> Remote[[], tuple[Group, ...]]: ...
@@ -94,7 +94,7 @@ class BufferHandle(Protocol):
 
 
 class Saved(Protocol):
-    """What a checkpoint calls of a rank."""
+    """The methods of a rank that a checkpoint calls."""
 
     @property
     def save(self) -> Remote[[Path], None]: ...

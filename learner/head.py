@@ -1,7 +1,7 @@
 """Log-probs of given tokens from hidden states, a chunk of tokens at a time: no more than [K, V] logits ever exist.
 
-On a CPU a vocabulary of 50,000 makes every pass over the logits cost as much as a layer of a small model, so that there
-are as few as can be, and in place.
+On a CPU with a vocabulary of 50,000 every pass over the logits costs as much as a layer of a small model, so there are
+as few passes as possible, in place.
 
 Shapes: N completion tokens, K tokens of one chunk, D hidden size, V vocabulary.
 """
@@ -26,8 +26,8 @@ def head_logps(
     """Log-probs of the targets under softmax(logits / temperature), float32 [N], in `parts` pieces.
 
     `hidden_ND` are the states that predict the targets. The backward pass keeps no logits: where the head is frozen it
-    has the gradient by each state from the forward pass, otherwise it computes the piece again. `keep` is for few
-    tokens: a trained head's logits stay for the backward pass.
+    uses the gradient by each state from the forward pass, otherwise it recomputes the piece. `keep`, for few tokens,
+    keeps a trained head's logits for the backward pass.
     """
     head = model.get_output_embeddings()
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
@@ -77,15 +77,16 @@ class _TokenLogps(torch.autograd.Function):
     def backward(ctx: Any, grad_K: Tensor) -> tuple[Tensor, None, None]:
         grad_KV, sum_K, target_K = ctx.saved_tensors
         grad_K = grad_K / ctx.temperature
-        grad_KV.mul_((-grad_K / sum_K)[:, None])  # in place: nobody asks for a second backward pass
+        grad_KV.mul_((-grad_K / sum_K)[:, None])  # in place: there is no second backward pass
         grad_KV.scatter_add_(-1, target_K[:, None], grad_K[:, None])
         return grad_KV.to(ctx.dtype), None, None
 
 
 class _FrozenHead(torch.autograd.Function):
-    """Log-probs of a piece and, at once, their gradients: each depends on its own hidden state alone.
+    """Log-probs of a piece together with their gradients.
 
-    So one gradient of their sum holds them all, and the logits need not be computed again.
+    Each log-prob depends only on its own hidden state, so the gradient of their sum holds all of them, and the logits
+    need not be recomputed.
     """
 
     @staticmethod

@@ -1,15 +1,15 @@
-"""The learner loop: take a batch, step on every rank, publish, release. No torch here: it runs beside the supervisor.
+"""The learner loop: take a batch, step on every rank, publish, release. No torch: it runs in the driver process.
 
     take_batch (waits for batch_groups groups) -> step -> channel.publish(version) -> release -> on_step -> checkpoint?
                                                                  a trained Scribe's phase, if it is due -^
 
 The batch is released only after the engines hold the new weights: that is what makes the staleness bound strict.
-While the ranks add up the gradient the engines sample a few fresh rollouts, and the learner scores them just before
-the step changes the weights: so every step knows how well sampler and learner agree, and neither waits for the other.
-A synchronous run has no other request then: what its rollouts draw does not depend on whose turn comes first.
+While the ranks accumulate the gradient the engines sample a few fresh rollouts, and the learner scores them just before
+the step changes the weights: so every step measures the agreement of sampler and learner without waiting. A synchronous
+run makes no other request at that time, so its random draws do not depend on the order of events.
 
-A buffer that dies is replaced here, between two steps, since only here it is known which steps are trained: a batch
-that the dead one gave out is either trained and published, or was never taken.
+A buffer that dies is replaced here, between two steps, because only here it is known which steps are trained: a batch
+that the dead buffer gave out is either trained and published, or was never taken.
 """
 
 from __future__ import annotations
@@ -42,18 +42,19 @@ class LearnerStep(Record):
     report: StepReport
     sync: SyncOutcome
     groups: tuple[Group, ...]
-    fresh_logp_difference: float | None  # mean |engine - learner| on the version before it, nats; None: no engine
-    wait_seconds: float  # for the batch
+    fresh_logp_difference: float | None  # mean |engine - learner| on the previous version, nats; None: no engine
+    wait_seconds: float  # waiting for the batch
     step_seconds: float  # of the optimiser step on the slowest rank
-    seconds: float  # of the whole turn of the loop
-    scribe: ScribePhase | None = None  # the phase of a trained Scribe that followed it
+    seconds: float  # of the whole iteration
+    scribe: ScribePhase | None = None  # the trained Scribe's phase after it, if any
 
 
 class Learner:
     """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps.
 
-    `new_buffer(version)` replaces a buffer that died. `on_checkpoint` hears of every checkpoint: the empty string, or
-    why it could not be written. `score` is asked then how well the policy judges, after `on_step` of its last step.
+    `new_buffer(version)` replaces a buffer that died. `on_checkpoint` is called at every checkpoint with the empty
+    string, or with the reason why it could not be written. `score` gives the policy's score for the checkpoint; it is
+    called after `on_step` of the last step.
     """
 
     def __init__(
@@ -85,11 +86,11 @@ class Learner:
         return self._channel.version
 
     def stop(self) -> None:
-        """Finish the step in hand, checkpoint, return."""
+        """Finish the current step, write a checkpoint, return."""
         self._stopping = True
 
     async def run(self) -> None:
-        """The loop. Leaves a checkpoint of the last version behind.
+        """The loop; it ends with a checkpoint of the last version.
 
         Raises ActorLost when a pool died, or a rank died or hangs, and OSError when the last checkpoint could not be
         written.
@@ -147,7 +148,7 @@ class Learner:
         self._on_phase("training the Scribe")
         try:
             return await self._scribe.phase(self._buffer)
-        except RayActorError:  # with the buffer died the tries that it held; the phase is over
+        except RayActorError:  # its tries died with the buffer, so the phase ends
             self._buffer = await self._new_buffer(self.version)
             return None
 
@@ -166,19 +167,19 @@ class Learner:
         difference = await self._difference(fresh)
         await self._channel.begin_change()
         reports = await self._deadlines.of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
-        return reports[0], difference  # the same on every rank, but for its timings
+        return reports[0], difference  # the same on every rank, except for the timings
 
     async def _try_checkpoint(self) -> None:
         try:
             await self.checkpoint()
         except OSError as error:
             self._on_checkpoint(
-                f"the checkpoint of step {self.version} could not be written ({last_line(error)}): going on without; "
-                "the next one is tried at its time"
+                f"the checkpoint of step {self.version} could not be written ({last_line(error)}): training continues, "
+                "the next checkpoint is written as scheduled"
             )
 
     async def checkpoint(self) -> None:
-        """Write a checkpoint of the present version, unless there is one. Raises OSError when the disk refuses it."""
+        """Write a checkpoint of the current version, unless there is one. Raises OSError when the disk refuses it."""
         if self._saved == self.version:
             return
         self._on_phase("checkpointing")
@@ -192,7 +193,7 @@ class Learner:
             raise
         self._saved = self.version
         self._on_checkpoint("")
-        with suppress(RayActorError):  # its successor hears of the next one
+        with suppress(RayActorError):  # its replacement is told of the next one
             await self._buffer.checkpointed.remote(checkpoint.oldest_step(self._run_folder))
 
     def _commit(self, folder: Path, scribe: dict[str, Any]) -> None:

@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager[Any]]
-"""Makes partitioned parameters whole inside a `with`; under ZeRO-3 `deepspeed.zero.GatheredParameters`."""
+"""Context manager that gathers partitioned parameters; under ZeRO-3 `deepspeed.zero.GatheredParameters`."""
 
 
 SCRIBE = "scribe"
-"""The name of a trained Scribe's adapter; the Doctor's is `default`, as peft calls an only one."""
+"""The name of a trained Scribe's adapter; the Doctor's is `default`, peft's default name."""
 
 _NO_MASK = torch.zeros(1, 1, 1, 1)
-"""A 4D mask is handed to the layers as it is, which saves making one that packed attention never looks at."""
+"""transformers passes a 4D mask on unchanged, so it builds none; packed attention ignores it."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A trainable model and what its reference needs. Two policies may share a module, each with its own adapter."""
+    """A trainable model and its reference. Two policies may share a module, each with its own adapter."""
 
     module: nn.Module  # the Hugging Face model, inside a PeftModel when lora_rank > 0
-    frozen: nn.Module | None  # full training only: an untouched copy (costs the model's memory once more)
+    frozen: nn.Module | None  # full training only: a frozen copy (as large as the model)
     adapter: str = "default"  # LoRA only
 
     @property
@@ -52,7 +52,7 @@ class Policy:
 
 
 class LogpModel(nn.Module):
-    """`completion_logps` as a module's forward: what DeepSpeed wraps, so that its hooks see one whole forward."""
+    """`completion_logps` as a module's forward, which DeepSpeed wraps, so that its hooks see the whole forward pass."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class LogpModel(nn.Module):
 
 
 def whole(_parameters: list[nn.Parameter]) -> AbstractContextManager[Any]:
-    """The gather of parameters that nobody partitioned."""
+    """The `Gather` of unpartitioned parameters: it does nothing."""
     return nullcontext()
 
 
@@ -105,7 +105,7 @@ def load_policy(
 
 
 def activate(policy: Policy) -> None:
-    """Where policies share a module: compute with the adapter of this one, and train no other."""
+    """Make this policy's adapter the active and only trainable one of a shared module."""
     if _has_lora(policy.module) and len(policy.module.peft_config) > 1:
         policy.module.set_adapter(policy.adapter)
 
@@ -136,7 +136,7 @@ def completion_logps(module: nn.Module, row: Row, temperature: float, chunk: int
 def row_states(model: Any, row: Row) -> Tensor:
     """The decoder's last hidden states of a packed row, [S, D]; `model` is the Hugging Face model itself."""
     decoder = model.get_decoder()
-    # Any other attention would ignore the packing and let branches see each other.
+    # Any other attention would ignore the packing, so branches would attend to each other.
     assert decoder.config._attn_implementation == attention.NAME, decoder.config._attn_implementation
     hidden_SD: Tensor = decoder(
         input_ids=row.ids_S[None],
@@ -160,7 +160,7 @@ def sequence_logps(module: nn.Module, ids: Sequence[int]) -> list[float]:
 
 @contextmanager
 def reference(policy: Policy) -> Iterator[nn.Module]:
-    """The reference model: the policy's own module with its adapters off (LoRA), or the frozen copy."""
+    """The reference model: the policy's module with its adapters disabled (LoRA), or the frozen copy."""
     if policy.frozen is not None:
         yield policy.frozen
         return
@@ -172,10 +172,9 @@ def reference(policy: Policy) -> Iterator[nn.Module]:
 def merged_weights(policy: Policy, dtype: torch.dtype, gather: Gather = whole) -> Iterator[tuple[str, Tensor]]:
     """(checkpoint name, tensor of `dtype`) of the language model, for vLLM's `load_weights` or `save_pretrained`.
 
-    LoRA is added in float32 and rounded once, to bfloat16 stochastically (learner/rounding.py); the live module stays
-    as it is. A frozen vision tower is left out. A
-    tensor may share the live weight's memory, and under ZeRO-3 (`gather`) is whole on every rank only until the next
-    one is asked for: copy it at once, and iterate on all ranks.
+    LoRA is added in float32 and rounded once, to bfloat16 stochastically (learner/rounding.py); the module itself does
+    not change. A frozen vision tower is left out. A tensor may share memory with the module's weight, and under ZeRO-3
+    (`gather`) it is whole on every rank only until the iterator advances: copy it at once, and iterate on all ranks.
     """
     from peft.tuners.lora import LoraLayer
 
@@ -232,7 +231,7 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
 
 
 def _pack(model: Any) -> None:
-    """Lay out the frozen weights once."""
+    """Pack the frozen weights."""
     from learner.packed_lora import PackedLora
 
     for module in model.get_decoder().modules():
@@ -242,7 +241,7 @@ def _pack(model: Any) -> None:
 
 
 def _freeze_outside_decoder(model: Any) -> None:
-    """Full training of a multimodal model leaves its vision tower and projector alone: no episode shows images."""
+    """Full training of a multimodal model freezes its vision tower and projector: no episode has images."""
     model.requires_grad_(False)
     model.get_decoder().requires_grad_(True)
     model.get_output_embeddings().requires_grad_(True)

@@ -1,5 +1,5 @@
-"""What happens once before self-play, in an actor of its own whose memory is then given back: the model is resolved,
-warmed up on demonstrations, and the canary is chosen."""
+"""Preparation before self-play, in a separate actor whose memory is freed afterwards: resolves the model, warms it up
+on demonstrations, and chooses the canary."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FRESH_TOKENS = 32
 
 
 class Prepared(Record):
-    """Where self-play begins."""
+    """The start of self-play: model and canary."""
 
     model_folder: Path
     probe: Probe
-    warm_up: str  # one line for people
+    warm_up: str  # one line for the user
 
 
 class Progress(Record):
-    """How far a preparation is."""
+    """Progress of the preparation."""
 
     phase: str
     done: int = 0
@@ -41,7 +41,7 @@ class Progress(Record):
 
     @property
     def detail(self) -> str:
-        """What the screen shows beside the phase: `12/60, loss 1.23, about 2 min left`."""
+        """The progress as the terminal shows it after the phase: `12/60, loss 1.23, about 2 min left`."""
         parts = [f"{self.done}/{self.total}"] if self.total else []
         parts += [f"loss {self.loss:.2f}"] if self.loss is not None else []
         parts += [f"about {_rounded(self.seconds_left)} left"] if self.seconds_left is not None else []
@@ -55,7 +55,7 @@ def environment(spec: RunSpec) -> dict[str, str]:
 
 
 class Preparation:
-    """`run` in one thread, `progress` from another (deploy gives the actor two)."""
+    """`run` in one thread, `progress` in another (deploy gives the actor two)."""
 
     def __init__(self, spec: RunSpec, env: Environment) -> None:
         self._spec, self._env = spec, env
@@ -77,7 +77,7 @@ class Preparation:
         examples = examples_of(spec, self._env, folder, tasks)
         self._progress = Progress(phase="warming up", total=spec.warm_up.steps)
         started = time.monotonic()
-        ended: list[float] = []  # when each step did
+        ended: list[float] = []  # monotonic time at which each step ended
 
         def progress(step: int, loss: float) -> None:
             ended.append(time.monotonic())
@@ -101,9 +101,9 @@ class Preparation:
 
 
 def seconds_left(ended: Sequence[float], total: int) -> float | None:
-    """How long the steps after those that `ended` at these times will take, None before the second one ended.
+    """Seconds that the remaining steps will take, from the times at which steps `ended`; None before the second one.
 
-    The first one is left out: before it the model is loaded and evaluated.
+    The first step is left out: it includes loading and evaluating the model.
     """
     done = len(ended)
     return None if done < 2 else (ended[-1] - ended[0]) / (done - 1) * (total - done)
@@ -114,7 +114,7 @@ def _rounded(seconds: float) -> str:
 
 
 def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
-    """The first demonstration as canary, cut to what is cheap to score; the shortest prompt for the fresh rollouts."""
+    """The canary: the first demonstration, truncated so that scoring is cheap, and the shortest prompt for rollouts."""
     bounds = BOUNDS[spec.model.concrete_dtype]
     canary = examples[0].prompt_ids + examples[0].completion_ids
     shortest = min(examples, key=lambda example: len(example.prompt_ids))
@@ -128,7 +128,7 @@ def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
 
 
 async def demonstrated(env: Environment, count: int) -> list[LabelledTask]:
-    """`count` labelled tasks made without a model. Twins stay together."""
+    """`count` labelled tasks made without a model; twins stay together."""
     tasks = [labelled for _, labelled in await tasks_by_rule(env, env.plan, count)]
     if not tasks:
         raise ValueError("no task could be made: give the game more sources, or other shares of its kinds of tasks")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Sent(Record):
-    """What rank 0 sent: its checksum, and the error line of each engine that could not follow."""
+    """The result of rank 0's send: the checksum, and the error line of each engine that failed."""
 
     checksum: str
     failures: dict[str, str]
@@ -30,7 +30,7 @@ def environment(spec: RunSpec) -> dict[str, str]:
 
 
 class LearnerActor:
-    """The calls of a `DoctorRank`, which has their docstrings."""
+    """A `DoctorRank` as a Ray actor."""
 
     def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
         from learner.rank_publishing import DoctorRank
@@ -54,11 +54,11 @@ class LearnerActor:
         return self._rank.logp_difference(samples)
 
     def stage(self, version: int) -> None:
-        """Prepare the present weights for sending as `version`, while the engines still sample. Collective."""
+        """Prepare the current weights for sending as `version`, while the engines still sample. Collective."""
         self._rank.stage(version)
 
     def send(self, version: int, engines: Engines) -> Sent:
-        """Bring `engines` to the present weights as `version`; the answer names those that fail. Collective."""
+        """Bring `engines` to the current weights as `version`; the answer names those that fail. Collective."""
         return self._rank.send(version, engines)
 
     def save(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class LearnerActor:
         self._rank.save_model(folder)
 
     def scribe(self, method: str, *arguments: Any) -> Any:
-        """Call `method` of the Scribe's rank beside this one. Collective."""
+        """Call `method` of the Scribe's rank in this process. Collective."""
         return self._rank.scribe(method, *arguments)
 
     def close(self) -> None:

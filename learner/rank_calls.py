@@ -1,4 +1,4 @@
-"""Calls to all ranks of the learner at once: which of them died, and whether they hang."""
+"""Calls to all ranks of the learner at once, detecting ranks that died or hang."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from common.errors import ActorLost
 Answer = TypeVar("Answer")
 
 DEATH_SECONDS = 10.0
-"""Between a rank's death and the news of it; the other ranks fail at once, each with an error of its own."""
+"""Time for a rank's death to be reported; the other ranks fail at once, with errors of their own."""
 
 TIMES_LONGER = 10
-"""A call that takes so many times longer than the longest of its kind hangs: batches differ, but not by that much."""
+"""A call that takes this many times the longest earlier call of its kind counts as hanging."""
 
 FIRST_SECONDS = 6 * 3600.0
-"""For the first call of its kind in a run, of which nothing is known: a GPU may compile, a CPU may take its time."""
+"""Deadline of the first call of its kind in a run: a GPU may compile, a CPU may be slow."""
 
 
 async def of_ranks(doing: str, calls: Sequence[Awaitable[Answer]]) -> list[Answer]:
-    """What each rank answers, one call a rank. Raises ActorLost when one died, and what another raised otherwise."""
+    """The answers of all ranks, one call per rank. Raises ActorLost when one died, else the first rank's error."""
     answers = [asyncio.ensure_future(_awaited(call)) for call in calls]
     try:
         _, pending = await asyncio.wait(answers, return_when=asyncio.FIRST_EXCEPTION)
@@ -42,7 +42,7 @@ async def of_ranks(doing: str, calls: Sequence[Awaitable[Answer]]) -> list[Answe
 
 
 class AdaptiveDeadline:
-    """How long each kind of call may take: `TIMES_LONGER` than ever before in this run, and never less than
+    """Deadline of each kind of call: `TIMES_LONGER` times the longest call of that kind in this run, and at least
     `least_seconds`."""
 
     def __init__(self, least_seconds: float) -> None:
@@ -50,7 +50,7 @@ class AdaptiveDeadline:
         self._longest: dict[str, float] = {}  # s, by kind
 
     async def of_ranks(self, doing: str, calls: Sequence[Awaitable[Answer]]) -> list[Answer]:
-        """As the function. Raises ActorLost when they hang, too."""
+        """As the function `answers`; also raises ActorLost when the ranks hang."""
         now = asyncio.get_running_loop().time
         began, deadline = now(), self._deadline(doing)
         try:

@@ -1,4 +1,4 @@
-"""Ranks that can publish: a rank of the learner with its sender, and the Scribe's rank beside it."""
+"""Ranks that can publish: a learner rank with its sender, and the Scribe's rank in the same process."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class PublishingRank(LearnerRank):
         self._sender = make_sender(spec, name, rank, self._published, self._save_adapter_config)
 
     def stage(self, version: int) -> None:
-        """Get the present weights ready to be sent as `version`, while the engines still sample."""
+        """Prepare the current weights for sending as `version`, while the engines still sample."""
         self._sender.stage(version)
 
     def send(self, version: int, engines: Engines) -> Sent:
-        """Bring `engines` to the present weights under the name `version`."""
+        """Bring `engines` to the current weights as `version`."""
         failures = self._sender.send(version, engines)
         return Sent(checksum=self._sender.checksum(), failures=failures)
 
@@ -59,7 +59,7 @@ class PublishingRank(LearnerRank):
 
 
 class DoctorRank(PublishingRank):
-    """The Doctor's rank. A trained Scribe's stands beside it, on the same model, and is reached through `scribe`."""
+    """The Doctor's rank. A trained Scribe's rank shares its process and model; `scribe` calls it."""
 
     def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
         super().__init__(spec, model_folder, rank, world, rendezvous)

@@ -1,4 +1,4 @@
-"""What a rank keeps beside DeepSpeed's files: its random state, and the rule that loading a checkpoint runs nothing."""
+"""State of a rank besides DeepSpeed's files: the random state; and loading of checkpoints without running code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 def saved_ranks(folder: Path) -> int:
-    """How many ranks wrote their random state there."""
+    """The number of ranks that wrote their random state into the folder."""
     return len(list(folder.glob("random-*.safetensors")))
 
 
@@ -24,11 +24,11 @@ def save_random_state(folder: Path, rank: int) -> None:
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
-    _random_file(folder, rank).write_bytes(save(state))  # save_file's errors are no OSError when the disk is full
+    _random_file(folder, rank).write_bytes(save(state))  # save_file raises no OSError when the disk is full
 
 
 def restore_random_state(folder: Path, rank: int) -> None:
-    """Go on with what `save_random_state` wrote."""
+    """Restore what `save_random_state` wrote."""
     state: dict[str, Tensor] = load_file(_random_file(folder, rank))
     torch.set_rng_state(state["cpu"])
     if "cuda" in state:
@@ -41,7 +41,7 @@ def _random_file(folder: Path, rank: int) -> Path:
 
 @contextmanager
 def tensors_only() -> Iterator[None]:
-    """DeepSpeed loads its files as pickles, which may run anything; inside this, torch refuses all but plain data."""
+    """DeepSpeed loads its files as pickles, which can run code; inside this context torch accepts plain data only."""
     from deepspeed.runtime.fp16.loss_scaler import LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address

@@ -1,11 +1,11 @@
 """REINFORCE++ (Hu et al., arXiv 2501.03262) as pure functions on flat tensors: rewards, advantages, weights, loss.
 
-The old policy of the ratio is the policy at the start of the step. With one optimiser step a batch that is the policy
-being differentiated, so `logp_old = logp.detach()` and the ratio is 1 where the gradient is taken: no forward is spent
-on it. k1 enters the reward and so must be known for the whole batch before any backward; it is taken from the engine's
-log-probs, `logp_engine - logp_ref`. The tokens were drawn from that very distribution, so this is the unbiased k1
-estimate of KL(sampling policy || reference), and the step costs one backward pass and one reference forward a group
-instead of a second forward of the policy (about a quarter of a training pass).
+The old policy of the ratio is the policy at the start of the step. With one optimiser step per batch that is the policy
+being differentiated, so `logp_old = logp.detach()`, the ratio is 1 where the gradient is taken, and no forward pass is
+needed for it. k1 is part of the reward and must be known for the whole batch before any backward pass; it uses the
+engine's log-probs, `logp_engine - logp_ref`. The tokens were drawn from that distribution, so this is the unbiased k1
+estimate of KL(sampling policy || reference), and a step needs one reference forward per group but no second forward of
+the policy (about a quarter of a training pass).
 
 Shapes: N completion tokens of all groups of a rank, C completions. `all_reduce` sums a float64 tensor over ranks.
 """
@@ -34,7 +34,7 @@ def one_rank(sums: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PolicyLoss:
-    """A sum over tokens, so that the mean can run over a whole optimiser step and all ranks: divide by its tokens."""
+    """The loss as a sum over tokens; divide by the number of tokens of the whole step, over all ranks."""
 
     total: Tensor  # scalar with gradient
     tokens: int
@@ -61,7 +61,7 @@ def group_baseline(rewards_C: Tensor, group_C: Tensor) -> Tensor:
     """
     counts = torch.bincount(group_C)
     if bool((counts[group_C] < 2).any()):
-        raise ValueError("reinforce_pp_baseline needs 2 or more completions a group: raise sampling.group_size")
+        raise ValueError("reinforce_pp_baseline needs 2 or more completions per group: raise sampling.group_size")
     sums = torch.zeros(counts.numel(), dtype=torch.float64, device=rewards_C.device)
     sums.index_add_(0, group_C, rewards_C.double())
     return (rewards_C.double() - (sums / counts)[group_C]).to(rewards_C.dtype)
@@ -119,7 +119,7 @@ def importance_weights(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[
 
 
 def weight_sums(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[float, float] | None) -> Tensor:
-    """Sums over tokens, float64 [6]; add those of groups and ranks up, then see `weight_statistics`."""
+    """Sums over tokens, float64 [6], to be added over groups and ranks for `weight_statistics`."""
     difference_N = (logp_old_N.detach() - logp_engine_N).double()
     weight_N = difference_N.clamp(-LOG_RATIO_CLIP, LOG_RATIO_CLIP).exp()
     low, high = bounds or (0.0, float("inf"))
@@ -138,7 +138,7 @@ def weight_statistics(sums: Tensor) -> dict[str, float]:
     """Importance-weight statistics, keyed as `common.metrics.WEIGHT_STATISTICS`, from summed `weight_sums`.
 
     `effective_sample_size` is (sum w)^2 / (N sum w^2) of the weights before truncation: 1 when engine and learner
-    agree. `mismatch_kl` is the k3 estimate of KL(engine || learner), nats a token.
+    agree. `mismatch_kl` is the k3 estimate of KL(engine || learner), nats per token.
     """
     count, weight, square, kl, clamped, difference = sums.tolist()
     assert count > 0

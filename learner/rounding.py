@@ -1,8 +1,8 @@
 """Rounding merged weights so that small updates are not lost.
 
-A base weight stands exactly on bfloat16's grid, and what a few LoRA steps add to it is mostly less than half a grid
-step: rounded to the nearest it comes back as the base weight, and the engines sample from (nearly) the policy before
-the steps. Stochastic rounding keeps the update on average; `python -m bench.rounding RUN` shows how much arrives.
+A base weight is exactly a bfloat16 number, and what a few LoRA steps add to it is mostly less than half of bfloat16's
+spacing: rounding to nearest gives the base weight again, and the engines sample from (nearly) the policy before those
+steps. Stochastic rounding keeps the update on average; `python -m bench.rounding RUN` measures how much is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LENGTH = 1_000_003  # a prime, so that rows of a matrix don't line up with the 
 def to_bfloat16(tensor: Tensor) -> Tensor:
     """`tensor` (float32) as bfloat16, each element up or down with the probability that keeps its mean.
 
-    The draws are fixed by an element's place: equal weights always round to equal bytes.
+    The draw depends only on an element's index, so equal weights always round to equal bytes.
     """
     assert tensor.dtype == torch.float32, tensor.dtype
     bits = tensor.contiguous().view(torch.int32)

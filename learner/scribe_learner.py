@@ -1,9 +1,9 @@
-"""The trained Scribe's half of the learner: after every `phase_steps` steps of the Doctor it is the Scribe's turn.
+"""The trained Scribe's learner: after every `phase_steps` steps of the Doctor, the Scribe is trained.
 
     phase: take_authored -> step -> channel.publish(version) -> again, at most phase_steps times
 
-The Scribe's policy_version counts its own steps, and its channel brings the engines that serve it to its own weights.
-Nothing here waits for tries: when no batch is ready the phase is over, and the Doctor goes on.
+The Scribe's policy_version counts its own steps, and its own channel updates the engines that serve it. Nothing here
+waits for tries: when no batch is ready the phase ends, and the Doctor's training continues.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class ScribePhase(Record):
-    """What one phase did, which may be nothing. `success_rates` are the Doctor's on the verified errors trained on."""
+    """Outcome of one phase, which may be empty. `success_rates` are the Doctor's on the verified errors trained on."""
 
     policy_version: int  # of the Scribe, after it
     reports: tuple[StepReport, ...]
-    syncs: tuple[SyncOutcome, ...]  # one a report
+    syncs: tuple[SyncOutcome, ...]  # one per report
     success_rates: tuple[float, ...]
     starved: bool  # it ended early: no batch was ready
 
@@ -54,7 +54,7 @@ class ScribeSide:
 
 
 class ScribeLearner:
-    """Takes the Scribe's turns. `ranks` are `ScribeSide`s; `version` counts published Scribe steps."""
+    """Runs the Scribe's phases. `ranks` are `ScribeSide`s; `version` counts published Scribe steps."""
 
     def __init__(
         self, phase_steps: int, ranks: Sequence[ScribeSide], channel: Channel, patience: AdaptiveDeadline
@@ -67,11 +67,11 @@ class ScribeLearner:
         return self._channel.version
 
     def is_due(self, doctor_steps: int) -> bool:
-        """Whether it is the Scribe's turn after so many steps of the Doctor."""
+        """Whether a phase follows the Doctor's step of that number."""
         return doctor_steps % self._phase_steps == 0
 
     async def phase(self, buffer: BufferHandle) -> ScribePhase:
-        """Take a turn on the tries that `buffer` holds."""
+        """Run a phase on the tries that `buffer` holds."""
         reports, syncs, rates = list[StepReport](), list[SyncOutcome](), list[float]()
         while len(reports) < self._phase_steps:
             batch = await buffer.take_authored.remote(self.version)
@@ -92,6 +92,6 @@ class ScribeLearner:
         )
 
     async def save(self, folder: Path) -> dict[str, Any]:
-        """Add the Scribe to a checkpoint; what its manifest keeps about it."""
+        """Add the Scribe to a checkpoint; returns what the manifest keeps about it."""
         await self._deadlines.of_ranks("it saved the Scribe", [rank.save.remote(folder) for rank in self._ranks])
         return {"policy_version": self.version, "loaded_gap": self._channel.loaded_gap}

@@ -1,4 +1,4 @@
-"""The trainer side of the weight channel: how the learner's tensors reach the engines, one class a transport.
+"""The trainer side of the weight channel: how the learner's tensors reach the engines, one class per transport.
 
 A sender drives the engines' update calls itself (`start_weight_update`, `update_weights`, `finish_weight_update`: the
 protocol of vLLM's weight-sync clients), so that CPU shared memory, CUDA IPC and NCCL look alike from outside. Rank 0
@@ -33,23 +33,23 @@ Call = Callable[["EngineHandle"], Awaitable[None]]
 
 
 class Sender(Protocol):
-    """Sends one policy_version. `stage` gets ready whatever needs no engine, so that they pause for the rest only."""
+    """Sends one policy_version. `stage` does all work that needs no engine, so that engines pause only for the rest."""
 
     def stage(self, version: int) -> None:
         """Collective; nothing happens when `version` is staged already."""
 
     def send(self, version: int, engines: Engines) -> dict[str, str]:
-        """Bring `engines` to the current weights; the error line of each that could not follow, by engine id."""
+        """Bring `engines` to the current weights; returns the error line of each that failed, by engine id."""
 
     def checksum(self) -> str:
-        """Of what was sent last; "" where the transport has none."""
+        """Checksum of what was sent last; "" where the transport has none."""
 
     def close(self) -> None:
-        """Remove what is left in shared memory."""
+        """Remove all files in shared memory."""
 
 
 def make_sender(spec: RunSpec, name: str, rank: int, weights: Weights, save_config: Callable[[Path], None]) -> Sender:
-    """The sender that `spec.weights` asks for. `name` makes its files in shared memory recognisable."""
+    """The sender that `spec.weights` selects. `name` is part of the names of its files in shared memory."""
     timeout = spec.weights.timeout_seconds
     if spec.weights.transport == "adapter":
         return AdapterSender(name, rank, weights, save_config, timeout)
@@ -60,7 +60,7 @@ def make_sender(spec: RunSpec, name: str, rank: int, weights: Weights, save_conf
 
 
 class ShmSender:
-    """Full transport on one machine: a segment in /dev/shm that every engine maps."""
+    """Full transport on one machine: a segment in /dev/shm, mapped by every engine."""
 
     def __init__(self, name: str, rank: int, weights: Weights, timeout: float) -> None:
         self._path = SHARED_MEMORY / f"medserl-{name}-weights"
@@ -87,7 +87,7 @@ class ShmSender:
         self._info = {"path": manifest.path, "tensors": [msgspec.to_builtins(entry) for entry in manifest.tensors]}
 
     def send(self, version: int, engines: Engines) -> dict[str, str]:
-        """Have every engine read the segment; of one that fails, the line names the tensor where it was."""
+        """Have every engine read the segment; the error line of an engine names the tensor that it was reading."""
         self.stage(version)
         if self._rank != 0:
             return {}
@@ -100,7 +100,7 @@ class ShmSender:
         return {engine: f"{line}{self._at(engine)}" for engine, line in failures.items()}
 
     def _at(self, engine: str) -> str:
-        """The tensor at which an engine's reading stopped, for people."""
+        """The tensor at which an engine stopped reading, for messages."""
         progress = progress_file(self._path, engine)
         return f" (at tensor {progress.read_text()})" if progress.is_file() else ""
 
@@ -116,7 +116,7 @@ class ShmSender:
 
 
 class AdapterSender:
-    """Adapter transport: LoRA tensors in a folder per version; the newest few stay for engines that load late."""
+    """Adapter transport: LoRA tensors in a folder per version; the newest few are kept for engines that load late."""
 
     KEPT = 2
 
@@ -172,7 +172,7 @@ class AdapterSender:
 class VllmSender:
     """Full transport on GPUs: vLLM's own trainer engines, `nccl` between GPUs and `ipc` on one.
 
-    Written against vLLM 0.32's `WeightTransferTrainerFactory`; the rendezvous is made again when the engines change.
+    Written for vLLM 0.32's `WeightTransferTrainerFactory`; the rendezvous is repeated when the set of engines changes.
     """
 
     def __init__(self, backend: str, rank: int, weights: Weights) -> None:
@@ -181,10 +181,10 @@ class VllmSender:
         self._engine_ids: frozenset[str] = frozenset()
 
     def stage(self, version: int) -> None:
-        """Nothing: vLLM gathers while it sends."""
+        """Does nothing: vLLM gathers while it sends."""
 
     def send(self, version: int, engines: Engines) -> dict[str, str]:
-        """Send to all engines at once; vLLM raises where one fails, so nobody is named in the answer."""
+        """Send to all engines at once; vLLM raises when one fails, so the answer names no engine."""
         if self._engine_ids != frozenset(engines):
             self._rendezvous(engines)
         self._engine.send_weights()
@@ -216,7 +216,7 @@ class VllmSender:
         return NCCLTrainerInitInfo(ray.util.get_node_ip_address(), port, engines + 1, rank=self._rank)
 
     def checksum(self) -> str:
-        """None: vLLM's own transports compute none."""
+        """Always "": vLLM's transports compute no checksum."""
         return ""
 
     def close(self) -> None:
@@ -229,7 +229,7 @@ def _source(weights: Weights) -> Any:
     from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
     class Source(WeightSource):  # type: ignore[misc]
-        """Our merged weights as vLLM wants them; shapes are learnt from one dry pass."""
+        """The merged weights in vLLM's form; shapes come from one dry pass."""
 
         def __init__(self) -> None:
             self._metadata = [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in weights()]
@@ -244,9 +244,9 @@ def _source(weights: Weights) -> Any:
 
 
 def _each(engines: Engines, calls: Mapping[str, Call], timeout: float) -> dict[str, str]:
-    """Make `calls` in order on every engine at once; engines that fail take no further part.
+    """Make `calls` in order on all engines concurrently; an engine that fails gets no further calls.
 
-    `timeout` seconds are one deadline for a call on all engines, so that several that hang cost no more than one.
+    `timeout` seconds are one deadline for a call on all engines, so several hanging engines cost no more than one.
     """
     failures: dict[str, str] = {}
     for method, call in calls.items():

@@ -45,7 +45,7 @@ class Share:
 
 
 def share_of(groups: Sequence[Group], packed: Sequence[PackedGroup], version: int) -> Share:
-    """A rank's share with all that is known before training; `version` is the policy's before the step."""
+    """A rank's share with everything known before training; `version` is the policy's before the step."""
     share = Share(version)
     share.oldest = min(group.oldest_version for group in packed)
     share.sums["groups"] = len(packed)
@@ -62,7 +62,7 @@ def share_of(groups: Sequence[Group], packed: Sequence[PackedGroup], version: in
 def merge_shares(
     shares: Sequence[Share], *, step: int, learning_rate: float, grad_norm: float, seconds: dict[str, float]
 ) -> StepReport:
-    """The report of the step that all ranks' shares make up."""
+    """The report of the step, from all ranks' shares."""
     sums: defaultdict[str, float] = defaultdict(float)
     components: defaultdict[str, float] = defaultdict(float)
     for share in shares:

@@ -1,4 +1,4 @@
-"""What a learner step reports. Light: the driver reads it, without torch."""
+"""The report of a learner step. Imports no torch, because the driver reads it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Clock:
         self._phases[phase] = self._phases.get(phase, 0.0) + time.perf_counter() - begun
 
     def seconds(self) -> dict[str, float]:
-        """Of each phase, and of the whole `step`."""
+        """Seconds by phase, and of the whole `step`."""
         return {**self._phases, "step": time.perf_counter() - self._start}
 
 
 class StepReport(Record):
-    """One optimiser step, over all ranks: equal on every rank but for `seconds`. Means run over tokens or completions.
+    """One optimiser step, over all ranks; equal on every rank except `seconds`. Means are over tokens or completions.
 
     `weights` is keyed as `common.metrics.WEIGHT_STATISTICS`. `seconds` holds this rank's wall time of the phases
     reference, forward, backward and optimizer, and of the whole `step`.
@@ -40,10 +40,10 @@ class StepReport(Record):
     policy_lag: int  # version before the step minus the oldest version of any token
     groups: int
     completions: int
-    tokens: int  # prompt (once a group) and completion tokens
+    tokens: int  # prompt (once per group) and completion tokens
     completion_tokens: int
-    loss: float  # a completion token
-    kl_to_reference: float | None  # k1 estimate, nats a token; None when kl_coef is 0
+    loss: float  # per completion token
+    kl_to_reference: float | None  # k1 estimate, nats per token; None when kl_coef is 0
     grad_norm: float  # before clipping
     learning_rate: float
     reward_mean: float

@@ -2,12 +2,12 @@
 
 Trained in one process, with plain torch, on packed rows: what all prompts of a row begin with (the system prompt, the
 instruction) is computed once, and each example is a branch of it (learner/batch.py). The warmed model is saved merged,
-as an ordinary Hugging Face folder, and is from then on the model of the run: the engines' start, the learner's base and
-the KL reference. Its folder is named after the content hash of model, examples and settings, so the same warm-up is
-never paid for twice.
+as an ordinary Hugging Face folder, and is then the model of the run: the engines' start, the learner's base and the KL
+reference. Its folder is named after the content hash of model, examples and settings, so the same warm-up is never
+computed twice.
 
 Models up to 1e9 parameters are trained whole: a format is learnt in fewer steps than through adapters, and weights,
-gradients and AdamW's moments take 16 bytes a parameter, in float32 as in bfloat16 (2.2 GB for SmolLM2-135M).
+gradients and AdamW's moments take 16 bytes per parameter, in float32 as in bfloat16 (2.2 GB for SmolLM2-135M).
 That no longer fits one 24 GB card for MedGemma 4B, so larger models learn through LoRA, which is merged before saving.
 
 Shapes: S positions of a row, M those of its branches, N predicted tokens, D width.
@@ -37,11 +37,11 @@ from learner.export import copy_small_files
 from learner.head import head_logps
 from learner.policy import row_states
 
-_CACHE_VERSION = 2  # part of the key: raise it when training changes
+_CACHE_VERSION = 2  # part of the cache key: raise it when training changes
 _WHOLE_MODEL_LIMIT = 1_000_000_000  # parameters; larger models learn through LoRA
 _LORA_RANK = 16  # when the learner itself trains without LoRA
 _ROW_TOKENS = 2048  # packed positions in one forward
-_HEAD_TOKENS = 512  # whose logits are made at once
+_HEAD_TOKENS = 512  # tokens whose logits are computed at once
 _HELDOUT_SHARE = 0.1
 _HELDOUT_MOST = 16  # examples: enough to see a trend, cheap on a CPU
 _REPORT = "warm_up.json"
@@ -51,7 +51,7 @@ Progress = Callable[[int, float], None]
 
 
 class WarmUpReport(Record):
-    """How the warm-up went; losses in nats a completion token, None where nothing was held out."""
+    """Result of the warm-up; losses in nats per completion token, None where nothing was held out."""
 
     steps: int
     parameters_trained: int
@@ -84,7 +84,7 @@ def warmed_model(spec: RunSpec, model_folder: Path, examples: Sequence[Example],
 
 
 def report(folder: Path) -> WarmUpReport | None:
-    """How the warm-up that made `folder` went; None for a model that was not warmed up here."""
+    """Result of the warm-up that made `folder`; None for a model that was not warmed up here."""
     path = folder / _REPORT
     return msgspec.json.decode(path.read_bytes(), type=WarmUpReport) if path.is_file() else None
 
@@ -120,7 +120,7 @@ def _lora_rank(spec: RunSpec) -> int:
 
 
 def _make(spec: RunSpec, model_folder: Path, examples: Sequence[Example], progress: Progress, made: Path) -> None:
-    """Train and write the merged model, with the tokenizer's and other small files of the model it came from."""
+    """Train and write the merged model, with the tokenizer and other small files of the original model."""
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed)
         trainer = Trainer(spec, load(spec, model_folder))
@@ -236,8 +236,8 @@ def split(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[E
 
 
 def batches(examples: Sequence[Example], size: int, seed: int) -> Iterator[list[Example]]:
-    """Batches without end: every epoch in a new order, examples of similar length together: attention pads to a row's
-    longest."""
+    """Endless batches; a new order every epoch. Examples of similar length share a batch, because attention pads to the
+    longest of a row."""
     rng = random.Random(seed)
     window = 4 * size
     while True:
@@ -251,7 +251,7 @@ def batches(examples: Sequence[Example], size: int, seed: int) -> Iterator[list[
 
 
 def rate(step: int, steps: int) -> float:
-    """Share of the peak learning rate at `step` (from 1): a rise over a tenth of the steps, then down to a tenth."""
+    """Share of the peak learning rate at `step` (from 1): it rises over a tenth of the steps, then falls to a tenth."""
     rise = max(1, steps // 10)
     if step <= rise:
         return step / rise

@@ -69,7 +69,7 @@ async def test_a_scribe_that_does_not_finish_in_time_is_killed_and_its_claims_re
     for _ in range(4):
         await world.beat()
     assert world.placement.roles["scribe-1"].dead.is_set() and world.buffer.returned == [("claims", "scribe-1")]
-    assert world.notes == ["scribe-1 leaves after 0 s: its unfinished work returns to the buffer"]
+    assert world.notes == ["scribe-1 did not finish in 0 s: its work returns to the buffer"]
 
 
 async def test_a_doctor_that_hangs_as_it_leaves_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ async def test_what_an_engine_does_not_finish_in_time_is_done_by_another() -> No
     leaver, asked = await one_leaves_with_work(world)
     assert (await asyncio.wait_for(asked, 5)).completions == ()
     assert leaver.actor.core_killed and not leaver.actor.ended
-    assert world.notes == ["engine engines-1 leaves after 0.01 s: others repeat its unfinished requests"]
+    assert world.notes == ["engine engines-1 did not drain in 0.01 s: other engines repeat its requests"]
 
 
 async def test_an_engine_that_dies_as_it_leaves_is_not_replaced() -> None:

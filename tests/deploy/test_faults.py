@@ -120,7 +120,7 @@ def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(job: Job
     checkpoints, away = job.folder / "checkpoints", job.folder / "away"
     checkpoints.rename(away)
     checkpoints.write_text("no folder can be made here")
-    told = r"the checkpoint of step \d+ could not be written \([^\n]*\): going on without"
+    told = r"the checkpoint of step \d+ could not be written \([^\n]*\): training continues"
     job.wait(lambda: re.search(told, job.text()), "the note")
     job.step_after(time.time())
     checkpoints.unlink()
@@ -151,7 +151,7 @@ def test_a_journal_that_the_disk_refuses_ends_the_run_with_one_message_and_it_ca
     buffer.rlimit(psutil.RLIMIT_FSIZE, (size, size))
     assert job.finish() == 2, job.text()
     (said,) = re.findall(r"^selfplay: .*", job.text(), re.MULTILINE)
-    assert said.endswith("journal.jsonl cannot be written (File too large): make room, then go on with --resume")
+    assert said.endswith("journal.jsonl cannot be written (File too large): make room, then continue with --resume")
     made = len(job.rows())
     job.start("--resume", "--steps", f"{made + 2 * EVALUATE_EVERY - made % EVALUATE_EVERY}")
     job.step_after(time.time())

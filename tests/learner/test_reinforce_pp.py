@@ -71,7 +71,7 @@ def test_a_reward_beyond_ten_is_clipped() -> None:
 
 
 def test_a_group_of_one_has_no_baseline() -> None:
-    with pytest.raises(ValueError, match="2 or more completions a group"):
+    with pytest.raises(ValueError, match="2 or more completions per group"):
         group_baseline(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 1]))
 
 
