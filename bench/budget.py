@@ -78,14 +78,14 @@ def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
 
 
 class _Saved:
-    """A tensor in autograd's hands; it dies with the last graph that needs it."""
+    """A tensor saved by autograd; it is freed with the last graph that needs it."""
 
     def __init__(self, tensor: Any) -> None:
         self.tensor = tensor
 
 
 def saved_bytes(forward: Callable[[], Any], parameters: Iterable[Any]) -> tuple[int, Any]:
-    """Bytes of the distinct storages that autograd still keeps after `forward`, `parameters` left out; its value."""
+    """Bytes of the distinct storages that autograd keeps after `forward`, without `parameters`; and its result."""
     import torch
 
     kept: weakref.WeakSet[_Saved] = weakref.WeakSet()
@@ -99,7 +99,7 @@ def saved_bytes(forward: Callable[[], Any], parameters: Iterable[Any]) -> tuple[
         value = forward()
     storages = [saved.tensor.untyped_storage() for saved in kept]
     sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
-    for parameter in parameters:  # frozen ones are kept for the gradient of their input, as they are anyway
+    for parameter in parameters:  # frozen ones are kept for the gradient of their input, and exist anyway
         sizes.pop(parameter.untyped_storage().data_ptr(), None)
     return sum(sizes.values()), value
 

@@ -2,8 +2,8 @@
 
     python -m bench.engine_alone workload.json
 
-`actors.engine.Engine` in a Ray actor, asked as a run asks it: chats over Ray, log-probs and policy_versions back.
-Beside a learner an engine takes half of a CPU's cores; here it has all of them, as in an evaluation, and as bare vLLM.
+`actors.engine.Engine` in a Ray actor, called as in a run: chats over Ray, log-probs and policy_versions back. With a
+learner an engine uses half of a CPU's cores; here it has all of them, as in an evaluation, and as bare vLLM has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from evals.core.engine import MANY_CALLS, local_ray
 
 
 class FixedLength(Engine):
-    """Goes on after an end-of-sequence token, so that its work is the same as that of the others."""
+    """Continues after an end-of-sequence token, so that it does the same work as the other systems."""
 
     async def _run(self, prompt_ids: tuple[int, ...], params: Any) -> Any:
         params.ignore_eos = True

@@ -1,4 +1,4 @@
-"""The environment of a bench that measures what an actor does: some of it is read as a process begins."""
+"""Environment variables of a bench that measures an actor's work: some are read only when a process starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the systems that only generate are measured: a warm-up, then every measured prompt at once."""
+"""Measures systems that only generate: a warm-up, then every measured prompt at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Held-out accuracy of a policy on an environment: one sampled reply a task, as the engines sample.
+"""Held-out accuracy of a policy on an environment: one sampled reply per task, as the engines sample.
 
 Shapes: B tasks of one forward, P prompt tokens (padded on the left), T new tokens.
 """
@@ -37,7 +37,7 @@ def tasks(env: Contradiction, count: int) -> list[LabelledTask]:
 
 
 def evaluate(folder: Path, spec: RunSpec, env: Contradiction, labelled: Sequence[LabelledTask]) -> list[Outcome]:
-    """One reply a task at the run's temperature, from the Hugging Face model in `folder`; seeded by `spec.seed`."""
+    """One reply per task at the run's temperature, from the Hugging Face model in `folder`; seeded by `spec.seed`."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -1,9 +1,9 @@
-"""What the learner's layers and rows save on a CPU: forward and backward of four groups, one by one and together.
+"""Time saved by the learner's layers and packed rows on a CPU: forward and backward of four groups.
 
     python -m bench.learner_step
 
-Same model, LoRA and groups, whose prompts begin with the same tokens; no gradient checkpointing. The ways take turns in
-one process with the learner's environment, and the table shows the median of each.
+Same model, LoRA and groups, whose prompts begin with the same tokens; no gradient checkpointing. The variants alternate
+in one process with the learner's environment; the table shows the median of each.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def seconds(module: nn.Module, rows: Sequence[Row]) -> float:
 
 
 def measure(loaded: Callable[[], Policy], made: Callable[[int], list[PackedGroup]], repeats: int) -> Table:
-    """Every way `repeats` times in turns, after one round that does not count."""
+    """Every variant `repeats` times, alternating, after one discarded round."""
     plain, policy = unpacked(loaded()), loaded()
     apart = made(policy.config.get_text_config().vocab_size)
-    ways = {"torch's and peft's layers, a group a row": (plain, [shared_row([one]) for one in apart])}
+    ways = {"torch's and peft's layers, one group per row": (plain, [shared_row([one]) for one in apart])}
     for size in (1, 2, GROUPS):
         rows = [shared_row(part) for part in split(apart, GROUPS // size)]
-        ways[f"packed weights, {size} group{'s' if size > 1 else ''} a row"] = (policy.module, rows)
+        ways[f"packed weights, {size} group{'s' if size > 1 else ''} per row"] = (policy.module, rows)
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(repeats + 1):
         for way, (module, rows) in ways.items():
@@ -84,9 +84,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
     parser.add_argument("--prompt", type=int, default=296, help="prompt tokens")
-    parser.add_argument("--shared", type=int, default=149, help="of them those with which all prompts begin")
-    parser.add_argument("--completions", type=int, default=8, help="completions of a group")
-    parser.add_argument("--tokens", type=int, default=54, help="tokens of each completion")
+    parser.add_argument("--shared", type=int, default=149, help="of these, tokens that all prompts share")
+    parser.add_argument("--completions", type=int, default=8, help="completions per group")
+    parser.add_argument("--tokens", type=int, default=54, help="tokens per completion")
     parser.add_argument("--repeats", type=int, default=3, help="measured rounds")
     args = parser.parse_args()
     run_with(CPU.learner_env | CPU.alone_env, "bench.learner_step")

@@ -53,19 +53,19 @@ class Learnt(Record):
     max_lag: int
     before: tuple[Outcome, ...]
     after: tuple[Outcome, ...]
-    accuracy: tuple[float, ...]  # of the training rollouts, a step
-    reward: tuple[float, ...]  # mean of the training rollouts, a step
+    accuracy: tuple[float, ...]  # mean of the training rollouts, per step
+    reward: tuple[float, ...]  # mean of the training rollouts, per step
     lag: int  # largest of any rollout
     minutes: float
 
     @property
     def mode(self) -> str:
-        """How the loop ran, for tables."""
+        """Name of the loop's mode, for tables."""
         return "asynchronous" if self.max_lag else "synchronous"
 
 
 def run(path: Path, seed: int, max_lag: int, home: Path, count: int, timeout_s: float) -> Learnt:
-    """One run of the loop and its evaluation; what `home` already holds of it is not run again.
+    """One run of the loop and its evaluation; results that exist in `home` are not computed again.
 
     Raises ValueError with the end of its output when it fails.
     """

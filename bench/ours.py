@@ -1,4 +1,4 @@
-"""Our loop on the workload: `python -m deploy.selfplay` as its own process; its numbers come from metrics.jsonl."""
+"""Our loop on the workload: `python -m deploy.selfplay` as a process; its figures come from metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from common.files import json_lines
 from common.records import Record
 
 DISCARDED = 2
-"""First learner steps of a run that do not count: the engine and the buffer are still filling."""
+"""First learner steps of a run that are discarded: the engine and the buffer are still filling."""
 
 
 class Variant(Record):
-    """How our loop runs. Without `scribe` notes are made by rule, as the references' prompts are ready-made."""
+    """A mode of our loop. Without `scribe` notes are made by rule, as the references' prompts are ready-made."""
 
     max_lag: int  # 0 is the synchronous loop
     scribe: bool
 
     @property
     def label(self) -> str:
-        """For tables: who, lag, and whether the Scribe writes."""
+        """Name for tables: system, lag, and whether the Scribe writes."""
         mode = f"asynchronous (lag {self.max_lag})" if self.max_lag else "synchronous"
         return f"MedSeRL, {mode}{', Scribe writing' if self.scribe else ''}"
 
@@ -58,7 +58,7 @@ def flags(work: Workload, data: str, variant: Variant, runs: Path) -> list[str]:
         "learner.checkpoint_every": work.steps + DISCARDED,  # the references write none either
         "buffer.max_lag": variant.max_lag,
         **({} if variant.scribe else {"envs.verdict.data.proposer_tries": 0}),
-        "evaluation.every": 0,  # nor do they ask held-out notes
+        "evaluation.every": 0,  # nor evaluate on held-out notes
         "warm_up.steps": 0,  # an untrained policy fills every completion, so the lengths are the references'
         "metrics.port": 0,
     }
@@ -81,7 +81,7 @@ def run(work: Workload, spec: str, data: str, variant: Variant, timeout_s: float
 
 
 def wait(process: subprocess.Popen[bytes], timeout_s: float) -> int:
-    """The exit code; a run past its time is asked to drain, as by Ctrl-C, and killed if it does not."""
+    """The exit code; a run past its timeout is interrupted as by Ctrl-C, and killed if it does not end."""
     try:
         return process.wait(timeout_s)
     except subprocess.TimeoutExpired:
@@ -96,11 +96,11 @@ def wait(process: subprocess.Popen[bytes], timeout_s: float) -> int:
 def summarise(name: str, rows: list[dict[str, Any]], work: Workload, peak_gib: float) -> Result:
     """Rates over the steps after the discarded ones. Rows hold seconds, completions, rollout_tokens, learner_tokens.
 
-    Raises ValueError when the run made no step that counts.
+    Raises ValueError when the run made no measured step.
     """
     measured = [row for row in rows if row["step"] > DISCARDED]
     if not measured:
-        raise ValueError(f"{name}: {len(rows)} steps, of which the first {DISCARDED} do not count; ask for more steps")
+        raise ValueError(f"{name}: {len(rows)} steps, of which the first {DISCARDED} are discarded; ask for more")
     completions = sum(row["completions"] for row in measured)
     groups = completions / work.group_size
     tokens = sum(row["rollout_tokens"] for row in measured)

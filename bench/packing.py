@@ -1,9 +1,9 @@
-"""What packing saves: forward and backward of one group, the prompt once in a packed row against n rows that repeat it.
+"""Time saved by packing: forward and backward of one group, with the prompt once in a packed row or in each of n rows.
 
     python -m bench.packing
 
-Same model, LoRA, log-probs of the same completion tokens, no gradient checkpointing in either; the two ways take turns,
-and the table shows the median of each and of their ratios.
+Same model, LoRA, log-probs of the same completion tokens, no gradient checkpointing in either; the two variants
+alternate, and the table shows the median of each and of their ratios.
 
 Shapes: n completions, P prompt tokens, T completion tokens each, D hidden size, N = n * T.
 """
@@ -72,7 +72,7 @@ def seconds(logps: Callable[[], Tensor]) -> float:
 
 
 def measure(module: nn.Module, packed: PackedGroup, repeats: int) -> tuple[list[float], list[float]]:
-    """(packed, repeated) seconds, taken in turns after one round that does not count."""
+    """(packed, repeated) seconds, alternating, after one discarded round."""
     ours, theirs = [], []
     for _ in range(repeats + 1):
         ours.append(seconds(lambda: completion_logps(module, packed, 1.0, CHUNK)))
@@ -85,8 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
     parser.add_argument("--prompt", type=int, default=350, help="prompt tokens")
-    parser.add_argument("--completions", type=int, default=8, help="completions of a group")
-    parser.add_argument("--tokens", type=int, nargs="+", default=[32, 64, 96], help="tokens of each completion")
+    parser.add_argument("--completions", type=int, default=8, help="completions per group")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[32, 64, 96], help="tokens per completion")
     parser.add_argument("--repeats", type=int, default=5, help="measured rounds")
     args = parser.parse_args()
     dtype = best_dtype().name

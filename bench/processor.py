@@ -8,7 +8,7 @@ from common.backends.dtype import CAPS
 from common.backends.processor import Processor
 
 SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_tile", "sve", "bf16")
-"""The instruction sets that decide how fast matrices are multiplied: x86, then ARM."""
+"""The instruction sets that determine the speed of matrix multiplication: x86, then ARM."""
 
 
 def described(processor: Processor, cores: int, environment: Mapping[str, str]) -> str:

@@ -33,7 +33,7 @@ def build(work: Workload) -> Any:
 
 @torch.no_grad()
 def generate(model: Any, prompts: list[list[int]], work: Workload) -> list[Tensor]:
-    """One [B, T] tensor of completions a prompt; all prompts in one left-padded batch."""
+    """One [B, T] tensor of completions per prompt; all prompts in one left-padded batch."""
     width = max(map(len, prompts))
     pad = model.config.pad_token_id
     ids_NP = torch.tensor([[pad] * (width - len(p)) + p for p in prompts])
@@ -72,7 +72,7 @@ def kl(model: Any, ids_BS: Tensor, logp_BT: Tensor, work: Workload) -> Tensor:
 def train(
     model: Any, optimizer: torch.optim.Optimizer, groups: list[Tensor], prompts: list[list[int]], work: Workload
 ) -> None:
-    """One optimiser step; one micro-batch a group, the prompt repeated in each of its rows."""
+    """One optimiser step; one micro-batch per group, the prompt repeated in each of its rows."""
     model.train()
     for prompt, done_BT in zip(prompts, groups, strict=True):
         ids_BS = torch.cat([torch.tensor([prompt]).expand(len(done_BT), -1), done_BT], dim=1)
@@ -90,9 +90,9 @@ def train(
 
 
 def run(work: Workload) -> Result:
-    """Generate and train for the workload's steps; measure all but the warm ones."""
+    """Generate and train for the workload's steps; measure all except the warm-up steps."""
     torch.manual_seed(work.seed)
-    torch.set_flush_denormal(True)  # they cost time and say nothing about a system
+    torch.set_flush_denormal(True)  # progress bars cost time
     ids = prompt_ids(work)
     times: list[tuple[float, float]] = []
     with PeakMemory() as memory:

@@ -24,7 +24,7 @@ from bench.workload import Workload, load, prompt_ids
 
 
 class Clock(TrainerCallback):  # type: ignore[misc]  # TRL's types are not checked
-    """Notes when each optimiser step ends, and how long generation took in it."""
+    """Records the end of each optimiser step, and the time of its generation."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -51,12 +51,12 @@ class Clock(TrainerCallback):  # type: ignore[misc]  # TRL's types are not check
 
 
 def varied_reward(completion_ids: list[list[int]], **_: Any) -> list[float]:
-    """A reward that costs nothing and differs within a group, so that no advantage is zero."""
+    """A free reward that differs within a group, so that no advantage is zero."""
     return [float(sum(ids) % 7) for ids in completion_ids]
 
 
 def config(work: Workload, folder: str) -> GRPOConfig:
-    """The same optimisation as our learner: dtype, LoRA, KL to the reference, one update a batch."""
+    """The same optimisation as our learner: dtype, LoRA, KL to the reference, one update per batch."""
     return GRPOConfig(
         output_dir=folder,
         use_cpu=True,
@@ -82,8 +82,8 @@ def config(work: Workload, folder: str) -> GRPOConfig:
 
 
 def run(work: Workload) -> Result:
-    """Train for the workload's steps; measure all but the warm ones."""
-    torch.set_flush_denormal(True)  # they cost time and say nothing about a system
+    """Train for the workload's steps; measure all except the warm-up steps."""
+    torch.set_flush_denormal(True)  # progress bars cost time
     clock = Clock()
     prompts = [[msgspec.structs.asdict(message) for message in chat] for chat in work.prompts]
     with tempfile.TemporaryDirectory() as folder, PeakMemory() as memory:

@@ -15,7 +15,7 @@ from bench.memory import PeakMemory
 from bench.result import VLLM, Result, emit
 from bench.workload import Workload, load, prompt_ids
 
-# Read by vllm at import. All cores, as nobody shares them; threads are not pinned, as in our engine.
+# Read by vllm at import. All cores, because nothing shares them; threads are not pinned, as in our engine.
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
@@ -48,7 +48,7 @@ async def serve(work: Workload) -> Result:
             temperature=work.temperature,
             max_tokens=work.tokens,
             ignore_eos=True,
-            output_kind=RequestOutputKind.FINAL_ONLY,  # else the last output may lack choices that ended earlier
+            output_kind=RequestOutputKind.FINAL_ONLY,  # otherwise the last output may lack choices that ended earlier
         )
 
         async def sample(index: int) -> int:

@@ -1,4 +1,4 @@
-"""The systems that our loop is compared with, each in its own process: some train too, some only generate."""
+"""The systems that our loop is compared with, each in a process: some train, some only generate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAINERS = {"trl": "bench.reference_trl", "torch": "bench.reference_torch"}
 MODULES = {**GENERATORS, **TRAINERS}
 
 _THREADS = ("OMP_", "GOMP_", "KMP_", "MKL_")
-"""How the variables begin with which a shell would give a system fewer threads than its library takes by itself."""
+"""Prefixes of environment variables that could give a system fewer threads than its library's default."""
 
 
 def build(steps: int, prompts: int, tokens: int, dtype: Name, data: str, source: str, warm_steps: int = 1) -> Workload:

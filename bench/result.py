@@ -1,4 +1,4 @@
-"""One line of the throughput table, as every system prints it, and the table."""
+"""One line of the throughput table, which every system prints, and the table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from common.records import Record
 
 TRL, VLLM, ENGINE = "TRL GRPOTrainer", "bare vLLM (no training)", "MedSeRL engine alone (no training)"
-"""The rows to which others are compared."""
+"""The rows with which others are compared."""
 
 
 class Result(Record):

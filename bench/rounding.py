@@ -1,9 +1,9 @@
-"""How much of an update survives the rounding of merged weights to bfloat16: to the nearest, and stochastically.
+"""Share of an update that survives rounding merged weights to bfloat16, to nearest and stochastically.
 
     python -m bench.rounding runs/laptop
 
 Takes a finished LoRA run: its base model, its adapter, and replies of its last step as text. With log-probs in
-float32, b of the base, p of the policy and e of the rounded merge, the share that arrives is
+float32, b of the base, p of the policy and e of the rounded merge, the share that is kept is
 sum((e - b)(p - b)) / sum((p - b)^2) over the tokens: 1 when engines hold the policy, 0 when they still hold the base.
 
 Shapes: N completion tokens.
@@ -69,13 +69,13 @@ def logps(model: Any, some: list[Text]) -> Tensor:
 
 
 def measure(run: Path, count: int) -> Table:
-    """One row a rounding."""
+    """One row per rounding mode."""
     some = texts(run, count)
     base, policy = models(run)
     base_N, policy_N = logps(base, some), logps(policy, some)
     update_N = policy_N - base_N
     exact = {name: weight.clone() for name, weight in policy.state_dict().items()}
-    table = Table("rounding", "weights changed", "share of the update that arrives", "mean |error|, nats")
+    table = Table("rounding", "weights changed", "share of the update that is kept", "mean |error|, nats")
     table.title = f"{update_N.numel()} tokens; the update itself: {float(update_N.abs().mean()):.4f} nats on average"
     before = base.state_dict()
     for name, rounding in ROUNDINGS.items():
@@ -89,10 +89,10 @@ def measure(run: Path, count: int) -> Table:
 
 
 def main() -> None:
-    """Parse the flags, measure, print the table. Exit code 2 and one line for a run that will not do."""
+    """Parse the flags, measure, print the table. Exit code 2 and one line for an unsuitable run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("--replies", type=int, default=16, help="replies of the last step to look at")
+    parser.add_argument("--replies", type=int, default=16, help="number of replies of the last step to use")
     args = parser.parse_args()
     try:
         Console(width=110).print(measure(args.run, args.replies))

@@ -1,4 +1,4 @@
-"""Are generated tasks sound, and made fast enough? By code alone, without a model, on one core.
+"""Are generated tasks valid, and generated fast enough? Without a model, on one core.
 
     python -m bench.scribe --data medec_ms_train_pairs.jsonl --against MEDEC-validation.csv --page scribe.html
 
@@ -32,10 +32,10 @@ from envs.verdict.scribe import edits, gate
 from envs.verdict.spec import DataSpec, QuadrantMix, VerdictSettings
 
 TASKS = 2000
-RATE = 200.0  # tasks a second of one core's time
+RATE = 200.0  # tasks per second of one core's time
 GATED = 1000  # sentences that the gate is timed on
 LEAK = 0.60  # AUC
-CHANCE = 0.01  # an operator's rates may differ by label as much as chance gives this often
+CHANCE = 0.01  # smallest p-value at which an operator's rates may differ by label
 TYPES = 0.10  # total variation between the types of injected errors and of the notes' own errors
 SOFT = ("noise:", "reword:")  # operators that must not know the label
 
@@ -78,7 +78,7 @@ def generate(env: VerdictEnvironment, count: int) -> Made:
 
 
 def figures(env: VerdictEnvironment, made: Made, data: DataSpec) -> list[Figure]:
-    """Everything that the table and the page say."""
+    """All figures of the table and the page."""
     count = len(made.tasks) + len(made.rejections)
     rate = count / made.cpu_s
     return [
@@ -96,7 +96,7 @@ def figures(env: VerdictEnvironment, made: Made, data: DataSpec) -> list[Figure]
 
 
 def _gate_rate(env: VerdictEnvironment) -> float:
-    """Rewordings that the gate judges a second of one core's time."""
+    """Rewordings that the gate judges per second of one core's time."""
     sentences = [sentence for note in env.sources.notes for sentence in note.sentences][:GATED]
     cpu = time.process_time()
     for sentence in sentences:
@@ -208,7 +208,7 @@ def _shares(counts: Counter[str]) -> str:
 
 def show(lines: Sequence[Figure]) -> None:
     """Print the table."""
-    table = Table("figure", title="Tasks made by code alone")
+    table = Table("figure", title="Tasks made without a model")
     table.add_column("measured", overflow="fold")
     table.add_column("bound", no_wrap=True)
     table.add_column("ok", no_wrap=True)
@@ -219,9 +219,11 @@ def show(lines: Sequence[Figure]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m bench.scribe", description="Measure the tasks that code makes.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.scribe", description="Measure tasks that are made without a model."
+    )
     parser.add_argument("--data", default="bundled", help="`bundled`, a MEDEC CSV or a pairs .jsonl")
-    parser.add_argument("--against", type=Path, help="evaluation notes that no task may be near to")
+    parser.add_argument("--against", type=Path, help="evaluation notes that no task may resemble")
     parser.add_argument("--tasks", type=int, default=TASKS, help="slots of the plan")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--page", type=Path, help="where to write the page")

@@ -14,7 +14,7 @@ from common.markup import marked
 from common.records import LabelledTask
 from envs.verdict.data.medec import Note
 
-EXAMPLES = 3  # a quadrant
+EXAMPLES = 3  # per quadrant
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #1a1a1a;
   background: #fff }
@@ -37,15 +37,15 @@ class Line(Protocol):
 
     @property
     def name(self) -> str:
-        """What was counted."""
+        """Name of the figure."""
 
     @property
     def value(self) -> str:
-        """As it is printed."""
+        """The measured value as text."""
 
     @property
     def bound(self) -> str:
-        """What it is compared with, as it is printed."""
+        """The bound as text."""
 
     @property
     def ok(self) -> bool | None:
@@ -60,11 +60,11 @@ def document(lines: Sequence[Line], tasks: Sequence[LabelledTask], sources: Mapp
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Tasks made by code alone</title>
+<title>Tasks made without a model</title>
 <style>{_STYLE}</style>
 </head>
 <body>
-<h1>Tasks made by code alone</h1>
+<h1>Tasks made without a model</h1>
 <table><thead><tr><th scope="col">Figure</th><th scope="col">Measured</th><th scope="col">Bound</th>
 <th scope="col">Kept</th></tr></thead><tbody>{rows}</tbody></table>
 {"".join(_section(name, found, sources) for name, found in sorted(_examples(tasks).items()))}
@@ -80,7 +80,7 @@ def _row(line: Line) -> str:
 
 
 def _examples(tasks: Sequence[LabelledTask]) -> dict[str, list[LabelledTask]]:
-    """Tasks evenly over each quadrant."""
+    """Tasks spread evenly over each quadrant."""
     groups: dict[str, list[LabelledTask]] = defaultdict(list)
     for task in tasks:
         groups[task.task.provenance.kind].append(task)

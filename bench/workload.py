@@ -1,4 +1,4 @@
-"""The work that every system of the throughput bench does: same model, same prompts, same lengths.
+"""The workload of every system in the throughput bench: same model, same prompts, same lengths.
 
 A workload is a JSON file, so that each system can read it in its own process, which makes peak memory comparable.
 """
@@ -18,7 +18,7 @@ class Workload(Record):
     """`prompts` holds prompts_per_step * (warm_steps + steps) chats; each gets `group_size` completions of `tokens`."""
 
     model: str  # folder in Hugging Face form
-    dtype: Name  # in which every system computes
+    dtype: Name  # dtype of every system
     prompts: tuple[tuple[Message, ...], ...]
     prompts_per_step: int = 4
     group_size: int = 8
@@ -29,7 +29,7 @@ class Workload(Record):
     lora_rank: int = 16
     lora_alpha: int = 32
     learning_rate: float = 1e-4
-    kl_coef: float = 0.0  # as by default in TRL and here
+    kl_coef: float = 0.0  # the default in TRL and here
     seed: int = 0
 
     @property

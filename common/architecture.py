@@ -1,6 +1,6 @@
-"""What a model is made of, from published facts or a folder's config.json: parameters, and what a token costs to keep.
+"""Parameter counts and KV cache sizes of models, from published facts or a folder's config.json.
 
-Nothing here loads weights: a plan must come before the download.
+Nothing here loads weights, because a plan comes before the download.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Vision(Record):
     patch: int  # pixels a side
 
     def parameters(self, decoder_hidden: int) -> int:
-        """Tower and projector: linear layers with biases, two layer norms a layer, patch and position embeddings."""
+        """Tower and projector: linear layers with biases, two layer norms per layer, patch and position embeddings."""
         d, i = self.hidden, self.intermediate
         layer = 4 * (d * d + d) + (d * i + i) + (i * d + d) + 4 * d
         embeddings = 3 * self.patch**2 * d + d + self.patches * d
@@ -42,7 +42,7 @@ class Architecture(Record):
     intermediate: int
     vocabulary: int
     tied: bool = True  # the output head is the embedding
-    gemma: bool = False  # four norms a layer instead of two, in float32; norms of queries and keys
+    gemma: bool = False  # four norms per layer instead of two, in float32; norms of queries and keys
     window: int | None = None  # tokens that a sliding layer sees
     sliding_layers: int = 0
     vision: Vision | None = None
@@ -76,7 +76,7 @@ class Architecture(Record):
         return self.layers * sum(rank * (inputs + outputs) for inputs, outputs in self.linear)
 
     def kv_bytes(self, tokens: int, width: int, batched: int) -> int:
-        """KV cache of one sequence of `tokens`, bytes, at `width` bytes a number.
+        """KV cache of one sequence of `tokens`, bytes, at `width` bytes per number.
 
         A sliding layer keeps its window and what one engine step may add, `batched` tokens (vLLM's
         `SlidingWindowSpec.max_memory_usage_bytes`).

@@ -1,4 +1,4 @@
-"""What a run's processes will keep in memory, item by item, each with its derivation. Arithmetic only: nothing starts.
+"""The memory of a run's processes, item by item, each with its derivation. Arithmetic only: nothing starts.
 
 b is the width of `model.dtype` in bytes. A learner rank packs one group at a time: S = P + n * L positions with the
 longest prompt P, n completions of L tokens each; so the figures are those of the longest group that the spec allows.
@@ -94,7 +94,7 @@ def sequences(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> int:
 
 
 def trained_parameters(spec: RunSpec, arch: Architecture) -> int:
-    """What the optimiser moves."""
+    """Number of trained parameters."""
     rank = spec.learner.lora_rank
     return arch.lora_parameters(rank) if rank else arch.text_parameters
 
@@ -105,7 +105,7 @@ def reduce_bucket(trained: int) -> int:
 
 
 def _process(spec: RunSpec, processes: int = 1) -> Item:
-    """What an actor's processes take in addition to tensors; only one of them is on a GPU."""
+    """Memory of an actor's processes besides tensors; only one of them is on a GPU."""
     if spec.backend == "cuda":
         return Item(what="process", size=CONTEXT_BYTES, how="CUDA context and libraries, assumed")
     how = f"{processes} x {PROCESS_BYTES / GIB:g} GiB of interpreter and libraries (.43 measured)"
@@ -172,7 +172,7 @@ def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
 
 
 def layer_bytes(spec: RunSpec, arch: Architecture) -> int:
-    """What autograd saves in one decoder layer for the longest row.
+    """Memory that autograd saves in one decoder layer for the longest row.
 
     A position: the norms' float32 inputs, the inputs of the linear maps, the gate, its activation and the up map, and
     queries and outputs of the attention. Keys and values are laid out once for the prompt, repeated to all query heads,

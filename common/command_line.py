@@ -1,4 +1,4 @@
-"""What all commands share: one-line errors that suggest what was meant, and exit code 2. Standard library only, so that
+"""Shared by all commands: one-line errors with suggestions, and exit code 2. Standard library only, so that
 `--help` and a typo are answered before anything heavy is imported."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         self.name = name
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does, but a flag that does not exist is the first thing to be reported."""
+        """As argparse does, but an unknown flag is reported before anything else."""
         given = sys.argv[1:] if args is None else list(args)
         known = {flag for action in self._actions for flag in action.option_strings}
         for word in given:

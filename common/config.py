@@ -205,11 +205,11 @@ class RunSpec(Section):
         if self.sampling.max_tokens >= self.model.context:
             raise ValueError(
                 f"sampling.max_tokens {self.sampling.max_tokens} leaves no room for the prompt in "
-                f"model.context {self.model.context}: lower the one or raise the other"
+                f"model.context {self.model.context}: lower max_tokens or raise model.context"
             )
         if self.filters.min_tokens > self.sampling.max_tokens:
             raise ValueError(
                 f"this run would never make a step: filters.min_tokens {self.filters.min_tokens} > sampling.max_tokens "
-                f"{self.sampling.max_tokens} rejects every group; lower the one or raise the other"
+                f"{self.sampling.max_tokens} rejects every group; lower min_tokens or raise max_tokens"
             )
         return self

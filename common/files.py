@@ -1,4 +1,4 @@
-"""Files of a run: written so that no reader finds half of one, read so that a torn last line does not count."""
+"""Files of a run: written atomically, and read so that a torn last line is ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """The file is there with all of `data`, or as it was."""
+    """Write a file atomically: it has all of `data`, or its earlier content."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(data)
     partial.replace(path)

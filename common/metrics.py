@@ -113,7 +113,7 @@ Counts = dict[tuple[str, tuple[str, ...]], float]
 
 
 class Meter:
-    """An actor's own counters, sent whole with each heartbeat (so a lost heartbeat loses nothing)."""
+    """An actor's own counters, sent complete with each heartbeat (so a lost heartbeat loses nothing)."""
 
     def __init__(self) -> None:
         self._counts: Tally[tuple[str, tuple[str, ...]]] = Tally()
@@ -149,7 +149,7 @@ class Board:
             self.expect(metric, *values)
 
     def expect(self, metric: Metric, *values: str) -> None:
-        """Let the series of these label values exist, at zero, before anything is counted."""
+        """Create the series of these label values, at zero, before anything is counted."""
         self._at(metric.name, values)
 
     def _at(self, name: str, values: tuple[str, ...]) -> Any:
@@ -159,7 +159,7 @@ class Board:
     def serve(self, port: int, host: str, token: str = "") -> int:
         """Serve on `host:port` (0: any free port); returns the port. Raises OSError when the port is taken.
 
-        With a `token`, who does not send it as `Authorization: Bearer` gets 401 and nothing else.
+        With a `token`, a request without it as `Authorization: Bearer` gets only status 401.
         """
         metrics, wanted = make_wsgi_app(self.registry), f"Bearer {token}".encode()
 
@@ -175,7 +175,7 @@ class Board:
         return int(server.server_port)
 
     def merge(self, actor: str, counts: Mapping[tuple[str, tuple[str, ...]], float]) -> None:
-        """Add what `actor` counted since its last report. A reborn actor must come under a new name."""
+        """Add what `actor` counted since its last report. A replacement actor must have a new name."""
         seen = self._seen.setdefault(actor, {})
         for (name, values), total in counts.items():
             self.add(name, total - seen.get((name, values), 0), *values)
@@ -191,5 +191,5 @@ class Board:
         self._at(metric.name, values).set(value)
 
     def total(self, metric: Metric, *values: str) -> float:
-        """A counter's present value; 0 before the first count."""
+        """A counter's current value; 0 before the first count."""
         return self._totals.get((metric.name, values), 0)

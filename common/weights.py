@@ -67,7 +67,7 @@ class Canary(Record):
 
 
 class SyncReport(Record):
-    """What one engine holds after a sync, in its own words."""
+    """An engine's own report of its weights after a sync."""
 
     engine: str
     version: int

@@ -1,7 +1,7 @@
-"""Kill everything, lose nothing: `python -m simulator.chaos`. A real run of deploy/smoke.yaml under a seeded schedule
-of SIGKILLs, beside one that is left alone: recovery times by kind, the accounts, and both reward curves.
+"""Kill everything, lose nothing: `python -m simulator.chaos`. A real run of the smoke spec under a seeded schedule of
+SIGKILLs, compared with an undisturbed one: recovery times by kind, task accounting, and both reward curves.
 
-The evaluator has no process of its own: it dies with the driver, and its requests survive what the pool survives.
+The evaluator runs in the driver's process and dies with it; its requests survive the death of engines.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from simulator.chaos_job import TITLES, Accounts, Job
 
 KINDS = (*TITLES, "driver")
 LONGEST_WAIT_SECONDS = 4.0
-"""After a step, before the next kill: long enough to meet every phase of the loop."""
+"""Maximum delay between a step and the next kill: long enough to reach every phase of the loop."""
 
 
 class Kill(Record):
-    """One SIGKILL. Seconds run from it to the new process of that kind, and to the next published step."""
+    """One SIGKILL, with the seconds until the new process of that kind, and until the next published step."""
 
     kind: str
     after_step: int
@@ -39,7 +39,7 @@ class Kill(Record):
 def main() -> None:
     """Both runs, then the tables."""
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that jobs end with this process, however it ends
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the jobs end with this process
     runs = options.runs or Path(tempfile.mkdtemp(prefix="chaos-"))
     flags = ["--steps", str(options.steps), "--model.cache", str(runs / "cache")]
     calm = None
@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
 
 
 def schedule(kills: int, seed: int) -> list[tuple[str, random.Random]]:
-    """Kinds in rounds, each round in an order of its own; with each the randomness of its moment and victim."""
+    """All kinds in rounds, each round in a new order; each kill with its own generator for time and victim."""
     rng = random.Random(seed)
     kinds: list[str] = []
     while len(kinds) < kills:
@@ -136,19 +136,19 @@ def _span(values: list[float]) -> str:
 
 
 def account_lines(accounts: Accounts, steps: int) -> str:
-    """What became of every task, in two lines."""
+    """The final state of every task, in two lines."""
     each = sorted(set(accounts.steps.values()))
     return (
         f"given {accounts.given} = ready {accounts.ready} + to be given again {accounts.unclaimed} + trained "
         f"{accounts.trained} + rejected {accounts.rejected}\n"
         f"{len(accounts.steps)} of {steps} steps of {'/'.join(map(str, each))} tasks, {len(accounts.twice)} tasks "
-        f"trained twice: the accounts {'balance' if accounts.balance else 'DO NOT BALANCE'}"
+        f"trained twice: {'all tasks accounted for' if accounts.balance else 'TASKS ARE LOST OR DUPLICATED'}"
     )
 
 
 def curves(calm: list[dict[str, Any]], chaos: list[dict[str, Any]]) -> str:
     """Mean reward by step of both runs, in Markdown."""
-    lines = ["| step | reward, left alone | reward, under kills |", "|---|---|---|"]
+    lines = ["| step | reward, undisturbed | reward, under kills |", "|---|---|---|"]
     for one, other in zip(calm, chaos, strict=True):
         lines.append(f"| {one['step']} | {one['reward_mean']:+.2f} | {other['reward_mean']:+.2f} |")
     return "\n".join(lines)

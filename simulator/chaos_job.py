@@ -1,4 +1,4 @@
-"""A self-play run as a child process: its actors' processes by kind, its log, its accounts."""
+"""A self-play run as a child process: its actors' processes by kind, its log, its task accounting."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TITLES = {
     "pool": "ray::EnginePool",
     "rank": "ray::LearnerActor",
 }
-"""How the operating system calls the processes of each kind. The evaluator lives in the driver's process."""
+"""Process titles of each kind. The evaluator runs in the driver's process."""
 
 DEADLINE_SECONDS = 600.0
 POLL_SECONDS = 0.2
@@ -39,7 +39,7 @@ Found = TypeVar("Found")
 
 
 class Accounts(Record):
-    """Every plan index that was ever given out, by its state at the newest checkpoint or step."""
+    """Every plan index that was given out, by its state at the newest checkpoint or step."""
 
     given: int
     ready: int
@@ -57,7 +57,7 @@ class Accounts(Record):
 
 
 class Job:
-    """One `python -m deploy.selfplay` process and what it prints. `start` again resumes the run."""
+    """One `python -m deploy.selfplay` process and its output. A second `start` resumes the run."""
 
     def __init__(self, runs: Path, name: str, spec: Path, flags: list[str], program: str = "deploy.selfplay") -> None:
         self.folder, self.name, self._program = runs / name, name, program
@@ -81,12 +81,12 @@ class Job:
         atexit.register(self.end)
 
     def end(self) -> None:
-        """Kill the run, if it is still going on."""
+        """Kill the run, if it is still running."""
         if self.process.poll() is None:
             self.kill_driver()
 
     def text(self) -> str:
-        """All that its drivers printed."""
+        """The output of all its drivers."""
         return self.log.read_text()
 
     def rows(self) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ class Job:
         return json_lines(self.folder / "metrics.jsonl")
 
     def processes(self, kind: str) -> list[psutil.Process]:
-        """The processes of a kind below this driver, and no others."""
+        """The processes of a kind that are children of this driver."""
         title = re.compile(rf"{TITLES[kind]}([.: ].*)?")
         return [process for process in self._below() if title.fullmatch(_title(process))]
 
@@ -106,7 +106,7 @@ class Job:
             return []
 
     def kill(self, kind: str, which: int = 0, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to one process of a kind; its id. Waits until there is one."""
+        """Send a signal to one process of a kind and return its id. Waits until there is one."""
         victims = self.wait(lambda: self.processes(kind), f"a {kind}")
         victim = victims[which % len(victims)]
         victim.send_signal(number)
@@ -123,10 +123,10 @@ class Job:
             with suppress(psutil.NoSuchProcess):
                 agent.kill()
         if alive:
-            raise RuntimeError(f"still there a minute after their driver: {[_title(process) for process in alive]}")
+            raise RuntimeError(f"still running a minute after the driver: {[_title(process) for process in alive]}")
 
     def wait(self, ready: Callable[[], Found], what: str, seconds: float = DEADLINE_SECONDS) -> Found:
-        """The first true answer of `ready`. Raises RuntimeError when the run ends before it, or it takes too long."""
+        """The first true result of `ready`. Raises RuntimeError when the run ends first, or it takes too long."""
         end = time.monotonic() + seconds
         while not (found := ready()):
             if self.process.poll() is not None or time.monotonic() > end:

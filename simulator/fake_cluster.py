@@ -1,4 +1,4 @@
-"""What the simulator puts in the place of vLLM, DeepSpeed and Ray: actors that only take time, and die."""
+"""The simulator's replacements for vLLM, DeepSpeed and Ray: actors that only take time, and die."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from simulator.virtual import Handle, remote_error
 
 
 class Speeds(Record):
-    """What everything takes, virtual seconds; lengths in tokens."""
+    """Durations in virtual seconds; lengths in tokens."""
 
-    tokens_per_second: float = 50.0  # of each sequence, however many there are: memory is the bound
+    tokens_per_second: float = 50.0  # per sequence, however many run: decoding is memory-bound
     median_tokens: float = 600.0
-    sigma: float = 1.0  # of the logarithm of a completion's length: 0 is all equal, 1 long-tailed
+    sigma: float = 1.0  # standard deviation of the log of a completion's length: 0 all equal, 1 long-tailed
     longest_tokens: float = 8192.0
     learner_seconds_per_token: float = 1e-3
     load: float = 60.0  # an engine
     transfer: float = 1.0  # of the weights, while engines pause
     travel: float = 1e-3  # mean of a message's way between two actors
-    service: float = 0.0  # of the buffer's and the pool's only thread, a call
+    service: float = 0.0  # of the single thread of buffer and pool, per call
 
 
 class Pace:
-    """Speeds and their seeded draws."""
+    """Speeds with their seeded random draws."""
 
     def __init__(self, speeds: Speeds, seed: int) -> None:
         self.speeds, self._random = speeds, random.Random(seed)
@@ -44,16 +44,16 @@ class Pace:
         return max(1, int(min(drawn, self.speeds.longest_tokens)))
 
     def travel(self) -> float:
-        """A drawn way of one message, virtual seconds."""
+        """A drawn delay of one message, virtual seconds."""
         return self._random.uniform(0.0, 2 * self.speeds.travel)
 
 
 class EngineDeadError(Exception):
-    """vLLM's, by name: its core process is gone, the actor lives."""
+    """Named as vLLM's: its core process is dead, the actor lives."""
 
 
 class FakeEngine:
-    """Decodes for as long as its longest completion takes; tokens know the version that made the first and the last."""
+    """Decodes as long as its longest completion takes; tokens record the versions of the first and the last one."""
 
     def __init__(self, engine_id: str, pace: Pace) -> None:
         self.engine_id, self.pace = engine_id, pace
@@ -65,7 +65,7 @@ class FakeEngine:
         self._core = asyncio.get_running_loop().create_future()
 
     def kill_core(self) -> None:
-        """The core dies: whatever runs, and every later call, raises EngineDeadError."""
+        """The core dies: running calls, and every later one, raise EngineDeadError."""
         if not self._core.done():
             self._core.set_result(None)
 
@@ -83,11 +83,11 @@ class FakeEngine:
         await self._work(2.0)
 
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
-        """Takes as long as the longest completion decodes, plus every pause in between."""
+        """Takes as long as decoding the longest completion, plus every pause in between."""
         lengths = [self.pace.tokens() for _ in range(n)]
         first, paused = self.version, self._paused()
         left = self.slowness * max(lengths) / self.pace.speeds.tokens_per_second
-        while left > 0:  # a pause stretches what is being decoded
+        while left > 0:  # a pause prolongs running decodes
             await self._work(left)
             left, paused = self._paused() - paused, self._paused()
         return Sampled(prompt_ids=(1,), completions=tuple(self._completion(tokens, first) for tokens in lengths))
@@ -109,7 +109,7 @@ class FakeEngine:
             self._paused_at = _now()
 
     async def resume(self, version: int) -> None:
-        """Decoding goes on, as `version`."""
+        """Decoding continues, as `version`."""
         await self._phase("resume")
         self._paused_seconds, self._paused_at = self._paused(), None
         self.version = version
@@ -157,7 +157,7 @@ class Sent(Record):
 
 
 class FakeRank:
-    """A learner process that counts steps and takes its time. `hangs` names the method that will not come back."""
+    """A learner process that counts steps and takes time. `hangs` names the method that never returns."""
 
     def __init__(self, pace: Pace, adapter: bool) -> None:
         self.pace, self._adapter, self.version, self.hangs = pace, adapter, 0, ""
@@ -216,7 +216,7 @@ class FakeRank:
         (folder / "rank").write_text(str(self.version))
 
     async def load(self, folder: Path) -> None:
-        """Go on from that number."""
+        """Continue from that number."""
         self.version = int((folder / "rank").read_text())
 
     async def _take(self, name: str, seconds: float) -> None:
@@ -227,7 +227,7 @@ class FakeRank:
 
 
 class FakePlacement:
-    """Starts fakes under the real roles, and remembers who is alive for the faults to choose from."""
+    """Starts fakes under the real role actors, and tracks living actors for faults to choose from."""
 
     def __init__(self, spec: RunSpec, pace: Pace, game: FakeGame, buffer: Any, pools: dict[str, Any]) -> None:
         self._spec, self._pace, self._game, self._buffer, self._pools = spec, pace, game, buffer, pools
@@ -240,7 +240,7 @@ class FakePlacement:
         return self._place(self.engines, engine_id, FakeEngine(engine_id, self._pace))
 
     def replay_buffer(self, trained_steps: int | None) -> Any:
-        """Never asked: with a dead buffer the life ends, and the next one makes its own."""
+        """Never called: a life ends when its buffer dies, and the next life makes its own."""
         raise AssertionError("the simulator's learner starts no second buffer")
 
     def role(self, kind: str, name: str) -> Any:

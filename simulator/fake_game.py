@@ -1,4 +1,4 @@
-"""The game that the simulator plays: its tasks hold nothing, only their way through the run matters."""
+"""The game that the simulator plays: its tasks are empty, since only their path through the run matters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FakeGame(Game):
         return Turn(messages=())
 
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """Always over after one action."""
+        """The episode ends after one action."""
         return Done(truncated=False)
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:

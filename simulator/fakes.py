@@ -10,7 +10,7 @@ from ray.exceptions import ActorDiedError, RayTaskError
 
 
 class Handle:
-    """As Ray gives it for an actor; `actor` is the plain object behind it."""
+    """A handle as Ray's; `actor` is the plain object behind it."""
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
@@ -20,7 +20,7 @@ class Handle:
         return Method(self, name)
 
     def kill(self) -> None:
-        """As `ray.kill`: what runs there ends, and every later call too."""
+        """As `ray.kill`: running calls end, and every later call fails."""
         self.dead.set()
 
 
@@ -31,9 +31,9 @@ class Method:
         self._handle, self._name = handle, name
 
     def remote(self, *arguments: Any) -> asyncio.Future[Any]:
-        """Call it now. Raises ActorDiedError, to who waits, once the handle is killed."""
+        """Call the method now. Awaiting raises ActorDiedError once the handle is killed."""
         answer = asyncio.ensure_future(self._call(*arguments))
-        answer.add_done_callback(_heard)  # as Ray: an error that nobody waits for is nobody's
+        answer.add_done_callback(_heard)  # as with Ray, an error that nobody awaits is dropped
         return answer
 
     async def _call(self, *arguments: Any) -> Any:
@@ -57,7 +57,7 @@ def _heard(answer: asyncio.Future[Any]) -> None:
 
 
 def remote_error(cause: Exception) -> RayTaskError:
-    """`cause` as Ray raises it at the caller: of both types."""
+    """`cause` as Ray raises it at the caller: an instance of both types."""
     error: RayTaskError = RayTaskError("method", f"Traceback of the actor\n{type(cause).__name__}: {cause}", cause)
     return error.as_instanceof_cause()
 

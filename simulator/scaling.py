@@ -18,11 +18,11 @@ from simulator.fake_game import FakeGame
 from simulator.simulated_run import SimulatedRun
 
 DOCTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SHAPES = ((1, 4), (1, 16), (2, 4))  # buffer.max_lag, groups of a batch a Doctor
-GROUPS, FEWEST_STEPS = 4096, 6  # of each cell there: lengths vary, so that few groups take now more, now less
+SHAPES = ((1, 4), (1, 16), (2, 4))  # buffer.max_lag, groups of a batch per Doctor
+GROUPS, FEWEST_STEPS = 4096, 6  # per table cell: lengths vary, so that many groups are needed for a mean
 FLEET, FLEET_BATCH = 64, 128  # Doctors and batch of the second table
 LAGS = (1, 2, 4)
-FLEET_STEPS = 48  # a step ends with its longest completion, so that many are needed for a mean
+FLEET_STEPS = 48  # a step ends with its longest completion, so many steps are needed for a mean
 SKIPPED = 2  # steps, before the measured ones
 HEARTBEAT = 600.0  # s; nobody dies here
 GROUP_SIZE = 8
@@ -31,11 +31,11 @@ ASSUMPTIONS = """\
 One Doctor plays one group of 8 completions at a time on an engine of its own; engines are added with Doctors, and
 so are groups to the batch. A sequence decodes 50 tokens/s however many there are (decoding is bound by memory).
 Lengths are log-normal with median 600 tokens and the given sigma, cut at 8192: at sigma 1 the mean is about 1.6
-medians, and one in a hundred is ten. The learner takes a fixed time a token, alone on its devices; a publish pauses
-every engine for about 1.2 s. A message takes 1 ms on its way, and each call holds the buffer's or the pool's only
-thread for 1 ms. Scribes need no model.
+medians, and one in a hundred is ten. The learner takes a fixed time per token, on devices of its own; a publish pauses
+every engine for about 1.2 s. A message is delayed by 1 ms, and each call occupies the single thread of the buffer or
+the pool for 1 ms. Scribes need no model.
 Buffer, journal, staleness rule, supervisor, channel, learner loop, pool, Scribe and Doctor are the real code.
-Efficiency is of what the Doctors, one by one, or the learner, whichever is less, could do; * the learner is less.
+Efficiency is relative to the ideal rate of the Doctors or of the learner, whichever is lower; * marks the learner.
 busy: the share of its time in which the learner does not wait for a batch. lag: buffer.max_lag."""
 
 
@@ -77,7 +77,7 @@ def doctors_table() -> Table:
     alone = _long(1, 16, 2, speeds).groups_per_hour
     title = f"one Doctor alone {alone:.0f} groups/h, the learner alone {most:.0f}; groups/h, efficiency, learner busy"
     table = Table(title=title, title_justify="left")
-    for column in ("Doctors", *(f"lag {lag}, {groups} groups a Doctor in a batch" for lag, groups in SHAPES)):
+    for column in ("Doctors", *(f"lag {lag}, {groups} groups per Doctor in a batch" for lag, groups in SHAPES)):
         table.add_column(column, justify="right")
     for doctors in DOCTORS:
         possible = min(doctors * alone, most)
@@ -92,15 +92,15 @@ def _long(doctors: int, batch: int, max_lag: int, speeds: Speeds) -> Rate:
 
 
 def lag_table() -> Table:
-    """Asynchronous over synchronous, by tail and by how long training takes beside sampling."""
+    """Rate of asynchronous over synchronous, by tail of the lengths and by the ratio of training to sampling time."""
     title = (
-        f"groups/h, {FLEET} Doctors, {FLEET_BATCH} groups a step: async (max_lag 1 and more) against sync (max_lag 0)"
+        f"groups/h, {FLEET} Doctors, {FLEET_BATCH} groups per step: async (max_lag 1 and more) against sync (max_lag 0)"
     )
     table = Table(title=title, title_justify="left")
     for column in ("sigma", "train : sample", "sync", *(f"lag {lag} / sync" for lag in LAGS), "busy: sync", "lag 1"):
         table.add_column(column, justify="right")
     for sigma in (0.0, 0.5, 1.0):
-        rate = _engine_manager(_speeds(sigma, 0.0), max(LAGS)).groups_per_hour  # when nothing holds the Doctors back
+        rate = _engine_manager(_speeds(sigma, 0.0), max(LAGS)).groups_per_hour  # when nothing limits the Doctors
         tokens = _tokens_per_second(sigma, rate)
         for ratio in (0.25, 0.5, 1.0):
             sync, *lagging = (_engine_manager(_speeds(sigma, ratio / tokens), lag) for lag in (0, *LAGS))
@@ -131,7 +131,7 @@ def _tokens_per_second(sigma: float, groups_per_hour: float) -> float:
 
 
 def show(console: Console) -> None:
-    """Print both, and what they assume."""
+    """Print both tables, and their assumptions."""
     console.print(ASSUMPTIONS, highlight=False)
     console.print(doctors_table())
     console.print(lag_table())

@@ -1,16 +1,16 @@
 """The loop simulator: the real loop over fake engines and learner, on a virtual clock.
 
     python -m simulator.simulate --schedules 10000      # seeded faults; exit code 1 when anything was violated
-    python -m simulator.simulate --seed 4711            # one of them again, told in full
+    python -m simulator.simulate --seed 4711            # repeat one of them with details
     python -m simulator.simulate --scale                # Doctors from 1 to 256, and asynchronous against synchronous
 
 A schedule is one run of 3 to 8 learner steps with a seeded spec (Scribes, Doctors, engines, ranks, lag, batch,
 capacity, leases, transport, checkpoints) and up to 8 faults at seeded moments: a Scribe, Doctor or engine killed, an
 engine's core killed under its actor, an engine twenty times slower for five minutes, one that hangs in a phase of a
-sync, a learner rank killed or hanging, the buffer or the driver killed, and a power failure that takes a
-part of what the journal had not yet brought to the disk. A run whose learner, buffer or driver died goes on from its
-newest checkpoint. Checked: accounts at every transition, the lag of every group trained, no task trained twice and no
-version skipped along the checkpoints that led to the end, the journal against the steps made, and that it ends at all.
+sync, a learner rank killed or hanging, the buffer or the driver killed, and a power failure that loses a part of the
+journal's lines that were not synced. A run whose learner, buffer or driver died continues from its newest checkpoint.
+Checked: task accounting at every transition, the lag of every group trained, no task trained twice and no version
+skipped along the checkpoints that led to the end, the journal against the steps made, and that the run ends.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ class Outcome(Record):
     seconds: float  # virtual
     steps: int  # made, abandoned ones too
     lives: int
-    faults: dict[str, int]  # by kind, that hit something
-    endings: dict[str, int]  # of its lives, by reason
+    faults: dict[str, int]  # by kind, those that hit a living actor
+    endings: dict[str, int]  # ends of its lives, by reason
     violations: tuple[str, ...]
 
 
 def schedule(seed: int) -> tuple[RunSpec, Speeds, FakeGame, list[Fault]]:
-    """What happens under this seed."""
+    """The schedule of this seed."""
     rng = random.Random(seed)
-    crowd = rng.random() < 0.005  # hundreds of actors, now and then
+    crowd = rng.random() < 0.005  # sometimes hundreds of actors
     ranks = rng.choice((1, 1, 2))
     batch = 64 if crowd else ranks * rng.randint(1, 3)
     lag = rng.choice((0, 1, 1, 2, 3))
@@ -90,13 +90,13 @@ def schedule(seed: int) -> tuple[RunSpec, Speeds, FakeGame, list[Fault]]:
         ),
     )
     speeds = Speeds(sigma=rng.choice((0.0, 0.5, 1.0)), load=rng.choice((20.0, 60.0)), travel=rng.choice((1e-3, 0.1)))
-    busy = speeds.load * spec.pools[0].engines + 40 * spec.steps  # s, about
+    busy = speeds.load * spec.pools[0].engines + 40 * spec.steps  # s, roughly
     faults = [Fault(at=rng.uniform(0, busy), kind=rng.choice(FAULTS)) for _ in range(rng.randint(0, 8))]
     return spec, speeds, FakeGame(refused=rng.choice((0.0, 0.3)), asks=rng.choice((0.0, 0.5))), faults
 
 
 def run_schedule(seed: int) -> Outcome:
-    """Run one, in a folder of its own that is gone afterwards. Its journal is compacted at every other checkpoint."""
+    """Run one schedule in a temporary folder. Its journal is compacted at every other checkpoint."""
     spec, speeds, game, faults = schedule(seed)
     journal.WORTHWHILE_BYTES = 0
     seconds = 0.0
@@ -123,7 +123,7 @@ def run_schedule(seed: int) -> Outcome:
 
 
 def run_schedules(first: int, count: int, console: Console) -> bool:
-    """Run them on all cores, print what happened; whether nothing was violated."""
+    """Run schedules on all cores and print the results; returns whether nothing was violated."""
     started, hours, steps, lives, bad = time.monotonic(), 0.0, 0, 0, 0
     faults: Counter[str] = Counter()
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as workers:
@@ -148,7 +148,7 @@ def run_schedules(first: int, count: int, console: Console) -> bool:
 
 
 def tell(seed: int, console: Console) -> bool:
-    """One schedule in full; whether nothing was violated."""
+    """Run one schedule with details; returns whether nothing was violated."""
     spec, speeds, _, faults = schedule(seed)
     outcome = run_schedule(seed)
     console.print(spec.model_dump(mode="json"), speeds, faults, outcome)
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scale", action="store_true", help="print the scaling tables")
     args = parser.parse_args(arguments)
     if args.schedules is None and args.seed is None and not args.scale:
-        parser.error("say --schedules, --seed or --scale")
+        parser.error("give --schedules, --seed or --scale")
     console, good = Console(width=None if sys.stdout.isatty() else 120), True
     if args.schedules is not None:
         good = run_schedules(args.seed or 0, args.schedules, console)

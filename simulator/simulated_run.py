@@ -1,8 +1,8 @@
 """A run of the real loop on a virtual clock: the real ReplayBuffer, journal, Supervisor, Channel, Learner, EnginePool,
 Scribe and Doctor; the engines, learner ranks, game and Ray of `simulator.fake_cluster`.
 
-A run has lives: when its driver, buffer or learner dies, or the supervisor gives up, it goes on from its newest
-checkpoint. What no life may break is checked all the time and kept in `violations`.
+A run has several lives: when its driver, buffer or learner dies, or the supervisor gives up, it continues from its
+newest checkpoint. Invariants are checked all the time; violations are collected in `violations`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from simulator.fake_cluster import FakePlacement, FakeRank, Pace, Speeds
 from simulator.fake_game import FakeGame
 from simulator.virtual import Handle, end_tasks
 
-SLOW_SECONDS = 300.0  # how long a slow engine stays so
+SLOW_SECONDS = 300.0  # duration of an engine's slowness
 SLOWNESS = 20.0
 PROBE = Probe(canary_ids=(1, 2, 3), prompt_ids=(1,), completions=1, max_tokens=8, temperature=1.0)
 
 
 class Fault(Record):
-    """What goes wrong, and when."""
+    """A fault and its time."""
 
     at: float  # s
     kind: str  # one of FAULTS
@@ -66,7 +66,7 @@ class NoBoard:
 
 
 class Life:
-    """The actors of one process: from a start or a checkpoint to an end or a death."""
+    """The actors of one process, from a start or a checkpoint to an end or a death."""
 
     def __init__(self, run: SimulatedRun, start: checkpoint.Checkpoint | None) -> None:
         spec, pace = run.spec, run.pace
@@ -112,7 +112,7 @@ class Life:
         raise ActorLost("buffer", f"the buffer died at version {version}")
 
     async def play(self, heartbeat: float) -> str:
-        """To the end ("finished"), or to what ended it."""
+        """Run to the end; returns "finished", or the reason of the death."""
         if self.start is not None:
             await asyncio.gather(*(rank.load.remote(self.start.folder) for rank in self.ranks))
             self.channel.version = self._step
@@ -158,7 +158,7 @@ class SimulatedRun:
         self.life: Life | None = None
 
     async def play(self, faults: Sequence[Fault], heartbeat: float, limit: float) -> None:
-        """Live until all steps are made. Every fault that finds something alive to hit is counted."""
+        """Run until all steps are made. Every fault that hits a living actor is counted."""
         injecting = asyncio.ensure_future(self._inject(faults))
         try:
             async with asyncio.timeout(limit):
@@ -193,7 +193,7 @@ class SimulatedRun:
                 _lose_power(self.journal, self._random.random())
 
     def stepped(self, step: LearnerStep) -> None:
-        """Hear of a published step, and check it."""
+        """Check a published step."""
         made = step.report.step
         if made != max(self.history.values(), default=0) + 1:
             self.violations.append(f"step {made} follows step {max(self.history.values(), default=0)}")
@@ -207,7 +207,7 @@ class SimulatedRun:
         self.steps.append((asyncio.get_running_loop().time(), step))
 
     def score(self) -> checkpoint.Score | None:
-        """A checkpoint's, by chance: which one is best must not matter."""
+        """A random score for a checkpoint: which one is best must not matter."""
         return None if self._random.random() < 0.3 else (self._random.random(), 0.0)
 
     async def _inject(self, faults: Sequence[Fault]) -> None:
@@ -221,7 +221,7 @@ class SimulatedRun:
             if not life.killed.done():
                 life.killed.set_result(kind)
             return True
-        if kind == "resize":  # no fault, but it may come when one does
+        if kind == "resize":  # not a fault, but it may coincide with one
             life.supervisor.resize(self._resized())
             return True
         if kind == "buffer":
@@ -259,7 +259,7 @@ class SimulatedRun:
             handle.kill()
 
     def _check_end(self) -> None:
-        """The accounts of the whole run, from the journal that it leaves and from the steps that it made."""
+        """Check the task accounting of the whole run, from its journal and from the steps that it made."""
         assert self.life is not None
         spec, stats = self.spec, self.life.buffer.stats()
         found = replay(self.journal, spec.steps)
@@ -271,7 +271,7 @@ class SimulatedRun:
             (sorted(places) != list(range(found.next_index)), "an index is in no state, or in two"),
             (set(per_step) != set(range(1, spec.steps + 1)), "a version is missing"),
             (set(per_step.values()) != {spec.learner.batch_groups}, "a step has too few or too many groups"),
-            (bool(stats["imbalance"]), "the accounts do not balance"),
+            (bool(stats["imbalance"]), "the task accounting does not balance"),
             (bool({"stale", "duplicate"} & set(found.rejected.values())), "a task was rejected as stale or duplicate"),
         ):
             if wrong:
@@ -279,7 +279,7 @@ class SimulatedRun:
 
 
 def _lose_power(journal: Path, share: float) -> None:
-    """Of what follows the last durable line, `share` is left."""
+    """Keep `share` of what follows the last durable line."""
     data = journal.read_bytes()
     durable = max(data.rfind(b'{"state":"%s"' % state) for state in (b"batched", b"trained", b"resumed", b"compacted"))
     synced = 0 if durable < 0 else data.index(b"\n", durable) + 1

@@ -1,7 +1,7 @@
-"""A virtual clock for asyncio, and stand-ins for Ray actor handles that live on it.
+"""A virtual clock for asyncio, and fake Ray actor handles that use it.
 
-When nothing is left to do now, the loop moves its clock to the next timer instead of waiting for it: hours pass in the
-time that the code in between takes. Everything is deterministic, so a seed repeats a run exactly.
+When no callback is ready, the loop advances its clock to the next timer instead of waiting, so simulated hours take
+only the time of the executed code. Everything is deterministic, so a seed repeats a run exactly.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Result = TypeVar("Result")
 
 
 class Stuck(RuntimeError):
-    """Everyone waits and nobody has set a timer: this would never end."""
+    """All tasks wait and no timer is set, so the loop would never end."""
 
 
 class _Jump(selectors.SelectSelector):
-    """Instead of waiting for a timer, moves the clock to it."""
+    """Advances the clock to the next timer instead of waiting."""
 
     now = 0.0  # s
 
@@ -35,7 +35,7 @@ class _Jump(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose `time` starts at 0 and costs nothing."""
+    """An event loop on virtual time, which starts at 0."""
 
     def __init__(self) -> None:
         self._jump = _Jump()
@@ -45,7 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.set_exception_handler(lambda _, context: self._heard(context))
 
     def _heard(self, context: dict[str, Any]) -> None:
-        """A callback that failed, or a task whose error nobody asked for: ordinary only when an actor was killed."""
+        """A callback that failed, or a task whose error nobody retrieved: expected only when an actor was killed."""
         if not ("future" in context and isinstance(context.get("exception"), RayError)):
             self.unexpected.append(f"{context['message']}: {context.get('exception')!r}")
 
@@ -56,7 +56,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]  # asyncio's own has type variables for the arguments
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """At once: the clock would run ahead of a thread."""
+        """Runs the function at once: the virtual clock would run ahead of a thread."""
         future: asyncio.Future[Any] = self.create_future()
         try:
             future.set_result(func(*args))
@@ -66,7 +66,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """`main` on a virtual clock of its own; what it left running is cancelled. Raises Stuck."""
+    """Run `main` on a new virtual clock; remaining tasks are cancelled. Raises Stuck."""
     loop = VirtualLoop()
     try:
         result = loop.run_until_complete(main)
@@ -78,7 +78,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def end_tasks(*kept: asyncio.Future[Any]) -> None:
-    """Cancel every task but this one and `kept`, and wait until they ended."""
+    """Cancel every task except this one and `kept`, and wait until they ended."""
     left = asyncio.all_tasks() - {asyncio.current_task(), *kept}
     for task in left:
         task.cancel()
@@ -88,9 +88,9 @@ async def end_tasks(*kept: asyncio.Future[Any]) -> None:
 class Handle:
     """`handle.method.remote(...)` on an actor that may be killed.
 
-    A call takes `travel()` seconds to arrive. `service` seconds of each call occupy the actor's only thread, one call
-    after another; with `serial` the whole call does, as in an actor without `async` methods. As in Ray, a call goes on
-    when its caller dies, and raises ActorDiedError when its actor does.
+    A call takes `travel()` seconds to arrive. `service` seconds of each call occupy the actor's single thread, one call
+    after another; with `serial` the whole call does, as in an actor without `async` methods. As in Ray, a call
+    continues when its caller dies, and raises ActorDiedError when its actor dies.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Handle:
         return _Method(self, name)
 
     def kill(self) -> None:
-        """As `ray.kill`: calls that run there end, and every later one raises ActorDiedError."""
+        """As `ray.kill`: running calls end, and every later one raises ActorDiedError."""
         self.dead = True
         for call in self.calls:
             call.cancel()
@@ -151,10 +151,10 @@ class _Method:
             answer.set_result(call.result())
         else:
             answer.set_exception(error)
-            answer.exception()  # who does not wait for an answer does not hear of its error, as with Ray
+            answer.exception()  # as with Ray, an error that nobody awaits is dropped
 
 
 def remote_error(cause: Exception) -> RayTaskError:
-    """`cause` as Ray raises it at the caller: of both types."""
+    """`cause` as Ray raises it at the caller: an instance of both types."""
     error: RayTaskError = RayTaskError("method", f"Traceback of the actor\n{type(cause).__name__}: {cause}", cause)
     return error.as_instanceof_cause()

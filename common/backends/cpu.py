@@ -12,7 +12,7 @@ _CORES = os.cpu_count() or 1
 def _threads(count: int) -> dict[str, str]:
     """Ray sets OMP_NUM_THREADS=1 for actors that reserve less than one core, so the number is always given.
 
-    Passive waiting: a thread that spins at a barrier would take the core from the other process (three times slower).
+    Passive waiting: a thread that spins at a barrier takes the core from the other process (three times slower).
     """
     return {"OMP_NUM_THREADS": str(count), "OMP_WAIT_POLICY": "PASSIVE"}
 
@@ -35,8 +35,8 @@ CPU = Backend(
     engine_env=_ENGINE,
     learner_env={**_KEEP_MEMORY, "DS_ACCELERATOR": "cpu"},
     alone_env=_threads(_CORES),
-    # Half the cores each: both have a barrier every millisecond, and there all threads wait for the one that the other
-    # process has put off its core (`python -m bench.threads`).
+    # Half the cores each: both have a barrier every millisecond, where all threads would wait for one whose core the
+    # other process uses (`python -m bench.threads`).
     beside_env=_threads(max(1, _CORES // 2)),
     # Compiling takes minutes and gains nothing at these sizes (docs/design.md, section 7). Only whole blocks of a
     # prompt are kept for its other completions: of vLLM's 128 tokens a block, each of 8 would read up to 127 again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.backends.spec import Backend
 
 _ENGINE = {"VLLM_ALLOW_INSECURE_SERIALIZATION": "1"}
-"""CUDA IPC handles are Python objects, which vLLM passes to its core process only with this leave."""
+"""CUDA IPC handles are Python objects, which vLLM passes to its core process only if this is set."""
 
 CUDA = Backend(
     name="cuda",

@@ -1,6 +1,6 @@
 """What `model.dtype: auto` resolves to: bfloat16 if the machine has instructions for it, float32 if it emulates it.
 
-Pure functions of what a machine says about itself, and thin readers of that.
+Pure functions of a machine's description, and thin readers of that description.
 """
 
 from __future__ import annotations

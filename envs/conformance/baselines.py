@@ -1,4 +1,4 @@
-"""Policies and models that read nothing: what an environment's score and its proposer must withstand."""
+"""Policies and models that ignore their input, against which an environment's score and proposer are tested."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ NONSENSE = (
 
 
 def policies(right: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Act]]:
-    """Silence, the prompt back, every answer at once, and one answer for all.
+    """Silence, the prompt repeated, every answer at once, and constant answers.
 
-    `right` holds right replies to some tasks, each with the class of its task; they become the constant answers.
+    `right` holds right replies to some tasks, each with the class of its task; these are the constant answers.
     """
     yield "null", lambda _: ""
     yield "echo", lambda turn: turn.messages[-1].content

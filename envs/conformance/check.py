@@ -1,9 +1,9 @@
-"""Does an environment keep the contract? `python -m envs.conformance.check` runs this over every registered one.
+"""Does an environment keep the contract? `medserl check-env` runs this over every registered one.
 
 Checked: the plan and the generator are deterministic and fill every kind; no label travels with a task; the oracle
 scores the maximum; null, echo, spam and constant policies stay below a ceiling; scores are pure and can be replayed
 from the log; small classifiers cannot tell the labels from the wording. The command also asks the environment's
-independent checker about every label, and other processes whether they make the same tasks.
+independent checker about every label, and compares the tasks with those of other processes.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ async def check(
     checker: Checker | None = None,
     limits: type[EnvSettings] = EnvSettings,
 ) -> Report:
-    """Run the contract on the first `count` slots of the plan; `checker` is asked about every label. `limits` are the
-    game's settings: what policies that read nothing may earn, and what a classifier of the wording may find out.
+    """Check the first `count` slots of the plan; `checker` verifies every label. `limits` are the game's settings: the
+    maximum reward of policies that read nothing, and the maximum AUC of a classifier of the wording.
 
-    Breaches are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
+    Problems are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
     """
     slots = [env.plan(index) for index in range(count)]
     made = [await env.propose(slot, random.Random(slot.seed), SILENT) for slot in slots]
@@ -162,7 +162,7 @@ def _label_problems(tasks: Sequence[LabelledTask], checker: Checker | None) -> I
 
 
 def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
-    """The policy's side of the task holds no field of the label, and the prompt reads none of the private fields."""
+    """The task holds no field of the label, and the prompt does not depend on the task's private fields."""
     task, label = case.labelled.task, case.labelled.label
     if label.task_id != task.task_id:
         yield f"task {task.task_id}: its label is of {label.task_id}"
@@ -221,7 +221,7 @@ def _oracle_problems(env: Environment, cases: Sequence[_Case]) -> Iterator[str]:
 
 
 def _earnings(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
-    """What policies that read nothing earn, every class weighing the same; of constants the best of each class."""
+    """Mean reward of policies that read nothing, all classes weighted equally; of constants the best of each class."""
     kinds = sorted({case.kind for case in cases})
     right = [(kind, reply) for kind in kinds for reply in [c.reply for c in cases if c.kind == kind][:CONSTANTS]]
     earned: dict[str, float] = {}
@@ -242,7 +242,7 @@ def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
 
 
 def _whole_report(settings: EnvSettings, count: int) -> Report:
-    """`check` with the environment's own checker and limit, and what other processes make."""
+    """`check` with the environment's own checker and limits, plus the comparison with other processes."""
     env = registry.make(settings, seed=0)
     report = asyncio.run(check(env, count, checker=registry.checker(settings), limits=type(settings)))
     here = asyncio.run(fingerprint(env, count))

@@ -54,9 +54,9 @@ def leaks(texts: Sequence[str], positive: Sequence[bool], vignettes: Sequence[st
 
 
 def asymmetry(operators: Sequence[Sequence[str]], positive: Sequence[bool]) -> tuple[str, float]:
-    """The operator whose share of tasks differs most between the labels, and how likely chance alone does as much.
+    """The operator whose share of tasks differs most between the labels, and the p-value of that difference.
 
-    `operators` names what was done to each task. The p-value is that of a two-proportion z-test, two-sided, times the
+    `operators` are the operators of each task. The p-value is that of a two-proportion z-test, two-sided, times the
     number of operators (Bonferroni). ("none", 1.0) when there are no operators, or only one label.
     """
     used: dict[bool, Counter[str]] = {flag: Counter() for flag in (True, False)}
@@ -106,10 +106,10 @@ def _two_sided(scores: Sequence[float], positive: Sequence[bool]) -> float:
 
 
 def _held_out(rows: Sequence[set[str]], positive: Sequence[bool], vignettes: Sequence[str]) -> float:
-    """Mean AUC over folds of vignettes; not pooled, for their different shares of positives would hide a leak.
+    """Mean AUC over folds of vignettes; not pooled, because their different shares of positives would hide a leak.
 
-    Values below 0.5 are no leak: where the same phrases are right in one vignette and wrong in another, holding the one
-    out leaves only the other to learn from.
+    Values below 0.5 are no leak: where the same phrases are right in one vignette and wrong in another, holding out one
+    leaves only the other to learn from.
     """
     folds = [zlib.crc32(vignette.encode()) % FOLDS for vignette in vignettes]
     areas = []

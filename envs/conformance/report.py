@@ -1,4 +1,4 @@
-"""What the conformance check found out about an environment."""
+"""The result of the conformance check of an environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from common.records import Record
 
 
 class Report(Record):
-    """What `check` saw. `policies` holds mean totals with every class weighing the same; `leaks` holds AUCs."""
+    """The figures of `check`. `policies` holds mean totals, all classes weighted equally; `leaks` holds AUCs."""
 
     env_id: str
     kinds: dict[str, int]
@@ -20,7 +20,7 @@ class Report(Record):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
     def __str__(self) -> str:

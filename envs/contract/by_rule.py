@@ -1,4 +1,4 @@
-"""Tasks made by rule alone: what warm-up, evaluation and benches play on, where no engine writes for the Scribe."""
+"""Tasks made without a model, for warm-up, evaluation and benches, where no engine completes for the Scribe."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from envs.contract.env import Environment, Slot, Written
 
 
 async def tasks_by_rule(env: Environment, plan: Callable[[int], Slot], count: int) -> list[tuple[Slot, LabelledTask]]:
-    """The first `count` tasks of `plan` that can be made, or fewer where it gives no more; equal on every call.
+    """The first `count` tasks of `plan` that can be made, or fewer where the plan ends; equal on every call.
 
-    Every wish for a completion is answered as truncated, so rewordings fall back to rules.
+    Every request for a completion is answered as truncated, so rewordings fall back to rules.
     """
     made: list[tuple[Slot, LabelledTask]] = []
     for index in range(2 * count):

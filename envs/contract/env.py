@@ -13,13 +13,13 @@ from common.records import Authored, Episode, Label, LabelledTask, Message, Reco
 from envs.contract.report import Report
 
 Complete = Callable[[tuple[Message, ...], int], Awaitable["Written"]]
-"""`complete(messages, max_tokens)`: the proposer's only door to a language model."""
+"""`complete(messages, max_tokens)`: the proposer's only access to a language model."""
 
 
 class Written(Record):
-    """What `Complete` returns: the text, whether it ended by itself, and the policy_version that wrote it.
+    """The result of `Complete`: the text, whether it ended by itself, and the policy_version that wrote it.
 
-    `sampled` is the completion as the engine drew it, where the Scribe is trained and may be paid for it.
+    `sampled` is the completion as the engine sampled it, where the Scribe is trained and may be rewarded for it.
     """
 
     text: str
@@ -28,12 +28,12 @@ class Written(Record):
     sampled: Sampled | None = None
 
     def authored(self, refused: str = "") -> tuple[Authored, ...]:
-        """This text as a try at a task, for `LabelledTask.authored`; nothing where the Scribe is not trained."""
+        """This text as a try at a task, for `LabelledTask.authored`; empty where the Scribe is not trained."""
         return () if self.sampled is None else (Authored(sampled=self.sampled, refused=refused),)
 
 
 class Turn(Record):
-    """What the policy is shown before it acts."""
+    """The prompt of the policy's next action."""
 
     messages: tuple[Message, ...]
     tools: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Slot(Record, omit_defaults=True):
 
 
 class Exam(Record):
-    """How a frozen model did as a verifier: one line for people, and the figures behind it as JSON."""
+    """Result of a frozen model's exam as a verifier: one line for the user, and its figures as JSON."""
 
     passed: bool
     summary: str
@@ -77,11 +77,11 @@ class Environment(Protocol):
 
     @property
     def reports(self) -> Mapping[str, Report]:
-        """How results are judged and shown, by the env_id of a task: a run may play several games as one."""
+        """The report of each game by its env_id: a run may play several games as one environment."""
 
     @property
     def notice(self) -> str:
-        """One line for the plan and the start of a run: what it plays on, and what of it was left out."""
+        """One line for the plan and the start of a run: the data, and how much of it was left out."""
 
     def plan(self, index: int) -> Slot:
         """The index-th slot of an endless, seeded plan; equal indices give equal slots.
@@ -93,7 +93,7 @@ class Environment(Protocol):
         """As `plan`, over the held-out sources. Raises ValueError when there are none."""
 
     async def exam(self, ask: Complete) -> Exam:
-        """Ask a frozen model what is known already, where its report says that there is an exam."""
+        """Ask a frozen model questions of known answer, if the report says that there is an exam."""
 
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
@@ -101,19 +101,19 @@ class Environment(Protocol):
         """Turn a source into a labelled task. `complete` is the Scribe's engine; its failures are rejections.
 
         `verify` is a frozen model that passed its exam and judges what `complete` proposes; None where there is none.
-        What a trained Scribe is to be paid for goes into `LabelledTask.authored` (see envs/contract/authorship.py).
+        A trained Scribe's rewarded tries go into `LabelledTask.authored` (see envs/contract/authorship.py).
         """
 
     def open(self, task: Task) -> Turn:
-        """The first turn of the policy's half."""
+        """The first turn of an episode."""
 
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """What follows the last of `actions`."""
+        """The turn after the last of `actions`, or the end of the episode."""
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """Score a finished episode. Raises ValueError when episode and label are of different tasks.
 
-        A reward that changes over a run does so by `version`, the policy_version at scoring; None is the run's end.
+        A reward that changes over a run depends on `version`, the policy_version at scoring; None is the run's end.
         """
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
@@ -122,7 +122,7 @@ class Environment(Protocol):
 
 @runtime_checkable
 class Checker(Protocol):
-    """Judges labels by code that is independent of the generator's."""
+    """Verifies labels by code that is independent of the generator."""
 
     def disagreement(self, labelled: LabelledTask) -> str | None:
         """Why the label is false, or None when it is true."""

@@ -1,4 +1,4 @@
-"""What most games do alike. One that derives from Game has its own plan, propose, open, score and demonstration."""
+"""Defaults for games. A subclass of Game adds plan, propose, open, score and demonstration."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Game:
 
     env_id: str
     report: Report = Report()
-    """Also asked for without a game, where only a run's folder is."""
+    """Also made without a game, where only a run's folder exists."""
     Settings: ClassVar[type[EnvSettings]] = EnvSettings
-    """What a spec may say about the game."""
+    """The game's settings in a spec."""
 
     def __init__(self, settings: EnvSettings, seed: int) -> None:
         self.settings, self.seed = settings, seed
@@ -38,7 +38,7 @@ class Game:
         raise ValueError(f"the game {self.env_id} holds no task back: set evaluation.every to 0")
 
     async def exam(self, ask: Complete) -> Exam:
-        """There is none: `report.exam` is empty, so nobody asks."""
+        """Raises ValueError: there is none, as the empty `report.exam` says."""
         raise AssertionError(f"the game {self.env_id} has no exam")
 
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:

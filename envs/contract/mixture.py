@@ -4,8 +4,8 @@
     its game                verdict      contradiction    verdict      verdict
     its pair of that game   0            0                1            2
 
-So every game plays its own plan in order, whatever else there is, and a slot's game follows from its index alone. The
-ids of tasks and vignettes begin with that of the game, so that those of two games never collide.
+So every game plays its own plan in order, independent of the other games, and a slot's game follows from its index. Ids
+of tasks and vignettes begin with the game's id, so that those of two games never collide.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEPARATOR = ":"
 
 
 class Mixture:
-    """One environment made of several by id, which plays each as often as its weight says.
+    """One environment made of several, by id; each is played in proportion to its weight.
 
     `examined` is the game that asks a verifier, if there is one.
     """
@@ -42,12 +42,12 @@ class Mixture:
 
     @property
     def notice(self) -> str:
-        """Those of the games."""
+        """The reports of the games."""
         return "; ".join(f"{env_id}: {game.notice}" for env_id, game in self._games.items())
 
     @property
     def reports(self) -> Mapping[str, Report]:
-        """Each game's own."""
+        """The games' lines, joined."""
         return {env_id: game.reports[env_id] for env_id, game in self._games.items()}
 
     def plan(self, index: int) -> Slot:
@@ -61,7 +61,7 @@ class Mixture:
         return msgspec.structs.replace(self._games[env_id].heldout_plan(own), index=index, env=env_id)
 
     async def exam(self, ask: Complete) -> Exam:
-        """That of the game that asks a verifier."""
+        """The exam of the game that asks a verifier."""
         return await self._games[self._examined].exam(ask)
 
     async def propose(
@@ -80,7 +80,7 @@ class Mixture:
         return self._games[task.env].open(_own_task(task))
 
     def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """What follows in the task's game."""
+        """The next turn in the task's game."""
         return self._games[task.env].step(_own_task(task), actions)
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
@@ -92,7 +92,7 @@ class Mixture:
         return self._games[env_id].score(episode, msgspec.structs.replace(label, task_id=own), version)
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        """What the game's oracle replies."""
+        """The reply of the game's oracle."""
         task = _own_task(labelled.task)
         own = LabelledTask(task=task, label=msgspec.structs.replace(labelled.label, task_id=task.task_id))
         return self._games[task.env].demonstration(own, rng)

@@ -22,7 +22,7 @@ class Shown(Record):
 
 
 class PageView:
-    """What every game has. A game overrides what it can show better; all text must be escaped."""
+    """The default view of any game. A game overrides methods to show more; all text must be escaped."""
 
     task_title = "Task and label"
     shares: tuple[str, ...] = ("Solved",)
@@ -34,7 +34,7 @@ class PageView:
         return Markup("").join(Markup("<pre>{}</pre>").format(part) for part in parts)
 
     def reply(self, completion: str) -> Markup:
-        """What the policy wrote."""
+        """The policy's reply."""
         return Markup("<pre>{}</pre>").format(completion)
 
     def standing(self, reason: str, reward: float) -> str:

@@ -1,6 +1,6 @@
 """Games by id: those of this project, and those that installed packages offer as entry points of the group GROUP.
 
-Each is imported when it is asked for, so that naming one loads no other.
+A game is imported when it is requested, so that using one loads no other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GAMES = {
     "verdict": "envs.verdict.environment:VerdictEnvironment",
 }
 DEFAULT = "verdict"
-"""What a run plays when its spec names no game."""
+"""The game of a run whose spec names none."""
 
 
 def games() -> dict[str, str]:
@@ -37,7 +37,7 @@ def games() -> dict[str, str]:
 
 def game(env_id: str) -> type[Any]:
     """The class of the game `env_id`. Raises ValueError, one line, when there is none."""
-    if env_id in GAMES:  # without a look at what is installed, which takes time
+    if env_id in GAMES:  # before listing installed packages, which takes time
         return load(GAMES[env_id])
     known = games()
     if env_id not in known:
@@ -67,25 +67,25 @@ def load(path: str) -> type[Any]:
 
 
 def settings_of(found: type[Any]) -> type[EnvSettings]:
-    """The settings of a game's class: its `Settings`, or what every game has."""
+    """The settings class of a game: its `Settings`, or the common ones."""
     settings: type[EnvSettings] = getattr(found, "Settings", EnvSettings)
     return settings
 
 
 def class_of(settings: EnvSettings) -> type[Any]:
-    """The class of the game that these settings are of. Raises ValueError when there is none."""
+    """The class of the game that has these settings. Raises ValueError when there is none."""
     return load(settings.class_) if settings.class_ else game(settings.id)
 
 
 def make(settings: EnvSettings, seed: int) -> Environment:
-    """The game with these settings, its plan drawn from `seed`. Raises ValueError when they cannot be used."""
+    """The game with these settings; its plan depends on `seed`. Raises ValueError when they cannot be used."""
     environment = class_of(settings)(settings, seed)
     assert isinstance(environment, Environment), settings.id
     return environment
 
 
 def environment_of(games: Sequence[EnvSettings], seed: int) -> Environment:
-    """What a run plays: its only game, or all of them as one environment. Raises ValueError like `make`."""
+    """A run's environment: its only game, or a mixture of all its games. Raises ValueError like `make`."""
     made = {settings.id: make(settings, seed) for settings in games}
     if len(made) == 1:
         return next(iter(made.values()))

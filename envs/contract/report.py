@@ -1,6 +1,6 @@
-"""What a game says of its own results, for the console, metrics, plots, the page, the model card and checkpoints.
+"""A game's results: what the terminal, metrics, plots, the page, the model card and checkpoints show of them.
 
-A game overrides what it knows better. The defaults suit any game: a reply with a reward above 0 solved its task.
+The defaults suit any game: a reply with a reward above 0 solved its task. A game overrides them to show more.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Span = tuple[str, str]
 """Text and its style, as Rich names styles."""
 Score = tuple[float, ...]
 WINDOW = 8
-"""Batches that a checkpoint is judged by: one batch of a few groups says little."""
+"""Number of batches over which a checkpoint is scored, since one batch of a few groups is too noisy."""
 
 
 class Measure(Record):
-    """One number per batch. With a `header` it has a column on the console; `drawn`, a line in the plot.
+    """One number per batch. With a `header` it has a column in the terminal; `drawn`, a line in the plot.
 
     Where several games are played, only the last one with a header has a column.
     """
@@ -39,7 +39,7 @@ class Measure(Record):
 
 
 class Band(Record):
-    """Where a healthy measure is. `steps` batches in a row outside it are an alarm, which says `remedy`."""
+    """The healthy range of a measure. `steps` batches in a row outside it raise an alarm with the text `remedy`."""
 
     low: float
     high: float
@@ -47,7 +47,7 @@ class Band(Record):
     remedy: str
 
     def outside(self, values: Sequence[float | None]) -> int:
-        """How many of the newest values in a row are outside; one that could not be counted is."""
+        """How many of the newest values in a row are outside the range; None counts as outside."""
         return sum(1 for _ in takewhile(lambda value: not self._inside(value), reversed(values)))
 
     def _inside(self, value: float | None) -> bool:
@@ -63,7 +63,7 @@ class Outcome(Record):
 
 
 class Card(Record):
-    """The game's part of a model card, Markdown: what the model does, what it was trained on, tags of the Hub."""
+    """The game's part of a model card, Markdown: the model's use, its training data, tags of the Hub."""
 
     about: str
     data: str
@@ -71,10 +71,10 @@ class Card(Record):
 
 
 class Report:
-    """A game's report. Holds no data of the game: it is also made where only a run's folder is."""
+    """A game's report. Holds no data of the game: it is also made where only a run's folder exists."""
 
     title = "Solved"
-    """Of the plot's panel."""
+    """Title of the plot's panel."""
     measures: tuple[Measure, ...] = (
         Measure(name="solved_share", help="Share of replies with a reward above 0.", header="solved", drawn=True),
     )
@@ -85,15 +85,15 @@ class Report:
     stages: tuple[tuple[str, str], ...] = ()
     """(stage, outcome) of the proposer's work, as far as they are known before."""
     exam = ""
-    """What a verifier must reach in the game's exam; empty when the game has none."""
+    """What a verifier must reach in the game's exam, as text; empty when the game has no exam."""
     view: PageView = PageView()
 
     def measure(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
-        """Every one of `measures` over the outcomes of one batch."""
+        """The value of every one of `measures` over the outcomes of one batch."""
         return {"solved_share": mean([float(reward.total > 0) for one in outcomes for reward in one.rewards])}
 
     def heldout(self, outcomes: Sequence[Outcome]) -> dict[str, Interval]:
-        """What the held-out curve keeps, with intervals."""
+        """The figures of the held-out curve, with intervals."""
         return {"solved_share": share(reward.total > 0 for one in outcomes for reward in one.rewards)}
 
     def heldout_line(self, measures: Mapping[str, Interval]) -> str:
@@ -101,15 +101,15 @@ class Report:
         return ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in measures.items())
 
     def alarm(self, history: History) -> bool:
-        """Whether a measure has been outside its band for too long."""
+        """Whether a measure has been outside its range for too long."""
         return any(band.outside(_values(history, name)) >= band.steps for name, band in self._bands())
 
     def warning(self, history: History) -> str:
-        """What to tell a person after the newest step; "" while all is well, and between repetitions of an alarm."""
+        """The warning to show after the newest step; "" without an alarm, and between repetitions of one."""
         return "; ".join(filter(None, (self._warning(name, band, history) for name, band in self._bands())))
 
     def score(self, history: History) -> Score | None:
-        """How good the policy is, compared like a tuple, over the last batches; None where nothing was counted."""
+        """The policy's score over the last batches, compared like a tuple; None where nothing was counted."""
         value = rolling(history, self.measures[0].name)
         return None if value is None else (value,)
 
@@ -118,7 +118,7 @@ class Report:
         return f"{self.measures[0].name.replace('_', ' ')} {score[0]:.0%}"
 
     def proposals(self, provenance: Provenance) -> list[tuple[str, str]]:
-        """(stage, outcome) of each thing the proposer tried while it made a task of this provenance."""
+        """(stage, outcome) of each attempt of the proposer while it made a task of this provenance."""
         return []
 
     def card(self, settings: EnvSettings) -> Card:
@@ -131,11 +131,11 @@ class Report:
         return []
 
     def question(self, text: str) -> tuple[Message, ...]:
-        """The prompt that puts a person's `text` to a trained model. Raises ValueError when that cannot be."""
-        raise ValueError("the run's game takes no text of a person")
+        """The prompt that asks a trained model about a user's `text`. Raises ValueError when there is none."""
+        raise ValueError("the run's game cannot ask about a text")
 
     def answer(self, text: str, reply: str, truncated: bool) -> tuple[Span, ...]:
-        """What the model replied about `text`, for a terminal."""
+        """The model's reply about `text`, for a terminal."""
         return ((reply, ""),)
 
     def _bands(self) -> list[tuple[str, Band]]:

@@ -12,7 +12,7 @@ from envs.contract.registry import class_of
 from envs.contract.report import Outcome, Report, Score
 
 ANY = Report()
-"""Of a game that has none of its own."""
+"""The report of a game that has none of its own."""
 Reports = Mapping[str, Report]
 """By env_id."""
 Row = Mapping[str, Any]
@@ -54,9 +54,9 @@ def value(row: Row, env_id: str, name: str) -> float | None:
 
 
 def score(reports: Reports, rows: Iterable[Row]) -> Score | None:
-    """How good the policy is: a game's own score, or the mean over several games of the first figure of each.
+    """The policy's score: a game's own score, or with several games the mean of the first figure of each.
 
-    None while a game has nothing counted.
+    None while a game has counted nothing.
     """
     rows = list(rows)
     scores = [report.score(history(env_id, report, rows)) for env_id, report in reports.items()]

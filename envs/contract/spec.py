@@ -1,4 +1,4 @@
-"""The games of a spec: what a person may write under `envs`, and the settings that it means.
+"""The games of a spec: the forms that `envs` may have, and the settings that they mean.
 
 envs: verdict                                            one game as it is
 envs: [verdict, contradiction]                           several, of equal weight
@@ -21,13 +21,13 @@ from common.sections import EnvSettings, Section
 from envs.contract import registry
 
 OLD = ("env", "data", "reward")
-"""Sections of a spec from when a run had one game; what they held is written with the game."""
+"""Top-level sections of older specs; their fields now belong to the game."""
 
 Content = Mapping[str, Any]
 
 
 def read(given: object) -> tuple[EnvSettings, ...]:
-    """The settings of each game that `given` names, of the default game when it names none.
+    """The settings of each game that `given` names.
 
     Raises ValueError, or pydantic's ValidationError with places like `verdict.data.path`.
     """
@@ -38,13 +38,13 @@ def read(given: object) -> tuple[EnvSettings, ...]:
 
 @cache
 def _model(games: tuple[tuple[str, type[EnvSettings]], ...]) -> type[Section]:
-    """A field a game, so that a mistake is found at `verdict.data.path`."""
+    """One field per game, so that a mistake is reported at `verdict.data.path`."""
     fields: dict[str, Any] = {env_id: (settings, ...) for env_id, settings in games}
     return create_model("Envs", __base__=Section, **fields)
 
 
 def by_id(given: object) -> dict[str, Any]:
-    """The settings as they are written, by the id of their game and with it. Raises ValueError, one line."""
+    """The settings as written, by the id of their game and including it. Raises ValueError, one line."""
     found: dict[str, Any] = {}
     for item in _listed(given) or [registry.DEFAULT]:
         env_id, content = _named(item)
@@ -101,12 +101,12 @@ def refuse_moved(content: Content) -> None:
 
 
 def _moved(content: Content) -> dict[str, Any]:
-    """The entry of `envs` for the old sections, without what is the default anyway."""
+    """The entry of `envs` for the old sections, without defaults."""
     env_id = str(content.get("env", registry.DEFAULT))
     settings = registry.settings_of(registry.game(env_id))
     data = content.get("data")
     loose = {"data": data, "reward": content.get("reward"), **(data if isinstance(data, Mapping) else {})}
     kept = {name: value for name, value in loose.items() if name in settings.model_fields and value is not None}
-    with suppress(ValidationError):  # shown as it was written then: the mistake is reported once it is in its new place
+    with suppress(ValidationError):  # shown as written: a mistake is reported once it is in its new place
         kept = settings(id=env_id, **kept).model_dump(mode="json", exclude_defaults=True)
     return {"id": env_id, **kept}

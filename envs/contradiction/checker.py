@@ -1,4 +1,4 @@
-"""An independent checker of the contradiction game: reads the note alone, and knows classes by the drugs' endings."""
+"""An independent checker of the contradiction game: reads only the note, and knows classes by the drugs' endings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GIVEN = re.compile(r"(?:Given|Started) (\w+)\.")
 
 
 def make(settings: ContradictionSettings) -> Checker:
-    """The checker; the game writes its own notes, so it needs none."""
+    """The checker; it needs no data, because the game writes its own notes."""
     return Checker()
 
 
@@ -21,7 +21,7 @@ class Checker:
     """`disagreement` is called with each task."""
 
     def disagreement(self, labelled: LabelledTask) -> str | None:
-        """Why the label is not what the note says, or None when it is."""
+        """Why the label differs from what the note says, or None when it agrees."""
         sentences, verdict = labelled.task.context["sentences"], labelled.label.truth["verdict"]
         allergies = [m[1] for s in sentences if (m := _ALLERGY.fullmatch(s))]
         given = [(at, m[1]) for at, s in enumerate(sentences) if (m := _GIVEN.fullmatch(s))]

@@ -1,4 +1,4 @@
-"""What the contradiction game says of its own results: it has the verdict game's replies, flags and twins."""
+"""The contradiction game's report: it has the verdict game's replies, flags and twins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from envs.verdict.report import VerdictReport
 
 
 class ContradictionReport(VerdictReport):
-    """Without an exam and without a proposer's work."""
+    """Without an exam and without proposals of the Scribe."""
 
     kinds = ("synthetic_decoy", "synthetic_injection")
     stages = ()

@@ -25,7 +25,7 @@ class ContradictionSettings(EnvSettings):
 
     @property
     def has_heldout(self) -> bool:
-        """With a share of the wordings kept out of training."""
+        """Whether a share of the wordings is kept out of training."""
         return self.heldout > 0
 
     def settled(self, steps: int) -> Self:

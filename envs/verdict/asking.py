@@ -1,4 +1,4 @@
-"""A person's own note: how it is put to a trained Doctor, and how the reply is shown."""
+"""Asking a trained Doctor about a user's note: the prompt, and the reply for a terminal."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""An independent checker of labels: from the source notes and the edit log alone, is the label of a task true?
+"""An independent checker of labels: is the label of a task true, given only the source notes and the edit log?
 
-It shares the loader, the tables and the split with the generator, and none of its rules: the log is undone here, every
-edit but a model's rewording is classed by what it changes and not by what it is called, and each injected error is
-proved again.
+It shares the loader, the tables and the split with the generator, but none of its rules: the log is undone here, every
+edit except a model's rewording is classified by what it changes and not by its name, and each injected error is proved
+again.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ class Checker:
 
 
 def _proposed(source: Sequence[str], swap: Edit, labelled: LabelledTask) -> bool:
-    """Is the only error one that a model proposed, of a known type, recorded as such, and new to a note without it?
+    """Is the only error one that a model proposed, of a known type, recorded as such, and absent from the source note?
 
-    That it is an error is the verifier's word and cannot be proved here.
+    That it is an error is the verifier's judgement and cannot be proved here.
     """
     return (
         swap.operator == "inject:C"

@@ -28,7 +28,7 @@ ENV_ID = "verdict"
 
 
 class _Reworded(Record):
-    """What became of one sentence: its edit if any, the reasons on the way, and the policy_version that wrote it."""
+    """Outcome of rewording one sentence: its edit if any, reasons of refusals, and the policy_version that wrote it."""
 
     edit: Edit | None
     reasons: tuple[str, ...]
@@ -80,7 +80,7 @@ class VerdictEnvironment(Game):
         return self._heldout_of().slot(index)
 
     async def exam(self, ask: Complete) -> Exam:
-        """The verifier's exam on the held-out vignettes; without any it is failed."""
+        """The verifier's exam on the held-out vignettes; it fails when there are none."""
         held = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
         errors = [note for vignette in held for note in vignette.errors]
         cleans = [note for v in held for note in v.cleans or map(medec.clean_version, v.errors)]
@@ -127,7 +127,7 @@ class VerdictEnvironment(Game):
         return reward.score_as(self._scoring, version, episode, truth_of(label))
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        """A right reply: what was checked, what was found, the verdict; the correction is the true one."""
+        """A right reply with its reasoning; the correction is the true one."""
         return demonstrations.write(truth_of(labelled.label), labelled.task.context["sentences"], rng)
 
     def _split(self, vignette: str) -> str:
@@ -201,7 +201,7 @@ def edits_of(label: Label) -> tuple[Edit, ...]:
 
 
 def rewording_tokens(sentence: str) -> int:
-    """Most tokens of a rewording: the longest that the gate lets pass, at three characters a token."""
+    """Maximum tokens of a rewording: the longest that the gate accepts, at three characters per token."""
     return 8 + int(len(sentence) * gate.LENGTH_RATIO[1] / 3)
 
 

@@ -1,4 +1,4 @@
-"""What the verdict game says of its own results; see `envs.contract.report.Report`."""
+"""The verdict game's report; see `envs.contract.report.Report`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ FLAG_BAND = Band(
 )
 """Half of the notes hold an error, so a policy that judges flags about half of them.
 
-A weak policy drifts to silence, because a flag pays only where it is likely to be right; a reward with a hole drifts to
-flagging. Three batches in a row outside the band are no accident of their draws.
+A weak policy drifts to silence, because a flag pays only where it is likely to be right; with a loophole in the reward
+it drifts to flagging. Three batches in a row outside the band are not a matter of chance.
 """
 
 

@@ -1,4 +1,4 @@
-"""What scored replies say of a Doctor: flag rate, accuracy, Youden's J, pair accuracy."""
+"""Scores of a Doctor from its scored replies: flag rate, accuracy, Youden's J, pair accuracy."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ class DataSpec(Section):
     max_words: int = Field(300, ge=20)
     """Longer notes are left out."""
     proposer_tries: int = Field(2, ge=0)
-    """Scribe completions tried on a sentence before the rule fallback; 0 never asks the model."""
+    """Scribe completions tried per sentence before the fallback to a rule; 0 never asks the model."""
     reworded_sentences: int = Field(2, ge=0)
-    """Sentences the Scribe rewords in one note."""
+    """Sentences that the Scribe rewords per note."""
     tier_c: bool = False
     """Errors proposed by the model itself; needs a pool that serves the verifier and a passed exam."""
 
@@ -84,17 +84,17 @@ class VerdictSettings(EnvSettings):
 
     @property
     def has_heldout(self) -> bool:
-        """With a share of the vignettes kept out of training."""
+        """Whether a share of the vignettes is kept out of training."""
         return self.data.heldout > 0
 
     @property
     def needs_verifier(self) -> bool:
-        """For tier C."""
+        """Whether tier C is on."""
         return self.data.tier_c
 
     @property
     def unpaid(self) -> str:
-        """Paid are errors that the model itself proposes."""
+        """Why a trained Scribe earns nothing: only errors that the model itself proposes are rewarded."""
         if not self.data.tier_c:
             return "a trained Scribe is paid for verified errors only: set data.tier_c to true"
         return "" if self.data.proposer_tries else "set data.proposer_tries above 0"

@@ -86,7 +86,7 @@ def test_the_first_two_steps_do_not_count() -> None:
 
 
 def test_a_run_of_only_warm_steps_is_refused() -> None:
-    with pytest.raises(ValueError, match="ask for more steps"):
+    with pytest.raises(ValueError, match="the first 2 are discarded; ask for more"):
         summarise("ours", [row(1), row(2)], WORK, 2.0)
 
 

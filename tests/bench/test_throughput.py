@@ -73,7 +73,7 @@ def test_only_what_is_asked_for_is_measured_at_the_length_given(bench: Bench) ->
 
 
 def test_without_our_loop_a_length_must_be_given(bench: Bench) -> None:
-    with pytest.raises(ValueError, match="--only vllm: give --length"):
+    with pytest.raises(ValueError, match="there is no mean length: give --length"):
         bench.measure("--only", "vllm")
 
 

@@ -16,7 +16,7 @@ COMMON_AT_LEAST = 50  # ... but never one in fewer notes than this
 
 
 def name_vignettes(texts: Sequence[str], twins: Sequence[str]) -> list[str]:
-    """One name a text; equal for texts of one vignette, however the file orders them.
+    """One name per text; equal for texts of the same vignette, whatever their order in the file.
 
     Two texts belong together when they have the same `twins` key, or when they share at least `CONTAINMENT` of the
     grams of the shorter one (single linkage). The name is the least content hash of the cluster's texts.

@@ -14,7 +14,7 @@ from functools import cache
 from common.records import Record
 from envs.verdict.knowledge.tables import WORD, alternatives, table, words
 
-MOST_EDITS = 3  # a note
+MOST_EDITS = 3  # per note
 
 
 class Edit(Record):

@@ -1,5 +1,5 @@
-"""The gate: what a reworded sentence must keep. Strict on purpose: a refused rewording costs one fallback, a changed
-fact makes a label wrong."""
+"""The gate: the facts that a reworded sentence must keep. Strict on purpose: a refused rewording costs one fallback,
+while a changed fact makes a label wrong."""
 
 from __future__ import annotations
 

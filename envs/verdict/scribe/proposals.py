@@ -47,7 +47,7 @@ class Refusal(StrEnum):
 
 
 class Proposed(Record):
-    """What came of asking: an injection if one was accepted, `inject:C:WHY` of each refused try, and who wrote it.
+    """Result of the tries: an injection if one was accepted, `inject:C:WHY` for each refused try, and who wrote it.
 
     `authored` are all tries, where the Scribe is trained.
     """

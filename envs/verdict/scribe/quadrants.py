@@ -79,7 +79,7 @@ class Plan:
         }
         self._share = mix.augmented_error / (mix.augmented_error + mix.synthetic_decoy)
         self._seed = seed
-        self._orders: dict[tuple[str, str], tuple[int, list[str]]] = {}  # the epoch at hand of each kind
+        self._orders: dict[tuple[str, str], tuple[int, list[str]]] = {}  # the current epoch of each kind
         for kind, share in ((AUGMENTED, self._share), (SYNTHETIC, 1 - self._share)):
             if share > 0 and not self._names[kind]:
                 raise ValueError(
@@ -142,7 +142,7 @@ def with_injection(draft: Draft, injection: Injection) -> Draft:
 
 
 def rewordable(draft: Draft, count: int, pair: random.Random) -> list[int]:
-    """Up to `count` free sentences, chosen by pair and text: twins reword the same sentences, at any position."""
+    """Up to `count` free sentences, chosen by pair and text, so twins reword the same sentences at any position."""
     salt = pair.getrandbits(64)
     long_enough = [i for i in draft.free if len(draft.sentences[i].split()) >= SHORTEST_REWORDED]
     return sorted(sorted(long_enough, key=lambda i: _rank(salt, draft.sentences[i]))[:count])
@@ -195,7 +195,7 @@ def _synthetic(
 
 
 def _injections(note: Note, book: PhraseBook) -> list[Injection]:
-    """What is provable inside the note, or else what a human wrote elsewhere."""
+    """An error that the note itself proves, else one that a human wrote in another note."""
     return provable(note.sentences) or book.injections(note.sentences)
 
 
@@ -227,7 +227,7 @@ def _human_twins(error: Note, with_error: bool) -> Draft:
 
 
 def _opened(drawn: Draft, clean: Sequence[str]) -> Draft:
-    """Every decision is open to a proposal, so both twins lock all of them, and what shares a word with one."""
+    """Every decision is open to a proposal, so both twins lock decisions and sentences that share words with one."""
     open_ = tuple(decisions(clean))
     evidence = frozenset[str]().union(*(content_words(clean[i]) for i in open_))
     free = tuple(i for i in drawn.free if i not in open_ and not content_words(clean[i]) & evidence)

@@ -1,8 +1,8 @@
-"""The verifier of tier C: a frozen model that says which of two versions of a sentence is right, and the exam it sits.
+"""The verifier of tier C: a frozen model that says which of two versions of a sentence is right, and its exam.
 
-It is asked twice, with the versions in either order, so that a liking for a place is no opinion. The exam asks it about
-errors that humans wrote and corrected, and about synonyms: a model that takes what reads more like the
-original is right on every error, and is caught on the synonyms.
+It is asked twice, with the versions in either order, so that a preference for a position is no answer. The exam asks it
+about errors that humans wrote and corrected, and about synonyms: a model that merely prefers what reads like the
+original is right on every error, but fails on the synonyms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from envs.verdict.scribe.phrases import decisions
 
 RIGHT, FALSE = 0.85, 0.10  # least share of errors found, most of synonyms called errors (design.md, section 5)
 REQUIRED = f"{RIGHT:.0%} of the held-out errors found, at most {FALSE:.0%} of synonyms called errors"
-FEWEST, MOST = 10, 100  # questions of each kind: with fewer a guess may pass, more would keep the run waiting
+FEWEST, MOST = 10, 100  # questions of each kind: with fewer, guesses may pass; more would delay the run
 REPLY_TOKENS = 4  # the letter, and the end of the turn
 
 
@@ -45,12 +45,12 @@ class ExamResult(Record):
 
     @property
     def passed(self) -> bool:
-        """Whether tier C may run on this verifier's word."""
+        """Whether tier C may use this verifier."""
         enough = min(self.asked, self.probes) >= FEWEST
         return enough and self.right >= RIGHT * self.asked and self.false <= FALSE * self.probes
 
     def as_exam(self) -> Exam:
-        """As the contract has it."""
+        """The result in the contract's form."""
         return Exam(passed=self.passed, summary=str(self), figures=msgspec.to_builtins(self))
 
     def __str__(self) -> str:
