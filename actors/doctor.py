@@ -3,6 +3,7 @@ async Ray actor. It holds no torch and no vllm, and learns nothing of medicine."
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
@@ -13,6 +14,8 @@ from envs.contract.env import Done, Environment
 
 if TYPE_CHECKING:
     from actors.handles import BufferHandle, PoolHandle
+
+LOG = logging.getLogger(__name__)
 
 
 class Doctor(Role[LabelledTask]):
@@ -33,6 +36,9 @@ class Doctor(Role[LabelledTask]):
     async def _take(self) -> LabelledTask:
         return await self._buffer.lease.remote(self.name)
 
+    def _called(self, work: LabelledTask) -> str:
+        return work.task.task_id
+
     async def _finish(self, labelled: LabelledTask) -> None:
         task = labelled.task
         turn = self._env.open(task)
@@ -42,14 +48,16 @@ class Doctor(Role[LabelledTask]):
             sampled = await self._pool.generate.remote(
                 "doctor", turn.messages, sampling.group_size, max_tokens, sampling.temperature
             )
-        except PromptTooLong:
+        except PromptTooLong as error:
+            LOG.debug("rejected: %s", error)
             await self._buffer.reject_lease.remote(self.name, task.task_id, "too_long")
             return
         # One penalty for the whole group: its rollouts are compared with each other.
         version = sampled.newest_version
         rollouts = tuple(self._scored(labelled, completion, version) for completion in sampled.completions)
         group = Group(labelled=labelled, prompt_ids=sampled.prompt_ids, rollouts=rollouts, doctor=self.name)
-        await self._buffer.put_group.remote(group)
+        used = await self._buffer.put_group.remote(group)
+        LOG.debug("put a group of %d%s", len(rollouts), "" if used else ", which cannot be used")
 
     def _scored(self, labelled: LabelledTask, completion: Completion, version: int) -> Rollout:
         following = self._env.step(labelled.task, (completion.text,))

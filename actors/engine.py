@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import signal
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from vllm.lora.request import LoRARequest
     from vllm.outputs import CompletionOutput
     from vllm.v1.engine.async_llm import AsyncLLM
+
+LOG = logging.getLogger(__name__)
 
 _ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 """The worker inside vLLM's core process. By its full name: on a CPU vLLM takes "uni" for "mp", lest threads be bound
@@ -81,6 +84,7 @@ class Engine:
 
             await self._llm.init_weight_transfer_engine(WeightTransferInitRequest())
         self._forget_shared_memory()
+        LOG.info("loaded %s", model_folder)
         return self.engine_id
 
     def _weight_backend(self) -> str:
@@ -226,6 +230,7 @@ class Engine:
         self._checksum = received[0]
         await self._llm.resume_generation()
         self._pause_seconds = time.monotonic() - self._paused_at
+        LOG.info("serves policy_version %d after a pause of %.2f s", version, self._pause_seconds)
 
     async def load_adapter(self, version: int, folder: str, checksum: str) -> None:
         """Adapter transport: new sequences use the adapter in `folder`; running ones keep theirs."""
@@ -234,6 +239,7 @@ class Engine:
         request = LoRARequest(lora_name=f"v{version}", lora_int_id=version + 1, lora_path=folder)
         await self._llm.add_lora(request)
         self._adapter, self._version, self._checksum, self._pause_seconds = request, version, checksum, 0.0
+        LOG.info("serves policy_version %d, by its adapter", version)
 
     async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:
         """What this engine holds: version, checksum of what arrived, and its log-probs of the canary tokens 1..T-1.
@@ -293,11 +299,13 @@ class Engine:
 
     async def shutdown(self) -> None:
         """End vLLM's processes."""
+        LOG.info("ends")
         self._llm.shutdown()
 
     async def kill_core(self) -> None:
         """SIGKILL vLLM's processes: one that hangs would outlive this actor."""
         _, *below = self.process_ids()
+        LOG.warning("kills vLLM's processes %s", below)
         for pid in below:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

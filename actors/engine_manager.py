@@ -8,6 +8,7 @@ the background, so that no heartbeat waits for vLLM.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from common.weights import SyncOutcome
 
 if TYPE_CHECKING:
     from actors.handles import EngineHandle, PoolHandle
+
+LOG = logging.getLogger(__name__)
 
 END_SECONDS = 90.0
 """Time for an engine to end by itself. It handles shutdown only after loading; killing it leaks /dev/shm files."""
@@ -195,6 +198,7 @@ class EngineManager:
             raise fault
         await self._routers[slot.pool.name].quarantine.remote(slot.engine_id)
         slot.state = "failed"
+        LOG.warning("engine %s is quarantined: %s", slot.engine_id, last_line(fault))
 
     async def _grow(self, slot: _EngineSlot) -> None:
         try:
@@ -232,6 +236,7 @@ class EngineManager:
             await slot.engine.load.remote(self._placement.model_folder)
             await self._admit(slot)
         slot.state, slot.since = "serving", asyncio.get_running_loop().time()
+        LOG.info("engine %s serves", slot.engine_id)
 
     async def _admit(self, slot: _EngineSlot) -> None:
         router, engine_id = self._routers[slot.pool.name], slot.engine_id

@@ -6,6 +6,7 @@ A plain class that knows engines only by the methods it calls; deploy wraps it a
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from ray.exceptions import RayActorError, RayTaskError
@@ -17,6 +18,8 @@ from common.records import Message, Record, Sampled
 
 if TYPE_CHECKING:
     from actors.handles import EngineHandle
+
+LOG = logging.getLogger(__name__)
 
 
 class PoolState(Record):
@@ -41,11 +44,13 @@ class EnginePool:
         """Let an engine serve. Called only after it proved that it holds the newest policy."""
         self._engines[engine_id] = handle
         self._load.setdefault(engine_id, 0)
+        LOG.info("engine %s serves", engine_id)
         self._changed.set()
 
     async def quarantine(self, engine_id: str) -> None:
         """Stop giving work to an engine; its running sequences end where they are."""
         self._engines.pop(engine_id, None)
+        LOG.info("engine %s is taken out", engine_id)
 
     async def idle(self, engine_id: str) -> None:
         """Return when nothing runs any more on an engine that was taken out."""
@@ -75,6 +80,7 @@ class EnginePool:
             except (RayActorError, RayTaskError) as error:
                 if not engine_died(error):
                     raise
+                LOG.warning("engine %s died under a request: %s", engine_id, last_line(error))
                 self._engines.pop(engine_id, None)  # missing from the next heartbeat: the supervisor replaces it
                 continue
             finally:

@@ -52,6 +52,10 @@ class Event(Record, omit_defaults=True):
     labelled: LabelledTask | None = None  # ready, the first time
     task_ids: tuple[str, ...] = ()  # compacted: ids of the dropped tasks, so that no duplicate is accepted
 
+    def __str__(self) -> str:
+        said = {"by": self.by, "reason": self.reason, "step": self.step}
+        return " ".join([self.state, *(f"{name}={value}" for name, value in said.items() if value)])
+
 
 class Recovered(Record):
     """A journal's state at a checkpoint: every index below `next_index` is in exactly one of the collections."""

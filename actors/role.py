@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from common.logs import working_on
 from common.metrics import Counts, Meter
 from common.records import Closed
 from envs.contract.env import Environment
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from actors.handles import BufferHandle, PoolHandle
 
 Work = TypeVar("Work")
+LOG = logging.getLogger(__name__)
 
 
 class Role(ABC, Generic[Work]):
@@ -30,13 +33,19 @@ class Role(ABC, Generic[Work]):
         """The next task. Raises Closed when there will be no more."""
 
     @abstractmethod
+    def _called(self, work: Work) -> str:
+        """The name of the task in the log."""
+
+    @abstractmethod
     async def _finish(self, work: Work) -> None:
         """Do the work, and put the result into the buffer."""
 
     async def run(self) -> None:
         """Work until the buffer closes."""
         # Not a TaskGroup: its ExceptionGroup would hide the error's message and type from the supervisor.
+        LOG.info("works on %d tasks concurrently", self._concurrency)
         await asyncio.gather(*(self._loop() for _ in range(self._concurrency)))
+        LOG.info("ended: the buffer has no more work for it")
 
     async def _loop(self) -> None:
         while True:
@@ -45,7 +54,9 @@ class Role(ABC, Generic[Work]):
             except Closed:
                 return
             self._busy += 1
-            await self._finish(work)
+            with working_on(self._called(work)):
+                LOG.debug("taken")
+                await self._finish(work)
             self._busy -= 1
 
     async def state(self) -> tuple[bool, Counts]:

@@ -4,6 +4,7 @@ from the buffer, finishes its work, and ends; after the deadline it is killed, a
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from common.metrics import ACTOR_RESTARTS, ACTORS, ACTORS_WANTED, Board
 if TYPE_CHECKING:
     from actors.handles import BufferHandle, RoleHandle
 
+LOG = logging.getLogger(__name__)
 KINDS = ("scribe", "doctor")
 
 
@@ -106,6 +108,7 @@ class RoleActors:
     def _begin(self, slot: str, kind: str) -> None:
         name = self._name(slot)
         handle = self._placement.role(kind, name)
+        LOG.info("%s starts", name)
         self._members[slot] = _Member(kind, name, handle, asyncio.ensure_future(_finished(handle)))
 
     def _on_heartbeat(self, member: _Member, responses: Responses) -> bool:

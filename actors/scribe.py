@@ -3,6 +3,7 @@ wraps it as an async Ray actor. It holds no torch and no vllm."""
 
 from __future__ import annotations
 
+import logging
 import random
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from envs.contract.env import Complete, Environment, Written
 
 if TYPE_CHECKING:
     from actors.handles import BufferHandle, PoolHandle
+
+LOG = logging.getLogger(__name__)
 
 VERIFIER_TEMPERATURE = 0.0
 """Temperature 0: the same question has the same answer in the exam and after it."""
@@ -43,14 +46,19 @@ class Scribe(Role[int]):
     async def _take(self) -> int:
         return await self._buffer.claim.remote(self.name)
 
+    def _called(self, work: int) -> str:
+        return f"slot {work}"
+
     async def _finish(self, index: int) -> None:
         slot = self._env.plan(index)
         proposal = await self._env.propose(slot, random.Random(slot.seed), self._complete, self._verify)
         if isinstance(proposal, LabelledTask):
             await self._buffer.put_task.remote(index, proposal)
+            LOG.debug("put a %s", proposal.task.provenance.kind, extra={"task": proposal.task.task_id})
             self._count(proposal.task)
         else:
             await self._buffer.reject_claim.remote(index, proposal.reason)
+            LOG.debug("rejected: %s %s", proposal.reason, proposal.detail)
 
     def _count(self, task: Task) -> None:
         self._meter.add(TASKS, 1, task.env, task.provenance.kind)

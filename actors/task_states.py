@@ -11,37 +11,20 @@ before it is made: one that cannot be written did not happen. After each transit
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.held import Claim, Held
 from actors.journal import Event, Journal, replay
 from common.metrics import BUFFER_STATES, REJECTED, Meter
 from common.records import Group, LabelledTask, TaskState
 
+LOG = logging.getLogger(__name__)
+
 HELD_STATES = (TaskState.READY, TaskState.LEASED, TaskState.ROLLED, TaskState.BATCHED)
-
-
-@dataclass
-class Claim:
-    """An index that a Scribe is making a task from."""
-
-    scribe: str
-    deadline: float
-
-
-@dataclass
-class Held:
-    """A task that is neither trained nor rejected. `doctor`, `version` and `deadline` belong to its lease."""
-
-    labelled: LabelledTask
-    state: TaskState = TaskState.READY
-    doctor: str = ""
-    version: int = -1
-    deadline: float = 0.0
-    group: Group | None = None
 
 
 class TaskStates:
@@ -90,11 +73,12 @@ class TaskStates:
         self._rejected.update(found.rejected.values())
         self._task_ids.update(found.task_ids)
         self._dropped_lines = found.dropped_lines
+        LOG.info("from the journal: %d tasks ready, %d trained", len(found.ready), self.trained)
 
     def claim(self, scribe: str, deadline: float) -> int:
         """Give out an index: the lowest one that was given and lost, else the next of the plan."""
         index = self._unclaimed[0] if self._unclaimed else self._next_index
-        self._journal.write(Event(state="claimed", indices=(index,), by=scribe))
+        self._write(Event(state="claimed", indices=(index,), by=scribe))
         if self._unclaimed:
             heapq.heappop(self._unclaimed)
         else:
@@ -115,7 +99,7 @@ class TaskStates:
 
     def add(self, index: int, labelled: LabelledTask) -> None:
         """Claimed -> ready."""
-        self._journal.write(Event(state=TaskState.READY, indices=(index,), labelled=labelled))
+        self._write(Event(state=TaskState.READY, indices=(index,), labelled=labelled))
         del self.claims[index]
         self._made += 1
         self._task_ids.add(labelled.task.task_id)
@@ -125,7 +109,7 @@ class TaskStates:
     def lease(self, doctor: str, deadline: float) -> LabelledTask:
         """Ready -> leased, the first in plan order."""
         index = self._ready[0]
-        self._journal.write(Event(state=TaskState.LEASED, indices=(index,), by=doctor, version=self.version))
+        self._write(Event(state=TaskState.LEASED, indices=(index,), by=doctor, version=self.version))
         heapq.heappop(self._ready)
         held = self._move(index, TaskState.LEASED)
         held.doctor, held.version, held.deadline = doctor, self.version, deadline
@@ -140,13 +124,13 @@ class TaskStates:
 
     def roll(self, index: int, group: Group) -> None:
         """Leased -> rolled."""
-        self._journal.write(Event(state=TaskState.ROLLED, indices=(index,)))
+        self._write(Event(state=TaskState.ROLLED, indices=(index,)))
         self._move(index, TaskState.ROLLED).group = group
         self.balance()
 
     def batch(self, indices: list[int]) -> tuple[Group, ...]:
         """Rolled -> batched. Durable when it returns: after a checkpoint these tasks must not be trained again."""
-        self._journal.write(Event(state=TaskState.BATCHED, indices=tuple(indices), step=self.version + 1), durable=True)
+        self._write(Event(state=TaskState.BATCHED, indices=tuple(indices), step=self.version + 1), durable=True)
         groups = tuple(group for index in indices if (group := self._move(index, TaskState.BATCHED).group) is not None)
         assert len(groups) == len(indices)
         self.balance()
@@ -155,7 +139,7 @@ class TaskStates:
     def train(self) -> None:
         """Batched -> trained; the version is incremented."""
         indices = tuple(self._in[TaskState.BATCHED])
-        self._journal.write(Event(state=TaskState.TRAINED, indices=indices, step=self.version + 1), durable=True)
+        self._write(Event(state=TaskState.TRAINED, indices=indices, step=self.version + 1), durable=True)
         for index in indices:
             self._forget(index)
         self.trained, self.version = self.trained + len(indices), self.version + 1
@@ -163,7 +147,7 @@ class TaskStates:
 
     def reject(self, index: int, reason: str) -> None:
         """A claimed, leased or rolled index -> rejected."""
-        self._journal.write(Event(state=TaskState.REJECTED, indices=(index,), reason=reason))
+        self._write(Event(state=TaskState.REJECTED, indices=(index,), reason=reason))
         if index in self.held:
             self._forget(index)
         else:
@@ -277,10 +261,20 @@ class TaskStates:
         """Close the journal; no transition may follow."""
         self._journal.close()
 
+    def _write(self, event: Event, durable: bool = False) -> None:
+        self._journal.write(event, durable)
+        if LOG.isEnabledFor(logging.DEBUG):
+            for index in event.indices:
+                LOG.debug("%s, index %d", event, index, extra={"task": self._task_id(index, event)})
+
+    def _task_id(self, index: int, event: Event) -> str:
+        labelled = self.held[index].labelled if index in self.held else event.labelled
+        return "-" if labelled is None else labelled.task.task_id
+
     def _give_back(self, state: str, indices: Iterable[int]) -> list[int]:
         lost = list(indices)
         if lost:
-            self._journal.write(Event(state=state, indices=tuple(lost)))
+            self._write(Event(state=state, indices=tuple(lost)))
         self._returned += len(lost)
         return lost
 

@@ -15,6 +15,7 @@ that the dead buffer gave out is either trained and published, or was never take
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ from learner.step_report import StepReport
 
 if TYPE_CHECKING:
     from learner.handles import BufferHandle, RankHandle
+
+LOG = logging.getLogger(__name__)
 
 
 class LearnerStep(Record):
@@ -110,6 +113,7 @@ class Learner:
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
             await self._release()
+            LOG.info("published policy_version %d, trained on %d groups", self.version, len(groups))
             phase = await self._scribe_phase()
             self._on_step(
                 LearnerStep(
@@ -192,6 +196,7 @@ class Learner:
             checkpoint.discard(self._run_folder)
             raise
         self._saved = self.version
+        LOG.info("wrote the checkpoint %s", folder)
         self._on_checkpoint("")
         with suppress(RayActorError):  # its replacement is told of the next one
             await self._buffer.checkpointed.remote(checkpoint.oldest_step(self._run_folder))

@@ -4,6 +4,7 @@ on demonstrations, and chooses the canary."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from common.weights import Probe
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
 from learner.bounds import BOUNDS
+
+LOG = logging.getLogger(__name__)
 
 FRESH_TOKENS = 32
 
@@ -91,6 +94,7 @@ class Preparation:
         if outcome and outcome.heldout_loss_before is not None and outcome.heldout_loss_after is not None:
             line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
         line += f" in {time.monotonic() - started:.0f} s" if ended else " (from the cache)" if outcome else ""
+        LOG.info("warm-up %s: %s", line, warmed)
         return Prepared(model_folder=warmed, probe=_probe(spec, examples), warm_up=line)
 
     def _texts(self, tasks: list[LabelledTask]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from common.records import Group, Record, Sampled
 if TYPE_CHECKING:
     from learner.handles import Engines
     from learner.step_report import StepReport
+
+LOG = logging.getLogger(__name__)
 
 
 class Sent(Record):
@@ -39,11 +42,14 @@ class LearnerActor:
 
     def accumulate(self, groups: Sequence[Group]) -> None:
         """Add up the gradient of this rank's groups; the weights do not change. Collective."""
+        LOG.debug("trains on %s", ", ".join(group.task_id for group in groups))
         self._rank.accumulate(groups)
 
     def apply(self) -> StepReport:
         """One optimiser step along the accumulated gradient; the report covers all ranks. Collective."""
-        return self._rank.apply()
+        report = self._rank.apply()
+        LOG.info("step %d in %.1f s, loss %.4f", report.step, report.seconds.get("step", 0.0), report.loss)
+        return report
 
     def canary(self, ids: Sequence[int]) -> tuple[float, ...]:
         """Log-probs of `ids[1:]` at temperature 1, nats. Collective under ZeRO-3."""
@@ -59,15 +65,19 @@ class LearnerActor:
 
     def send(self, version: int, engines: Engines) -> Sent:
         """Bring `engines` to the current weights as `version`; the answer names those that fail. Collective."""
-        return self._rank.send(version, engines)
+        sent = self._rank.send(version, engines)
+        LOG.info("sent policy_version %d to %s; failed: %s", version, ", ".join(engines), sent.failures or "none")
+        return sent
 
     def save(self, folder: Path) -> None:
         """Write this rank's part of a checkpoint. Collective. Raises OSError when one of the ranks cannot write."""
         self._rank.save(folder)
+        LOG.info("saved %s", folder)
 
     def load(self, folder: Path) -> None:
         """Continue from a checkpoint. Collective. Raises ValueError when it was made by another number of ranks."""
         self._rank.load(folder)
+        LOG.info("loaded %s", folder)
 
     def save_model(self, folder: Path) -> None:
         """Write the merged policy to `folder` in Hugging Face form. Collective."""

@@ -27,6 +27,7 @@ from actors.engine import Engine
 from actors.engine_pool import EnginePool
 from actors.replay_buffer import ReplayBuffer
 from actors.scribe import Scribe
+from common import logs
 from common.config import PoolSpec, RunSpec
 from deploy.cluster.gpu_layout import engine_group, gpu_share, learner_group, one_machine
 from deploy.cluster.placement_groups import Groups, PlacementRequest, free_address
@@ -39,7 +40,7 @@ MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not 
 
 class Placement:
     """Starts the actors of one run. `model_folder` must be set before ranks are asked for and engines load, `journal`
-    before a buffer is asked for. `notify` hears what waits for room."""
+    before a buffer is asked for, `logs` before anyone is. `notify` hears what waits for room."""
 
     def __init__(self, spec: RunSpec, env: Environment, notify: Callable[[str], None]) -> None:
         self._spec, self._env = spec, env
@@ -47,7 +48,7 @@ class Placement:
         self._engines: dict[Any, PlacementRequest] = {}
         self._early: dict[str, Any] = {}  # engines that nobody has asked for yet, by engine id
         self.model_folder = Path()
-        self.journal = Path()
+        self.journal = self.logs = Path()
         self.buffer: Any = None
         self.pools: dict[str, Any] = {}
         self.verifier: Any = None  # the frozen pool, once it has passed its exam
@@ -55,13 +56,14 @@ class Placement:
     def preparation(self) -> Any:
         """The actor that resolves and warms up the model, in the place of the first rank."""
         options = {**self._learner.bundle(0), **_variables(preparation.environment(self._spec))}
-        return ray.remote(preparation.Preparation).options(max_concurrency=2, **options).remote(self._spec, self._env)
+        actor = self._logged(preparation.Preparation, "preparation")
+        return ray.remote(actor).options(max_concurrency=2, **options).remote(self._spec, self._env)
 
     def replay_buffer(self, trained_steps: int | None) -> Any:
         """The run's one buffer, new (None) or at the step to which its journal is replayed."""
         spec = self._spec
         self.buffer = (
-            ray.remote(ReplayBuffer)
+            ray.remote(self._logged(ReplayBuffer, "buffer"))
             .options(**self._here)
             .remote(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps)
         )
@@ -71,7 +73,8 @@ class Placement:
         """One router actor a pool, by name."""
         self.verifier = None  # whoever passed the exam belonged to earlier pools
         self.pools = {
-            pool.name: ray.remote(EnginePool).options(**self._here).remote(pool.name) for pool in self._spec.pools
+            pool.name: ray.remote(self._logged(EnginePool, f"pool-{pool.name}")).options(**self._here).remote(pool.name)
+            for pool in self._spec.pools
         }
         return self.pools
 
@@ -100,7 +103,7 @@ class Placement:
         meeting = ray.remote(free_address).options(**{**self._learner.bundle(0), "num_gpus": 0}).remote()
         variables = _variables(learner_actor.environment(spec))
         return [
-            ray.remote(learner_actor.LearnerActor)
+            ray.remote(self._logged(learner_actor.LearnerActor, f"rank-{rank}"))
             .options(**self._learner.bundle(rank), **variables)
             .remote(spec, self.model_folder, rank, world, meeting)
             for rank in range(world)
@@ -118,7 +121,7 @@ class Placement:
             return early
         asked = self._groups.ask(engine_group(self._spec, pool, engine_id, self._share))
         handle = (
-            ray.remote(Engine)
+            ray.remote(self._logged(Engine, engine_id))
             .options(
                 max_concurrency=MANY_CALLS, **asked.bundle(0), **_variables(engine_module.environment(self._spec, pool))
             )
@@ -133,15 +136,18 @@ class Placement:
         pool = next(self.pools[pool.name] for pool in spec.pools if kind in pool.serves)
         if kind == "scribe":
             return (
-                ray.remote(Scribe)
+                ray.remote(self._logged(Scribe, name))
                 .options(**self._here)
                 .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier, spec.scribe.train)
             )
         return (
-            ray.remote(Doctor)
+            ray.remote(self._logged(Doctor, name))
             .options(**self._here)
             .remote(name, self._env, self.buffer, pool, spec.sampling, spec.rollout.concurrency)
         )
+
+    def _logged(self, actor: type[Any], name: str) -> type[Any]:
+        return logged(actor, logs.Origin(run=self._spec.name, actor=name, folder=self.logs))
 
     def kill(self, handle: Any) -> None:
         """End an actor at once; an engine's room is free then."""
@@ -166,6 +172,16 @@ class Placement:
         """The options of an actor without a model: on the driver's machine."""
         strategy = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         return {"num_cpus": 0, "max_concurrency": MANY_CALLS, "scheduling_strategy": strategy}
+
+
+def logged(actor: type[Any], origin: logs.Origin) -> type[Any]:
+    """`actor`, which begins the log of its process before anything else. Its name stays: Ray and `ps` show it."""
+
+    def __init__(self: Any, *arguments: Any) -> None:
+        logs.begin(origin)
+        actor.__init__(self, *arguments)
+
+    return type(actor.__name__, (actor,), {"__init__": __init__, "__module__": actor.__module__})
 
 
 def _variables(env_vars: dict[str, str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ attempt: the run starts over from its newest checkpoint, in this process, as `--
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from ray.exceptions import RayActorError
 
 from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
-from common import metrics
+from common import logs, metrics
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
@@ -42,6 +43,8 @@ from learner.preparation import Prepared
 from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribeSide
 
+LOG = logging.getLogger(__name__)
+
 HARD_STOP = 130  # exit code of a second Ctrl-C
 CLOSE_SECONDS = 30.0  # for the learner to end by itself
 STOP_POLL_SECONDS = 1.0  # between two checks for a stop file (deploy/stop.py)
@@ -54,11 +57,11 @@ class Run:
         self.spec, self._env, self.folder, self._start, self._board = spec, env, folder, start, board
         self.clock = Clock()
         self._screen = Screen(f"self-play {spec.name}", spec.steps, folder.reports, self.clock.enter)
-        self._placement = Placement(spec, env, self._screen.notify)
-        self._placement.journal = folder.journal
-        self._restarts = RestartBudget(self._screen.notify)
+        self._placement = Placement(spec, env, self._notify)
+        self._placement.journal, self._placement.logs = folder.journal, folder.logs
+        self._restarts = RestartBudget(self._notify)
         self._deadlines = AdaptiveDeadline(spec.rollout.silence_seconds)
-        self._changes = LiveResize(folder, self._resize, self._version, self._screen.notify)
+        self._changes = LiveResize(folder, self._resize, self._version, self._notify)
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
@@ -73,13 +76,15 @@ class Run:
         """Run to the end or to an interrupt; whether all steps were made."""
         for number in (signal.SIGINT, signal.SIGTERM):  # the second is what `ray job stop` and `kill` send
             asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
-        with self._screen:
+        origin = logs.Origin(run=self.spec.name, actor="driver", folder=self.folder.logs)
+        with self._screen, logs.kept(origin):
             prepared = await self._prepare()
             self._placement.model_folder = prepared.model_folder
             if self._start.resumed:
                 self.folder.record(self.spec, self.folder.file)
             else:
                 self.folder.create()
+            self.folder.logs.mkdir(exist_ok=True)
             listening = asyncio.ensure_future(self._listen())
             while not await self._attempt(prepared):
                 self._start = after_newest(self.folder.path)
@@ -92,7 +97,7 @@ class Run:
         Raises BudgetSpent when that happened too often.
         """
         for line in self._start.lines:
-            self._screen.notify(line)
+            self._notify(line)
         if self._start.resumed:
             sweep_run(self.spec.name)
             self.folder.resume(self._start.version)
@@ -121,7 +126,7 @@ class Run:
             await asyncio.wait([running], timeout=1)
         self._placement.kill(actor)
         prepared: Prepared = running.result()
-        self._screen.notify(f"warm-up {prepared.warm_up}")
+        self._notify(f"warm-up {prepared.warm_up}")
         return prepared
 
     async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
@@ -158,7 +163,7 @@ class Run:
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
         await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
-        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._screen.notify)
+        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._notify)
         doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.attach(doctors, channel.hold)
         self._curve.stepped(channel.version)
@@ -217,7 +222,7 @@ class Run:
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C
             self._phase("examining the verifier")
-            if await verifier_exam.run_exam(self._env, frozen, self.spec, self.folder.path, self._screen.notify):
+            if await verifier_exam.run_exam(self._env, frozen, self.spec, self.folder.path, self._notify):
                 self._placement.verifier = frozen
 
     async def _stop(self, ranks: list[Any]) -> None:
@@ -254,12 +259,18 @@ class Run:
 
     def _wind_down(self, why: str) -> None:
         self._interrupted = True
-        self._screen.notify(why)
+        self._notify(why)
         if self._learner is not None:
             self._learner.stop()
             self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
 
+    def _notify(self, text: str) -> None:
+        """Tell people, who may read it in the log later."""
+        LOG.info(text)
+        self._screen.notify(text)
+
     def _phase(self, name: str) -> None:
+        LOG.debug(name)
         self._screen.phase(name)
         self._board.set(metrics.PHASE, float(name == "training"), "learner")
 
@@ -267,7 +278,7 @@ class Run:
         """A checkpoint was written, or could not be."""
         self._board.add(metrics.CHECKPOINTS.name, 1, "failed" if fault else "ok")
         if fault:
-            self._screen.notify(fault)
+            self._notify(fault)
 
     def _stepped(self, step: LearnerStep) -> None:
         """A step was published: log it, show it, count it."""
@@ -280,10 +291,10 @@ class Run:
         dtype, factor = self.spec.model.concrete_dtype, self.spec.weights.canary_factor
         drift = logp_drift.warning(rows, dtype, factor)
         for warning in (*([drift] if drift else ()), *judge(self._board, self.folder.reports, rows)):
-            self._screen.notify(warning)
+            self._notify(warning)
         for sync in (step.sync, *(step.scribe.syncs if step.scribe else ())):
             for engine, failure in sync.failures.items():
-                self._screen.notify(f"engine {engine} quarantined: {failure}")
+                self._notify(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
         self._curve.stepped(step.report.policy_version)
 

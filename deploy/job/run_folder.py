@@ -1,5 +1,5 @@
-"""What a run leaves in `runs/<name>/`: spec, journal, metrics.jsonl, rollouts, checkpoints, model, plot and page; and
-what passes between a run that is going on and who wants to change it (deploy/job/resize.py)."""
+"""What a run leaves in `runs/<name>/`: spec, journal, metrics.jsonl, rollouts, checkpoints, model, logs, plot and page;
+and what passes between a run that is going on and who wants to change it (deploy/job/resize.py)."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class RunFolder:
     def journal(self) -> Path:
         """The replay buffer's."""
         return self.path / "journal.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """A file per actor (common/logs.py)."""
+        return self.path / "logs"
 
     @property
     def evaluations(self) -> Path:

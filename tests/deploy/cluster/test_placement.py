@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,6 +167,20 @@ async def test_ray_puts_everyone_where_the_plan_says(cluster: Cluster) -> None:
     for place in places(world.spec):
         handles = [world.engines[place.group.name]] if place.group.kind == "engines" else world.ranks
         assert await world.where(*handles) == [machine[name] for name in place.nodes], place.group.name
+    world.end()
+
+
+@pytest.mark.integration
+async def test_every_actor_logs_to_a_file_of_its_own_in_the_runs_folder(cluster: Cluster, tmp_path: Path) -> None:
+    world = World(node8())
+    world.placement.logs = tmp_path
+    await world.start()
+    await world.where(*world.ranks)
+    names = [*world.engines, *(f"rank-{number}" for number in range(len(world.ranks)))]
+    assert sorted(file.stem for file in tmp_path.iterdir()) == sorted(names)
+    assert f"INFO run={world.spec.name} actor=rank-3 task=- actors.somewhere: asked" in (
+        (tmp_path / "rank-3.log").read_text()
+    )
     world.end()
 
 

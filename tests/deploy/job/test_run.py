@@ -59,6 +59,23 @@ async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
     assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
 
 
+async def test_the_log_tells_of_steps_checkpoints_replaced_actors_and_every_task(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=4)
+
+    async def monkey() -> None:
+        while not world.folder.rows:
+            await turns(1)
+        world.kill("doctor")
+
+    assert await play(world, monkey)
+    lines = (world.folder.logs / "driver.log").read_text().splitlines()
+    assert all(" run=run actor=driver task=" in line for line in lines)
+    for said in ("published policy_version 3", "wrote the checkpoint", "doctor-0 died; starting another"):
+        assert sum(said in line for line in lines) >= 1, said
+    leased = "task=task-0 actors.task_states: leased by=doctor-0"
+    assert any(leased in line for line in lines) and any("task=task-0 actors.doctor: put a group" in x for x in lines)
+
+
 async def test_a_run_that_plays_two_games_trains_on_both(tmp_path: Path) -> None:
     games = read([{"id": "verdict", "data": {"proposer_tries": 0}}, "contradiction"])
     world = World(tmp_path, steps=12, env=environment_of(games, 0))
