@@ -52,12 +52,20 @@ class LearnerStep(Record):
     scribe: ScribePhase | None = None  # the trained Scribe's phase after it, if any
 
 
+OnBatch = Callable[[int, Sequence[Group]], Awaitable[None]]
+"""Called with the step that is to be made, and its batch."""
+
+
+async def _ignore(step: int, batch: Sequence[Group]) -> None:
+    return
+
+
 class Learner:
     """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps.
 
     `new_buffer(version)` replaces a buffer that died. `on_checkpoint` is called at every checkpoint with the empty
     string, or with the reason why it could not be written. `score` gives the policy's score for the checkpoint; it is
-    called after `on_step` of the last step.
+    called after `on_step` of the last step. `on_batch` is awaited while the ranks train on a batch.
     """
 
     def __init__(
@@ -75,11 +83,13 @@ class Learner:
         patience: AdaptiveDeadline,
         score: Callable[[], checkpoint.Score | None] = lambda: None,
         scribe: ScribeLearner | None = None,
+        on_batch: OnBatch = _ignore,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
         self._on_step, self._on_phase, self._on_checkpoint, self._score = on_step, on_phase, on_checkpoint, score
         self._new_buffer, self._deadlines, self._scribe = new_buffer, patience, scribe
+        self._on_batch = on_batch
         self._stopping = False
         self._saved = channel.version
 
@@ -167,7 +177,9 @@ class Learner:
         world = len(self._ranks)
         shares = [groups[rank::world] for rank in range(world)]
         calls = [rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)]
-        _, fresh = await asyncio.gather(self._deadlines.of_ranks("it trained", calls), self._channel.fresh_rollouts())
+        training = self._deadlines.of_ranks("it trained", calls)
+        logging_batch = self._on_batch(self.version + 1, groups)
+        _, fresh, _ = await asyncio.gather(training, self._channel.fresh_rollouts(), logging_batch)
         difference = await self._difference(fresh)
         await self._channel.begin_change()
         reports = await self._deadlines.of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])

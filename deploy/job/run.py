@@ -22,6 +22,7 @@ from common import logs, metrics
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
+from common.records import Group
 from common.weights import sweep_run
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
@@ -159,6 +160,7 @@ class Run:
             None
             if scribe is None
             else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._deadlines),
+            self._taken,
         )
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
@@ -279,6 +281,10 @@ class Run:
         self._board.add(metrics.CHECKPOINTS.name, 1, "failed" if fault else "ok")
         if fault:
             self._notify(fault)
+
+    async def _taken(self, step: int, batch: Sequence[Group]) -> None:
+        """A batch was taken for `step`: write its rollouts in a thread, while the ranks train on it."""
+        await asyncio.to_thread(self.folder.write_rollouts, step, batch)
 
     def _stepped(self, step: LearnerStep) -> None:
         """A step was published: log it, show it, count it."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,7 +15,7 @@ import yaml
 
 from common.config import RunSpec
 from common.files import json_lines, write_whole
-from common.records import Record
+from common.records import Group, Record
 from deploy import program
 from deploy.job import run_state
 from deploy.report import rollout_log
@@ -150,10 +151,13 @@ class RunFolder:
             if int(file.stem.removeprefix("step-")) > version:
                 file.unlink()
 
+    def write_rollouts(self, step: int, groups: Sequence[Group]) -> None:
+        """Write what step `step` trains on. It takes long for an event loop: call it in a thread, while ranks train."""
+        rollout_log.write_step(self.path, step, step - 1, groups)
+
     def log(self, step: LearnerStep) -> Row:
-        """Write one step's rollouts and metrics; returns its row."""
-        report = step.report
-        rollout_log.write_step(self.path, report.step, report.policy_version - 1, step.groups)
+        """Write the metrics of a step whose rollouts were written; returns its row."""
+        rollout_log.publish_step(self.path, step.report.step)
         row = metrics_row(step, self.reports)
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -44,8 +43,8 @@ _COLUMNS = (
 _STEP = "step-{:05d}.parquet"
 
 
-def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -> Path:
-    """Write the rollouts that step `step` trained on, into the run folder `folder`.
+def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -> None:
+    """Write the rollouts of step `step` into the run folder `folder`, where nobody reads them before `publish_step`.
 
     `version` is the learner's policy_version while it trained on them. `context` (what the policy saw) and `truth` (the
     label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. Every reward component has a
@@ -54,12 +53,15 @@ def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -
     rows = [_row(step, version, group, number) for group in groups for number in range(len(group.rollouts))]
     components = dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
     schema = pa.schema([*_COLUMNS, *((name, pa.float64()) for name in components)])
-    path = folder / "rollouts" / _STEP.format(step)
+    path = _unfinished(folder, step)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), unfinished, compression="zstd")
-    os.replace(unfinished, path)
-    return path
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
+
+
+def publish_step(folder: Path, step: int) -> Path:
+    """The step was made: give its rollouts their name."""
+    path = _unfinished(folder, step)
+    return path.replace(path.with_suffix(".parquet"))
 
 
 def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -81,6 +83,10 @@ def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table
         for step, names in sorted(tasks.items())
     )
     return pa.concat_tables(list(tables), promote_options="default")
+
+
+def _unfinished(folder: Path, step: int) -> Path:
+    return (folder / "rollouts" / _STEP.format(step)).with_suffix(".unfinished")
 
 
 def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:

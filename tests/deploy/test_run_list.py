@@ -20,7 +20,7 @@ from deploy.job.run_folder import RunFolder
 from deploy.job.run_state import RunState
 from deploy.report import comparison
 from evals.core.evaluator import EvalPoint
-from tests.deploy.job.test_run_folder import step
+from tests.deploy.job.test_run_folder import log
 
 
 def point(version: int, score: float) -> EvalPoint:
@@ -33,7 +33,7 @@ def made(home: Path, name: str, steps: int, scores: tuple[float, ...] = (), **fi
     folder = RunFolder(RunSpec(name=name, **fields), home / "runs" / name)
     folder.create()
     for number in range(1, steps + 1):
-        folder.log(step(number))
+        log(folder, number)
     lines = [msgspec.json.encode(point(version, score)) for version, score in enumerate(scores)]
     folder.evaluations.write_bytes(b"".join(line + b"\n" for line in lines))
     folder._lock.close()

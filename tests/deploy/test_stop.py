@@ -11,7 +11,7 @@ from common.command_line import BAD_INPUT
 from deploy import stop
 from deploy.job.run_folder import RunFolder
 from deploy.job.run_state import is_running
-from tests.deploy.job.test_run_folder import made, step
+from tests.deploy.job.test_run_folder import log, made
 
 
 def test_a_run_is_running_as_long_as_its_folder_is_locked(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_stop_asks_waits_for_the_end_and_says_how_to_go_on(tmp_path: Path, capsy
     def run() -> None:
         while not folder.asked_to_stop():
             time.sleep(0.01)
-        folder.log(step(2))
+        log(folder, 2)
         folder._lock.close()
 
     running = threading.Thread(target=run)

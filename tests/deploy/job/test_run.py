@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from actors import heartbeats, supervisor
 from actors.journal import replay
 from actors.restarts import MAX_RESTARTS, BudgetSpent, RestartBudget
 from common.config import RunSpec
+from common.records import Group
 from deploy.job import run as run_module
 from envs.contract.registry import environment_of
 from envs.contract.spec import read
@@ -74,6 +77,47 @@ async def test_the_log_tells_of_steps_checkpoints_replaced_actors_and_every_task
         assert sum(said in line for line in lines) >= 1, said
     leased = "task=task-0 actors.task_states: leased by=doctor-0"
     assert any(leased in line for line in lines) and any("task=task-0 actors.doctor: put a group" in x for x in lines)
+
+
+async def test_the_event_loop_goes_on_while_rollouts_are_written_and_their_order_is_kept(tmp_path: Path) -> None:
+    world, allowed, began = World(tmp_path, steps=3), threading.Semaphore(0), list[int]()
+    write = world.folder.write_rollouts
+
+    def slow_write(step: int, groups: Sequence[Group]) -> None:
+        began.append(step)
+        assert allowed.acquire(timeout=30), "the event loop waits for the disk"
+        write(step, groups)
+
+    async def monkey() -> None:
+        for step in (1, 2, 3):
+            while len(began) < step:
+                await turns(1)
+            await turns(50)
+            assert len(world.folder.rows) == step - 1, "a step was made before its rollouts were on the disk"
+            allowed.release()
+
+    world.folder.write_rollouts = slow_write  # type: ignore[method-assign]
+    assert await play(world, monkey)
+    assert began == [1, 2, 3]
+    world.check_accounts()
+    assert [file.name for file in sorted((world.folder.path / "rollouts").iterdir())] == [
+        f"step-0000{step}.parquet" for step in began
+    ]
+
+
+async def test_rollouts_that_the_disk_refuses_end_the_run_before_their_step(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=3)
+    write = world.folder.write_rollouts
+
+    def full(step: int, groups: Sequence[Group]) -> None:
+        if step == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(step, groups)
+
+    world.folder.write_rollouts = full  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="No space left"):
+        await play(world)
+    world.check_accounts(1)
 
 
 async def test_a_run_that_plays_two_games_trains_on_both(tmp_path: Path) -> None:

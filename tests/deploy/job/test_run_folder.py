@@ -9,7 +9,7 @@ import yaml
 
 from common.config import RunSpec
 from common.weights import SyncOutcome
-from deploy.job.run_folder import RunFolder, metrics_row, new_name
+from deploy.job.run_folder import Row, RunFolder, metrics_row, new_name
 from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
 from learner.step_report import StepReport
@@ -49,11 +49,17 @@ def step(number: int) -> LearnerStep:
     )
 
 
+def log(folder: RunFolder, number: int) -> Row:
+    """As a run does around a step."""
+    folder.write_rollouts(number, step(number).groups)
+    return folder.log(step(number))
+
+
 def made(tmp_path: Path, steps: int) -> RunFolder:
     folder = RunFolder(RunSpec(name="mine"), tmp_path / "mine")
     folder.create()
     for number in range(1, steps + 1):
-        folder.log(step(number))
+        log(folder, number)
     return folder
 
 
@@ -90,7 +96,7 @@ def test_resuming_drops_the_rows_and_rollouts_of_later_steps(tmp_path: Path) -> 
     folder = RunFolder(before.spec, before.path)
     folder.resume(2)
     assert logged(folder) == [1, 2] and rollout_files(folder) == kept
-    folder.log(step(3))
+    log(folder, 3)
     assert logged(folder) == [1, 2, 3] and len(rollout_files(folder)) == 3
 
 
@@ -112,7 +118,7 @@ def test_finish_returns_resumed_and_new_rows_and_draws_them(tmp_path: Path) -> N
     before = made(tmp_path, 3)
     folder = RunFolder(before.spec, before.path)
     folder.resume(2)
-    folder.log(step(3))
+    log(folder, 3)
     assert [row["step"] for row in folder.finish()] == [1, 2, 3]
     assert (folder.path / "progress.png").is_file() and (folder.path / "episodes.html").is_file()
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
+from deploy.report import rollout_log
 
 SENTENCES = ("The patient is a 50-year-old man.", "He is given <b>amoxicillin</b> for gout.", "He goes home.")
 REPLY = "<thinking>the drug does not fit the finding</thinking>\n<verdict>No Clinical Error</verdict>"
@@ -48,3 +52,9 @@ def rollout(
 
 def group(of: LabelledTask, *rollouts: Rollout) -> Group:
     return Group(labelled=of, prompt_ids=(7, 8, 9), rollouts=rollouts or (rollout(),), doctor="doctor-0")
+
+
+def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -> Path:
+    """As a run does around a step."""
+    rollout_log.write_step(folder, step, version, groups)
+    return rollout_log.publish_step(folder, step)

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from common.records import Record
 from deploy.report.episodes_page import choose, write_page
-from deploy.report.rollout_log import write_step
-from tests.deploy.report.rollouts import REPLY, group, labelled, rollout
+from tests.deploy.report.rollouts import REPLY, group, labelled, rollout, write_step
 from tests.deploy.reports import REPORTS
 
 KINDS = REPORTS["verdict"].kinds

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from common.records import Episode, Label
-from deploy.report.rollout_log import read_run, write_step
+from deploy.report.rollout_log import read_run
 from envs.contract import registry
 from envs.verdict.spec import RewardSpec, VerdictSettings
-from tests.deploy.report.rollouts import REPLY, SENTENCES, group, labelled, rollout
+from tests.deploy.report.rollouts import REPLY, SENTENCES, group, labelled, rollout, write_step
 
 
 def test_every_completion_is_a_row_with_note_label_reward_versions_and_logps(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from common.config import MetricsSpec, RunSpec
 from deploy import selfplay
 from deploy.job.run_folder import RunFolder
 from envs.verdict.spec import DataSpec, VerdictSettings
-from tests.deploy.job.test_run_folder import step
+from tests.deploy.job.test_run_folder import log
 
 
 class FakeLibrary(ModuleType):
@@ -51,7 +51,7 @@ def test_a_sink_gets_every_step_with_its_number_and_the_end(tmp_path: Path, libr
     folder = RunFolder(spec(tmp_path), tmp_path / "mine")
     assert library.calls == [], "nothing is sent before there is a run"
     folder.create()
-    rows = [folder.log(step(number)) for number in (1, 2)]
+    rows = [log(folder, number) for number in (1, 2)]
     folder.finish()
     assert [kind for kind, _ in library.calls] == ["init", "log", "log", "finish"]
     settings, (number, values) = library.calls[0][1], library.calls[2][1]
@@ -71,16 +71,16 @@ def test_no_folder_of_this_machine_is_sent(tmp_path: Path, library: FakeLibrary)
 def test_starting_over_goes_on_in_the_same_run_there(tmp_path: Path, library: FakeLibrary) -> None:
     folder = RunFolder(spec(tmp_path), tmp_path / "mine")
     folder.create()
-    folder.log(step(1))
+    log(folder, 1)
     folder.resume(0)
-    folder.log(step(1))
+    log(folder, 1)
     assert [kind for kind, _ in library.calls] == ["init", "log", "log"]
 
 
 def test_by_default_nothing_is_sent(tmp_path: Path, library: FakeLibrary) -> None:
     folder = RunFolder(RunSpec(), tmp_path / "mine")
     folder.create()
-    folder.log(step(1))
+    log(folder, 1)
     folder.finish()
     assert library.calls == []
 
