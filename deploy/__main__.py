@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -50,8 +52,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kind, known = ("option", ["--help", "--version"]) if name.startswith("-") else ("command", [*TOP])
         fail(SCRIPT, f"unknown {kind} {name}{meant(alike(name, known))} (see {called} --help)")
     parsed = parse(name, f"{called} {name}", rest)
-    code: int = importlib.import_module(COMMANDS[name].module).run(parsed)
-    return code
+    try:
+        code: int = importlib.import_module(COMMANDS[name].module).run(parsed)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        return 1
+
+
+def _reader_is_gone() -> bool:
+    """Whether standard output is a pipe that its reader, such as `head`, has closed; then further output is dropped."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def _chosen(given: list[str]) -> tuple[str, list[str]]:

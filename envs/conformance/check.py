@@ -19,7 +19,6 @@ from statistics import fmean
 from typing import Any
 
 import msgspec
-import yaml
 
 from common.command_line import BAD_INPUT, Parser
 from common.records import Episode, Label, LabelledTask, Record, Rejection, Reward, Task
@@ -30,7 +29,7 @@ from envs.conformance.leak_probe import leaks
 from envs.conformance.report import Report
 from envs.contract import registry
 from envs.contract.env import Checker, Environment, Slot
-from envs.contract.spec import read
+from envs.contract.spec import named
 
 NAME = "check-env"
 DESCRIPTION = """Check that environments keep the contract: generator, independent checker, reward and leaks.
@@ -254,13 +253,6 @@ def _whole_report(settings: EnvSettings, count: int) -> Report:
     return msgspec.structs.replace(report, problems=(*report.problems, *others))
 
 
-def _chosen(names: Sequence[str], settings: str) -> tuple[EnvSettings, ...]:
-    given = yaml.safe_load(settings)
-    if given and len(names) != 1:
-        raise ValueError("--settings are of one game: name one ENV")
-    return read([{"class" if ":" in name else "id": name, **given} for name in names or registry.GAMES])
-
-
 def parser(program: str) -> Parser:
     """The command's arguments; `program` is its name in the usage line."""
     made = Parser(NAME, program, DESCRIPTION, EXAMPLES)
@@ -279,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: Namespace) -> int:
     """Check environments by id, all by default; 0 when each keeps the contract, 1 when not, 2 for a wrong call."""
     try:
-        reports = [_whole_report(one, args.count) for one in _chosen(args.envs, args.settings)]
+        reports = [_whole_report(one, args.count) for one in named(args.envs, args.settings)]
     except ValueError as wrong:
         print(f"{NAME}: {wrong}", file=sys.stderr)
         return BAD_INPUT

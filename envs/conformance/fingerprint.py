@@ -1,16 +1,14 @@
 """A digest of everything that an environment generates, to compare processes.
 
-    python -m envs.conformance.fingerprint '{"id": "verdict"}'
+    python -m envs.conformance.fingerprint verdict --settings '{data: {path: notes.csv}}'
 
 Python salts the order of sets by process (PYTHONHASHSEED), so a generator that iterates over one is found here only.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
-import json
 import os
 import random
 import subprocess
@@ -18,11 +16,12 @@ import sys
 
 import msgspec
 
+from common.command_line import Parser, fail
 from common.sections import EnvSettings
 from envs.conformance.baselines import SILENT
 from envs.contract import registry
 from envs.contract.env import Environment
-from envs.contract.spec import read
+from envs.contract.spec import named
 
 
 async def fingerprint(env: Environment, count: int) -> str:
@@ -41,6 +40,8 @@ def elsewhere(settings: EnvSettings, count: int, hash_seed: int) -> str:
         sys.executable,
         "-m",
         "envs.conformance.fingerprint",
+        settings.id,
+        "--settings",
         settings.model_dump_json(),
         "--count",
         str(count),
@@ -54,20 +55,25 @@ def elsewhere(settings: EnvSettings, count: int, hash_seed: int) -> str:
     )
     if ended.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {ended.stderr[-500:]}")
-    return ended.stdout.strip()
+    return ended.stdout.split()[0]
 
 
 def main() -> None:
-    """Print the fingerprint."""
-    parser = argparse.ArgumentParser(
-        prog="python -m envs.conformance.fingerprint", description="Digest what an environment makes."
+    """Print a line `DIGEST  ENV` for each environment."""
+    parser = Parser(
+        "fingerprint", "python -m envs.conformance.fingerprint", "Print a digest of an environment's tasks.", ()
     )
-    parser.add_argument("settings", help="an entry of a spec's envs, as JSON")
+    known = ", ".join(registry.GAMES)
+    parser.add_argument("envs", nargs="*", metavar="ENV", help=f"package.module:Class, or an id ({known}: the default)")
+    parser.add_argument("--settings", default="{}", help="the settings of one ENV, as YAML: '{data: {path: a.csv}}'")
     parser.add_argument("--count", type=int, default=100, help="slots of the plan")
     options = parser.parse_args()
-    (settings,) = read(json.loads(options.settings))
-    env = registry.make(settings, seed=0)
-    print(asyncio.run(fingerprint(env, options.count)))
+    try:
+        environments = [registry.make(settings, seed=0) for settings in named(options.envs, options.settings)]
+    except ValueError as wrong:
+        fail("fingerprint", str(wrong))
+    for env in environments:
+        print(asyncio.run(fingerprint(env, options.count)), "", env.env_id)
 
 
 if __name__ == "__main__":

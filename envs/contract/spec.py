@@ -31,9 +31,9 @@ def read(given: object) -> tuple[EnvSettings, ...]:
 
     Raises ValueError, or pydantic's ValidationError with places like `verdict.data.path`.
     """
-    named = by_id(given)
-    found = _model(tuple((env_id, settings_of(env_id, content)) for env_id, content in named.items()))(**named)
-    return tuple(getattr(found, env_id) for env_id in named)
+    written = by_id(given)
+    found = _model(tuple((env_id, settings_of(env_id, content)) for env_id, content in written.items()))(**written)
+    return tuple(getattr(found, env_id) for env_id in written)
 
 
 @cache
@@ -43,10 +43,27 @@ def _model(games: tuple[tuple[str, type[EnvSettings]], ...]) -> type[Section]:
     return create_model("Envs", __base__=Section, **fields)
 
 
-def by_id(given: object) -> dict[str, Any]:
-    """The settings as written, by the id of their game and including it. Raises ValueError, one line."""
+def named(names: Sequence[str], settings: str) -> tuple[EnvSettings, ...]:
+    """The settings of games named on a command line by id or `package.module:Class`, all of this project by default.
+
+    `settings`, YAML, are those of one named game. Raises ValueError.
+    """
+    given = yaml.safe_load(settings)
+    if given and len(names) != 1:
+        raise ValueError("--settings are of one game: name one ENV")
+    return read([{"class" if ":" in name else "id": name, **given} for name in names or registry.GAMES])
+
+
+def by_id(given: object = ()) -> dict[str, Any]:
+    """The settings as written, by the id of their game and including it; of the default game without an argument.
+
+    Raises ValueError, one line.
+    """
+    listed = _listed(given)
+    if not listed and given != ():
+        raise ValueError(f"no game is listed; name one, or leave envs out to play {registry.DEFAULT}")
     found: dict[str, Any] = {}
-    for item in _listed(given) or [registry.DEFAULT]:
+    for item in listed or [registry.DEFAULT]:
         env_id, content = _named(item)
         if env_id in found:
             raise ValueError(f"the game {env_id} is listed twice; raise its weight instead")

@@ -66,6 +66,7 @@ def test_pairs_and_pools_are_given_as_json(spec_file: Path) -> None:
         ("stepps: 3", "stepps: unknown field; did you mean steps?"),
         ("learner: {lerning_rate: 1}", "learner.lerning_rate: unknown field; did you mean learning_rate?"),
         ("envs: [{id: verdict, dataa: {}}]", "envs.verdict.dataa: unknown field; did you mean data?"),
+        ("envs: []", "envs: no game is listed; name one, or leave envs out to play verdict"),
         ("envs: {verdict: {data: {pat: x}}}", "envs.verdict.data.pat: unknown field; did you mean path?"),
         ("pools: [{engine: 2}]", "pools.0.engine: unknown field; did you mean engines?"),
         ("metrics: {zzz: 1}", "metrics.zzz: unknown field; write host, port"),

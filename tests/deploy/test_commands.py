@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,15 @@ def test_a_mistyped_command_is_one_line_with_a_suggestion(
 ) -> None:
     code, out, err = said(capsys, typed)
     assert code == BAD_INPUT and err.startswith(line) and err.count("\n") == 1 and not out
+
+
+def test_a_reader_that_has_read_enough_ends_the_command_without_a_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "deploy", "completion", "bash"]
+    ended = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

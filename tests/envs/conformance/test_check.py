@@ -10,6 +10,7 @@ from common.records import Episode, Label, LabelledTask, Limits, Message, Proven
 from common.sections import EnvSettings
 from envs.conformance.check import check, main
 from envs.conformance.fingerprint import elsewhere, fingerprint
+from envs.conformance.fingerprint import main as fingerprint_main
 from envs.conformance.leak_probe import auc, leaks
 from envs.conformance.report import Report
 from envs.contract import registry
@@ -226,6 +227,16 @@ async def test_other_processes_make_the_same_tasks(env_id: str) -> None:
     here = await fingerprint(registry.make(settings, seed=0), 40)
     assert {elsewhere(settings, 40, hash_seed) for hash_seed in (1, 2)} == {here}
     assert elsewhere(settings, 41, 1) != here
+
+
+def test_the_fingerprints_of_games_are_printed_by_id(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fingerprint", "--count", "2"])
+    fingerprint_main()
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [env_id for _, env_id in lines] == list(registry.GAMES)
+    assert len({digest for digest, _ in lines}) == len(registry.GAMES)
 
 
 def test_a_process_that_fails_is_no_agreement() -> None:
