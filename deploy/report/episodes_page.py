@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from common.files import write_whole
 from deploy.report.rollout_log import read_episodes, read_run
-from envs.contract.page_view import PageView, Shown
+from envs.contract.page_view import PageView, Shown, words
 from envs.contract.reports import Reports
 
 Row = dict[str, Any]
@@ -44,8 +44,10 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
         summary=_summary(episodes),
         tables=[_table(env, mine, _view(views, env)) for env, mine in _by("env", episodes).items()],
         left_out=len(episodes) - len(shown),
-        kinds=sorted({episode[0]["kind"] for episode in shown}),
-        outcomes=sorted({row["reason"] for episode in shown for row in episode}),
+        kinds=sorted({(kind := episode[0]["kind"], words(kind)) for episode in shown}),
+        outcomes=sorted(
+            {(row["reason"], _view(views, row["env"]).reason(row["reason"])) for episode in shown for row in episode}
+        ),
         episodes=[_article(episode, _view(views, episode[0]["env"])) for episode in shown],
     )
     path = run_folder / "episodes.html"
@@ -68,7 +70,7 @@ def choose(episodes: list[Episode], most: int) -> list[Episode]:
 
 def _template() -> Any:
     made = Environment(loader=FileSystemLoader(_HERE.parent), autoescape=True, undefined=StrictUndefined)
-    made.filters["words"] = lambda name: name.replace("_", " ")
+    made.filters["words"] = words
     made.filters["plural"] = lambda count, noun: f"{count} {noun}" if count == 1 else f"{count} {noun}s"
     return made.get_template(_HERE.with_suffix(".html.j2").name)
 
@@ -148,7 +150,7 @@ def _rollout(row: Row, view: PageView) -> Row:
     ]
     return {
         "standing": view.standing(row["reason"], row["reward"]),
-        "reason": row["reason"],
+        "reason": view.reason(row["reason"]),
         "reward": row["reward"],
         "components": components,
         "reply": view.reply(row["completion"]),

@@ -21,6 +21,11 @@ class Shown(Record):
     tier: str = ""
 
 
+def words(name: str) -> str:
+    """A name of code as words: `false_alarm` as `false alarm`."""
+    return name.replace("_", " ")
+
+
 class PageView:
     """The default view of any game. A game overrides methods to show more; all text must be escaped."""
 
@@ -36,6 +41,10 @@ class PageView:
     def reply(self, completion: str) -> Markup:
         """The policy's reply."""
         return Markup("<pre>{}</pre>").format(completion)
+
+    def reason(self, reason: str) -> str:
+        """The reason of a reward in words."""
+        return words(reason)
 
     def standing(self, reason: str, reward: float) -> str:
         """One of STANDINGS, which the page shows by colour: right, partly right, wrong, or not readable."""

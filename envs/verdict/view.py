@@ -16,6 +16,12 @@ from envs.verdict.scores import RIGHT, is_valid
 from envs.verdict.scribe.edits import Edit, invert
 
 Truth = dict[str, Any]
+_REASONS = {
+    "found": "error found",
+    "elsewhere": "error flagged, wrong sentence",
+    "missed": "error missed",
+    "clean": "right: no error",
+}
 _REPLY = re.compile(r"\s*<thinking>(.*?)</thinking>\s*<verdict>(.*?)</verdict>\s*", re.DOTALL)
 
 
@@ -49,6 +55,10 @@ class NoteView(PageView):
             return super().reply(completion)
         thinking, verdict = (text.strip() for text in match.groups())
         return Markup('<p>{}</p><div class="answer">{}</div>').format(thinking, verdict)
+
+    def reason(self, reason: str) -> str:
+        """The case of the reward table in words."""
+        return _REASONS.get(reason) or super().reason(reason)
 
     def standing(self, reason: str, reward: float) -> str:
         """`part`: the flag is right, the rest is not; `none`: no verdict in the reply."""

@@ -46,6 +46,7 @@ def test_note_label_correction_and_reward_stand_together(tmp_path: Path) -> None
     assert 'class="wrong"' in page and "Correct: He is given colchicine for gout." in page
     assert "Error: pharmacotherapy" in page and "brand generic" in page
     assert "the drug does not fit the finding" in page and "outcome -1.00, structure +0.10" in page
+    assert '<span class="badge">error missed</span>' in page and '<option value="missed">error missed</option>' in page
     assert "versions 3 to 4, lag 1, engines-0, 3 tokens" in page and "mean log-prob -0.50" in page
 
 

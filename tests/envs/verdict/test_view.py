@@ -41,3 +41,8 @@ def test_a_game_without_a_view_is_shown_as_it_is() -> None:
     page = PageView().task(Shown(context=json.dumps({"rule": "A & B"}), truth=json.dumps({"answer": "<x>"})))
     assert "A &amp; B" in page
     assert "&lt;x&gt;" in page
+
+
+def test_the_reason_of_a_reward_is_shown_in_words() -> None:
+    assert NoteView().reason("elsewhere") == "error flagged, wrong sentence"
+    assert NoteView().reason("invalid_tags") == PageView().reason("invalid_tags") == "invalid tags"
