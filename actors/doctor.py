@@ -1,21 +1,32 @@
-"""Doctor: lease a task, sample a group of n replies, score each, put the group. A plain class; deploy wraps it as an
-async Ray actor. It holds no torch and no vllm, and learns nothing of medicine."""
+"""Doctor: lease a task, play a group of n episodes of it, score each, put the group. A plain class; deploy wraps it as
+an async Ray actor. It holds no torch and no vllm, and learns nothing of medicine."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
+from actors.episode import GameError, PartnerError, PoolModel, newest_version, play, scored
 from actors.role import Role
 from common.config import SamplingSpec
-from common.records import Completion, Episode, Group, LabelledTask, Rollout
-from envs.contract.env import Done, Environment
+from common.record import Ids
+from common.records import Group, LabelledTask, Message, Sampled
+from envs.contract.env import Environment
 
 if TYPE_CHECKING:
     from actors.handles import BufferHandle, PoolHandle
 
 LOG = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """The buffer gave the task to somebody else."""
+
+
+_REASONS = {PromptTooLong: "too_long", GameError: "game_error", PartnerError: "partner"}
 
 
 class Doctor(Role[LabelledTask]):
@@ -40,27 +51,36 @@ class Doctor(Role[LabelledTask]):
         return work.task.task_id
 
     async def _finish(self, labelled: LabelledTask) -> None:
-        task = labelled.task
-        turn = self._env.open(task)
-        sampling = self._sampling
-        max_tokens = min(sampling.max_tokens, task.limits.max_tokens)
+        task, sampling = labelled.task, self._sampling
+        model = _LeasedModel(self._pool, sampling.temperature, partial(self._still_leased, task.task_id))
         try:
-            sampled = await self._pool.generate.remote(
-                "doctor", turn.messages, sampling.group_size, max_tokens, sampling.temperature
-            )
-        except PromptTooLong as error:
-            LOG.debug("rejected: %s", error)
-            await self._buffer.reject_lease.remote(self.name, task.task_id, "too_long")
+            played = await play(self._env, task, model, sampling.group_size, sampling.max_tokens)
+            # One version for the whole group: its rollouts are compared with each other.
+            rollouts = scored(self._env, labelled, played, newest_version(played))
+        except LeaseLost:
             return
-        # One penalty for the whole group: its rollouts are compared with each other.
-        version = sampled.newest_version
-        rollouts = tuple(self._scored(labelled, completion, version) for completion in sampled.completions)
-        group = Group(labelled=labelled, prompt_ids=sampled.prompt_ids, rollouts=rollouts, doctor=self.name)
+        except tuple(_REASONS) as error:
+            reason = next(reason for kind, reason in _REASONS.items() if isinstance(error, kind))
+            await self._buffer.reject_lease.remote(self.name, task.task_id, reason)
+            LOG.debug("rejected, %s: %s", reason, error)
+            return
+        group = Group(labelled=labelled, prompt_ids=played[0].prompt_ids, rollouts=tuple(rollouts), doctor=self.name)
         used = await self._buffer.put_group.remote(group)
         LOG.debug("put a group of %d%s", len(rollouts), "" if used else ", which cannot be used")
 
-    def _scored(self, labelled: LabelledTask, completion: Completion, version: int) -> Rollout:
-        following = self._env.step(labelled.task, (completion.text,))
-        assert isinstance(following, Done), f"{labelled.task.env} wants a second turn; the Doctor plays one-turn games"
-        episode = Episode(task_id=labelled.task.task_id, actions=(completion.text,), truncated=completion.truncated)
-        return Rollout(completion=completion, reward=self._env.score(episode, labelled.label, version))
+    async def _still_leased(self, task_id: str) -> bool:
+        return await self._buffer.renew_lease.remote(self.name, task_id)
+
+
+class _LeasedModel(PoolModel):
+    """Renews the task's lease at every later turn, and plays no further once it is lost: nobody would use the group."""
+
+    def __init__(self, pool: PoolHandle, temperature: float, renew: Callable[[], Awaitable[bool]]) -> None:
+        super().__init__(pool, "doctor", temperature)
+        self._renew = renew
+
+    async def proceed(self, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int) -> Sampled:
+        """See `actors.episode.Model`. Raises LeaseLost."""
+        if not await self._renew():
+            raise LeaseLost
+        return await super().proceed(prefix, engine, messages, max_tokens)

@@ -14,9 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from actors.kv_use import KvUse
 from common.backends import BACKENDS
+from common.chat import Bridge
 from common.config import PoolSpec, RunSpec
+from common.record import Ids, frozen
 from common.records import Completion, Message, Sampled
 from common.weights import SyncReport, progress_file
 
@@ -30,6 +34,10 @@ LOG = logging.getLogger(__name__)
 _ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 """The worker inside vLLM's core process. By its full name: on a CPU vLLM takes "uni" for "mp", lest threads be bound
 wrongly; here the actor's environment sets them. A process less starts in half the time and saves half a GiB."""
+
+
+MIN_REPLY = 32
+"""Tokens. An episode ends where a later turn has no room for as many (or for the limit per turn, if that is less)."""
 
 
 class PromptTooLong(ValueError):
@@ -71,6 +79,7 @@ class Engine:
         self._pause_seconds = 0.0
         self._kv_use = KvUse()
         self._llm: AsyncLLM
+        self._chat: Bridge
         import vllm.v1.engine.async_llm  # noqa: F401  # here: it takes seconds, and the model may not be ready yet
 
     async def load(self, model_folder: Path) -> str:
@@ -78,6 +87,7 @@ class Engine:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         self._llm = AsyncLLM.from_engine_args(self._arguments(model_folder), stat_loggers=[lambda *_: self._kv_use])
+        self._chat = Bridge(self._llm.get_tokenizer())
         await self._llm.update_weight_version("0")
         if self._spec.weights.transport == "full" and self._weight_backend() == "shm":
             from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
@@ -137,11 +147,23 @@ class Engine:
             )
         return await self.sample(prompt_ids, n, max_tokens, temperature)
 
+    async def proceed(self, prefix: Ids, messages: tuple[Message, ...], max_tokens: int, temperature: float) -> Sampled:
+        """Sample one completion after all ids of an episode so far, which end with a sampled turn, and new messages.
+
+        It is as short as the model's context demands. Raises PromptTooLong when not even MIN_REPLY tokens fit.
+        """
+        end = () if prefix[-1] == self._chat.end_of_turn else (self._chat.end_of_turn,)  # other ids end a reply too
+        prompt_ids = (*prefix.tolist(), *end, *self._chat.suffix(messages))
+        room = self._spec.model.context - len(prompt_ids)
+        if room < min(MIN_REPLY, max_tokens):
+            raise PromptTooLong(
+                f"an episode of {len(prompt_ids)} tokens fills model.context {self._spec.model.context}"
+            )
+        return await self.sample(prompt_ids, 1, min(max_tokens, room), temperature)
+
     async def tokenize(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         """The chat prompt's token ids, generation prompt included."""
-        chat = [{"role": m.role, "content": m.content} for m in messages]
-        encoded = self._llm.get_tokenizer().apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-        return tuple(encoded)
+        return self._chat.prompt(messages)
 
     async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Sample n completions of a tokenised prompt, with the log-prob and policy_version of every token.
@@ -160,7 +182,9 @@ class Engine:
         )
         output = await self._run(prompt_ids, params)
         completions = tuple(self._completion(one, output.lora_request) for one in output.outputs)
-        return Sampled(prompt_ids=prompt_ids, completions=completions)
+        return Sampled(
+            prompt_ids=frozen(prompt_ids, np.int32), completions=completions, cached=output.num_cached_tokens or 0
+        )
 
     async def _run(self, prompt_ids: tuple[int, ...], params: Any) -> Any:
         # The salt keeps a prompt's cached keys and values from being read under another version's weights.
@@ -172,14 +196,14 @@ class Engine:
         return final
 
     def _completion(self, output: CompletionOutput, adapter: LoRARequest | None) -> Completion:
-        token_ids = tuple(output.token_ids)
+        token_ids = list(output.token_ids)
         assert output.logprobs is not None
-        logps = tuple(position[token].logprob for position, token in zip(output.logprobs, token_ids, strict=True))
+        logps = [position[token].logprob for position, token in zip(output.logprobs, token_ids, strict=True)]
         return Completion(
             text=output.text,
-            token_ids=token_ids,
-            logps=logps,
-            versions=self._versions(output, adapter),
+            token_ids=frozen(token_ids, np.int32),
+            logps=frozen(logps, np.float32),
+            versions=frozen(self._versions(output, adapter), np.int32),
             finish_reason=output.finish_reason or "length",
             engine=self.engine_id,
         )

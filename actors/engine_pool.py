@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.engine import PromptTooLong
 from common.errors import last_line
-from common.metrics import COMPLETIONS, ROLLOUT_TOKENS, Counts, Meter
+from common.metrics import COMPLETIONS, LATER_CACHED_TOKENS, LATER_PROMPT_TOKENS, ROLLOUT_TOKENS, Counts, Meter
+from common.record import Ids
 from common.records import Message, Record, Sampled
 
 if TYPE_CHECKING:
     from actors.handles import EngineHandle
 
 LOG = logging.getLogger(__name__)
+
+
+OVERLOAD, OVERLOAD_SEQUENCES = 1.5, 8
+"""An episode leaves its engine when that has this many times the mean load, and this many sequences, above it."""
 
 
 class PoolState(Record):
@@ -70,11 +76,39 @@ class EnginePool:
 
         Raises PromptTooLong when the prompt does not fit the model's context.
         """
+        return await self._call(
+            role, n, "", lambda engine: engine.generate.remote(messages, n, max_tokens, temperature)
+        )
+
+    async def proceed(
+        self,
+        role: str,
+        prefix: Ids,
+        engine: str,
+        messages: tuple[Message, ...],
+        max_tokens: int,
+        temperature: float,
+    ) -> Sampled:
+        """One completion of a later turn (`Engine.proceed`), on the engine that has the earlier ones in its cache.
+
+        On another one if that no longer serves or has far more to do: it costs a prefill. Raises PromptTooLong.
+        """
+        sampled = await self._call(
+            role, 1, engine, lambda chosen: chosen.proceed.remote(prefix, messages, max_tokens, temperature)
+        )
+        self._meter.add(LATER_PROMPT_TOKENS, len(sampled.prompt_ids), role)
+        self._meter.add(LATER_CACHED_TOKENS, sampled.cached, role)
+        return sampled
+
+    async def _call(
+        self, role: str, n: int, preferred: str, call: Callable[[EngineHandle], Awaitable[Sampled]]
+    ) -> Sampled:
+        """The answer of an engine to a call for n completions; made again on another when the engine dies."""
         while True:
-            engine_id = await self._least_loaded()
+            engine_id = await self._choose(preferred)
             self._load[engine_id] += n
             try:
-                sampled = await self._engines[engine_id].generate.remote(messages, n, max_tokens, temperature)
+                sampled = await call(self._engines[engine_id])
             except PromptTooLong as error:
                 raise PromptTooLong(last_line(error)) from None
             except (RayActorError, RayTaskError) as error:
@@ -90,11 +124,15 @@ class EnginePool:
             self._meter.add(ROLLOUT_TOKENS, sum(len(c.token_ids) for c in sampled.completions), role)
             return sampled
 
-    async def _least_loaded(self) -> str:
+    async def _choose(self, preferred: str) -> str:
+        """The preferred engine while it serves and is not overloaded, else the least loaded one."""
         while not self._engines:
             self._changed.clear()
             await self._changed.wait()
-        return min(self._engines, key=lambda engine_id: self._load[engine_id])
+        loads = {engine_id: self._load[engine_id] for engine_id in self._engines}
+        if preferred in loads and loads[preferred] <= OVERLOAD * sum(loads.values()) / len(loads) + OVERLOAD_SEQUENCES:
+            return preferred
+        return min(loads, key=loads.__getitem__)
 
     async def state(self) -> PoolState:
         """The heartbeat."""

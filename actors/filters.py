@@ -66,9 +66,9 @@ class Novelty:
 def group_rejection(spec: FilterSpec, group: Group) -> str | None:
     """Why a group is rejected (a value of `common.metrics.REJECTIONS`), or None.
 
-    Difficulty is the share of rollouts with a reward above 0; a group outside the range has too little to teach.
+    Difficulty is the share of rollouts that solved their task; a group outside the range has too little to teach.
     """
-    if any(len(rollout.completion.token_ids) < spec.min_tokens for rollout in group.rollouts):
+    if any(rollout.shortest < spec.min_tokens for rollout in group.rollouts):
         return "too_short"
     if spec.difficulty is None:
         return None
@@ -77,5 +77,5 @@ def group_rejection(spec: FilterSpec, group: Group) -> str | None:
 
 
 def successes(group: Group) -> int:
-    """Number of rollouts with a reward above 0."""
-    return sum(rollout.reward.total > 0 for rollout in group.rollouts)
+    """Number of rollouts that solved their task."""
+    return sum(rollout.reward.solved for rollout in group.rollouts)

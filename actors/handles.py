@@ -16,6 +16,7 @@ class EngineHandle:
     __ray_ready__: Remote[[], bool]
     load = remote(Engine.load)
     generate = remote(Engine.generate)
+    proceed = remote(Engine.proceed)
     sample = remote(Engine.sample)
     pause = remote(Engine.pause)
     resume = remote(Engine.resume)
@@ -37,6 +38,7 @@ class PoolHandle:
     idle = remote(EnginePool.idle)
     engines = remote(EnginePool.engines)
     generate = remote(EnginePool.generate)
+    proceed = remote(EnginePool.proceed)
     state = remote(EnginePool.state)
 
 
@@ -48,6 +50,7 @@ class BufferHandle:
     reject_claim = remote(ReplayBuffer.reject_claim)
     return_claims = remote(ReplayBuffer.return_claims)
     lease = remote(ReplayBuffer.lease)
+    renew_lease = remote(ReplayBuffer.renew_lease)
     put_group = remote(ReplayBuffer.put_group)
     reject_lease = remote(ReplayBuffer.reject_lease)
     return_leases = remote(ReplayBuffer.return_leases)

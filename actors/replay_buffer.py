@@ -130,6 +130,14 @@ class ReplayBuffer:
         self._wake()
         return labelled
 
+    async def renew_lease(self, doctor: str, task_id: str) -> bool:
+        """An episode of a leased task went on: the lease begins anew. False when it was lost meanwhile."""
+        index = self._tasks.leased_to(doctor, task_id)
+        if index is None:
+            return False
+        self._tasks.renew(index, self._clock() + self._spec.lease_seconds)
+        return True
+
     async def put_group(self, group: Group) -> bool:
         """End a lease with its rollouts, which the filters may reject. False when they cannot be used.
 

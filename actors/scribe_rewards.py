@@ -14,7 +14,7 @@ from collections import deque
 
 from actors.filters import successes
 from common.metrics import ROYALTIES, Counts, Meter
-from common.records import AuthorBatch, Authored, Group, LabelledTask, Record, Reward, Rollout
+from common.records import AuthorBatch, Authored, Episode, Group, LabelledTask, Record, Reward, Rollout, Step
 from envs.contract.authorship import author_reward
 
 VERIFIED = "verified"  # the reward's reason; a refused try has the reason of its refusal
@@ -86,8 +86,9 @@ class ScribeRewards:
         self, labelled: LabelledTask, authored: Authored, amount: float, reason: str, success_rate: float | None
     ) -> None:
         (completion,) = authored.sampled.completions
-        reward = Reward(components={"payment": amount}, total=amount, reason=reason)
-        rollout = Rollout(completion=completion, reward=reward)
+        reward = Reward(components={"payment": amount}, total=amount, reason=reason, solved=amount > 0)
+        episode = Episode(task_id=labelled.task.task_id, actions=(completion.text,))
+        rollout = Rollout(steps=(Step(completion=completion),), episode=episode, reward=reward)
         group = Group(
             labelled=_bare(labelled),
             prompt_ids=authored.sampled.prompt_ids,

@@ -122,6 +122,12 @@ class TaskStates:
         held = None if index is None else self.held[index]
         return index if held is not None and (held.state, held.doctor) == (TaskState.LEASED, doctor) else None
 
+    def renew(self, index: int, deadline: float) -> None:
+        """A leased task may be held until a later deadline than all others."""
+        leased = self._in[TaskState.LEASED]
+        leased[index] = held = leased.pop(index)  # in the order of their deadlines
+        held.deadline = deadline
+
     def roll(self, index: int, group: Group) -> None:
         """Leased -> rolled."""
         self._write(Event(state=TaskState.ROLLED, indices=(index,)))

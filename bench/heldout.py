@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from common.config import RunSpec
-from common.records import Episode, LabelledTask, Record
+from common.records import EndReason, Episode, LabelledTask, Record
 from envs.contract.by_rule import tasks_by_rule
 from envs.contradiction.environment import Contradiction
 
@@ -52,7 +52,7 @@ def evaluate(folder: Path, spec: RunSpec, env: Contradiction, labelled: Sequence
 
 
 def _prompt(tokenizer: Any, env: Contradiction, labelled: LabelledTask) -> list[int]:
-    chat = [{"role": message.role, "content": message.content} for message in env.open(labelled.task).messages]
+    chat = [{"role": message.role, "content": message.content} for message in env.begin(labelled.task)[1].messages]
     ids: list[int] = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     return ids
 
@@ -78,7 +78,9 @@ def _reply(model: Any, tokenizer: Any, spec: RunSpec, prompts: Sequence[list[int
 def _score(tokenizer: Any, env: Contradiction, labelled: LabelledTask, ids: list[int]) -> Outcome:
     ended = tokenizer.eos_token_id in ids
     text = tokenizer.decode(ids[: ids.index(tokenizer.eos_token_id)] if ended else ids)
-    episode = Episode(task_id=labelled.task.task_id, actions=(text,), truncated=not ended)
+    episode = Episode(
+        task_id=labelled.task.task_id, actions=(text,), reason=EndReason.SUBMITTED if ended else EndReason.LENGTH
+    )
     reward = env.score(episode, labelled.label)
     return Outcome(
         part=env.part_of(labelled.task),

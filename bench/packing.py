@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from common.backends import best_dtype
 from common.config import LearnerSpec, ModelSpec
 from common.models import resolve_model
+from common.record import Ids, frozen
 from common.records import Completion
 from learner.batch import PackedGroup, pack_completions
 from learner.head import head_logps
@@ -35,15 +37,15 @@ def group(vocabulary: int, prompt: int, completions: int, tokens: int) -> Packed
     """A group of random tokens."""
     generator = torch.Generator().manual_seed(0)
 
-    def drawn(count: int) -> tuple[int, ...]:
-        return tuple(torch.randint(vocabulary, (count,), generator=generator).tolist())
+    def drawn(count: int) -> Ids:
+        return frozen(torch.randint(vocabulary, (count,), generator=generator).numpy(), np.int32)
 
     made = [
         Completion(
             text="",
             token_ids=drawn(tokens),
-            logps=(0.0,) * tokens,
-            versions=(0,) * tokens,
+            logps=frozen(np.zeros(tokens), np.float32),
+            versions=frozen(np.zeros(tokens), np.int32),
             finish_reason="length",
             engine="",
         )

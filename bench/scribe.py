@@ -160,7 +160,7 @@ def _truths(env: VerdictEnvironment, made: Made, heldout: float) -> list[Figure]
 
 
 def _probes(env: VerdictEnvironment, made: Made) -> list[Figure]:
-    texts = ["\n".join(message.content for message in env.open(task.task).messages) for task in made.tasks]
+    texts = ["\n".join(message.content for message in env.begin(task.task)[1].messages) for task in made.tasks]
     positive = [task.label.truth["error_type"] is not None for task in made.tasks]
     areas = leaks(texts, positive, [task.task.provenance.vignette for task in made.tasks])
     soft = [[o for o in task.task.provenance.operators if o.startswith(SOFT)] for task in made.tasks]

@@ -59,6 +59,12 @@ def _metric(kind: Literal["counter", "gauge"], name: str, help_: str, labels: di
 
 ROLLOUT_TOKENS = _counter("rollout_tokens_total", "Completion tokens sampled.", role=ROLES)
 COMPLETIONS = _counter("completions_total", "Completions sampled.", role=ROLES)
+LATER_PROMPT_TOKENS = _counter(
+    "later_turn_prompt_tokens_total", "Prompt tokens of the second and later turns of episodes.", role=ROLES
+)
+LATER_CACHED_TOKENS = _counter(
+    "later_turn_cached_tokens_total", "Those of them that were in the engine's prefix cache.", role=ROLES
+)
 LEARNER_TOKENS = _counter("learner_tokens_total", "Tokens (prompt and completion) the learner trained on.")
 LEARNER_STEPS = _counter("learner_steps_total", "Optimiser steps.")
 TASKS = _counter("tasks_total", "Tasks made, by game and kind.", env=(), kind=())

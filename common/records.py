@@ -7,14 +7,13 @@ version when it trains on the group, minus the oldest version that produced any 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, dataclass_transform
+from typing import Any
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)  # else type checkers take subclasses for mutable
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of every record: immutable, built by keyword, comparable, serialisable by msgspec."""
+from common.record import Ids, TokenRecord, frozen
+from common.record import Record as Record  # others take it from here
 
 
 class Closed(Exception):
@@ -32,11 +31,33 @@ class TaskState(StrEnum):
     REJECTED = "rejected"
 
 
+class EndReason(StrEnum):
+    """Why an episode ended."""
+
+    SUBMITTED = "submitted"  # the policy or its game ended it
+    MAX_TURNS = "max_turns"
+    CONTEXT = "context"  # no room for another reply in the model's context
+    LENGTH = "length"  # a reply was cut off by the token limit
+    INVALID = "invalid"  # too many replies in a row that the game could not read
+    PARTNER = "partner"  # another model that the game asked for words failed
+
+
+LIMITS_MET = frozenset({EndReason.MAX_TURNS, EndReason.CONTEXT, EndReason.LENGTH})
+
+
 class Message(Record):
     """One chat turn, in the role/content form that chat templates take."""
 
     role: str
     content: str
+
+
+class Tool(Record):
+    """A function that the policy may call. `parameters` is a JSON schema of type object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
 
 
 class Limits(Record):
@@ -67,7 +88,6 @@ class Task(Record):
     context: dict[str, Any]  # public and JSON-serialisable
     limits: Limits
     provenance: Provenance
-    tools: tuple[str, ...] = ()
 
 
 class Label(Record):
@@ -96,19 +116,23 @@ class Rejection(Record):
     detail: str = ""
 
 
-class Completion(Record):
+class Completion(TokenRecord, eq=False):
     """One sampled completion of one prompt.
 
-    `token_ids`, `logps` and `versions` have equal length T: the engine's own log-probability of each sampled token
-    under the (temperature-scaled) distribution it was drawn from, and the policy_version that produced it.
+    `token_ids`, `logps` and `versions` are read-only arrays of equal length T: the engine's own log-probability (nats)
+    of each sampled token under the (temperature-scaled) distribution it was drawn from, and the policy_version that
+    produced it.
     """
 
     text: str
-    token_ids: tuple[int, ...]
-    logps: tuple[float, ...]
-    versions: tuple[int, ...]
+    token_ids: Ids  # int32
+    logps: NDArray[np.float32]
+    versions: NDArray[np.int32]
     finish_reason: str  # "stop" or "length"
     engine: str
+
+    def __post_init__(self) -> None:
+        self._freeze(token_ids=np.int32, logps=np.float32, versions=np.int32)
 
     @property
     def truncated(self) -> bool:
@@ -116,16 +140,23 @@ class Completion(Record):
         return self.finish_reason != "stop"
 
 
-class Sampled(Record):
-    """An engine's answer to one generate call: the prompt as it was tokenised, and n completions of it."""
+class Sampled(TokenRecord, eq=False):
+    """An engine's answer to one generate call: the prompt as it was tokenised, and n completions of it.
 
-    prompt_ids: tuple[int, ...]
+    `cached` of the prompt's tokens were in the engine's prefix cache.
+    """
+
+    prompt_ids: Ids
     completions: tuple[Completion, ...]
+    cached: int = 0
+
+    def __post_init__(self) -> None:
+        self._freeze(prompt_ids=np.int32)
 
     @property
     def newest_version(self) -> int:
         """0 when no completion has a token."""
-        return max((max(c.versions, default=0) for c in self.completions), default=0)
+        return max((int(c.versions.max(initial=0)) for c in self.completions), default=0)
 
 
 class Authored(Record):
@@ -139,35 +170,84 @@ class Authored(Record):
 
 
 class Reward(Record):
-    """A scored episode. `total` is the sum of `components`; `reason` names the case of the reward table."""
+    """A scored episode. `total` is the sum of `components`; `reason` names the case of the reward table.
+
+    `solved`: whether the task counts as done, for success rates, the difficulty filter and pages.
+    """
 
     components: dict[str, float]
     total: float
     reason: str
+    solved: bool
+
+
+class Reply(Record):
+    """What another model said when the game asked it (`envs.contract.env.Ask`)."""
+
+    role: str
+    text: str
+    policy_version: int
 
 
 class Episode(Record):
-    """What a policy did in one task: its actions in order, and whether the last one was cut off by a limit."""
+    """What a policy did in one task: its actions in order, what partners replied, and why it ended.
+
+    With the task it is enough to replay the episode.
+    """
 
     task_id: str
     actions: tuple[str, ...]
-    truncated: bool
+    reason: EndReason = EndReason.SUBMITTED
+    replies: tuple[Reply, ...] = ()
+
+    @property
+    def truncated(self) -> bool:
+        """Whether a limit ended it."""
+        return self.reason in LIMITS_MET
+
+
+class Step(TokenRecord, eq=False):
+    """One turn of an episode: what was sampled, and the ids between it and the next sampled token.
+
+    `observed` (the end of the turn in the chat template, what the game answered, the next generation prompt) was not
+    sampled, and is never trained; empty on an episode's last step.
+    """
+
+    completion: Completion
+    observed: Ids = frozen((), np.int32)
+
+    def __post_init__(self) -> None:
+        self._freeze(observed=np.int32)
 
 
 class Rollout(Record):
-    """One scored completion."""
+    """One scored episode."""
 
-    completion: Completion
+    steps: tuple[Step, ...]
+    episode: Episode
     reward: Reward
 
+    @property
+    def sampled_tokens(self) -> int:
+        """Over all turns."""
+        return sum(len(step.completion.token_ids) for step in self.steps)
 
-class Group(Record):
-    """The n rollouts of one task: what the learner trains on, with one prompt shared by all of them."""
+    @property
+    def shortest(self) -> int:
+        """Sampled tokens of the shortest turn."""
+        return min(len(step.completion.token_ids) for step in self.steps)
+
+
+class Group(TokenRecord, eq=False):
+    """The n rollouts of one task: what the learner trains on. All begin with the same prompt."""
 
     labelled: LabelledTask
-    prompt_ids: tuple[int, ...]
+    prompt_ids: Ids
     rollouts: tuple[Rollout, ...]
     doctor: str
+
+    def __post_init__(self) -> None:
+        self._freeze(prompt_ids=np.int32)
 
     @property
     def task_id(self) -> str:
@@ -177,12 +257,15 @@ class Group(Record):
     @property
     def oldest_version(self) -> int:
         """The smallest policy_version that produced one of the tokens."""
-        return min(min(r.completion.versions) for r in self.rollouts)
+        return min(int(versions.min()) for versions in self._versions())
 
     @property
     def newest_version(self) -> int:
         """The policy_version at which the Doctor scored the group."""
-        return max(max(r.completion.versions) for r in self.rollouts)
+        return max(int(versions.max()) for versions in self._versions())
+
+    def _versions(self) -> list[NDArray[np.int32]]:
+        return [step.completion.versions for rollout in self.rollouts for step in rollout.steps]
 
 
 class AuthorBatch(Record):

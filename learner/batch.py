@@ -14,9 +14,11 @@ from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from common.record import Ids
 from common.records import Completion, Group
 
 
@@ -92,16 +94,16 @@ class TokenLayout:
 
 def pack(group: Group) -> PackedGroup:
     """Pack a group on the CPU. Raises ValueError when the prompt or a completion holds no token."""
-    completions = [rollout.completion for rollout in group.rollouts]
+    completions = [rollout.steps[0].completion for rollout in group.rollouts]
     rewards = [rollout.reward.total for rollout in group.rollouts]
     return pack_completions(group.prompt_ids, completions, rewards, f"task {group.task_id}")
 
 
 def pack_completions(
-    prompt_ids: Sequence[int], completions: Sequence[Completion], rewards: Sequence[float], name: str
+    prompt_ids: Sequence[int] | Ids, completions: Sequence[Completion], rewards: Sequence[float], name: str
 ) -> PackedGroup:
     """Pack completions of one prompt on the CPU; ValueErrors begin with `name`."""
-    if not prompt_ids:
+    if not len(prompt_ids):
         raise ValueError(f"{name}: the prompt has no tokens")
     for i, completion in enumerate(completions):
         lengths = {len(completion.token_ids), len(completion.logps), len(completion.versions)}
@@ -114,15 +116,17 @@ def pack_completions(
     completion_N = torch.repeat_interleave(torch.arange(len(completions)), row.length_n)
     return PackedGroup(
         **vars(row),
-        logp_engine_N=torch.tensor([logp for c in completions for logp in c.logps], dtype=torch.float32),
+        logp_engine_N=torch.from_numpy(np.concatenate([c.logps for c in completions])),
         completion_N=completion_N,
         last_N=row.positions_S[len(prompt_ids) :] + 1 == len(prompt_ids) + row.length_n[completion_N],
-        version_N=torch.tensor([version for c in completions for version in c.versions]),
+        version_N=torch.from_numpy(np.concatenate([c.versions for c in completions]).astype(np.int64)),
         rewards_n=torch.tensor(rewards, dtype=torch.float32),
     )
 
 
-def pack_row(prompt_ids: Sequence[int], branches: Sequence[Sequence[int]], predicted_M: Tensor | None = None) -> Row:
+def pack_row(
+    prompt_ids: Sequence[int] | Ids, branches: Sequence[Sequence[int] | Ids], predicted_M: Tensor | None = None
+) -> Row:
     """Pack branches, none empty, on the CPU. `predicted_M` (bool) says whose log-probs are wanted; None: all of them.
 
     The first token of a branch cannot be predicted without a prompt.

@@ -35,9 +35,10 @@ def examples_of(spec: RunSpec, env: Environment, folder: Path, tasks: Sequence[L
     rng = random.Random(spec.seed)
     examples = []
     for labelled in tasks:
-        chat = [{"role": m.role, "content": m.content} for m in env.open(labelled.task).messages]
+        _, turn = env.begin(labelled.task)
+        chat = [{"role": m.role, "content": m.content} for m in turn.messages]
         prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-        reply = tokenizer.encode(env.demonstration(labelled, rng), add_special_tokens=False)
+        reply = tokenizer.encode(env.demonstrator(labelled, rng)(turn), add_special_tokens=False)
         example = Example(
             prompt_ids=tuple(prompt),
             completion_ids=(*reply, tokenizer.eos_token_id),

@@ -18,6 +18,7 @@ from common.records import LabelledTask, Record
 from common.weights import Probe
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
+from envs.contract.replay import play, turns
 from learner.bounds import BOUNDS
 
 LOG = logging.getLogger(__name__)
@@ -99,8 +100,11 @@ class Preparation:
 
     def _texts(self, tasks: list[LabelledTask]) -> list[str]:
         rng = random.Random(0)
-        texts = {self._env.demonstration(labelled, rng) for labelled in tasks}
-        texts |= {m.content for labelled in tasks for m in self._env.open(labelled.task).messages}
+        texts = set[str]()
+        for labelled in tasks:
+            episode = play(self._env, labelled.task, self._env.demonstrator(labelled, rng))
+            texts |= set(episode.actions)
+            texts |= {m.content for turn in turns(self._env, labelled.task, episode) for m in turn.messages}
         return sorted(texts)
 
 

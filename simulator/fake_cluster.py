@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
+
 from actors.doctor import Doctor
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
+from common.record import Ids, frozen
 from common.records import Completion, Group, Message, Record, Sampled
 from common.weights import SyncReport
 from learner.step_report import StepReport
@@ -90,14 +94,20 @@ class FakeEngine:
         while left > 0:  # a pause prolongs running decodes
             await self._work(left)
             left, paused = self._paused() - paused, self._paused()
-        return Sampled(prompt_ids=(1,), completions=tuple(self._completion(tokens, first) for tokens in lengths))
+        completions = tuple(self._completion(tokens, first) for tokens in lengths)
+        return Sampled(prompt_ids=frozen((1,), np.int32), completions=completions)
+
+    async def proceed(self, prefix: Ids, messages: tuple[Message, ...], max_tokens: int, temperature: float) -> Sampled:
+        """A later turn takes as long as a first one."""
+        sampled = await self.generate(messages, 1, max_tokens, temperature)
+        return msgspec.structs.replace(sampled, prompt_ids=np.append(prefix, 9))
 
     def _completion(self, tokens: int, first: int) -> Completion:
         return Completion(
             text=str(tokens),
-            token_ids=(1, 2),
-            logps=(-1.0, -1.0),
-            versions=(first, self.version),
+            token_ids=frozen((1, 2), np.int32),
+            logps=frozen((-1.0, -1.0), np.float32),
+            versions=frozen((first, self.version), np.int32),
             finish_reason="stop",
             engine=self.engine_id,
         )
@@ -125,7 +135,8 @@ class FakeEngine:
     async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Completions of 8 tokens in .05 s."""
         await self._phase("sample")
-        return Sampled(prompt_ids=prompt_ids, completions=(self._completion(8, self.version),) * n)
+        ids = frozen(prompt_ids, np.int32)
+        return Sampled(prompt_ids=ids, completions=(self._completion(8, self.version),) * n)
 
     def _paused(self) -> float:
         return self._paused_seconds + (0.0 if self._paused_at is None else _now() - self._paused_at)
@@ -166,7 +177,8 @@ class FakeRank:
     async def accumulate(self, groups: tuple[Group, ...]) -> None:
         """Takes time in proportion to the groups' tokens."""
         self._groups = groups
-        tokens = sum(int(rollout.completion.text) for group in groups for rollout in group.rollouts)
+        episodes = [rollout.episode for group in groups for rollout in group.rollouts]
+        tokens = sum(int(action) for episode in episodes for action in episode.actions)
         await self._take("accumulate", tokens * self.pace.speeds.learner_seconds_per_token)
 
     async def apply(self) -> StepReport:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
-from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contract.env import Complete, Slot, Turn
 from envs.contract.game import Game
 
 KINDS = ("first twin", "second twin")
@@ -38,13 +37,9 @@ class FakeGame(Game):
         """An empty chat."""
         return Turn(messages=())
 
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """The episode ends after one action."""
-        return Done(truncated=False)
-
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """Always 0."""
-        return Reward(components={}, total=0.0, reason="simulated")
+        return Reward(components={}, total=0.0, reason="simulated", solved=False)
 
 
 def task_of(index: int) -> LabelledTask:

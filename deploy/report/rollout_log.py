@@ -1,4 +1,4 @@
-"""A run's rollouts on disk: `rollouts/step-00001.parquet`, one row per completion. Files are written atomically."""
+"""A run's rollouts on disk: `rollouts/step-00001.parquet`, one row per episode. Files are written atomically."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet
 
@@ -39,6 +40,13 @@ _COLUMNS = (
     ("token_ids", pa.list_(pa.int32())),
     ("logps", pa.list_(pa.float32())),
     ("versions", pa.list_(pa.int32())),
+    ("solved", pa.bool_()),
+    ("ended", pa.string()),
+    ("actions", pa.list_(pa.string())),
+    ("replies", pa.string()),
+    ("step_tokens", pa.list_(pa.int32())),
+    ("observed_ids", pa.list_(pa.int32())),
+    ("observed_tokens", pa.list_(pa.int32())),
 )
 _STEP = "step-{:05d}.parquet"
 
@@ -47,8 +55,11 @@ def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -
     """Write the rollouts of step `step` into the run folder `folder`, where nobody reads them before `publish_step`.
 
     `version` is the learner's policy_version while it trained on them. `context` (what the policy saw) and `truth` (the
-    label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. Every reward component has a
-    column `reward_<name>`, null where a rollout lacks it.
+    label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. `actions` are what the policy
+    wrote in each turn, `completion` in the last one. `token_ids`, `logps` and `versions` are of the sampled tokens of
+    all turns, one after another, `step_tokens` counts those of each turn; `observed_ids` and `observed_tokens` say the
+    same of what followed it unsampled. Every reward component has a column `reward_<name>`, null where a rollout lacks
+    it.
     """
     rows = [_row(step, version, group, number) for group in groups for number in range(len(group.rollouts))]
     components = dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
@@ -106,24 +117,33 @@ def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
         "truth": msgspec.json.encode(group.labelled.label.truth).decode(),
         "doctor": group.doctor,
         "scored_version": group.newest_version,
-        "prompt_ids": list(group.prompt_ids),
+        "prompt_ids": group.prompt_ids,
         **_sampled(rollout, version),
         **{f"reward_{name}": value for name, value in rollout.reward.components.items()},
     }
 
 
 def _sampled(rollout: Rollout, version: int) -> dict[str, Any]:
-    completion, versions = rollout.completion, rollout.completion.versions
+    completions = [step.completion for step in rollout.steps]
+    versions = np.concatenate([one.versions for one in completions])
+    episode, reward = rollout.episode, rollout.reward
     return {
-        "completion": completion.text,
-        "finish_reason": completion.finish_reason,
-        "reward": rollout.reward.total,
-        "reason": rollout.reward.reason,
-        "policy_version_oldest": min(versions),
-        "policy_version_newest": max(versions),
-        "policy_lag": version - min(versions),
-        "engine": completion.engine,
-        "token_ids": list(completion.token_ids),
-        "logps": list(completion.logps),
-        "versions": list(versions),
+        "completion": episode.actions[-1],
+        "finish_reason": completions[-1].finish_reason,
+        "reward": reward.total,
+        "reason": reward.reason,
+        "solved": reward.solved,
+        "ended": str(episode.reason),
+        "actions": list(episode.actions),
+        "replies": msgspec.json.encode(episode.replies).decode(),
+        "policy_version_oldest": versions.min(),
+        "policy_version_newest": versions.max(),
+        "policy_lag": version - versions.min(),
+        "engine": completions[-1].engine,
+        "token_ids": np.concatenate([one.token_ids for one in completions]),
+        "logps": np.concatenate([one.logps for one in completions]),
+        "versions": versions,
+        "step_tokens": [len(one.token_ids) for one in completions],
+        "observed_ids": np.concatenate([step.observed for step in rollout.steps]),
+        "observed_tokens": [len(step.observed) for step in rollout.steps],
     }

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
 
-from common.records import Episode, Message, Task
-from envs.contract.env import Complete, Environment, Turn, Written
+from common.records import Message
+from envs.contract.env import Act, Complete, Written
 
-Act = Callable[[Turn], str]
-
-
-def play(env: Environment, task: Task, act: Act) -> Episode:
-    """One episode of `act` on `task`; truncated when its turns ran out or the environment says so."""
-    turn, actions = env.open(task), list[str]()
-    while len(actions) < task.limits.max_turns:
-        actions.append(act(turn))
-        after = env.step(task, actions)
-        if not isinstance(after, Turn):
-            return Episode(task_id=task.task_id, actions=tuple(actions), truncated=after.truncated)
-        turn = after
-    return Episode(task_id=task.task_id, actions=tuple(actions), truncated=True)
+Policy = Callable[[], Act]
+"""Begins an episode: a policy may count its turns."""
 
 
 def _model(text: Callable[[str], str], truncated: bool = False) -> Complete:
@@ -37,16 +27,21 @@ NONSENSE = (
 )
 
 
-def policies(right: Sequence[tuple[str, str]]) -> Iterator[tuple[str, Act]]:
-    """Silence, the prompt repeated, every answer at once, and constant answers.
+def policies(right: Sequence[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, Policy]]:
+    """Silence, the prompt back, every answer at once, and one transcript for all.
 
-    `right` holds right replies to some tasks, each with the class of its task; these are the constant answers.
+    `right` holds the oracle's actions in some tasks, each with the class of its task: every one is replayed in all
+    others, its last action repeated.
     """
-    yield "null", lambda _: ""
-    yield "echo", lambda turn: turn.messages[-1].content
-    yield "spam", _always("\n".join(dict.fromkeys(reply for _, reply in right)))
-    yield from ((f"constant {kind}", _always(reply)) for kind, reply in right)
+    yield "null", lambda: lambda _: ""
+    yield "echo", lambda: lambda turn: turn.messages[-1].content
+    yield "spam", _replaying(["\n".join(dict.fromkeys(actions[-1] for _, actions in right))])
+    yield from ((f"constant {kind}", _replaying(actions)) for kind, actions in right)
 
 
-def _always(reply: str) -> Act:
-    return lambda _: reply
+def _replaying(actions: Sequence[str]) -> Policy:
+    def begin() -> Act:
+        said = chain(actions, repeat(actions[-1]))
+        return lambda _: next(said)
+
+    return begin

@@ -21,14 +21,15 @@ from typing import Any
 import msgspec
 
 from common.command_line import BAD_INPUT, Parser
-from common.records import Episode, Label, LabelledTask, Record, Rejection, Reward, Task
+from common.records import EndReason, Episode, Label, LabelledTask, Record, Rejection, Reward, Task
 from common.sections import EnvSettings
-from envs.conformance.baselines import NONSENSE, SILENT, Act, play, policies
+from envs.conformance.baselines import NONSENSE, SILENT, Policy, policies
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import leaks
 from envs.conformance.report import Report
 from envs.contract import registry
-from envs.contract.env import Checker, Environment, Slot
+from envs.contract.env import Checker, Environment, Slot, Turn
+from envs.contract.replay import play
 from envs.contract.spec import named
 
 NAME = "check-env"
@@ -47,15 +48,16 @@ HOSTILE = 24  # slots proposed with each hostile model
 
 
 class _Case(Record):
-    """A task with the oracle's reply to it. `kind` is the case of the reward table that the oracle reaches."""
+    """A task with the oracle's episode of it. `kind` is the class that a policy has to tell apart from others."""
 
     labelled: LabelledTask
-    reply: str
+    episode: Episode
     reward: Reward
+    kind: str
 
     @property
-    def kind(self) -> str:
-        return self.reward.reason
+    def answer(self) -> str:
+        return self.episode.actions[-1]
 
 
 async def check(
@@ -102,16 +104,13 @@ def _above(values: Mapping[str, float], limit: float) -> list[tuple[str, float]]
 
 
 def _solve(env: Environment, labelled: LabelledTask, seed: int) -> _Case:
-    reply = env.demonstration(labelled, random.Random(seed))
-    return _Case(labelled=labelled, reply=reply, reward=_earn(env, labelled, _say(reply)))
+    episode = play(env, labelled.task, env.oracle(labelled, random.Random(seed)))
+    reward = env.score(episode, labelled.label)
+    return _Case(labelled=labelled, episode=episode, reward=reward, kind=env.kind(labelled))
 
 
-def _say(reply: str) -> Act:
-    return lambda _: reply
-
-
-def _earn(env: Environment, labelled: LabelledTask, act: Act) -> Reward:
-    return env.score(play(env, labelled.task, act), labelled.label)
+def _earn(env: Environment, labelled: LabelledTask, policy: Policy) -> Reward:
+    return env.score(play(env, labelled.task, policy()), labelled.label)
 
 
 def _plan_problems(env: Environment, slots: Sequence[Slot], made: Sequence[object]) -> Iterator[str]:
@@ -168,10 +167,20 @@ def _blindness_problems(env: Environment, case: _Case) -> Iterator[str]:
     for key in set(_keys(task.context)) & set(_keys(label.truth)):
         yield f"task context holds the label's field {key!r}"
     blank = msgspec.structs.replace(task.provenance, source="", vignette="", kind="", operators=(), tier="")
-    if env.open(msgspec.structs.replace(task, task_id="", split="", provenance=blank)) != env.open(task):
-        yield "open: the prompt depends on the task's id, split or provenance, which the label shaped"
-    if case.reply in "\n".join(message.content for message in env.open(task).messages):
+    shown = _first_turn(env, task)
+    if _first_turn(env, msgspec.structs.replace(task, task_id="", split="", provenance=blank)) != shown:
+        yield "begin: the prompt depends on the task's id, split or provenance, which the label shaped"
+    if case.answer in _text(shown):
         yield f"task {task.task_id}: the prompt contains the oracle's reply"
+
+
+def _first_turn(env: Environment, task: Task) -> Turn:
+    _, turn = env.begin(task)
+    return turn
+
+
+def _text(turn: Turn) -> str:
+    return "\n".join(message.content for message in turn.messages)
 
 
 def _keys(value: object) -> Iterator[str]:
@@ -187,7 +196,7 @@ def _keys(value: object) -> Iterator[str]:
 def _score_problems(env: Environment, case: _Case) -> Iterator[str]:
     """Scores are pure, replayable from JSON, sum their components, and refuse the label of another task."""
     label = case.labelled.label
-    episode = play(env, case.labelled.task, _say(case.reply))
+    episode = case.episode
     before = msgspec.json.encode(label)
     logged = msgspec.json.decode(msgspec.json.encode(episode), type=Episode)
     replayed = env.score(logged, msgspec.json.decode(before, type=Label))
@@ -207,14 +216,16 @@ def _score_problems(env: Environment, case: _Case) -> Iterator[str]:
 def _oracle_problems(env: Environment, cases: Sequence[_Case]) -> Iterator[str]:
     totals = {case.reward.total for case in cases}
     if len(totals) > 1:
-        yield f"demonstration: the oracle scores {min(totals)} to {max(totals)}; it must always reach the maximum"
+        yield f"oracle: it scores {min(totals)} to {max(totals)}; it must always reach the maximum"
     if len({case.kind for case in cases}) < 2:
         yield "propose: every task has the same label"
     for case in cases:
-        cut = msgspec.structs.replace(play(env, case.labelled.task, _say(case.reply)), truncated=True)
+        cut = msgspec.structs.replace(case.episode, reason=EndReason.LENGTH)
         if env.score(cut, case.labelled.label).total >= case.reward.total:
             yield "score: a truncated reply earns as much as a finished one"
-        others = (_earn(env, case.labelled, act).total for _, act in policies([(case.kind, cases[0].reply)]))
+        others = (
+            _earn(env, case.labelled, policy).total for _, policy in policies([(case.kind, cases[0].episode.actions)])
+        )
         if max(others) > case.reward.total:
             yield f"task {case.labelled.task.task_id}: a policy that reads nothing beats the oracle"
 
@@ -222,17 +233,17 @@ def _oracle_problems(env: Environment, cases: Sequence[_Case]) -> Iterator[str]:
 def _earnings(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     """Mean reward of policies that read nothing, all classes weighted equally; of constants the best of each class."""
     kinds = sorted({case.kind for case in cases})
-    right = [(kind, reply) for kind in kinds for reply in [c.reply for c in cases if c.kind == kind][:CONSTANTS]]
+    solved = {kind: [case.episode.actions for case in cases if case.kind == kind][:CONSTANTS] for kind in kinds}
     earned: dict[str, float] = {}
-    for name, act in policies(right):
-        totals = [[_earn(env, c.labelled, act).total for c in cases if c.kind == kind] for kind in kinds]
+    for name, policy in policies([(kind, actions) for kind in kinds for actions in solved[kind]]):
+        totals = [[_earn(env, c.labelled, policy).total for c in cases if c.kind == kind] for kind in kinds]
         earned[name] = max(earned.get(name, -math.inf), fmean(map(fmean, totals)))
     return earned
 
 
 def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     """The largest AUC of each probe, one class against the rest."""
-    texts = ["\n".join(message.content for message in env.open(case.labelled.task).messages) for case in cases]
+    texts = [_text(_first_turn(env, case.labelled.task)) for case in cases]
     vignettes = [case.labelled.task.provenance.vignette for case in cases]
     kinds = sorted({case.kind for case in cases})
     asked = kinds if len(kinds) > 2 else kinds[:1]

@@ -6,10 +6,24 @@ Every method but `propose` is pure: an episode can be replayed from the log and 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from common.records import Authored, Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Sampled, Task
+from common.records import (
+    Authored,
+    EndReason,
+    Episode,
+    Label,
+    LabelledTask,
+    Message,
+    Record,
+    Rejection,
+    Reply,
+    Reward,
+    Sampled,
+    Task,
+    Tool,
+)
 from envs.contract.report import Report
 
 Complete = Callable[[tuple[Message, ...], int], Awaitable["Written"]]
@@ -33,16 +47,33 @@ class Written(Record):
 
 
 class Turn(Record):
-    """The prompt of the policy's next action."""
+    """What the policy is shown before it acts: messages that follow all earlier ones. `tools` are what it may call."""
 
     messages: tuple[Message, ...]
-    tools: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+
+
+class Ask(Record):
+    """The game wants another model's words (a patient, an assistant under audit) before it can go on.
+
+    `role` is one that a pool of the run serves.
+    """
+
+    role: str
+    messages: tuple[Message, ...]
+    max_tokens: int
 
 
 class Done(Record):
-    """The episode is over. `truncated` when a limit ended it rather than the policy."""
+    """The episode is over."""
 
-    truncated: bool
+    reason: EndReason = EndReason.SUBMITTED
+
+
+State = Any
+"""A game's own frozen record of where an episode is. Nobody but the game looks into it."""
+Act = Callable[[Turn], str]
+"""A policy: what it replies to a turn."""
 
 
 class Slot(Record, omit_defaults=True):
@@ -104,11 +135,15 @@ class Environment(Protocol):
         A trained Scribe's rewarded tries go into `LabelledTask.authored` (see envs/contract/authorship.py).
         """
 
-    def open(self, task: Task) -> Turn:
-        """The first turn of an episode."""
+    def begin(self, task: Task) -> tuple[State, Turn]:
+        """The start of an episode: a pure function of the task, so that the n episodes of a group are comparable."""
 
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """The turn after the last of `actions`, or the end of the episode."""
+    def advance(self, state: State, action: str, replies: tuple[Reply, ...] = ()) -> tuple[State, Turn | Ask | Done]:
+        """What follows an action. Pure: `envs.contract.replay` gives the same episode again.
+
+        After an `Ask` it is called again with the same state and action, and the reply added to `replies`; the state
+        that came with the Ask is not used.
+        """
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """Score a finished episode. Raises ValueError when episode and label are of different tasks.
@@ -116,8 +151,15 @@ class Environment(Protocol):
         A reward that changes over a run depends on `version`, the policy_version at scoring; None is the run's end.
         """
 
-    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        """A correct action in the game's format, for warm-up. The oracle's reply: it scores the maximum."""
+    def kind(self, labelled: LabelledTask) -> str:
+        """What a policy must find out, as a class: means of blind policies are balanced over it, and no probe of the
+        prompt's wording may predict it."""
+
+    def oracle(self, labelled: LabelledTask, rng: random.Random) -> Act:
+        """A policy for one episode of this task that scores the maximum."""
+
+    def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
+        """A policy whose episodes are the warm-up's examples: the oracle, unless warm-up must not teach some of it."""
 
 
 @runtime_checkable

@@ -13,14 +13,22 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from common.records import Episode, Label, LabelledTask, Rejection, Reward, Task
-from envs.contract.env import Complete, Done, Environment, Exam, Slot, Turn
+from common.records import Episode, Label, LabelledTask, Rejection, Reply, Reward, Task
+from envs.contract.env import Act, Ask, Complete, Done, Environment, Exam, Slot, State, Turn
 from envs.contract.report import Report
 
 SEPARATOR = ":"
+
+
+class _Inner(NamedTuple):
+    """Where an episode is: its game, and that game's own state."""
+
+    env: str
+    state: State
 
 
 class Mixture:
@@ -75,13 +83,15 @@ class Mixture:
         )
         return _named(env_id, made) if isinstance(made, LabelledTask) else made
 
-    def open(self, task: Task) -> Turn:
-        """The first turn of the task's game."""
-        return self._games[task.env].open(_own_task(task))
+    def begin(self, task: Task) -> tuple[State, Turn]:
+        """As the task's game does."""
+        state, turn = self._games[task.env].begin(_own_task(task))
+        return _Inner(task.env, state), turn
 
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """The next turn in the task's game."""
-        return self._games[task.env].step(_own_task(task), actions)
+    def advance(self, state: State, action: str, replies: tuple[Reply, ...] = ()) -> tuple[State, Turn | Ask | Done]:
+        """As the game of the episode does."""
+        after, answer = self._games[state.env].advance(state.state, action, replies)
+        return _Inner(state.env, after), answer
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """The game's own score. Raises ValueError when episode and label are of different tasks."""
@@ -91,11 +101,17 @@ class Mixture:
         episode = msgspec.structs.replace(episode, task_id=own)
         return self._games[env_id].score(episode, msgspec.structs.replace(label, task_id=own), version)
 
-    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        """The reply of the game's oracle."""
-        task = _own_task(labelled.task)
-        own = LabelledTask(task=task, label=msgspec.structs.replace(labelled.label, task_id=task.task_id))
-        return self._games[task.env].demonstration(own, rng)
+    def kind(self, labelled: LabelledTask) -> str:
+        """The game's own."""
+        return self._games[labelled.task.env].kind(_own(labelled))
+
+    def oracle(self, labelled: LabelledTask, rng: random.Random) -> Act:
+        """The game's own."""
+        return self._games[labelled.task.env].oracle(_own(labelled), rng)
+
+    def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
+        """The game's own."""
+        return self._games[labelled.task.env].demonstrator(_own(labelled), rng)
 
     def _place(self, index: int) -> tuple[str, int]:
         """The game of a slot, and the slot's index in that game's plan."""
@@ -115,6 +131,11 @@ def _named(env_id: str, made: LabelledTask) -> LabelledTask:
     task_id = f"{env_id}{SEPARATOR}{made.task.task_id}"
     task = msgspec.structs.replace(made.task, task_id=task_id, provenance=provenance)
     return msgspec.structs.replace(made, task=task, label=msgspec.structs.replace(made.label, task_id=task_id))
+
+
+def _own(labelled: LabelledTask) -> LabelledTask:
+    task = _own_task(labelled.task)
+    return LabelledTask(task=task, label=msgspec.structs.replace(labelled.label, task_id=task.task_id))
 
 
 def _own_task(task: Task) -> Task:

@@ -1,6 +1,6 @@
 """A game's results: what the terminal, metrics, plots, the page, the model card and checkpoints show of them.
 
-The defaults suit any game: a reply with a reward above 0 solved its task. A game overrides them to show more.
+A game overrides what it knows better. The defaults suit any game: an episode solved its task where its reward says so.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Report:
     title = "Solved"
     """Title of the plot's panel."""
     measures: tuple[Measure, ...] = (
-        Measure(name="solved_share", help="Share of replies with a reward above 0.", header="solved", drawn=True),
+        Measure(name="solved_share", help="Share of episodes that solved their task.", header="solved", drawn=True),
     )
     heldout_drawn = "solved_share"
     """The held-out measure in the plot."""
@@ -89,12 +89,12 @@ class Report:
     view: PageView = PageView()
 
     def measure(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
-        """The value of every one of `measures` over the outcomes of one batch."""
-        return {"solved_share": mean([float(reward.total > 0) for one in outcomes for reward in one.rewards])}
+        """Every one of `measures` over the outcomes of one batch."""
+        return {"solved_share": mean([float(reward.solved) for one in outcomes for reward in one.rewards])}
 
     def heldout(self, outcomes: Sequence[Outcome]) -> dict[str, Interval]:
-        """The figures of the held-out curve, with intervals."""
-        return {"solved_share": share(reward.total > 0 for one in outcomes for reward in one.rewards)}
+        """What the held-out curve keeps, with intervals."""
+        return {"solved_share": share(reward.solved for one in outcomes for reward in one.rewards)}
 
     def heldout_line(self, measures: Mapping[str, Interval]) -> str:
         """Held-out measures in a few words."""

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from itertools import combinations, permutations, product
 
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
-from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contract.env import Complete, Slot, Turn
 from envs.contract.game import Game
 from envs.contradiction.report import ContradictionReport
 from envs.contradiction.spec import ContradictionSettings
@@ -92,11 +92,6 @@ class Contradiction(Game):
         """The note and nothing else, one numbered sentence a line."""
         lines = "\n".join(f"{number} {text}" for number, text in enumerate(task.context["sentences"]))
         return Turn(messages=(Message(role="user", content=lines),))
-
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """One reply ends the episode."""
-        assert len(actions) == 1, f"{task.task_id}: a verdict is exactly one action"
-        return Done(truncated=False)
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """The verdict game's reward table. Raises ValueError when episode and label are of different tasks."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
-from envs.contract.env import Complete, Done, Exam, Slot, Turn
+from envs.contract.env import Complete, Exam, Slot, Turn
 from envs.contract.game import Game
 from envs.verdict import prompts
 from envs.verdict.data import medec
@@ -115,10 +115,6 @@ class VerdictEnvironment(Game):
     def open(self, task: Task) -> Turn:
         """The Doctor's prompt."""
         return Turn(messages=prompts.doctor_messages(task.context["sentences"]))
-
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        """One action ends the game."""
-        return Done(truncated=False) if actions else self.open(task)
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """The reward table's value. Raises ValueError when episode and label are of different tasks."""

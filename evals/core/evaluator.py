@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.engine import PromptTooLong
+from actors.episode import GameError, PartnerError, PoolModel, newest_version, play
 from common.config import SamplingSpec
-from common.records import Completion, Episode, LabelledTask, Record, Reward
+from common.records import EndReason, Episode, LabelledTask, Record
 from common.statistics import Interval
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
@@ -42,11 +43,12 @@ class Evaluator:
     """Asks the same held-out tasks each time: made once, by rule, in twins. `pool` is an EnginePool's handle."""
 
     def __init__(self, env: Environment, pool: Any, sampling: SamplingSpec, tasks: int) -> None:
-        self._env, self._pool, self._sampling, self._count = env, pool, sampling, tasks
+        self._env, self._sampling, self._count = env, sampling, tasks
+        self._model = PoolModel(pool, ROLE, sampling.temperature)
         self._tasks: list[Heldout] = []
 
     async def run(self, policy_version: int) -> EvalPoint:
-        """One reply to every held-out task, sampled as in training, while the engines hold `policy_version`.
+        """One episode of every held-out task, sampled as in training, while the engines hold `policy_version`.
 
         Raises ValueError, one line, when the environment keeps no source back or no task can be made of them.
         """
@@ -54,26 +56,24 @@ class Evaluator:
             self._tasks = await heldout_tasks(self._env, self._count)
         started = time.monotonic()
         gate = asyncio.Semaphore(CONCURRENCY)
-        completions = await asyncio.gather(*(self._ask(one.labelled, policy_version, gate) for one in self._tasks))
-        return self._point(policy_version, time.monotonic() - started, completions)
+        episodes = await asyncio.gather(*(self._play(one.labelled, policy_version, gate) for one in self._tasks))
+        return self._point(policy_version, time.monotonic() - started, episodes)
 
-    async def _ask(self, labelled: LabelledTask, version: int, gate: asyncio.Semaphore) -> Completion | None:
-        """None when the prompt does not fit the model's context."""
-        messages = self._env.open(labelled.task).messages
-        max_tokens = min(self._sampling.max_tokens, labelled.task.limits.max_tokens)
+    async def _play(self, labelled: LabelledTask, version: int, gate: asyncio.Semaphore) -> Episode:
+        """One episode; an empty one when the prompt does not fit the model's context, or the game failed in it."""
         async with gate:
             try:
-                sampled = await self._pool.generate.remote(ROLE, messages, 1, max_tokens, self._sampling.temperature)
-            except PromptTooLong:
-                return None
-        completion: Completion = sampled.completions[0]
-        assert set(completion.versions) <= {version}, "the weights changed during an evaluation"
-        return completion
+                (played,) = await play(self._env, labelled.task, self._model, 1, self._sampling.max_tokens)
+            except (PromptTooLong, GameError, PartnerError) as error:
+                reason = EndReason.CONTEXT if isinstance(error, PromptTooLong) else EndReason.PARTNER
+                return Episode(task_id=labelled.task.task_id, actions=("",), reason=reason)
+        assert newest_version([played]) in (0, version), "the weights changed during an evaluation"
+        return played.episode
 
-    def _point(self, version: int, seconds: float, completions: Sequence[Completion | None]) -> EvalPoint:
+    def _point(self, version: int, seconds: float, episodes: Sequence[Episode]) -> EvalPoint:
         outcomes = [
-            Outcome(labelled=one.labelled, rewards=(self._scored(one.labelled, completion),), pair=one.pair)
-            for one, completion in zip(self._tasks, completions, strict=True)
+            Outcome(labelled=one.labelled, rewards=(self._env.score(episode, one.labelled.label),), pair=one.pair)
+            for one, episode in zip(self._tasks, episodes, strict=True)
         ]
         return EvalPoint(
             policy_version=version,
@@ -88,11 +88,6 @@ class Evaluator:
             env_id: report.heldout([one for one in outcomes if one.labelled.task.env == env_id])
             for env_id, report in self._env.reports.items()
         }
-
-    def _scored(self, labelled: LabelledTask, completion: Completion | None) -> Reward:
-        text, truncated = ("", True) if completion is None else (completion.text, completion.truncated)
-        episode = Episode(task_id=labelled.task.task_id, actions=(text,), truncated=truncated)
-        return self._env.score(episode, labelled.label)
 
 
 async def heldout_tasks(env: Environment, count: int) -> list[Heldout]:

@@ -33,8 +33,8 @@ class Sums(Game):
     def score(self, episode, label, version=None):
         self.check_label(episode, label)
         right = not episode.truncated and episode.actions[-1].strip() == label.truth["answer"]
-        total = 1.0 if right else -1.0
-        return Reward(components={"outcome": total}, total=total, reason=label.truth["answer"] if right else "missed")
+        total, reason = (1.0, label.truth["answer"]) if right else (-1.0, "missed")
+        return Reward(components={"outcome": total}, total=total, reason=reason, solved=right)
 
     def demonstration(self, labelled, rng):
         return labelled.label.truth["answer"]

@@ -9,7 +9,8 @@ from typing import Any
 
 from actors.replay_buffer import ReplayBuffer
 from common.config import BufferSpec, FilterSpec
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Rollout, Task
+from simulator.rollouts import one_turn, rewarded
 
 LEASE_SECONDS = 100.0
 
@@ -46,7 +47,7 @@ def group(
             finish_reason="stop",
             engine="e",
         )
-        return Rollout(completion=completion, reward=Reward(components={"outcome": total}, total=total, reason="r"))
+        return one_turn(completion, rewarded(total, "r", outcome=total))
 
     return Group(labelled=of, prompt_ids=(1,), rollouts=tuple(map(rollout, totals)), doctor=doctor)
 

@@ -14,6 +14,7 @@ class FakeBuffer:
         self._work = list(work)
         self.tasks: dict[int, LabelledTask] = {}
         self.groups: list[Group] = []
+        self.renewed, self.lost = 0, False
         self.rejected: list[tuple[Any, ...]] = []
 
     async def claim(self, _name: str) -> Any:
@@ -34,6 +35,10 @@ class FakeBuffer:
     async def reject_claim(self, index: int, reason: str) -> bool:
         self.rejected.append((index, reason))
         return True
+
+    async def renew_lease(self, doctor: str, task_id: str) -> bool:
+        self.renewed += 1
+        return not self.lost
 
     async def put_group(self, group: Group) -> bool:
         self.groups.append(group)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
+from common.record import Ids
 from common.records import (
     Completion,
     Episode,
@@ -18,8 +18,9 @@ from common.records import (
     Sampled,
     Task,
 )
-from envs.contract.env import Complete, Done, Slot, Turn
+from envs.contract.env import Complete, Slot, Turn
 from envs.contract.game import Game
+from simulator.rollouts import rewarded
 
 
 def labelled_task(index: int, max_tokens: int = 512) -> LabelledTask:
@@ -54,13 +55,10 @@ class FakeEnv(Game):
     def open(self, task: Task) -> Turn:
         return Turn(messages=(Message(role="user", content=task.context["note"]),))
 
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        return Done(truncated=False)
-
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         assert episode.task_id == label.task_id
         total = -1.5 if episode.truncated else float(len(episode.actions[0]))
-        return Reward(components={"outcome": total}, total=total, reason="length")
+        return rewarded(total, "length", outcome=total)
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
         return "reply"
@@ -88,3 +86,9 @@ class FakePool:
         if isinstance(answer, Exception):
             raise answer
         return Sampled(prompt_ids=(7, 8), completions=answer)
+
+    async def proceed(
+        self, role: str, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int, temperature: float
+    ) -> Sampled:
+        sampled = await self.generate(role, messages, 1, max_tokens, temperature)
+        return Sampled(prompt_ids=(*prefix, 9), completions=sampled.completions)

@@ -7,10 +7,11 @@ import pytest
 from actors.doctor import Doctor
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
-from common.records import Episode, Label, Reward, Sampled
+from common.records import Completion, Episode, Label, Reward, Sampled
 from simulator.fakes import Handle, remote_error, settle
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
+from tests.actors.fake_turns import Turns, turn_task
 
 SAMPLING = SamplingSpec(group_size=2, max_tokens=96, temperature=0.9)
 
@@ -23,7 +24,7 @@ async def test_a_leased_task_comes_back_as_a_group_of_scored_rollouts() -> None:
     buffer = FakeBuffer(labelled_task(1))
     await make(buffer, FakePool((completion("four"), completion("longer")))).run()
     (group,) = buffer.groups
-    assert (group.task_id, group.prompt_ids, group.doctor) == ("task-1", (7, 8), "doctor-0")
+    assert (group.task_id, group.prompt_ids.tolist(), group.doctor) == ("task-1", [7, 8], "doctor-0")
     assert [rollout.reward.total for rollout in group.rollouts] == [4.0, 6.0]
     assert group.oldest_version == 3
 
@@ -92,3 +93,29 @@ async def test_completions_without_a_token_are_scored_and_left_to_the_filters() 
     buffer = FakeBuffer(labelled_task(1))
     await make(buffer, FakePool((completion("", versions=()), completion("", versions=())))).run()
     assert [rollout.reward.total for rollout in buffer.groups[0].rollouts] == [0.0, 0.0]
+
+
+def turning(buffer: FakeBuffer, *answers: tuple[Completion, ...]) -> Doctor:
+    sampling = SamplingSpec(group_size=1, max_tokens=96, temperature=0.9)
+    return Doctor("doctor-0", Turns(), Handle(buffer), Handle(FakePool(*answers)), sampling, 1)
+
+
+async def test_an_episode_of_several_turns_becomes_one_rollout_and_renews_its_lease_at_each() -> None:
+    buffer = FakeBuffer(turn_task(wanted=3))
+    await turning(buffer, *((completion(word),) for word in ("a", "b", "c"))).run()
+    ((rollout,),) = [group.rollouts for group in buffer.groups]
+    assert rollout.episode.actions == ("a", "b", "c") and len(rollout.steps) == 3 and buffer.renewed == 2
+
+
+async def test_an_episode_whose_lease_was_lost_is_played_no_further() -> None:
+    buffer = FakeBuffer(turn_task(wanted=3))
+    buffer.lost = True
+    await turning(buffer, (completion("a"),)).run()
+    assert buffer.groups == [] and buffer.rejected == []
+
+
+async def test_a_game_that_raises_costs_its_task_and_the_next_one_is_played() -> None:
+    buffer = FakeBuffer(turn_task(1), turn_task(2, wanted=1))
+    await turning(buffer, (completion("break"),), (completion("a"),)).run()
+    assert buffer.rejected == [("doctor-0", "task-1", "game_error")]
+    assert [group.task_id for group in buffer.groups] == ["task-2"]

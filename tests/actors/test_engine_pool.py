@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 
 from actors.engine import PromptTooLong
 from actors.engine_pool import EnginePool
+from common.record import frozen
 from common.records import Completion, Message, Sampled
 from simulator.fakes import Handle, remote_error, settle
 
@@ -159,3 +161,46 @@ async def test_completions_and_tokens_are_counted_by_role_once_even_after_a_retr
         ("medserl_completions_total", ("scribe",)): 2,
         ("medserl_rollout_tokens_total", ("scribe",)): 6,
     }
+
+
+class TurnEngine(FakeEngine):
+    async def proceed(self, prefix: Any, messages: Any, max_tokens: int, temperature: float) -> Sampled:
+        answer = await self.generate(messages, 1, max_tokens, temperature)
+        return Sampled(prompt_ids=(1, 2, 3, 4), completions=answer.completions, cached=3)
+
+
+TURN = (frozen((1, 2), np.int32), "b", (), 8, 1.0)
+
+
+async def test_a_later_turn_goes_to_the_engine_that_has_the_earlier_ones_in_its_cache() -> None:
+    pool, _ = await pool_of(TurnEngine("a"), TurnEngine("b"))
+    sampled = [await pool.proceed("doctor", *TURN) for _ in range(3)]
+    assert {one.completions[0].engine for one in sampled} == {"b"}
+
+
+async def test_i11_an_episode_whose_engine_died_goes_on_elsewhere_and_stays_there() -> None:
+    pool, (_, b, _) = await pool_of(TurnEngine("a"), TurnEngine("b"), TurnEngine("c"))
+    b.kill()
+    moved = (await pool.proceed("doctor", *TURN)).completions[0].engine
+    assert moved == "a"
+    assert (await pool.proceed("doctor", TURN[0], moved, *TURN[2:])).completions[0].engine == "a"
+    assert (await pool.state()).serving == ("a", "c")
+
+
+async def test_an_episode_leaves_an_engine_that_has_far_more_to_do_than_the_others() -> None:
+    busy, idle = TurnEngine("b"), TurnEngine("a")
+    pool, _ = await pool_of(busy, idle)
+    busy.open.clear(), idle.open.clear()
+    calls = [asyncio.ensure_future(pool.proceed("doctor", *TURN)) for _ in range(60)]
+    await settle()
+    assert len(idle.asked) > 0 and len(busy.asked) > len(idle.asked)
+    busy.open.set(), idle.open.set()
+    await asyncio.gather(*calls)
+
+
+async def test_prompt_tokens_of_later_turns_are_counted_with_those_read_from_the_cache() -> None:
+    pool, _ = await pool_of(TurnEngine("b"))
+    await pool.proceed("doctor", *TURN)
+    counts = (await pool.state()).counts
+    assert counts["medserl_later_turn_prompt_tokens_total", ("doctor",)] == 4
+    assert counts["medserl_later_turn_cached_tokens_total", ("doctor",)] == 3

@@ -124,6 +124,21 @@ async def test_an_expired_lease_is_ready_again_and_its_late_group_is_refused(tmp
     assert (buffer.stats()["refused_late"], buffer.stats()["returned"]) == (1, 1)
 
 
+async def test_a_lease_is_held_as_long_as_its_episode_goes_on(tmp_path: Path) -> None:
+    clock = Clock()
+    buffer = make(tmp_path, clock=clock)
+    await fill(buffer, 3)
+    held = await buffer.lease("d")
+    await buffer.lease("slow")
+    for _ in range(3):
+        clock.now += 0.6 * LEASE_SECONDS
+        assert await buffer.renew_lease("d", held.task.task_id)
+    assert (await buffer.lease("other")).task.task_id == "task-1", "the slow Doctor's came back"
+    assert await buffer.put_group(group(held, "d"))
+    assert not await buffer.renew_lease("slow", "task-1")
+    buffer.check()
+
+
 async def test_a_waiting_doctor_wakes_when_a_lease_expires(tmp_path: Path) -> None:
     spec = BufferSpec(max_lag=0, capacity=1, lease_seconds=0.05)
     buffer = ReplayBuffer(spec, 1, FilterSpec(), tmp_path / "journal.jsonl")

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.scribe_rewards import VERIFIED, ScribeRewards
-from common.records import AuthorBatch, Authored, Group, LabelledTask, Reward, Rollout, Sampled
+from common.records import AuthorBatch, Authored, Group, LabelledTask, Sampled
+from simulator.rollouts import one_turn, rewarded
 from tests.actors.fake_env import completion, labelled_task
 
 BATCH, LAG = 2, 1
@@ -22,10 +23,7 @@ def authored(index: int, *tries: Authored) -> LabelledTask:
 
 
 def read_by_doctor(index: int, *rewards: float) -> Group:
-    rollouts = tuple(
-        Rollout(completion=completion("reply"), reward=Reward(components={}, total=reward, reason=""))
-        for reward in rewards
-    )
+    rollouts = tuple(one_turn(completion("reply"), rewarded(reward)) for reward in rewards)
     return Group(labelled=labelled_task(index), prompt_ids=(1,), rollouts=rollouts, doctor="doctor-0")
 
 
@@ -46,7 +44,7 @@ def test_a_verified_try_is_paid_once_the_doctors_group_is_scored() -> None:
     batch = rewards.take(0)
     assert rewards_of(batch) == [(0.0, "json"), (0.75, VERIFIED)] and batch.success_rates == (0.25,)
     group = batch.groups[1]
-    assert (group.prompt_ids, group.labelled, group.rollouts[0].completion.text) == ((7, 8), bare, "try")
+    assert (group.prompt_ids.tolist(), group.labelled, group.rollouts[0].episode.actions) == ([7, 8], bare, ("try",))
     assert counts_of(rewards) == {"unverified": 1, "0.2": 1}
     assert rewards.take(0) == AuthorBatch(), "a try is trained on once"
 

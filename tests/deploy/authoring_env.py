@@ -11,6 +11,7 @@ import msgspec
 from common.records import Episode, Label, LabelledTask, Message, Rejection, Reward
 from envs.contract.env import Complete, Slot
 from envs.contradiction.environment import Contradiction
+from simulator.rollouts import rewarded
 
 
 def draw(text: str, of: int) -> int:
@@ -31,4 +32,4 @@ class Authoring(Contradiction):
 
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         total = 1.0 if draw(episode.actions[0], 2) else -1.0
-        return Reward(components={"outcome": total}, total=total, reason="found" if total > 0 else "missed")
+        return rewarded(total, "found" if total > 0 else "missed", outcome=total)

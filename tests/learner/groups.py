@@ -9,10 +9,9 @@ from common.records import (
     LabelledTask,
     Limits,
     Provenance,
-    Reward,
-    Rollout,
     Task,
 )
+from simulator.rollouts import one_turn, rewarded
 
 
 def group(prompt: list[int], completions: list[list[int]], rewards: list[float] | None = None) -> Group:
@@ -26,8 +25,8 @@ def group(prompt: list[int], completions: list[list[int]], rewards: list[float] 
     )
     rewards = rewards or [float(i) for i in range(len(completions))]
     rollouts = tuple(
-        Rollout(
-            completion=Completion(
+        one_turn(
+            Completion(
                 text="",
                 token_ids=tuple(ids),
                 logps=tuple(-0.1 * (j + 1) for j in range(len(ids))),
@@ -35,7 +34,7 @@ def group(prompt: list[int], completions: list[list[int]], rewards: list[float] 
                 finish_reason="stop",
                 engine="e",
             ),
-            reward=Reward(components={}, total=reward, reason="r"),
+            rewarded(reward),
         )
         for i, (ids, reward) in enumerate(zip(completions, rewards, strict=True))
     )

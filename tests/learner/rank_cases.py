@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from common.config import RunSpec
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Task
+from simulator.rollouts import one_turn, rewarded
 
 VOCABULARY = 64
 
@@ -64,8 +65,8 @@ def make_group(seed: int, version: int = 0) -> Group:
             engine="e0",
         )
         outcome = rng.choice([-1.5, -1.0, 0.4, 1.0])
-        reward = Reward(components={"outcome": outcome, "structure": 0.1}, total=outcome + 0.1, reason="test")
-        rollouts.append(Rollout(completion=completion, reward=reward))
+        reward = rewarded(outcome + 0.1, outcome=outcome, structure=0.1)
+        rollouts.append(one_turn(completion, reward))
     task = Task(
         env="test",
         task_id=f"task-{seed}",

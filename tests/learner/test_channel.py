@@ -34,7 +34,7 @@ async def test_fresh_rollouts_come_from_every_engine_that_serves_and_answers() -
     await world.add("d")
     samples = await world.channel.fresh_rollouts()
     assert [sampled.completions[0].engine for sampled in samples] == ["a", "d"]
-    assert {(sampled.prompt_ids, len(sampled.completions)) for sampled in samples} == {((1, 2), 2)}
+    assert {(*sampled.prompt_ids, len(sampled.completions)) for sampled in samples} == {(1, 2, 2)}
     assert {len(one.token_ids) for sampled in samples for one in sampled.completions} == {PROBE.max_tokens}
 
 

@@ -32,7 +32,7 @@ def separate_rows_logps(module: Any, group: Group) -> list[torch.Tensor]:
     """The completions' log-probs, each in a forward of its own: nothing shared with the packed path."""
     result = []
     for rollout in group.rollouts:
-        completion = torch.tensor(rollout.completion.token_ids)
+        completion = torch.tensor(rollout.steps[0].completion.token_ids)
         ids = torch.cat([torch.tensor(group.prompt_ids), completion])
         logits = module(ids[None]).logits[0, len(group.prompt_ids) - 1 : -1].float()
         result.append(logits.log_softmax(-1).gather(1, completion[:, None])[:, 0])
@@ -47,7 +47,7 @@ def plain_torch_step(module: Any, spec: RunSpec, groups: list[Group], start: Any
         for rollout, logp, ref in zip(
             group.rollouts, separate_rows_logps(module, group), separate_rows_logps(start, group), strict=True
         ):
-            engine = torch.tensor(rollout.completion.logps)
+            engine = torch.tensor(rollout.steps[0].completion.logps)
             reward = -spec.learner.kl_coef * (engine - ref.detach())
             reward[-1] += rollout.reward.total - mean
             rewards.append(reward.flip(0).cumsum(0).flip(0))
@@ -160,13 +160,15 @@ def test_engine_and_learner_agree_when_the_engine_is_the_policy(model: Path, ren
     def honest(group: Group) -> Group:
         rollouts = []
         for rollout in group.rollouts:
-            ids = (*group.prompt_ids, *rollout.completion.token_ids)
+            ids = (*group.prompt_ids, *rollout.steps[0].completion.token_ids)
             logps = learner.canary(ids)[len(group.prompt_ids) - 1 :]
-            rollouts.append(replace(rollout, completion=replace(rollout.completion, logps=logps)))
+            (step,) = rollout.steps
+            completion = replace(step.completion, logps=logps)
+            rollouts.append(replace(rollout, steps=(replace(step, completion=completion),)))
         return replace(group, rollouts=tuple(rollouts))
 
     fresh = honest(GROUPS[0])
-    sampled = Sampled(prompt_ids=fresh.prompt_ids, completions=tuple(r.completion for r in fresh.rollouts))
+    sampled = Sampled(prompt_ids=fresh.prompt_ids, completions=tuple(r.steps[0].completion for r in fresh.rollouts))
     assert learner.logp_difference([sampled]) == pytest.approx(0, abs=1e-5)
     report = learner.step([honest(group) for group in GROUPS])
     assert report.weights["effective_sample_size"] == pytest.approx(1, abs=1e-5)

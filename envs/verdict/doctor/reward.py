@@ -153,8 +153,7 @@ def _edits(old: str, new: str) -> Counter[tuple[str, str]]:
 
 def _reward(outcome: float, structure: float, reason: Case) -> Reward:
     outcome = round(outcome, 12)  # 0.4 + 0.2 + 0.3 + 0.1 is 1.0, and replays compare with ==
+    total = round(outcome + structure, 12)
     return Reward(
-        components={"outcome": outcome, "structure": structure},
-        total=round(outcome + structure, 12),
-        reason=reason.value,
+        components={"outcome": outcome, "structure": structure}, total=total, reason=reason.value, solved=total > 0
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Rollout, Task
 from deploy.report import rollout_log
+from simulator.rollouts import one_turn, rewarded
 
 SENTENCES = ("The patient is a 50-year-old man.", "He is given <b>amoxicillin</b> for gout.", "He goes home.")
 REPLY = "<thinking>the drug does not fit the finding</thinking>\n<verdict>No Clinical Error</verdict>"
@@ -45,9 +46,7 @@ def rollout(
         engine="engines-0",
     )
     components = {"outcome": -1.0, "structure": 0.1, **extra}
-    return Rollout(
-        completion=completion, reward=Reward(components=components, total=sum(components.values()), reason=reason)
-    )
+    return one_turn(completion, rewarded(sum(components.values()), reason, **components))
 
 
 def group(of: LabelledTask, *rollouts: Rollout) -> Group:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from common.records import Episode, Label
+from common.records import EndReason, Episode, Label
 from deploy.report.rollout_log import read_run
 from envs.contract import registry
 from envs.verdict.spec import RewardSpec, VerdictSettings
@@ -55,9 +55,7 @@ def test_every_reward_can_be_computed_again_from_its_row(tmp_path: Path) -> None
     alarm = REPLY.replace("No Clinical Error", "Error: treatment\nSentence: 1\nCorrection: Rest.")
     task = labelled(kind="synthetic_decoy")
     replies = (REPLY, alarm, "hm")
-    rewards = [
-        env.score(Episode(task_id="task-0", actions=(text,), truncated=False), task.label, 4) for text in replies
-    ]
+    rewards = [env.score(Episode(task_id="task-0", actions=(text,)), task.label, 4) for text in replies]
     rollouts = [
         msgspec.structs.replace(rollout(text, versions=versions), reward=reward)
         for text, reward, versions in zip(replies, rewards, ((3,), (3, 4), (3,)), strict=True)
@@ -65,9 +63,7 @@ def test_every_reward_can_be_computed_again_from_its_row(tmp_path: Path) -> None
     write_step(tmp_path, 1, 5, [group(task, *rollouts)])
     for row, reward in zip(read_run(tmp_path).to_pylist(), rewards, strict=True):
         label = Label(task_id=row["task_id"], truth=json.loads(row["truth"]))
-        episode = Episode(
-            task_id=row["task_id"], actions=(row["completion"],), truncated=row["finish_reason"] != "stop"
-        )
+        episode = Episode(task_id=row["task_id"], actions=tuple(row["actions"]), reason=EndReason(row["ended"]))
         again = env.score(episode, label, row["scored_version"])
         assert (again, again.total, again.reason) == (reward, row["reward"], row["reason"])
     assert rewards[1].total == pytest.approx(-1.15), "half way between -0.9 and -1.4"

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 import msgspec
 import pytest
 
-from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
+from common.records import EndReason, Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
 from common.sections import EnvSettings
 from envs.conformance.check import check, main
 from envs.conformance.fingerprint import elsewhere, fingerprint
@@ -14,16 +13,20 @@ from envs.conformance.fingerprint import main as fingerprint_main
 from envs.conformance.leak_probe import auc, leaks
 from envs.conformance.report import Report
 from envs.contract import registry
-from envs.contract.env import Complete, Done, Environment, Slot, Turn
+from envs.contract.env import Complete, Environment, Slot, Turn
+from envs.contract.game import Game
 from envs.contract.spec import read
 
 ALPHABET = "abcdefghijklmnop"
 
 
-class Riddle:
+class Riddle(Game):
     """Two made-up words a task; which of the two orders is `right` is a secret of the vignette."""
 
     env_id = "riddle"
+
+    def __init__(self) -> None:
+        """Without settings."""
 
     def plan(self, index: int) -> Slot:
         twin = "right" if index % 2 else "wrong"
@@ -51,15 +54,14 @@ class Riddle:
     def open(self, task: Task) -> Turn:
         return Turn(messages=(Message(role="user", content="Which? " + " ".join(task.context["words"])),))
 
-    def step(self, task: Task, actions: Sequence[str]) -> Turn | Done:
-        return Done(truncated=False)
-
-    def score(self, episode: Episode, label: Label) -> Reward:
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         if episode.task_id != label.task_id:
             raise ValueError("of different tasks")
         answer = label.truth["answer"]
         total = -2.0 if episode.truncated else 1.0 if episode.actions == (f"I say {answer}",) else -1.0
-        return Reward(components={"outcome": total}, total=total, reason=answer if total > 0 else "no")
+        return Reward(
+            components={"outcome": total}, total=total, reason=answer if total > 0 else "no", solved=total > 0
+        )
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
         return f"I say {labelled.label.truth['answer']}"
@@ -122,7 +124,7 @@ class NeverMakesOneKind(Riddle):
 
 
 class PaysForSpam(Riddle):
-    def score(self, episode: Episode, label: Label) -> Reward:
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         reward = super().score(episode, label)
         found = label.truth["answer"] in episode.actions[0] and not episode.truncated
         return (
@@ -136,17 +138,17 @@ class HasAWeakOracle(Riddle):
 
 
 class PaysForTruncatedReplies(Riddle):
-    def score(self, episode: Episode, label: Label) -> Reward:
-        return super().score(msgspec.structs.replace(episode, truncated=False), label)
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+        return super().score(msgspec.structs.replace(episode, reason=EndReason.SUBMITTED), label)
 
 
 class ScoresAnyLabel(Riddle):
-    def score(self, episode: Episode, label: Label) -> Reward:
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         return super().score(msgspec.structs.replace(episode, task_id=label.task_id), label)
 
 
 class WearsItsLabelOut(Riddle):
-    def score(self, episode: Episode, label: Label) -> Reward:
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         label.truth["scored"] = label.truth.get("scored", 0) + 1
         return super().score(episode, label)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from common.records import Episode, LabelledTask
 from envs.conformance.baselines import SILENT
-from envs.contract.env import Environment
+from envs.contract.env import Done, Environment
 from envs.contract.mixture import Mixture
 from envs.contract.registry import environment_of, make
 from envs.contract.spec import read
@@ -81,11 +81,13 @@ async def test_each_task_is_made_shown_and_scored_as_by_its_own_game() -> None:
         assert mixed.task.env == env_id and mixed.task.context == own.task.context
         assert mixed.task.task_id == mixed.label.task_id == f"{env_id}:{own.task.task_id}"
         assert mixed.task.provenance.vignette == f"{env_id}:{own.task.provenance.vignette}"
-        assert BOTH.open(mixed.task) == alone.open(own.task)
-        reply = BOTH.demonstration(mixed, random.Random(5))
-        assert reply == alone.demonstration(own, random.Random(5))
-        assert BOTH.step(mixed.task, (reply,)) == alone.step(own.task, (reply,))
-        episode = Episode(task_id=mixed.task.task_id, actions=(reply,), truncated=False)
+        (state, turn), (own_state, own_turn) = BOTH.begin(mixed.task), alone.begin(own.task)
+        assert turn == own_turn
+        reply = BOTH.oracle(mixed, random.Random(5))(turn)
+        assert reply == alone.oracle(own, random.Random(5))(own_turn)
+        assert BOTH.advance(state, reply)[1] == alone.advance(own_state, reply)[1] == Done()
+        assert BOTH.kind(mixed) == alone.kind(own)
+        episode = Episode(task_id=mixed.task.task_id, actions=(reply,))
         own_episode = msgspec.structs.replace(episode, task_id=own.task.task_id)
         for version in (0, None):
             assert BOTH.score(episode, mixed.label, version) == alone.score(own_episode, own.label, version)
@@ -95,7 +97,7 @@ async def test_each_task_is_made_shown_and_scored_as_by_its_own_game() -> None:
 async def test_an_episode_is_not_scored_with_the_label_of_another_task() -> None:
     first, second = await made(BOTH, 0), await made(BOTH, 2)
     with pytest.raises(ValueError, match="cannot be scored with the label of"):
-        BOTH.score(Episode(task_id=first.task.task_id, actions=("",), truncated=False), second.label)
+        BOTH.score(Episode(task_id=first.task.task_id, actions=("",)), second.label)
 
 
 async def test_held_out_tasks_come_from_the_held_out_plans() -> None:

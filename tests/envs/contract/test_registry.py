@@ -40,7 +40,7 @@ async def test_every_environment_scores_as_the_spec_says_and_anneals_by_policy_v
     (flag,) = [reply for reply in replies if "Error:" in reply]
     (clean,) = [task for task, reply in zip(tasks, replies, strict=True) if reply != flag]
     assert isinstance(clean, LabelledTask)
-    alarm = Episode(task_id=clean.task.task_id, actions=(flag,), truncated=False)
+    alarm = Episode(task_id=clean.task.task_id, actions=(flag,))
     totals = [env.score(alarm, clean.label, version).total for version in (0, 5, 10, 11, None)]
     assert totals == pytest.approx([-0.9, -1.15, -1.4, -1.4, -1.4])
     assert env.score(alarm, clean.label, 5) == env.score(alarm, clean.label, 5)

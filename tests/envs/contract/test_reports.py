@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Reward, Rollout, Task
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Task
 from envs.contract.report import Band, Measure, Report
 from envs.contract.reports import history, measured, score, score_line
 from envs.verdict.report import VerdictReport
+from simulator.rollouts import one_turn, rewarded
 
 COMPLETION = Completion(text="", token_ids=(1,), logps=(0.0,), versions=(0,), finish_reason="stop", engine="e")
 
@@ -21,8 +22,7 @@ def group(env: str, *totals: float) -> Group:
         limits=Limits(),
         provenance=Provenance(source="s", vignette="v", kind="any"),
     )
-    rewards = (Reward(components={}, total=total, reason="any") for total in totals)
-    rollouts = tuple(Rollout(completion=COMPLETION, reward=reward) for reward in rewards)
+    rollouts = tuple(one_turn(COMPLETION, rewarded(total)) for total in totals)
     labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
     return Group(labelled=labelled, prompt_ids=(1,), rollouts=rollouts, doctor="d")
 

@@ -37,7 +37,7 @@ def is_error(task: LabelledTask) -> bool:
 
 
 def total(task: LabelledTask, reply: str) -> float:
-    return ENV.score(Episode(task_id=task.task.task_id, actions=(reply,), truncated=False), task.label).total
+    return ENV.score(Episode(task_id=task.task.task_id, actions=(reply,)), task.label).total
 
 
 TRAIN = [labelled(ENV.plan(index)) for index in range(4 * EPOCH)]
@@ -161,12 +161,13 @@ def test_no_constant_reply_earns_more_than_a_tenth_on_average() -> None:
 
 
 def test_one_reply_ends_the_episode() -> None:
-    assert ENV.step(TRAIN[0].task, ("anything",)) == Done(truncated=False)
+    state, _ = ENV.begin(TRAIN[0].task)
+    assert ENV.advance(state, "anything")[1] == Done()
 
 
 def test_an_episode_of_another_task_is_refused() -> None:
     with pytest.raises(ValueError, match=r"contradiction-3-train-1 .*contradiction-3-train-0"):
-        ENV.score(Episode(task_id=TRAIN[1].task.task_id, actions=("x",), truncated=False), TRAIN[0].label)
+        ENV.score(Episode(task_id=TRAIN[1].task.task_id, actions=("x",)), TRAIN[0].label)
 
 
 def test_a_path_to_notes_is_refused() -> None:

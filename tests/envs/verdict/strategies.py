@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from common.records import Episode
+from common.records import EndReason, Episode
 from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.doctor.grammar import Verdict
 from envs.verdict.doctor.reward import Truth
@@ -62,7 +62,7 @@ strings = st.text(max_size=80) | st.lists(_pieces, max_size=12).map("".join)
 
 
 def episode(action: str, truncated: bool = False) -> Episode:
-    return Episode(task_id="t", actions=(action,), truncated=truncated)
+    return Episode(task_id="t", actions=(action,), reason=EndReason.LENGTH if truncated else EndReason.SUBMITTED)
 
 
 def _mostly(valid: str, *wrong: str) -> st.SearchStrategy[str]:

@@ -43,7 +43,7 @@ async def first_of(env: VerdictEnvironment, quadrant: str, scribe: Scribe) -> La
 
 
 def reply_to(env: VerdictEnvironment, made: LabelledTask) -> Episode:
-    return Episode(task_id=made.task.task_id, actions=(env.demonstration(made, random.Random(0)),), truncated=False)
+    return Episode(task_id=made.task.task_id, actions=(env.demonstration(made, random.Random(0)),))
 
 
 async def test_every_quadrant_gives_a_task_whose_demonstration_scores_the_maximum() -> None:
@@ -126,8 +126,9 @@ async def test_the_prompt_shows_the_sentences_and_nothing_of_the_provenance() ->
     provenance = made.task.provenance
     for secret in (provenance.source, provenance.vignette, provenance.kind, made.task.task_id):
         assert not any(secret in message.content for message in shown)
-    assert env.step(made.task, ()) == env.open(made.task)
-    assert env.step(made.task, ("x",)) == Done(truncated=False)
+    state, first = env.begin(made.task)
+    assert first == env.open(made.task)
+    assert env.advance(state, "x")[1] == Done()
 
 
 async def test_task_ids_are_unlike_each_other_and_name_nothing() -> None:

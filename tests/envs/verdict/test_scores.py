@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.records import Label, LabelledTask, Limits, Provenance, Reward, Task
+from common.records import Label, LabelledTask, Limits, Provenance, Task
 from envs.contract.report import WINDOW, Outcome
 from envs.verdict.doctor.reward import Case
 from envs.verdict.report import VerdictReport
 from envs.verdict.scores import FLAGGED, RIGHT, batch_statistics
+from simulator.rollouts import rewarded
 
 ERROR, CLEAN = "augmented_error", "augmented_safe"
 ON_ERROR = ("found", "elsewhere", "missed", "invalid_no_verdict", "truncated")
@@ -24,7 +25,7 @@ def group(quadrant: str, *reasons: str, vignette: str = "v") -> Outcome:
         limits=Limits(),
         provenance=Provenance(source="s", vignette=vignette, kind=quadrant),
     )
-    rewards = tuple(Reward(components={}, total=0.0, reason=reason) for reason in reasons)
+    rewards = tuple(rewarded(0.0, reason) for reason in reasons)
     return Outcome(labelled=LabelledTask(task=task, label=Label(task_id=task.task_id, truth={})), rewards=rewards)
 
 

@@ -157,7 +157,7 @@ def test_quoting_every_type_in_the_thinking_earns_nothing() -> None:
 
 def test_an_episode_without_exactly_one_action_is_refused() -> None:
     with pytest.raises(ValueError, match="exactly one"):
-        score(Episode(task_id="t", actions=(), truncated=False), CLEAN)
+        score(Episode(task_id="t", actions=()), CLEAN)
 
 
 def test_a_label_that_is_half_clean_is_refused() -> None:
