@@ -96,6 +96,6 @@ async def _written(
     return Written(
         text=one.text,
         truncated=one.truncated,
-        policy_version=min(one.versions),
+        policy_version=int(one.versions.min()),
         sampled=sampled if keep else None,
     )

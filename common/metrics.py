@@ -24,7 +24,19 @@ BUFFER_STATES = tuple(TaskState)
 ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
 SCALED_KINDS = ("engine", "scribe", "doctor")
 WEIGHT_STATISTICS = ("effective_sample_size", "mismatch_kl", "share_clamped", "mean_abs_logp_difference")
-REJECTIONS = ("no_edit", "gate", "truncated", "duplicate", "too_long", "stale", "difficulty", "novelty", "too_short")
+REJECTIONS = (
+    "no_edit",
+    "gate",
+    "truncated",
+    "duplicate",
+    "too_long",
+    "stale",
+    "difficulty",
+    "novelty",
+    "too_short",
+    "game_error",
+    "partner",
+)
 
 
 class Metric(Record):

@@ -58,6 +58,12 @@ def _legend(metric: Metric) -> str:
 PANELS = (
     Panel(title="Tokens sampled by role", queries=(rate(metrics.ROLLOUT_TOKENS),), unit="tokens/s"),
     Panel(title="Completions by role", queries=(rate(metrics.COMPLETIONS),), unit="completions/s"),
+    Panel(
+        title="Prompt tokens of later turns",
+        queries=(rate(metrics.LATER_PROMPT_TOKENS), rate(metrics.LATER_CACHED_TOKENS)),
+        unit="tokens/s",
+        about="Of episodes of several turns. Those read from the prefix cache are nearly all, but right after a sync.",
+    ),
     Panel(title="Tokens trained on", queries=(rate(metrics.LEARNER_TOKENS),), unit="tokens/s"),
     Panel(
         title="Policy lag",

@@ -167,7 +167,7 @@ def mean_difference(policy: Policy, sampled: Sampled, version: int) -> float:
         for completion in sampled.completions
         for theirs, ours, carried in zip(
             completion.logps,
-            sequence_logps(policy.module, sampled.prompt_ids + completion.token_ids)[start:],
+            sequence_logps(policy.module, (*sampled.prompt_ids.tolist(), *completion.token_ids.tolist()))[start:],
             completion.versions,
             strict=True,
         )

@@ -104,7 +104,7 @@ async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_
         assert completion.engine == "e0"
         assert len(completion.logps) == len(completion.token_ids) == len(completion.versions) <= 48
         assert set(completion.versions) == {0}
-    assert len({completion.token_ids for completion in sampled.completions}) == 4
+    assert len({tuple(completion.token_ids) for completion in sampled.completions}) == 4
     assert mean_difference(fresh, sampled, 0) < AGREES
     assert await gap(engine, fresh) < AGREES
 
@@ -122,9 +122,9 @@ async def test_sampled_log_probs_are_of_the_tempered_distribution(engine: Engine
 async def test_an_engine_repeats_its_draws_after_it_proved_the_same_version_again(engine: Engine) -> None:
     ids = await canary_ids(engine)
 
-    async def two_replies() -> list[tuple[int, ...]]:
+    async def two_replies() -> list[list[int]]:
         await engine.prove(ids)
-        return [(await engine.sample(ids, 1, 32, 1.0)).completions[0].token_ids for _ in range(2)]
+        return [(await engine.sample(ids, 1, 32, 1.0)).completions[0].token_ids.tolist() for _ in range(2)]
 
     first, second = await two_replies()
     assert first != second
