@@ -17,8 +17,8 @@ def tree(folder: Path) -> Path:
 
 
 def main() -> int:
-    """Run the command line. Returns its exit code."""
-    sys.path.insert(0, str(tree(Path.cwd())))
+    """Run the command line. Modules are found in the working directory too. Returns the exit code."""
+    sys.path[:0] = [str(tree(Path.cwd())), str(Path.cwd())]
     from deploy.__main__ import main as command
 
     return command()

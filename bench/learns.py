@@ -2,7 +2,7 @@
 
     python -m bench.learns
 
-Every run is `python -m deploy.selfplay deploy/learns.yaml` as its own process. A seed's two modes start from the same
+Every run is `medserl selfplay learns` as its own process. A seed's two modes start from the same
 warmed-up model. The exit code is 1 when the lower bound of the pooled gain in held-out accuracy is not above zero.
 It is the regression test of learning: the game is a toy and nothing medical is claimed.
 """

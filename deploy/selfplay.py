@@ -75,7 +75,7 @@ def connect(modules: Sequence[str] = ()) -> None:
             log_to_driver=os.environ.get(cli.ACTOR_LOGS) == "1",
             logging_level="ERROR",
             runtime_env={
-                "env_vars": {"PYTHONPATH": str(Path.cwd())},
+                "env_vars": {"PYTHONPATH": os.pathsep.join(dict.fromkeys((str(program.TREE), str(Path.cwd()))))},
                 **({"py_modules": list(modules)} if modules else {}),
             },
         )

@@ -48,7 +48,7 @@ def elsewhere(settings: EnvSettings, count: int, hash_seed: int) -> str:
     ]
     ended = subprocess.run(
         command,
-        env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+        env={**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
         check=False,
