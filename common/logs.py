@@ -1,6 +1,6 @@
 """The log of one process of a run: `runs/NAME/logs/ACTOR.log`, where every line names the run, the actor and the task.
 
-    2026-01-31 12:00:00,123 DEBUG run=smoke actor=doctor-0 task=note-7 actors.doctor: put a group of 8
+    2026-01-31 12:00:00,123 DEBUG run=smoke actor=doctor-0 task=b7b909ae actors.doctor: put a group of 8
 
 Code anywhere below writes with `logging.getLogger(__name__)`: INFO for what is rare, DEBUG for what happens to each
 task. The task is the one of the enclosing `working_on`, so that a game's own lines have it too, or that of the call:

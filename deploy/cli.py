@@ -44,7 +44,7 @@ class Command(Record):
 
 def fields_of(parser: Parser, arguments: Sequence[str] = ()) -> CliSettingsSource[Any]:
     """Add every field of the spec to the parser, as a flag; `arguments` may name a spec that plays other games."""
-    parser.add_argument("--data", metavar="FILE", help="the notes: data.path of the run's only game that has one")
+    parser.add_argument("--data", metavar="FILE", help="data file: data.path of the only game of the run that has one")
     settings = spec_flags.settings_with(spec_flags.games_among(arguments))
     return CliSettingsSource(settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False)
 

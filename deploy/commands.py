@@ -47,7 +47,7 @@ def _json(add: ArgumentParser) -> None:
 def _selfplay(add: ArgumentParser) -> None:
     _switch(add, "--dry-run", what="print the resolved plan and exit")
     _switch(add, "--resume", what="continue from the run's last checkpoint")
-    _switch(add, "--skip-bad-rows", what="leave out notes that cannot be read, and count them")
+    _switch(add, "--skip-bad-rows", what="leave out rows of the data that cannot be read, and count them")
 
 
 def _apply(add: ArgumentParser) -> None:
@@ -103,7 +103,7 @@ COMMANDS: dict[str, Command] = {
         module="deploy.selfplay",
         summary="Train a model by asynchronous self-play, as a spec describes it.",
         examples=(
-            ("laptop", "the CPU default, on the bundled notes"),
+            ("laptop", "the CPU default, on the bundled data"),
             ("laptop --data notes.csv --steps 4", ""),
             ("laptop --dry-run", "print the resolved plan, start nothing"),
             ("runs/laptop/spec.yaml --resume", "continue from the last checkpoint"),
@@ -171,7 +171,7 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
     ),
     "ask": Command(
         module="deploy.ask",
-        summary="Give one note to a run's trained Doctor. Research, not for clinical use.",
+        summary="Ask the trained model of a run about one text. Research, not for clinical use.",
         examples=(("runs/laptop --note note.txt", ""), ("runs/laptop --note -", "read it from standard input")),
         options=_ask,
     ),

@@ -144,11 +144,11 @@ def staleness(spec: RunSpec) -> str:
     """The bound on the lag, and the lag to expect when everything overlaps."""
     groups = spec.learner.batch_groups
     bound = (spec.buffer.max_lag + 1) * groups
-    in_hand = min(bound, spec.rollout.doctors * spec.rollout.concurrency)
-    expected = min(spec.buffer.max_lag, -(-in_hand // groups))
+    leased = min(bound, spec.rollout.doctors * spec.rollout.concurrency)
+    expected = min(spec.buffer.max_lag, -(-leased // groups))
     return (
-        f"lag <= {spec.buffer.max_lag}: at most {bound} groups between lease and training; expect {expected}: the "
-        f"Doctors hold up to {in_hand} groups, {in_hand / groups:.2g} steps' worth"
+        f"lag <= {spec.buffer.max_lag}: at most {bound} groups between lease and training; expected "
+        f"{expected}: Doctors work on up to {leased} groups, a step trains {groups}"
     )
 
 
@@ -191,7 +191,7 @@ def _groups(found: tuple[Place, ...]) -> Table:
 
 
 def _cards(cards: tuple[Card, ...]) -> Table:
-    table = _table("cards", ("card", "share and actor", "peak GiB", "GiB"))
+    table = _table("cards", ("card", "share and actor", "peak GiB", "of GiB"))
     for card in cards:
         tenants = ", ".join(
             f"{tenant.share:.2g} {tenant.name}" if tenant.share else tenant.name for tenant in card.tenants

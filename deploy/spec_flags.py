@@ -1,4 +1,4 @@
-"""The fields of a spec as flags and environment variables; a game's by its id: --envs.verdict.weight."""
+"""The fields of a spec as flags and environment variables; a game's by its id: --envs.NAME.weight."""
 
 from __future__ import annotations
 
