@@ -269,6 +269,6 @@ def test_a_spec_of_the_older_form_is_refused_with_what_to_write(
     spec_file.write_text("name: old\ndata: {path: notes.csv, heldout: 0.2}\n")
     said_line = said(capsys, str(spec_file), "--resume")
     assert said_line == (
-        f"{spec_file}: the settings of a game are written with it: instead of data write envs: "
+        f"{spec_file}: settings of a game belong under envs: instead of data write envs: "
         "[{id: verdict, data: {path: notes.csv}}]"
     )
