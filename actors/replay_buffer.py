@@ -43,13 +43,14 @@ from actors.scribe_rewards import ScribeRewards
 from actors.task_states import TaskStates
 from actors.wait_queue import WaitQueue
 from common.config import BufferSpec, FilterSpec
-from common.records import AuthorBatch, Closed, Group, LabelledTask, TaskState
+from common.records import AuthorBatch, Closed, Group, LabelledTask, Reference, StoredGroup, TaskState
 
 
 class ReplayBuffer:
     """See the module. A lost claim or lease (death, or `lease_seconds` on `clock`) returns; its late result is refused.
 
     `trained_steps` None starts a new journal; a number resumes from the checkpoint which that many steps made.
+    `store` puts a group of a batch where the ranks can fetch it: it goes out by reference, and the buffer owns it.
     Raises ValueError when the journal and this contradict each other.
     """
 
@@ -61,8 +62,10 @@ class ReplayBuffer:
         journal: Path,
         trained_steps: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        store: Callable[[Group], Reference] = lambda group: group,
     ) -> None:
-        self._spec, self._batch_groups, self._filters, self._clock = spec, batch_groups, filters, clock
+        self._spec, self._batch_groups, self._filters = spec, batch_groups, filters
+        self._clock, self._store = clock, store
         self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
         self._tasks = TaskStates(journal, trained_steps, batch_groups)
         self._scribe_rewards = ScribeRewards(batch_groups, spec.max_lag)  # stays empty where the Scribe is not trained
@@ -188,7 +191,7 @@ class ReplayBuffer:
 
     # ---- the learner
 
-    async def take_batch(self) -> tuple[Group, ...]:
+    async def take_batch(self) -> tuple[StoredGroup, ...]:
         """Exactly batch_groups groups, all within max_lag, twins together if possible. Waits; raises Closed."""
         assert not self._tasks.count(TaskState.BATCHED), "release the last batch before taking the next"
         await self._until("learner", lambda: self._next_batch() is not None)
@@ -196,7 +199,7 @@ class ReplayBuffer:
         assert batch is not None
         groups = self._tasks.batch(batch)
         self._wake()
-        return groups
+        return tuple(StoredGroup.of(group, self._store(group)) for group in groups)
 
     async def release(self, version: int) -> None:
         """The batch is trained, and every engine holds `version`, which must be the next one."""
@@ -207,7 +210,8 @@ class ReplayBuffer:
 
     async def take_authored(self, version: int) -> AuthorBatch:
         """What the Scribe's learner may train on at its own `version`, without waiting."""
-        return self._scribe_rewards.take(version)
+        batch = self._scribe_rewards.take(version)
+        return AuthorBatch(groups=tuple(map(self._store, batch.groups)), success_rates=batch.success_rates)
 
     def _next_batch(self) -> list[int] | None:
         """Indices of the next batch, or None while it must be waited for (the module says why)."""

@@ -47,13 +47,16 @@ def begin(origin: Origin) -> None:
 @contextmanager
 def kept(origin: Origin) -> Iterator[None]:
     """Keep the log of this process while inside, and leave stderr alone: people look at it."""
-    file = _file(origin)
+    loggers = [logging.getLogger(name) for name in ("", *PACKAGES)]
+    before, file = [logger.level for logger in loggers], _file(origin)
     _add(file)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(file)
         file.close()
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -268,11 +268,40 @@ class Group(TokenRecord, eq=False):
         return [step.completion.versions for rollout in self.rollouts for step in rollout.steps]
 
 
+Reference = Any
+"""A group by name: a Ray ObjectRef, for which a remote call that has it as an argument gets the group itself. In the
+simulator and in tests, the group."""
+
+
+class StoredGroup(Record):
+    """What the driver knows of a group, which is large: its tokens and texts are at `reference`."""
+
+    labelled: LabelledTask
+    rewards: tuple[Reward, ...]
+    oldest_version: int
+    reference: Reference
+
+    @classmethod
+    def of(cls, group: Group, reference: Reference) -> StoredGroup:
+        """Of `group`, which is stored at `reference`."""
+        return cls(
+            labelled=group.labelled,
+            rewards=tuple(rollout.reward for rollout in group.rollouts),
+            oldest_version=group.oldest_version,
+            reference=reference,
+        )
+
+    @property
+    def task_id(self) -> str:
+        """Of the task that all rollouts answered."""
+        return self.labelled.task.task_id
+
+
 class AuthorBatch(Record):
     """What the Scribe's learner trains on: paid tries, each as a group of one. Without groups none is ready.
 
     `success_rates` are the Doctor's on the verified ones among them; refused tries have none.
     """
 
-    groups: tuple[Group, ...] = ()
+    groups: tuple[Reference, ...] = ()
     success_rates: tuple[float, ...] = ()

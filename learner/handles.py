@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.records import AuthorBatch, Group, Sampled
+from common.records import AuthorBatch, Sampled, StoredGroup
 from common.remote import Remote, remote
 from common.weights import SyncReport
 from learner.rank_actor import LearnerActor, Sent
@@ -30,6 +30,7 @@ class RankHandle:
     load = remote(LearnerActor.load)
     save_model = remote(LearnerActor.save_model)
     scribe = remote(LearnerActor.scribe)
+    scribe_step = remote(LearnerActor.scribe_step)
     close = remote(LearnerActor.close)
 
 
@@ -84,7 +85,7 @@ class BufferHandle(Protocol):
     """The methods of the replay buffer that the learner calls."""
 
     @property
-    def take_batch(self) -> Remote[[], tuple[Group, ...]]: ...
+    def take_batch(self) -> Remote[[], tuple[StoredGroup, ...]]: ...
     @property
     def release(self) -> Remote[[int], None]: ...
     @property

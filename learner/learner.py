@@ -25,7 +25,7 @@ from ray.exceptions import RayActorError
 
 from common.config import LearnerSpec
 from common.errors import last_line
-from common.records import Closed, Group, Record, Sampled
+from common.records import Closed, Record, Sampled, StoredGroup
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel
@@ -44,7 +44,7 @@ class LearnerStep(Record):
 
     report: StepReport
     sync: SyncOutcome
-    groups: tuple[Group, ...]
+    groups: tuple[StoredGroup, ...]
     fresh_logp_difference: float | None  # mean |engine - learner| on the previous version, nats; None: no engine
     wait_seconds: float  # waiting for the batch
     step_seconds: float  # of the optimiser step on the slowest rank
@@ -52,11 +52,11 @@ class LearnerStep(Record):
     scribe: ScribePhase | None = None  # the trained Scribe's phase after it, if any
 
 
-OnBatch = Callable[[int, Sequence[Group]], Awaitable[None]]
+OnBatch = Callable[[int, Sequence[StoredGroup]], Awaitable[None]]
 """Called with the step that is to be made, and its batch."""
 
 
-async def _ignore(step: int, batch: Sequence[Group]) -> None:
+async def _ignore(step: int, batch: Sequence[StoredGroup]) -> None:
     return
 
 
@@ -141,7 +141,7 @@ class Learner:
                 await self._try_checkpoint()
         await self.checkpoint()
 
-    async def _take(self) -> tuple[Group, ...]:
+    async def _take(self) -> tuple[StoredGroup, ...]:
         while True:
             try:
                 return await self._buffer.take_batch.remote()
@@ -173,10 +173,10 @@ class Learner:
         differences = await self._deadlines.of_ranks("it scored fresh rollouts", calls)
         return differences[0]  # every rank holds the same weights
 
-    async def _train(self, groups: tuple[Group, ...]) -> tuple[StepReport, float | None]:
+    async def _train(self, groups: tuple[StoredGroup, ...]) -> tuple[StepReport, float | None]:
         world = len(self._ranks)
-        shares = [groups[rank::world] for rank in range(world)]
-        calls = [rank.accumulate.remote(share) for rank, share in zip(self._ranks, shares, strict=True)]
+        references = [group.reference for group in groups]  # each rank gets its groups from the buffer
+        calls = [rank.accumulate.remote(*references[at::world]) for at, rank in enumerate(self._ranks)]
         training = self._deadlines.of_ranks("it trained", calls)
         logging_batch = self._on_batch(self.version + 1, groups)
         _, fresh, _ = await asyncio.gather(training, self._channel.fresh_rollouts(), logging_batch)

@@ -40,7 +40,7 @@ class LearnerActor:
 
         self._rank = DoctorRank(spec, model_folder, rank, world, rendezvous)
 
-    def accumulate(self, groups: Sequence[Group]) -> None:
+    def accumulate(self, *groups: Group) -> None:
         """Add up the gradient of this rank's groups; the weights do not change. Collective."""
         LOG.debug("trains on %s", ", ".join(group.task_id for group in groups))
         self._rank.accumulate(groups)
@@ -86,6 +86,11 @@ class LearnerActor:
     def scribe(self, method: str, *arguments: Any) -> Any:
         """Call `method` of the Scribe's rank in this process. Collective."""
         return self._rank.scribe(method, *arguments)
+
+    def scribe_step(self, *groups: Group) -> StepReport:
+        """One optimiser step of the Scribe's rank. Collective."""
+        report: StepReport = self._rank.scribe("step", groups)
+        return report
 
     def close(self) -> None:
         """Remove the shared-memory files and leave the process group; no call may follow."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from common.records import Group, Record
+from common.records import Record
 from common.remote import Remote
 from common.weights import SyncOutcome
 from learner.channel import Channel
@@ -37,9 +37,8 @@ class ScribePhase(Record):
 
 
 class ScribeSide:
-    """The Scribe's rank behind the handle of a `LearnerActor`: `side.step.remote(x)` asks for `scribe("step", x)`."""
+    """The Scribe's rank behind the handle of a `LearnerActor`: `side.save.remote(x)` asks for `scribe("save", x)`."""
 
-    step: Remote[[Sequence[Group]], StepReport]
     save: Remote[[Path], None]
     load: Remote[[Path], None]
     stage: Remote[[int], None]
@@ -47,7 +46,7 @@ class ScribeSide:
     canary: Remote[[Sequence[int]], tuple[float, ...]]
 
     def __init__(self, rank: RankHandle) -> None:
-        self._rank = rank
+        self._rank, self.step = rank, rank.scribe_step
 
     def __getattr__(self, method: str) -> Any:
         return SimpleNamespace(remote=partial(self._rank.scribe.remote, method))
@@ -79,7 +78,7 @@ class ScribeLearner:
                 break
             world = len(self._ranks)
             await self._channel.begin_change()
-            steps = [rank.step.remote(batch.groups[at::world]) for at, rank in enumerate(self._ranks)]
+            steps = [rank.step.remote(*batch.groups[at::world]) for at, rank in enumerate(self._ranks)]
             reports.append((await self._deadlines.of_ranks("it trained the Scribe", steps))[0])
             syncs.append(await self._channel.publish(self.version + 1))
             rates += batch.success_rates

@@ -174,7 +174,7 @@ class FakeRank:
         self.pace, self._adapter, self.version, self.hangs = pace, adapter, 0, ""
         self._groups: tuple[Group, ...] = ()
 
-    async def accumulate(self, groups: tuple[Group, ...]) -> None:
+    async def accumulate(self, *groups: Group) -> None:
         """Takes time in proportion to the groups' tokens."""
         self._groups = groups
         episodes = [rollout.episode for group in groups for rollout in group.rollouts]

@@ -11,7 +11,7 @@ A bundle asks for the GPUs that the backend says. None asks for cores: on a CPU 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from actors.replay_buffer import ReplayBuffer
 from actors.scribe import Scribe
 from common import logs
 from common.config import PoolSpec, RunSpec
+from common.records import Group, Reference
 from deploy.cluster.gpu_layout import engine_group, gpu_share, learner_group, one_machine
 from deploy.cluster.placement_groups import Groups, PlacementRequest, free_address
 from envs.contract.env import Environment
@@ -65,9 +66,14 @@ class Placement:
         self.buffer = (
             ray.remote(self._logged(ReplayBuffer, "buffer"))
             .options(**self._here)
-            .remote(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps)
+            .remote(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps, store=ray.put)
         )
         return self.buffer
+
+    def fetched(self, references: Sequence[Reference]) -> list[Group]:
+        """The groups of a batch. Blocks. Raises ObjectLostError when the buffer, which owns them, has died."""
+        groups: list[Group] = ray.get(list(references))
+        return groups
 
     def engine_pools(self) -> dict[str, Any]:
         """One router actor a pool, by name."""
@@ -177,9 +183,9 @@ class Placement:
 def logged(actor: type[Any], origin: logs.Origin) -> type[Any]:
     """`actor`, which begins the log of its process before anything else. Its name stays: Ray and `ps` show it."""
 
-    def __init__(self: Any, *arguments: Any) -> None:
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:
         logs.begin(origin)
-        actor.__init__(self, *arguments)
+        actor.__init__(self, *arguments, **named)
 
     return type(actor.__name__, (actor,), {"__init__": __init__, "__module__": actor.__module__})
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from ray.exceptions import RayActorError
+from ray.exceptions import ObjectLostError, RayActorError
 
 from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
@@ -22,7 +22,7 @@ from common import logs, metrics
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
-from common.records import Group
+from common.records import Reference, StoredGroup
 from common.weights import sweep_run
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
@@ -106,10 +106,10 @@ class Run:
         try:
             await self._play(ranks, prepared)
             return True
-        except (ActorLost, RayActorError) as error:
+        except (ActorLost, RayActorError, ObjectLostError) as error:
             if self._interrupted:
                 raise
-            lost = error if isinstance(error, ActorLost) else ActorLost("pool", f"an actor died: {last_line(error)}")
+            lost = error if isinstance(error, ActorLost) else _lost(error)
             await self._restarts.consume(f"{lost}; starting over from the newest checkpoint")
             self._board.add(metrics.ACTOR_RESTARTS.name, 1, lost.kind)
             return False
@@ -282,9 +282,12 @@ class Run:
         if fault:
             self._notify(fault)
 
-    async def _taken(self, step: int, batch: Sequence[Group]) -> None:
+    async def _taken(self, step: int, batch: Sequence[StoredGroup]) -> None:
         """A batch was taken for `step`: write its rollouts in a thread, while the ranks train on it."""
-        await asyncio.to_thread(self.folder.write_rollouts, step, batch)
+        await asyncio.to_thread(self._write_rollouts, step, [group.reference for group in batch])
+
+    def _write_rollouts(self, step: int, references: Sequence[Reference]) -> None:
+        self.folder.write_rollouts(step, self._placement.fetched(references))
 
     def _stepped(self, step: LearnerStep) -> None:
         """A step was published: log it, show it, count it."""
@@ -303,6 +306,12 @@ class Run:
                 self._notify(f"engine {engine} quarantined: {failure}")
         count(self._board, step, row)
         self._curve.stepped(step.report.policy_version)
+
+
+def _lost(error: RayActorError | ObjectLostError) -> ActorLost:
+    if isinstance(error, ObjectLostError):  # its owner, the buffer, gave the batch out and died before it was fetched
+        return ActorLost("buffer", "the replay buffer died while its batch was on the way")
+    return ActorLost("pool", f"an actor died: {last_line(error)}")
 
 
 def _sides(ranks: list[Any]) -> list[ScribeSide]:

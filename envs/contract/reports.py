@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from common.config import RunSpec
-from common.records import Group
+from common.records import StoredGroup
 from envs.contract.registry import class_of
 from envs.contract.report import Outcome, Report, Score
 
@@ -29,12 +29,11 @@ def measure_key(env_id: str, name: str) -> str:
     return f"{env_id}/{name}"
 
 
-def measured(reports: Reports, groups: Iterable[Group]) -> dict[str, float | None]:
+def measured(reports: Reports, groups: Iterable[StoredGroup]) -> dict[str, float | None]:
     """Every game's measures of one batch, by `measure_key`; those of a game without a task in it are None."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     for group in groups:
-        rewards = tuple(rollout.reward for rollout in group.rollouts)
-        outcomes[group.labelled.task.env].append(Outcome(labelled=group.labelled, rewards=rewards))
+        outcomes[group.labelled.task.env].append(Outcome(labelled=group.labelled, rewards=group.rewards))
     return {
         measure_key(env_id, name): value
         for env_id, report in reports.items()

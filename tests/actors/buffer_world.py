@@ -9,7 +9,7 @@ from typing import Any
 
 from actors.replay_buffer import ReplayBuffer
 from common.config import BufferSpec, FilterSpec
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Rollout, Task
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Rollout, StoredGroup, Task
 from simulator.rollouts import one_turn, rewarded
 
 LEASE_SECONDS = 100.0
@@ -83,5 +83,5 @@ async def waits(call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return waiting
 
 
-def names(groups: tuple[Group, ...]) -> list[str]:
+def names(groups: tuple[StoredGroup, ...]) -> list[str]:
     return [each.task_id for each in groups]

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from actors import journal
 from actors.journal import replay
 from common.config import FilterSpec
-from common.records import Group, LabelledTask
+from common.records import LabelledTask, StoredGroup
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, make, twin
 from tests.actors.fragile_os import Crash, FragileOs
 
@@ -81,7 +81,7 @@ class CrashAnywhere(RuleBasedStateMachine):
         self.unsynced: set[int] = set()
         self.buffer = self.open(None)
         self.leased: list[tuple[str, LabelledTask, int]] = []
-        self.batch_in_hand: tuple[Group, ...] = ()
+        self.batch_in_hand: tuple[StoredGroup, ...] = ()
 
     def open(self, step: int | None) -> Any:
         filters = FilterSpec(difficulty=(0.1, 0.9))
@@ -169,7 +169,7 @@ class CrashAnywhere(RuleBasedStateMachine):
             if self.random.random() < 0.5:
                 self.checkpoint()
 
-    def took(self, groups: tuple[Group, ...]) -> None:
+    def took(self, groups: tuple[StoredGroup, ...]) -> None:
         assert len(groups) == self.batch
         self.batch_in_hand = groups
         for each in groups:

@@ -73,7 +73,7 @@ async def test_refusals_are_counted_by_reason_for_the_metrics_and_never_reach_a_
         await buffer.put_group(group(await buffer.lease("d"), totals=totals, versions=versions))
     batch = await buffer.take_batch()
     assert [each.task_id for each in batch] == ["task-2", "task-3"]
-    assert all(len({rollout.reward.total for rollout in each.rollouts}) == 2 for each in batch)
+    assert all(len({reward.total for reward in each.rewards}) == 2 for each in batch)
     counts = buffer.stats()["counts"]
     assert counts[REJECTED.name, ("difficulty",)] == counts[REJECTED.name, ("too_short",)] == 1
 

@@ -7,6 +7,7 @@ import pytest
 
 from actors.replay_buffer import Closed, ReplayBuffer
 from common.config import BufferSpec, FilterSpec
+from common.records import Group
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, fill, group, labelled, make, names, roll, twin, waits
 
 
@@ -269,6 +270,24 @@ async def test_resume_keeps_what_the_checkpoint_trained_and_returns_the_rest(tmp
     assert (await resumed.lease("d")).task.task_id == "task-2"
     assert await resumed.claim("s") == 8
     resumed.check()
+
+
+async def test_a_batch_goes_out_by_reference_with_what_it_was_asked_and_earned(tmp_path: Path) -> None:
+    there: dict[str, Group] = {}
+
+    def store(group: Group) -> str:
+        there[f"ref-{group.task_id}"] = group
+        return f"ref-{group.task_id}"
+
+    buffer = make(tmp_path, store=store)
+    await fill(buffer, 2)
+    await roll(buffer, 2)
+    assert not there, "what is rejected later needs no room there"
+    for one in await buffer.take_batch():
+        assert one.reference == f"ref-{one.task_id}"
+        group = there[one.reference]
+        assert one.labelled == group.labelled and one.oldest_version == group.oldest_version
+        assert one.rewards == tuple(rollout.reward for rollout in group.rollouts)
 
 
 async def test_a_batch_that_the_checkpoint_holds_stays_trained_though_it_was_never_released(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.replay_buffer import Closed
 from common.config import FilterSpec
-from common.records import Group, LabelledTask
+from common.records import LabelledTask, StoredGroup
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, make, twin
 
 
@@ -57,7 +57,7 @@ class AnyOrder(RuleBasedStateMachine):
         )
         self.claimed: list[tuple[str, int]] = []
         self.leased: list[tuple[str, LabelledTask, int]] = []  # doctor, task, engine version at the lease
-        self.batches: list[tuple[Group, ...]] = []
+        self.batches: list[tuple[StoredGroup, ...]] = []
         self.calls = set()
 
     def spawn(self, call: Coroutine[Any, Any, Any], done: Any) -> None:
@@ -167,7 +167,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.batches.pop()
             self.now(self.buffer.release(self.version + 1))
 
-    def took(self, groups: tuple[Group, ...]) -> None:
+    def took(self, groups: tuple[StoredGroup, ...]) -> None:
         assert len(groups) == self.batch
         for each in groups:
             assert 0 <= self.version - each.oldest_version <= self.max_lag

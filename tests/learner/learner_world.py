@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from common.config import LearnerSpec
-from common.records import AuthorBatch, Closed, Group, Label, LabelledTask, Limits, Provenance, Sampled, Task
+from common.records import (
+    AuthorBatch,
+    Closed,
+    Group,
+    Label,
+    LabelledTask,
+    Limits,
+    Provenance,
+    Sampled,
+    StoredGroup,
+    Task,
+)
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Learner, LearnerStep
@@ -30,6 +41,11 @@ def group(index: int) -> Group:
     )
     labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
     return Group(labelled=labelled, prompt_ids=(1,), rollouts=(), doctor="d")
+
+
+def stored(index: int) -> StoredGroup:
+    one = group(index)
+    return StoredGroup(labelled=one.labelled, rewards=(), oldest_version=0, reference=one)
 
 
 def report_of(step: int, groups: int) -> StepReport:
@@ -64,7 +80,7 @@ class FakeScribe:
         self.rank, self.log, self.version = rank, log, 0
         self.seen: list[str] = []
 
-    def step(self, groups: tuple[Group, ...]) -> StepReport:
+    def step(self, *groups: Group) -> StepReport:
         self.version += 1
         self.seen += [group.task_id for group in groups]
         self.log.append(f"scribe step {self.version}")
@@ -82,7 +98,7 @@ class FakeRank:
         self.groups: tuple[Group, ...] = ()
         self.scribes = FakeScribe(rank, log)
 
-    def accumulate(self, groups: tuple[Group, ...]) -> None:
+    def accumulate(self, *groups: Group) -> None:
         self.groups = groups
 
     def apply(self) -> StepReport:
@@ -94,6 +110,9 @@ class FakeRank:
     def logp_difference(self, samples: tuple[Sampled, ...]) -> float:
         assert samples == (fresh_of(self.version),), "scored under another version than the one that sampled it"
         return 0.01 * (self.version + 1)
+
+    def scribe_step(self, *groups: Group) -> StepReport:
+        return self.scribes.step(*groups)
 
     def scribe(self, method: str, *arguments: Any) -> Any:
         return getattr(self.scribes, method)(*arguments)
@@ -151,12 +170,12 @@ class FakeBuffer:
         self.tries -= 1
         return AuthorBatch(groups=(group(1000 + 2 * version), group(1001 + 2 * version)), success_rates=(0.5,))
 
-    async def take_batch(self) -> tuple[Group, ...]:
+    async def take_batch(self) -> tuple[StoredGroup, ...]:
         if self.given == self.batches:
             raise Closed
         self.given += 1
         self.log.append("take")
-        return tuple(group(self.given * self.batch + k) for k in range(self.batch))
+        return tuple(stored(self.given * self.batch + k) for k in range(self.batch))
 
     async def release(self, version: int) -> None:
         self.log.append(f"release {version}")

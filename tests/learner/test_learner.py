@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.records import Closed, Group
+from common.records import Closed, StoredGroup
 from learner import checkpoint
 from simulator.fakes import settle
 from tests.learner.learner_world import World
@@ -133,7 +133,7 @@ async def test_stopping_while_waiting_for_a_batch_needs_only_the_buffer_to_close
     world = World(tmp_path, steps=9, batches=1)
     closed = asyncio.Event()
 
-    async def take_batch() -> tuple[Group, ...]:
+    async def take_batch() -> tuple[StoredGroup, ...]:
         await closed.wait()
         raise Closed
 

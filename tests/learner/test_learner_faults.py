@@ -44,7 +44,7 @@ async def test_a_rank_that_dies_is_lost_by_its_number_whatever_the_others_say(tm
     world = World(tmp_path, steps=2, ranks=2)
     alive = world.ranks[1 - dead]
 
-    def accumulate(groups: tuple[Group, ...]) -> None:
+    def accumulate(*groups: Group) -> None:
         raise remote_error(RuntimeError("gloo: connection closed by peer"))
 
     alive.accumulate = accumulate  # type: ignore[method-assign]

@@ -4,7 +4,7 @@ and a fake learner rank, any of which can be killed at any moment."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ class FakeRank:
         await asyncio.sleep(0)
         (folder / "weights").write_text(str(self.version))
 
-    async def accumulate(self, groups: tuple[Group, ...]) -> None:
+    async def accumulate(self, *groups: Group) -> None:
         await asyncio.sleep(0)
         self.groups = groups
 
@@ -176,6 +176,9 @@ class FakePlacement:
         buffer = ReplayBuffer(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps)
         self.buffer = self._new("buffer", buffer)
         return self.buffer
+
+    def fetched(self, references: Sequence[Group]) -> list[Group]:
+        return list(references)
 
     def engine_pools(self) -> dict[str, Handle]:
         self.pools = {"engines": self._new("pool", EnginePool("engines"))}

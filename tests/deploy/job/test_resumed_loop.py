@@ -50,7 +50,7 @@ class Policy:
     def save(self, folder: Path) -> None:
         (folder / "weight").write_text(repr(self.weight))
 
-    def accumulate(self, groups: tuple[Group, ...]) -> None:
+    def accumulate(self, *groups: Group) -> None:
         self.groups = groups
 
     def apply(self) -> StepReport:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ray.exceptions import OwnerDiedError
 
 from actors import heartbeats, supervisor
 from actors.journal import replay
@@ -118,6 +119,23 @@ async def test_rollouts_that_the_disk_refuses_end_the_run_before_their_step(tmp_
     with pytest.raises(OSError, match="No space left"):
         await play(world)
     world.check_accounts(1)
+
+
+async def test_a_batch_that_is_lost_on_its_way_from_a_dead_buffer_is_rolled_out_again(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=5)
+    fetched, calls = world.placement.fetched, list[int]()
+
+    def once_lost(references: Sequence[Group]) -> list[Group]:
+        calls.append(len(references))
+        if len(calls) == 4:
+            world.kill("buffer")
+            raise OwnerDiedError("00", "", "")
+        return fetched(references)
+
+    world.placement.fetched = once_lost  # type: ignore[method-assign]
+    assert await play(world)
+    world.check_accounts()
+    assert world.restarts("buffer") == 1 and len(calls) == 6  # the checkpoint is of step 3
 
 
 async def test_a_run_that_plays_two_games_trains_on_both(tmp_path: Path) -> None:

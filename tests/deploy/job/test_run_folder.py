@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from common.config import RunSpec
+from common.records import Group, StoredGroup
 from common.weights import SyncOutcome
 from deploy.job.run_folder import Row, RunFolder, metrics_row, new_name
 from learner.learner import LearnerStep
@@ -15,6 +16,10 @@ from learner.scribe_learner import ScribePhase
 from learner.step_report import StepReport
 from tests.deploy.report.rollouts import group, labelled, rollout
 from tests.deploy.reports import REPORTS
+
+
+def groups_of(number: int) -> list[Group]:
+    return [group(labelled(number), rollout(versions=(0,)), rollout(versions=(0,)))]
 
 
 def step(number: int) -> LearnerStep:
@@ -37,7 +42,7 @@ def step(number: int) -> LearnerStep:
         seconds={"step": 2.0},
     )
     sync = SyncOutcome(version=number, seconds=0.5, pause_seconds=0.1, canary_gap=0.02, proved=("e",), failures={})
-    groups = (group(labelled(number), rollout(versions=(0,)), rollout(versions=(0,))),)
+    groups = tuple(StoredGroup.of(one, one) for one in groups_of(number))
     return LearnerStep(
         report=report,
         sync=sync,
@@ -51,7 +56,7 @@ def step(number: int) -> LearnerStep:
 
 def log(folder: RunFolder, number: int) -> Row:
     """As a run does around a step."""
-    folder.write_rollouts(number, step(number).groups)
+    folder.write_rollouts(number, groups_of(number))
     return folder.log(step(number))
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Task
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, StoredGroup, Task
 from envs.contract.report import Band, Measure, Report
 from envs.contract.reports import history, measured, score, score_line
 from envs.verdict.report import VerdictReport
@@ -13,7 +13,7 @@ class Banded(Report):
     measures = (Measure(name="height", help="How high.", band=Band(low=0, high=1, steps=2, remedy="climb down")),)
 
 
-def group(env: str, *totals: float) -> Group:
+def group(env: str, *totals: float) -> StoredGroup:
     task = Task(
         env=env,
         task_id=f"task-{env}",
@@ -24,7 +24,8 @@ def group(env: str, *totals: float) -> Group:
     )
     rollouts = tuple(one_turn(COMPLETION, rewarded(total)) for total in totals)
     labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
-    return Group(labelled=labelled, prompt_ids=(1,), rollouts=rollouts, doctor="d")
+    made = Group(labelled=labelled, prompt_ids=(1,), rollouts=rollouts, doctor="d")
+    return StoredGroup.of(made, made)
 
 
 def test_each_game_of_a_run_is_measured_over_its_own_tasks() -> None:
