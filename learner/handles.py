@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from common.records import AuthorBatch, Sampled, StoredGroup
 from common.remote import Remote, remote
 from common.weights import SyncReport
+from learner.preparation import Preparation
 from learner.rank_actor import LearnerActor, Sent
 
 
@@ -32,6 +33,13 @@ class RankHandle:
     scribe = remote(LearnerActor.scribe)
     scribe_step = remote(LearnerActor.scribe_step)
     close = remote(LearnerActor.close)
+
+
+class PreparationHandle:
+    """A remote `Preparation`."""
+
+    run = remote(Preparation.run)
+    progress = remote(Preparation.progress)
 
 
 class SenderHandle(Protocol):

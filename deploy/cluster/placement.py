@@ -25,6 +25,7 @@ from actors import engine as engine_module
 from actors.doctor import Doctor
 from actors.engine import Engine
 from actors.engine_pool import EnginePool
+from actors.handles import BufferHandle, EngineHandle, PoolHandle, RoleHandle
 from actors.replay_buffer import ReplayBuffer
 from actors.scribe import Scribe
 from common import logs
@@ -35,6 +36,7 @@ from deploy.cluster.placement_groups import Groups, PlacementRequest, free_addre
 from envs.contract.env import Environment
 from learner import preparation
 from learner import rank_actor as learner_actor
+from learner.handles import PreparationHandle, RankHandle
 
 MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not compute
 
@@ -47,27 +49,25 @@ class Placement:
         self._spec, self._env = spec, env
         self._groups = Groups(one_machine(spec), notify)
         self._engines: dict[Any, PlacementRequest] = {}
-        self._early: dict[str, Any] = {}  # engines that nobody has asked for yet, by engine id
+        self._early: dict[str, EngineHandle] = {}  # engines that nobody has asked for yet, by engine id
         self.model_folder = Path()
         self.journal = self.logs = Path()
-        self.buffer: Any = None
-        self.pools: dict[str, Any] = {}
-        self.verifier: Any = None  # the frozen pool, once it has passed its exam
+        self.buffer: BufferHandle
+        self.pools: dict[str, PoolHandle] = {}
+        self.verifier: PoolHandle | None = None  # the frozen pool, once it has passed its exam
 
-    def preparation(self) -> Any:
+    def preparation(self) -> PreparationHandle:
         """The actor that resolves and warms up the model, in the place of the first rank."""
-        options = {**self._learner.bundle(0), **_variables(preparation.environment(self._spec))}
-        actor = self._logged(preparation.Preparation, "preparation")
-        return ray.remote(actor).options(max_concurrency=2, **options).remote(self._spec, self._env)
+        variables = _variables(preparation.environment(self._spec))
+        options = {"max_concurrency": 2, **self._learner.bundle(0), **variables}
+        handle: PreparationHandle = self._start(preparation.Preparation, "preparation", options, self._spec, self._env)
+        return handle
 
-    def replay_buffer(self, trained_steps: int | None) -> Any:
+    def replay_buffer(self, trained_steps: int | None) -> BufferHandle:
         """The run's one buffer, new (None) or at the step to which its journal is replayed."""
-        spec = self._spec
-        self.buffer = (
-            ray.remote(self._logged(ReplayBuffer, "buffer"))
-            .options(**self._here)
-            .remote(spec.buffer, spec.learner.batch_groups, spec.filters, self.journal, trained_steps, store=ray.put)
-        )
+        spec, where = self._spec, (self.journal, trained_steps)
+        sizes = spec.buffer, spec.learner.batch_groups, spec.filters
+        self.buffer = self._start(ReplayBuffer, "buffer", self._here, *sizes, *where, store=ray.put)
         return self.buffer
 
     def fetched(self, references: Sequence[Reference]) -> list[Group]:
@@ -75,22 +75,21 @@ class Placement:
         groups: list[Group] = ray.get(list(references))
         return groups
 
-    def engine_pools(self) -> dict[str, Any]:
+    def engine_pools(self) -> dict[str, PoolHandle]:
         """One router actor a pool, by name."""
         self.verifier = None  # whoever passed the exam belonged to earlier pools
         self.pools = {
-            pool.name: ray.remote(self._logged(EnginePool, f"pool-{pool.name}")).options(**self._here).remote(pool.name)
-            for pool in self._spec.pools
+            pool.name: self._start(EnginePool, f"pool-{pool.name}", self._here, pool.name) for pool in self._spec.pools
         }
         return self.pools
 
     @property
-    def synced_pools(self) -> list[Any]:
+    def synced_pools(self) -> list[PoolHandle]:
         """The routers of the pools whose engines follow the Doctor's policy."""
         return [self.pools[p.name] for p in self._spec.pools if not p.frozen and not self._has_own_policy(p)]
 
     @property
-    def scribe_pools(self) -> list[Any]:
+    def scribe_pools(self) -> list[PoolHandle]:
         """Of the one whose engines follow a trained Scribe; none where it is not trained."""
         return [self.pools[pool.name] for pool in self._spec.pools if self._has_own_policy(pool)]
 
@@ -98,22 +97,23 @@ class Placement:
         return self._spec.scribe.train and "scribe" in pool.serves
 
     @property
-    def frozen_pools(self) -> list[Any]:
+    def frozen_pools(self) -> list[PoolHandle]:
         """Those of the pools whose engines keep the weights of the run's start."""
         return [self.pools[pool.name] for pool in self._spec.pools if pool.frozen]
 
-    def learner_ranks(self) -> list[Any]:
+    def learner_ranks(self) -> list[RankHandle]:
         """The data-parallel learner. Its ranks meet where rank 0 is, wherever Ray puts it."""
         spec, world = self._spec, self._spec.learner.ranks
         self._groups.watch(self._learner)
         meeting = ray.remote(free_address).options(**{**self._learner.bundle(0), "num_gpus": 0}).remote()
         variables = _variables(learner_actor.environment(spec))
-        return [
-            ray.remote(self._logged(learner_actor.LearnerActor, f"rank-{rank}"))
-            .options(**self._learner.bundle(rank), **variables)
-            .remote(spec, self.model_folder, rank, world, meeting)
-            for rank in range(world)
-        ]
+
+        def start(rank: int) -> Any:
+            options = {**self._learner.bundle(rank), **variables}
+            arguments = spec, self.model_folder, rank, world, meeting
+            return self._start(learner_actor.LearnerActor, f"rank-{rank}", options, *arguments)
+
+        return [start(rank) for rank in range(world)]
 
     def early_engines(self) -> None:
         """Start the processes of the first engines: they import vLLM while the model is prepared."""
@@ -121,39 +121,33 @@ class Placement:
             for engine_id in (f"{pool.name}-{number}" for number in range(pool.engines)):
                 self._early[engine_id] = self.engine(pool, engine_id)
 
-    def engine(self, pool: PoolSpec, engine_id: str) -> Any:
+    def engine(self, pool: PoolSpec, engine_id: str) -> EngineHandle:
         """A new engine, not yet loaded. It waits for room where there is none."""
         if (early := self._early.pop(engine_id, None)) is not None:
             return early
         asked = self._groups.ask(engine_group(self._spec, pool, engine_id, self._share))
-        handle = (
-            ray.remote(self._logged(Engine, engine_id))
-            .options(
-                max_concurrency=MANY_CALLS, **asked.bundle(0), **_variables(engine_module.environment(self._spec, pool))
-            )
-            .remote(self._spec, pool, engine_id)
-        )
+        variables = _variables(engine_module.environment(self._spec, pool))
+        options = {"max_concurrency": MANY_CALLS, **asked.bundle(0), **variables}
+        handle: EngineHandle = self._start(Engine, engine_id, options, self._spec, pool, engine_id)
         self._engines[handle] = asked
         return handle
 
-    def role(self, kind: str, name: str) -> Any:
+    def role(self, kind: str, name: str) -> RoleHandle:
         """A new Scribe or Doctor over the pool that serves its persona."""
         spec = self._spec
         pool = next(self.pools[pool.name] for pool in spec.pools if kind in pool.serves)
+        shared, concurrency = (name, self._env, self.buffer, pool), spec.rollout.concurrency
+        handle: RoleHandle
         if kind == "scribe":
-            return (
-                ray.remote(self._logged(Scribe, name))
-                .options(**self._here)
-                .remote(name, self._env, self.buffer, pool, spec.rollout.concurrency, self.verifier, spec.scribe.train)
-            )
-        return (
-            ray.remote(self._logged(Doctor, name))
-            .options(**self._here)
-            .remote(name, self._env, self.buffer, pool, spec.sampling, spec.rollout.concurrency)
-        )
+            handle = self._start(Scribe, name, self._here, *shared, concurrency, self.verifier, spec.scribe.train)
+        else:
+            handle = self._start(Doctor, name, self._here, *shared, spec.sampling, concurrency)
+        return handle
 
-    def _logged(self, actor: type[Any], name: str) -> type[Any]:
-        return logged(actor, logs.Origin(run=self._spec.name, actor=name, folder=self.logs))
+    def _start(self, actor: type[Any], name: str, options: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+        """A remote actor of that class, whose log is called `name`. The caller knows the type of its handle."""
+        origin = logs.Origin(run=self._spec.name, actor=name, folder=self.logs)
+        return ray.remote(logged(actor, origin)).options(**options).remote(*arguments, **named)
 
     def kill(self, handle: Any) -> None:
         """End an actor at once; an engine's room is free then."""

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from actors.handles import PoolHandle
 from common.config import RunSpec
 from envs.contract.env import Environment
 from evals.core.curve import line, points
@@ -32,7 +32,7 @@ class HeldoutCurve:
         self._running: asyncio.Task[None] | None = None
         self._newest = max((point.policy_version for point in points(path)), default=-1)  # version evaluated last
 
-    def attach(self, pool: Any, hold: Hold) -> None:
+    def attach(self, pool: PoolHandle, hold: Hold) -> None:
         """The Doctor's `pool`, and how to keep the version that it holds."""
         self._evaluator = Evaluator(self._env, pool, self._spec.sampling, self._spec.evaluation.tasks)
         self._hold = hold

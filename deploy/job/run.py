@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TypeVar
 
 from ray.exceptions import ObjectLostError, RayActorError
 
@@ -23,6 +23,7 @@ from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
 from common.records import Reference, StoredGroup
+from common.remote import Remote
 from common.weights import sweep_run
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
@@ -39,11 +40,13 @@ from envs.contract import reports
 from envs.contract.env import Environment
 from learner.bounds import BOUNDS
 from learner.channel import Channel
+from learner.handles import PoolHandle, RankHandle, SenderHandle
 from learner.learner import Learner, LearnerStep
 from learner.preparation import Prepared
 from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribeSide
 
+Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
@@ -67,7 +70,7 @@ class Run:
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
         self._interrupted = False
-        self._closing: asyncio.Future[Any] | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     def _version(self) -> int:
         assert self._learner is not None, "asked once the learner runs"
@@ -126,11 +129,11 @@ class Run:
             self._screen.phase(state.phase, state.detail)
             await asyncio.wait([running], timeout=1)
         self._placement.kill(actor)
-        prepared: Prepared = running.result()
+        prepared = running.result()
         self._notify(f"warm-up {prepared.warm_up}")
         return prepared
 
-    async def _play(self, ranks: list[Any], prepared: Prepared) -> None:
+    async def _play(self, ranks: list[RankHandle], prepared: Prepared) -> None:
         start = self._start
         buffer = self._placement.replay_buffer(start.version if start.resumed else None)
         pools = self._placement.engine_pools()
@@ -177,17 +180,19 @@ class Run:
         finally:
             watching.cancel()
 
-    def _scribe_channel(self, ranks: list[Any], prepared: Prepared) -> Channel:
+    def _scribe_channel(self, ranks: list[RankHandle], prepared: Prepared) -> Channel:
         start, pools = self._start, self._placement.scribe_pools
         channel = self._channel(_sides(ranks), pools, prepared, start.scribe_loaded_gap)
         channel.version = start.scribe_version or 0
         return channel
 
-    def _channel(self, ranks: Sequence[Any], pools: Sequence[Any], prepared: Prepared, gap: float | None) -> Channel:
+    def _channel(
+        self, ranks: Sequence[SenderHandle], pools: Sequence[PoolHandle], prepared: Prepared, gap: float | None
+    ) -> Channel:
         bounds = BOUNDS[self.spec.model.concrete_dtype]
         return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
 
-    async def _load(self, ranks: list[Any]) -> None:
+    async def _load(self, ranks: list[RankHandle]) -> None:
         """Bring the ranks to the checkpoint where the run goes on. They answer in order: later calls find it loaded."""
         folder = self._start.folder
         if folder is None:
@@ -212,7 +217,7 @@ class Run:
             watching.result()
         learning.result()
 
-    async def _conclude(self, ranks: list[Any]) -> None:
+    async def _conclude(self, ranks: list[RankHandle]) -> None:
         self._phase("evaluating")
         assert self._curve is not None
         await self._curve.finish(self.spec.steps)
@@ -227,7 +232,7 @@ class Run:
             if await verifier_exam.run_exam(self._env, frozen, self.spec, self.folder.path, self._notify):
                 self._placement.verifier = frozen
 
-    async def _stop(self, ranks: list[Any]) -> None:
+    async def _stop(self, ranks: list[RankHandle]) -> None:
         self._phase("stopping")
         if self._curve is not None:
             self._curve.close()
@@ -314,9 +319,9 @@ def _lost(error: RayActorError | ObjectLostError) -> ActorLost:
     return ActorLost("pool", f"an actor died: {last_line(error)}")
 
 
-def _sides(ranks: list[Any]) -> list[ScribeSide]:
+def _sides(ranks: list[RankHandle]) -> list[ScribeSide]:
     return [ScribeSide(rank) for rank in ranks]
 
 
-async def _result(method: Any) -> Any:
+async def _result(method: Remote[[], Result]) -> Result:
     return await method.remote()

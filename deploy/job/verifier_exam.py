@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from actors.handles import PoolHandle
 from actors.scribe import verifying
 from common.config import RunSpec
 from common.files import write_whole
@@ -28,7 +29,9 @@ def planned(spec: RunSpec) -> str:
     return line
 
 
-async def run_exam(env: Environment, pool: Any, spec: RunSpec, folder: Path, tell: Callable[[str], None]) -> bool:
+async def run_exam(
+    env: Environment, pool: PoolHandle, spec: RunSpec, folder: Path, tell: Callable[[str], None]
+) -> bool:
     """Examine the frozen `pool`, tell the result, write it into the run's `folder`; whether it passed."""
     result = await env.exam(verifying(pool))
     written = {

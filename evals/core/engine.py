@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
@@ -23,6 +23,9 @@ from common.models import checksum, resolve_model
 from common.records import Message, Sampled
 from envs.contract.reports import reports_of
 from evals.core.client import Ask, EngineLost
+
+if TYPE_CHECKING:
+    from actors.handles import EngineHandle
 
 ROOT = Path(__file__).parents[2]
 MANY_CALLS = 10_000
@@ -73,7 +76,7 @@ def local_ray() -> Iterator[None]:
         ray.shutdown()
 
 
-def _actor(spec: RunSpec) -> Any:
+def _actor(spec: RunSpec) -> EngineHandle:
     pool, backend = doctor_pool(spec), BACKENDS[spec.backend]
     options = {
         "num_cpus": 0,
@@ -84,32 +87,30 @@ def _actor(spec: RunSpec) -> Any:
     wanted, there = options["num_gpus"], ray.cluster_resources().get("GPU", 0)
     if wanted > there:
         raise ValueError(f"backend {spec.backend} wants {wanted} GPUs and Ray sees {there:g}: give a --spec that fits")
-    return ray.remote(Engine).options(**options).remote(spec, pool, "eval-0")
+    handle: EngineHandle = ray.remote(Engine).options(**options).remote(spec, pool, "eval-0")
+    return handle
 
 
-async def _started(handle: Any, folder: Path) -> None:
+async def _started(handle: EngineHandle, folder: Path) -> None:
     try:
         await handle.load.remote(folder)
     except (RayActorError, RayTaskError) as error:
         raise EngineLost(f"the engine did not start: {last_line(error)}") from error
 
 
-def _ask(handle: Any, spec: RunSpec, samples: int) -> Ask:
+def _ask(handle: EngineHandle, spec: RunSpec, samples: int) -> Ask:
     async def ask(messages: tuple[Message, ...]) -> Sampled:
         try:
-            sampled: Sampled = await handle.generate.remote(
-                messages, samples, spec.sampling.max_tokens, spec.sampling.temperature
-            )
+            return await handle.generate.remote(messages, samples, spec.sampling.max_tokens, spec.sampling.temperature)
         except PromptTooLong:
             raise
         except (RayActorError, RayTaskError) as error:
             raise EngineLost(f"the engine {'died' if engine_died(error) else 'failed'}: {last_line(error)}") from error
-        return sampled
 
     return ask
 
 
-async def _end(handle: Any) -> None:
+async def _end(handle: EngineHandle) -> None:
     try:
         async with asyncio.timeout(SHUTDOWN_S):
             await handle.shutdown.remote()

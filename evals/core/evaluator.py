@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
 from actors.episode import GameError, PartnerError, PoolModel, newest_version, play
@@ -15,6 +15,9 @@ from common.statistics import Interval
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
 from envs.contract.report import Outcome
+
+if TYPE_CHECKING:
+    from actors.handles import PoolHandle
 
 ROLE = "doctor"
 """The role under which the pool counts these tokens."""
@@ -42,7 +45,7 @@ class Heldout(Record):
 class Evaluator:
     """Asks the same held-out tasks each time: made once, by rule, in twins. `pool` is an EnginePool's handle."""
 
-    def __init__(self, env: Environment, pool: Any, sampling: SamplingSpec, tasks: int) -> None:
+    def __init__(self, env: Environment, pool: PoolHandle, sampling: SamplingSpec, tasks: int) -> None:
         self._env, self._sampling, self._count = env, sampling, tasks
         self._model = PoolModel(pool, ROLE, sampling.temperature)
         self._tasks: list[Heldout] = []
