@@ -12,7 +12,6 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from ray.exceptions import ObjectLostError, RayActorError
 
@@ -22,8 +21,6 @@ from common import logs, metrics
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
-from common.records import Reference, StoredGroup
-from common.remote import Remote
 from common.weights import sweep_run
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
@@ -31,9 +28,8 @@ from deploy.job.heldout_curve import HeldoutCurve
 from deploy.job.resize import LiveResize
 from deploy.job.run_folder import RunFolder
 from deploy.job.start import Start, after_newest
-from deploy.job.waiting import both, under
-from deploy.monitoring.step_metrics import count, judge
-from deploy.report import logp_drift
+from deploy.job.step_record import StepRecord
+from deploy.job.waiting import both, result, under
 from deploy.report.clock import Clock
 from deploy.report.terminal import Screen
 from envs.contract import reports
@@ -46,7 +42,6 @@ from learner.preparation import Prepared
 from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribeSide
 
-Result = TypeVar("Result")
 LOG = logging.getLogger(__name__)
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
@@ -63,6 +58,9 @@ class Run:
         self._screen = Screen(f"self-play {spec.name}", spec.steps, folder.reports, self.clock.enter)
         self._placement = Placement(spec, env, self._notify)
         self._placement.journal, self._placement.logs = folder.journal, folder.logs
+        self._record = StepRecord(
+            folder, board, self._screen, self.clock, lambda batch: self._placement.fetched(batch), self._notify
+        )
         self._restarts = RestartBudget(self._notify)
         self._deadlines = AdaptiveDeadline(spec.rollout.silence_seconds)
         self._changes = LiveResize(folder, self._resize, self._version, self._notify)
@@ -121,7 +119,7 @@ class Run:
 
     async def _prepare(self) -> Prepared:
         actor = self._placement.preparation()
-        running = asyncio.ensure_future(_result(actor.run))
+        running = asyncio.ensure_future(result(actor.run))
         await actor.progress.remote()  # it has its room: engines look for theirs in what is left
         self._placement.early_engines()
         while not running.done():
@@ -163,7 +161,7 @@ class Run:
             None
             if scribe is None
             else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._deadlines),
-            self._taken,
+            self._record.taken,
         )
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
@@ -238,7 +236,7 @@ class Run:
             self._curve.close()
         if self._supervisor is not None:
             await self._supervisor.stop()
-        closing = [asyncio.ensure_future(_result(rank.close)) for rank in ranks]
+        closing = [asyncio.ensure_future(result(rank.close)) for rank in ranks]
         await asyncio.wait(closing, timeout=CLOSE_SECONDS)  # one whose peers died may wait for them
         for close in closing:
             close.cancel()
@@ -269,7 +267,7 @@ class Run:
         self._notify(why)
         if self._learner is not None:
             self._learner.stop()
-            self._closing = asyncio.ensure_future(_result(self._placement.buffer.close))
+            self._closing = asyncio.ensure_future(result(self._placement.buffer.close))
 
     def _notify(self, text: str) -> None:
         """Tell people, who may read it in the log later."""
@@ -287,29 +285,10 @@ class Run:
         if fault:
             self._notify(fault)
 
-    async def _taken(self, step: int, batch: Sequence[StoredGroup]) -> None:
-        """A batch was taken for `step`: write its rollouts in a thread, while the ranks train on it."""
-        await asyncio.to_thread(self._write_rollouts, step, [group.reference for group in batch])
-
-    def _write_rollouts(self, step: int, references: Sequence[Reference]) -> None:
-        self.folder.write_rollouts(step, self._placement.fetched(references))
-
     def _stepped(self, step: LearnerStep) -> None:
-        """A step was published: log it, show it, count it."""
         assert self._curve is not None
         self._restarts.progressed(step.report.step)
-        row = self.folder.log(step)
-        self.clock.keep(self.folder.path)
-        self._screen.row(row)
-        rows = self.folder.rows
-        dtype, factor = self.spec.model.concrete_dtype, self.spec.weights.canary_factor
-        drift = logp_drift.warning(rows, dtype, factor)
-        for warning in (*([drift] if drift else ()), *judge(self._board, self.folder.reports, rows)):
-            self._notify(warning)
-        for sync in (step.sync, *(step.scribe.syncs if step.scribe else ())):
-            for engine, failure in sync.failures.items():
-                self._notify(f"engine {engine} quarantined: {failure}")
-        count(self._board, step, row)
+        self._record.stepped(step)
         self._curve.stepped(step.report.policy_version)
 
 
@@ -321,7 +300,3 @@ def _lost(error: RayActorError | ObjectLostError) -> ActorLost:
 
 def _sides(ranks: list[RankHandle]) -> list[ScribeSide]:
     return [ScribeSide(rank) for rank in ranks]
-
-
-async def _result(method: Remote[[], Result]) -> Result:
-    return await method.remote()

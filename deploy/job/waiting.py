@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+from common.remote import Remote
+
+Result = TypeVar("Result")
 
 
 async def both(one: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> None:
@@ -25,3 +29,8 @@ async def under(watching: asyncio.Future[Any], work: Coroutine[Any, Any, None]) 
         working.cancel()
         watching.result()
     working.result()
+
+
+async def result(method: Remote[[], Result]) -> Result:
+    """What a remote method without arguments answers; as a coroutine, which Ray's answers are not."""
+    return await method.remote()

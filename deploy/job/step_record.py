@@ -1,0 +1,59 @@
+"""What a run keeps, shows and counts of each step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from common.metrics import Board
+from common.records import Group, Reference, StoredGroup
+from deploy.job.run_folder import RunFolder
+from deploy.monitoring.step_metrics import count, judge
+from deploy.report import logp_drift
+from deploy.report.clock import Clock
+from deploy.report.terminal import Screen
+from learner.learner import LearnerStep
+
+Fetch = Callable[[Sequence[Reference]], list[Group]]
+"""Gets the groups from where they are stored. Blocks."""
+
+
+class StepRecord:
+    """`taken` when a batch was taken for a step, `stepped` once that step was published. `notify` tells people."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        board: Board,
+        screen: Screen,
+        clock: Clock,
+        fetch: Fetch,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._folder, self._board, self._screen, self._clock = folder, board, screen, clock
+        self._fetch, self._notify = fetch, notify
+
+    async def taken(self, step: int, batch: Sequence[StoredGroup]) -> None:
+        """Write the rollouts of the batch in a thread, while the ranks train on it."""
+        await asyncio.to_thread(self._write_rollouts, step, [group.reference for group in batch])
+
+    def _write_rollouts(self, step: int, references: Sequence[Reference]) -> None:
+        self._folder.write_rollouts(step, self._fetch(references))
+
+    def stepped(self, step: LearnerStep) -> None:
+        """Log the step, show it, warn of what is wrong with it, count it."""
+        row = self._folder.log(step)
+        self._clock.keep(self._folder.path)
+        self._screen.row(row)
+        for warning in self._warnings(step):
+            self._notify(warning)
+        count(self._board, step, row)
+
+    def _warnings(self, step: LearnerStep) -> list[str]:
+        spec, rows = self._folder.spec, self._folder.rows
+        drift = logp_drift.warning(rows, spec.model.concrete_dtype, spec.weights.canary_factor)
+        syncs = (step.sync, *(step.scribe.syncs if step.scribe else ()))
+        quarantined = [
+            f"engine {engine} quarantined: {line}" for sync in syncs for engine, line in sync.failures.items()
+        ]
+        return [*([drift] if drift else ()), *judge(self._board, self._folder.reports, rows), *quarantined]
