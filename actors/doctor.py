@@ -13,7 +13,7 @@ from actors.episode import GameError, PartnerError, PoolModel, newest_version, p
 from actors.role import Role
 from common.config import SamplingSpec
 from common.record import Ids
-from common.records import Group, LabelledTask, Message, Sampled
+from common.records import Group, LabelledTask, Message, RejectReason, Sampled
 from envs.contract.env import Environment
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ class LeaseLost(Exception):
     """The buffer gave the task to somebody else."""
 
 
-_REASONS = {PromptTooLong: "too_long", GameError: "game_error", PartnerError: "partner"}
+_REASONS = {
+    PromptTooLong: RejectReason.TOO_LONG,
+    GameError: RejectReason.GAME_ERROR,
+    PartnerError: RejectReason.PARTNER,
+}
 
 
 class Doctor(Role[LabelledTask]):

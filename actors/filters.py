@@ -13,7 +13,7 @@ from collections import Counter, deque
 import msgspec
 
 from common.config import FilterSpec
-from common.records import Group, Task
+from common.records import Group, RejectReason, Task
 
 RECENT = 64
 """Accepted tasks that a new one is compared with."""
@@ -63,17 +63,17 @@ class Novelty:
         return text, Counter(self._tokenizer.tokenize(text))
 
 
-def group_rejection(spec: FilterSpec, group: Group) -> str | None:
-    """Why a group is rejected (a value of `common.metrics.REJECTIONS`), or None.
+def group_rejection(spec: FilterSpec, group: Group) -> RejectReason | None:
+    """Why a group is rejected, or None.
 
     Difficulty is the share of rollouts that solved their task; a group outside the range has too little to teach.
     """
     if any(rollout.shortest < spec.min_tokens for rollout in group.rollouts):
-        return "too_short"
+        return RejectReason.TOO_SHORT
     if spec.difficulty is None:
         return None
     low, high = spec.difficulty
-    return None if low <= successes(group) / len(group.rollouts) <= high else "difficulty"
+    return None if low <= successes(group) / len(group.rollouts) <= high else RejectReason.DIFFICULTY
 
 
 def successes(group: Group) -> int:

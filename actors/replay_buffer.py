@@ -43,7 +43,7 @@ from actors.scribe_rewards import ScribeRewards
 from actors.task_states import TaskStates
 from actors.wait_queue import WaitQueue
 from common.config import BufferSpec, FilterSpec
-from common.records import AuthorBatch, Closed, Group, LabelledTask, Reference, StoredGroup, TaskState
+from common.records import AuthorBatch, Closed, Group, LabelledTask, Reference, RejectReason, StoredGroup, TaskState
 
 
 class ReplayBuffer:
@@ -92,11 +92,11 @@ class ReplayBuffer:
         """End a claim with its task, which the filters may reject. False when the claim was lost meanwhile."""
         if not self._tasks.is_claimed(index):
             return False
-        refused = ""
+        refused: str = ""
         if self._tasks.knows(labelled.task.task_id):
-            refused = "duplicate"
+            refused = RejectReason.DUPLICATE
         elif self._novelty is not None and not self._novelty.accepts(labelled.task):
-            refused = "novelty"
+            refused = RejectReason.NOVELTY
         bare = self._scribe_rewards.put(labelled, refused)
         if refused:
             self._tasks.reject(index, refused)
@@ -235,7 +235,7 @@ class ReplayBuffer:
         for index in self._tasks.indices(TaskState.ROLLED):
             group = self._tasks.held[index].group
             if group is not None and group.oldest_version < oldest:
-                self._tasks.reject(index, "stale")
+                self._tasks.reject(index, RejectReason.STALE)
 
     async def checkpointed(self, oldest_step: int) -> None:
         """A checkpoint was written; no resume asks for a step before `oldest_step`, so the journal may forget it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from actors.engine import PromptTooLong
 from actors.role import Role
 from common.metrics import PROPOSALS, REJECTED, TASKS
-from common.records import LabelledTask, Message, Task
+from common.records import LabelledTask, Message, RejectReason, Task
 from common.sections import SCRIBE_TEMPERATURE
 from envs.contract.env import Complete, Environment, Written
 
@@ -69,7 +69,7 @@ class Scribe(Role[int]):
         try:
             return await _written(self._pool, "scribe", messages, max_tokens, SCRIBE_TEMPERATURE, self._train)
         except PromptTooLong:
-            self._meter.add(REJECTED, 1, "too_long")
+            self._meter.add(REJECTED, 1, RejectReason.TOO_LONG)
             return UNANSWERED
 
 

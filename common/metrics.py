@@ -17,26 +17,14 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from common.records import Record, TaskState
+from common.records import Record, RejectReason, TaskState
 
 ROLES = ("scribe", "doctor", "verifier")
 BUFFER_STATES = tuple(TaskState)
 ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
 SCALED_KINDS = ("engine", "scribe", "doctor")
 WEIGHT_STATISTICS = ("effective_sample_size", "mismatch_kl", "share_clamped", "mean_abs_logp_difference")
-REJECTIONS = (
-    "no_edit",
-    "gate",
-    "truncated",
-    "duplicate",
-    "too_long",
-    "stale",
-    "difficulty",
-    "novelty",
-    "too_short",
-    "game_error",
-    "partner",
-)
+REJECTIONS = tuple(RejectReason)  # a game's own reasons are added by Board.expect
 
 
 class Metric(Record):

@@ -45,6 +45,19 @@ class EndReason(StrEnum):
 LIMITS_MET = frozenset({EndReason.MAX_TURNS, EndReason.CONTEXT, EndReason.LENGTH})
 
 
+class RejectReason(StrEnum):
+    """Why the machinery rejects a proposal, a task or a group. A game declares its own (`Report.rejections`)."""
+
+    DUPLICATE = "duplicate"  # a task of this id was made before
+    NOVELTY = "novelty"  # too much like a recent task
+    TOO_LONG = "too_long"  # the prompt does not fit the model's context
+    TOO_SHORT = "too_short"  # a completion has too few tokens
+    DIFFICULTY = "difficulty"  # too many or too few replies were right
+    STALE = "stale"  # older than max_lag
+    GAME_ERROR = "game_error"  # the game raised an error while it was played
+    PARTNER = "partner"  # another model that the game asked failed
+
+
 class Message(Record):
     """One chat turn, in the role/content form that chat templates take."""
 
@@ -109,7 +122,7 @@ class LabelledTask(Record, omit_defaults=True):
 
 
 class Rejection(Record):
-    """A proposal that did not become a task. `reason` is one of a small set of metric label values."""
+    """A proposal that did not become a task. `reason` is one of the game's `Report.rejections`."""
 
     source: str
     reason: str

@@ -24,7 +24,7 @@ from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common.config import RunSpec
 from common.errors import ActorLost, last_line
-from common.records import Record
+from common.records import Record, RejectReason
 from common.weights import Probe
 from learner import checkpoint
 from learner.bounds import BOUNDS
@@ -272,7 +272,10 @@ class SimulatedRun:
             (set(per_step) != set(range(1, spec.steps + 1)), "a version is missing"),
             (set(per_step.values()) != {spec.learner.batch_groups}, "a step has too few or too many groups"),
             (bool(stats["imbalance"]), "the task accounting does not balance"),
-            (bool({"stale", "duplicate"} & set(found.rejected.values())), "a task was rejected as stale or duplicate"),
+            (
+                bool({RejectReason.STALE, RejectReason.DUPLICATE} & set(found.rejected.values())),
+                "a task was rejected as stale or duplicate",
+            ),
         ):
             if wrong:
                 self.violations.append(f"at the end {what}: {stats}")

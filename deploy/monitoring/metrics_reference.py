@@ -11,8 +11,8 @@ from deploy.monitoring.dashboard import PANELS
 HEAD = """# Metrics
 
 Made by `python -m deploy.monitoring.metrics_reference` from `common/metrics.py`. The job serves them on `metrics.port`
-(9464). All series exist, at zero, from the first scrape; those of a game, with the measures, kinds and stages that
-it declares (`envs/contract/report.py`). Counters are sums over all actors, replaced ones included, so they never
+(9464). All series exist, at zero, from the first scrape; those of a game, with the measures, kinds, stages and reasons
+that it declares (`envs/contract/report.py`). Counters are sums over all actors, replaced ones included, so they never
 decrease; read them with `rate()`. The dashboard is `deploy/monitoring/grafana/medserl.json`, the alert rules are
 `deploy/monitoring/prometheus/rules.yml`.
 

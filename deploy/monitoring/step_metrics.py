@@ -39,6 +39,8 @@ def expect(board: Board, reports: Reports) -> None:
         board.expect(metrics.ENV_ALARM, env_id)
         for measure in report.measures:
             board.expect(metrics.ENV_MEASURE, env_id, measure.name)
+        for reason in report.rejections:
+            board.expect(metrics.REJECTED, reason)
         for kind in report.kinds:
             board.expect(metrics.TASKS, env_id, kind)
         for stage in report.stages:

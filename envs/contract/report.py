@@ -84,6 +84,8 @@ class Report:
     """Kinds of tasks, as far as they are known before one is made."""
     stages: tuple[tuple[str, str], ...] = ()
     """(stage, outcome) of the proposer's work, as far as they are known before."""
+    rejections: tuple[str, ...] = ()
+    """Reasons for which the game itself makes no task of a slot (`Rejection.reason`)."""
     exam = ""
     """What a verifier must reach in the game's exam, as text; empty when the game has no exam."""
     view: PageView = PageView()

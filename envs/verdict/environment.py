@@ -17,7 +17,7 @@ from envs.verdict import prompts
 from envs.verdict.data import medec
 from envs.verdict.data.sources import gather
 from envs.verdict.doctor import demonstrations, reward
-from envs.verdict.report import VerdictReport
+from envs.verdict.report import NoTask, VerdictReport
 from envs.verdict.scribe import edits, gate, proposals, verifier
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.phrases import mine, pick_type
@@ -95,7 +95,9 @@ class VerdictEnvironment(Game):
         pair = (self._plan if self._split(slot.source) == "train" else self._heldout_of()).pair_rng(slot.index)
         drawn = draft(self._vignettes[slot.source], slot.kind, self._book, pair, self._data.tier_c)
         if drawn is None:
-            return Rejection(source=slot.source, reason="no_edit", detail="no rule and no mined phrase fits the note")
+            return Rejection(
+                source=slot.source, reason=NoTask.NO_EDIT, detail="no rule and no mined phrase fits the note"
+            )
         proposed = await self._propose_error(drawn, rng, complete, verify)
         if proposed.injection is not None:
             drawn = with_injection(drawn, proposed.injection)

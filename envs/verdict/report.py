@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from common.records import Message, Provenance
 from common.sections import EnvSettings
@@ -30,6 +31,12 @@ it drifts to flagging. Three batches in a row outside the band are not a matter 
 """
 
 
+class NoTask(StrEnum):
+    """Why no task can be made of a note."""
+
+    NO_EDIT = "no_edit"  # no rule and no mined phrase fits it
+
+
 class VerdictReport(Report):
     """Flags, verdicts and pairs of twins."""
 
@@ -53,6 +60,7 @@ class VerdictReport(Report):
         *(("rewording", outcome) for outcome in ("model", "rule", "unchanged")),
         *(("error", outcome) for outcome in ("accepted", "verifier")),
     )
+    rejections = tuple(NoTask)
     exam = REQUIRED
     view = NoteView()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from common import metrics
 from common.metrics import Board
-from deploy.monitoring.step_metrics import judge
+from common.records import RejectReason
+from deploy.monitoring.step_metrics import expect, judge
 from envs.contract.report import Band, Measure, Report
 from envs.contract.reports import measure_key
 
@@ -31,3 +33,13 @@ def test_a_batch_without_a_task_of_a_game_counts_neither_for_nor_against_it() ->
 def test_the_only_game_of_a_run_is_not_named() -> None:
     (warning,) = judge(Board(), {"one": Banded()}, rows(0.0, 0.0))
     assert warning.startswith("solved 0%")
+
+
+def test_the_reasons_of_machinery_and_game_can_be_seen_before_anything_is_rejected() -> None:
+    class Picky(Report):
+        rejections = ("too_dull",)
+
+    board = Board()
+    expect(board, {"one": Picky()})
+    for reason in (*RejectReason, "too_dull"):
+        assert board.registry.get_sample_value(metrics.REJECTED.name, {"reason": reason}) == 0

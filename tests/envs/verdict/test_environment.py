@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from common.metrics import REJECTIONS
 from common.records import Episode, LabelledTask, Message, Rejection
 from envs.contract.env import Done, Environment, Written
 from envs.verdict.data.medec import split_of
 from envs.verdict.doctor.reward import MAXIMUM
 from envs.verdict.environment import VerdictEnvironment, edits_of, rewording_tokens, truth_of
+from envs.verdict.report import VerdictReport
 from envs.verdict.scribe import edits, gate
 from envs.verdict.spec import DataSpec, VerdictSettings
 
@@ -170,7 +170,7 @@ def test_a_rewording_may_be_as_long_as_the_gate_allows() -> None:
 @pytest.mark.skipif(not MEDEC.exists(), reason="MEDEC is not here")
 async def test_real_notes_give_all_quadrants_without_refusal() -> None:
     env = VerdictEnvironment(VerdictSettings(data=DataSpec(path=str(MEDEC))), 0)
-    reasons = {name: 0 for name in REJECTIONS}
+    reasons = {name: 0 for name in VerdictReport.rejections}
     for index in range(300):
         slot = env.plan(index)
         made = await env.propose(slot, random.Random(slot.seed), Scribe(prefix="On review, "))
