@@ -24,8 +24,9 @@ from bench.packing import CHUNK, group
 from common.backends import CPU, best_dtype
 from common.config import LearnerSpec, ModelSpec
 from common.models import resolve_model
-from learner.batch import PackedGroup, Row, shared_row, split
+from learner.batch import PackedGroup, Row, shared_row
 from learner.policy import Policy, base_model, completion_logps, load_policy
+from learner.rows import split
 
 GROUPS = 4
 

@@ -51,13 +51,13 @@ def group(vocabulary: int, prompt: int, completions: int, tokens: int) -> Packed
         )
         for _ in range(completions)
     ]
-    return pack_completions(drawn(prompt), made, [0.0] * completions, "bench")
+    return pack_completions(drawn(prompt), made, "bench")
 
 
 def repeated_logps(module: nn.Module, packed: PackedGroup) -> Tensor:
     """The same log-probs [N] from n ordinary rows, as OpenRLHF and TRL compute them."""
     model = module.get_base_model()  # type: ignore[operator]
-    n = packed.completions
+    n = packed.episodes
     prompt = packed.prompt_S
     target_nT = packed.target_N.view(n, -1)
     ids_nS = torch.cat([prompt.expand(n, -1), target_nT], 1)

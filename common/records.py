@@ -185,13 +185,16 @@ class Authored(Record):
 class Reward(Record):
     """A scored episode. `total` is the sum of `components`; `reason` names the case of the reward table.
 
-    `solved`: whether the task counts as done, for success rates, the difficulty filter and pages.
+    `solved`: whether the task counts as done, for success rates, the difficulty filter and pages. `potentials`: how
+    good the state was in which each action was taken, one per action; empty where the game shapes nothing
+    (`learner.reinforce_pp`).
     """
 
     components: dict[str, float]
     total: float
     reason: str
     solved: bool
+    potentials: tuple[float, ...] = ()
 
 
 class Reply(Record):

@@ -209,11 +209,14 @@ class LearnerSpec(Section):
     """KL estimator: k1 is part of the reward; k2 and k3 are loss terms."""
     importance_clip: tuple[float, float] | None = (0.5, 5.0)
     """Bounds of the importance weight exp(logp_old - logp_engine), which is detached; null turns it off."""
+    weighting: Literal["token", "episode"] = "token"
+    """What counts alike in the loss and in the moments of the advantages: every sampled token, as in the paper, or
+    every episode, whose tokens then share its weight. They differ where episodes differ in length."""
     gradient_checkpointing: bool = True
     """Recompute activations in the backward pass."""
     row_tokens: int = Field(0, ge=0)
-    """Groups share a packed row, and the start of their prompts, up to this many tokens; a longer group has a row to
-    itself. 0: the tokens of the longest possible group."""
+    """Groups share a packed row, and the start of their prompts, up to this many tokens; a longer group is cut into
+    rows, each with its prompt. 0, and the least: the tokens of the longest possible group of one turn."""
     logp_chunk: int = Field(256, ge=1)
     """Completion tokens whose logits are in memory at the same time."""
     checkpoint_every: int = Field(4, ge=1)

@@ -1,25 +1,30 @@
 """Packed rows: a shared prompt once, then every branch that goes on from it; rollout groups as such rows.
 
 Packing trains the prompt once a row instead of n times. It changes no log-prob: a branch sees the prompt and itself
-only (`learner/attention.py`), and its positions restart right after the prompt. A group's branches are its completions.
+only (`learner/attention.py`), and its positions restart right after the prompt. A group's branches are its episodes:
+what was sampled and what was observed, in order. Positions run on through observations; only sampled tokens are
+predicted, and only they are on the N axis, so that no reward, advantage or loss can touch an observation.
 
 Shapes: S packed positions (prompt and all branches), M tokens of the branches, N those of them that are predicted (of a
-group all: its completion tokens), n branches of a row, C completions of a whole batch.
+group its sampled tokens), n branches of a row, E episodes of a whole batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common.record import Ids
-from common.records import Completion, Group
+from common.records import Completion, Group, Step
+from learner.rows import common_prefix
+
+TokenIds = Sequence[int] | Ids
 
 
 @dataclass(frozen=True)
@@ -62,17 +67,19 @@ class Row:
 
 @dataclass(frozen=True)
 class PackedGroup(Row):
-    """One group as one row. Completion tokens (the N axis) stand in completion order, then token order."""
+    """A group, or some of its episodes, as one row. Sampled tokens (the N axis): by episode, then turn, then token."""
 
     logp_engine_N: Tensor  # float32; natural log, under the temperature-scaled distribution that was sampled
-    completion_N: Tensor  # int64; 0 .. n - 1
-    last_N: Tensor  # bool; the last token of its completion
     version_N: Tensor  # int64; policy version that produced the token
-    rewards_n: Tensor  # float32; total reward of each completion
+    episode_N: Tensor  # int64; 0 .. n - 1
+    turn_N: Tensor  # int64; from 0 in every episode
+    last_N: Tensor  # bool; the last sampled token of its episode
+    potential_N: Tensor  # float32; of the state in which the token's turn began, 0 without shaping
+    rewards_n: Tensor  # float32; total reward of each episode
 
     @property
-    def completions(self) -> int:
-        """n, the completions."""
+    def episodes(self) -> int:
+        """n, the episodes."""
         return self.rewards_n.numel()
 
     @property
@@ -83,50 +90,101 @@ class PackedGroup(Row):
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """Which completion and group each token of a batch belongs to, over all groups of one rank, in packing order."""
+    """Which turn, episode and group each sampled token of a batch is of, over all rows of one rank, in their order."""
 
-    completion_N: Tensor  # int64; 0 .. C - 1
+    episode_N: Tensor  # int64; 0 .. E - 1
+    turn_N: Tensor  # int64
     last_N: Tensor  # bool
-    group_C: Tensor  # int64; 0 .. groups - 1
-    rewards_C: Tensor  # float32
+    potential_N: Tensor  # float32
+    share_N: Tensor  # float32; the token's weight in the loss and in the moments of the advantages
     logp_engine_N: Tensor  # float32
+    group_E: Tensor  # int64; 0 .. groups - 1
+    rewards_E: Tensor  # float32
 
 
-def pack(group: Group) -> PackedGroup:
-    """Pack a group on the CPU. Raises ValueError when the prompt or a completion holds no token."""
-    completions = [rollout.steps[0].completion for rollout in group.rollouts]
-    rewards = [rollout.reward.total for rollout in group.rollouts]
-    return pack_completions(group.prompt_ids, completions, rewards, f"task {group.task_id}")
+def pack(group: Group, episodes: Sequence[int] | None = None) -> PackedGroup:
+    """Pack a group, or these of its episodes, on the CPU.
+
+    Raises ValueError when the prompt or a turn holds no token, or potentials are not one a turn.
+    """
+    chosen = range(len(group.rollouts)) if episodes is None else episodes
+    name, rollouts = f"task {group.task_id}", [group.rollouts[at] for at in chosen]
+    for at, rollout in zip(chosen, rollouts, strict=True):
+        _check(rollout.steps, rollout.reward.potentials, f"{name}, episode {at}")
+    return _pack_episodes(
+        group.prompt_ids,
+        [rollout.steps for rollout in rollouts],
+        [rollout.reward.total for rollout in rollouts],
+        [rollout.reward.potentials or (0.0,) * len(rollout.steps) for rollout in rollouts],
+        name,
+    )
 
 
-def pack_completions(
-    prompt_ids: Sequence[int] | Ids, completions: Sequence[Completion], rewards: Sequence[float], name: str
+def pack_completions(prompt_ids: TokenIds, completions: Sequence[Completion], name: str) -> PackedGroup:
+    """Pack completions of one prompt, which nobody rewarded, on the CPU; ValueErrors begin with `name`."""
+    steps = [(Step(completion=completion),) for completion in completions]
+    for at, one in enumerate(steps):
+        _check(one, (), f"{name}, completion {at}")
+    return _pack_episodes(prompt_ids, steps, [0.0] * len(steps), [(0.0,)] * len(steps), name)
+
+
+def _check(steps: Sequence[Step], potentials: Sequence[float], name: str) -> None:
+    if not steps:
+        raise ValueError(f"{name}: it has no turns")
+    if len(potentials) not in (0, len(steps)):
+        raise ValueError(f"{name}: {len(potentials)} potentials of {len(steps)} turns: the game must give one a turn")
+    for turn, step in enumerate(steps):
+        lengths = [
+            len(values) for values in (step.completion.token_ids, step.completion.logps, step.completion.versions)
+        ]
+        if len(set(lengths)) != 1 or 0 in lengths:
+            raise ValueError(
+                f"{name}, turn {turn}: token_ids, logps and versions need one equal length above 0, got "
+                f"{', '.join(map(str, lengths))}"
+            )
+
+
+def _pack_episodes(
+    prompt_ids: TokenIds,
+    episodes: Sequence[Sequence[Step]],
+    rewards: Sequence[float],
+    potentials: Sequence[Sequence[float]],
+    name: str,
 ) -> PackedGroup:
-    """Pack completions of one prompt on the CPU; ValueErrors begin with `name`."""
     if not len(prompt_ids):
         raise ValueError(f"{name}: the prompt has no tokens")
-    for i, completion in enumerate(completions):
-        lengths = {len(completion.token_ids), len(completion.logps), len(completion.versions)}
-        if len(lengths) != 1 or 0 in lengths:
-            raise ValueError(
-                f"{name}, completion {i}: token_ids, logps and versions need one equal length "
-                f"above 0, got {len(completion.token_ids)}, {len(completion.logps)}, {len(completion.versions)}"
-            )
-    row = pack_row(prompt_ids, [c.token_ids for c in completions])
-    completion_N = torch.repeat_interleave(torch.arange(len(completions)), row.length_n)
+    branches = [_branch(steps) for steps in episodes]
+    sampled_M = torch.from_numpy(np.concatenate([sampled for _, sampled in branches]))
+    row = pack_row(prompt_ids, [ids for ids, _ in branches], sampled_M)
+    completions = [step.completion for steps in episodes for step in steps]
+    lengths = torch.tensor([len(completion.token_ids) for completion in completions])  # of each turn
+    turns = torch.tensor([turn for steps in episodes for turn in range(len(steps))])
+    owners = torch.tensor([at for at, steps in enumerate(episodes) for _ in steps])
+    episode_N = owners.repeat_interleave(lengths)
     return PackedGroup(
         **vars(row),
-        logp_engine_N=torch.from_numpy(np.concatenate([c.logps for c in completions])),
-        completion_N=completion_N,
-        last_N=row.positions_S[len(prompt_ids) :] + 1 == len(prompt_ids) + row.length_n[completion_N],
-        version_N=torch.from_numpy(np.concatenate([c.versions for c in completions]).astype(np.int64)),
+        logp_engine_N=_joined([c.logps for c in completions], np.float32),
+        version_N=_joined([c.versions for c in completions], np.int64),
+        episode_N=episode_N,
+        turn_N=turns.repeat_interleave(lengths),
+        last_N=torch.cat([episode_N[1:] != episode_N[:-1], torch.ones(1, dtype=torch.bool)]),
+        potential_N=torch.tensor([value for values in potentials for value in values]).repeat_interleave(lengths),
         rewards_n=torch.tensor(rewards, dtype=torch.float32),
     )
 
 
-def pack_row(
-    prompt_ids: Sequence[int] | Ids, branches: Sequence[Sequence[int] | Ids], predicted_M: Tensor | None = None
-) -> Row:
+def _branch(steps: Sequence[Step]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """An episode's ids, and which of them were sampled. What is observed after the last turn predicts nothing."""
+    pieces = [piece for step in steps for piece in (step.completion.token_ids, step.observed)][:-1]
+    sampled = np.repeat([at % 2 == 0 for at in range(len(pieces))], [len(piece) for piece in pieces])
+    return np.concatenate(pieces), sampled
+
+
+def _joined(arrays: Sequence[NDArray[np.generic]], dtype: type[np.generic]) -> Tensor:
+    return torch.from_numpy(np.concatenate(arrays).astype(dtype))
+
+
+def pack_row(prompt_ids: TokenIds, branches: Sequence[TokenIds], predicted_M: Tensor | None = None) -> Row:
     """Pack branches, none empty, on the CPU. `predicted_M` (bool) says whose log-probs are wanted; None: all of them.
 
     The first token of a branch cannot be predicted without a prompt.
@@ -135,11 +193,11 @@ def pack_row(
     length_n = torch.tensor([len(branch) for branch in branches])
     branch_M = torch.repeat_interleave(torch.arange(len(branches)), length_n)
     offset_M = torch.arange(branch_M.numel()) - (length_n.cumsum(0) - length_n)[branch_M]
-    ids_M = torch.tensor([token for branch in branches for token in branch])
+    ids_M = torch.from_numpy(np.concatenate([np.asarray(branch, np.int64) for branch in branches]))
     source_M = prompt - 1 + torch.where(offset_M == 0, 0, torch.arange(branch_M.numel()))
     predicted_M = torch.ones_like(ids_M, dtype=torch.bool) if predicted_M is None else predicted_M
     return Row(
-        ids_S=torch.cat([torch.tensor(prompt_ids, dtype=torch.long), ids_M]),
+        ids_S=torch.cat([torch.from_numpy(np.asarray(prompt_ids, np.int64)), ids_M]),
         positions_S=torch.cat([torch.arange(prompt), prompt + offset_M]),
         length_n=length_n,
         source_N=source_M[predicted_M],
@@ -152,8 +210,9 @@ class SharedRow(Row):
     """Several groups as one row: what all their prompts begin with once, then group after group."""
 
     logp_engine_N: Tensor  # float32; of the groups one after another, as is all of the N axis
+    turn_N: Tensor  # int64
     own_g: Tensor  # int64; tokens of each group's prompt after the shared ones
-    completions_g: Tensor  # int64
+    episodes_g: Tensor  # int64
 
     @property
     def groups(self) -> int:
@@ -163,13 +222,13 @@ class SharedRow(Row):
     @property
     def forks(self) -> tuple[Fork, ...]:
         """One for each group."""
-        lengths = torch.split(self.length_n, self.completions_g.tolist())
+        lengths = torch.split(self.length_n, self.episodes_g.tolist())
         return tuple(Fork(own, length_n) for own, length_n in zip(self.own_g.tolist(), lengths, strict=True))
 
 
 def shared_row(groups: Sequence[PackedGroup]) -> SharedRow:
     """Groups, on one device, as one row. Log-probs are those of the groups as rows of their own."""
-    shared = _shared(groups)
+    shared = common_prefix([group.prompt_S.tolist() for group in groups])
     ids, positions, sources, at = [groups[0].ids_S[:shared]], [groups[0].positions_S[:shared]], [], shared
     for group in groups:
         ids.append(group.ids_S[shared:])
@@ -184,49 +243,33 @@ def shared_row(groups: Sequence[PackedGroup]) -> SharedRow:
         source_N=torch.cat(sources),
         target_N=torch.cat([group.target_N for group in groups]),
         logp_engine_N=torch.cat([group.logp_engine_N for group in groups]),
+        turn_N=torch.cat([group.turn_N for group in groups]),
         own_g=torch.tensor([group.prompt_S.numel() - shared for group in groups], device=device),
-        completions_g=torch.tensor([group.completions for group in groups], device=device),
+        episodes_g=torch.tensor([group.episodes for group in groups], device=device),
     )
 
 
-def rows_needed(groups: Sequence[PackedGroup], most: int) -> int:
-    """The smallest number of even rows of at most `most` positions each; a group that is longer has its own."""
-    for rows in range(1, len(groups)):
-        if all(_shared_length(part) <= most for part in split(groups, rows)):
-            return rows
-    return len(groups)
+def layout(
+    parts: Sequence[PackedGroup], groups: Sequence[int], weighting: Literal["token", "episode"] = "token"
+) -> TokenLayout:
+    """The layout of packed groups, or parts of them, one after another; `groups` numbers the group of each.
 
-
-def split(groups: Sequence[PackedGroup], rows: int) -> list[Sequence[PackedGroup]]:
-    """The groups, in order, in so many parts whose numbers of groups differ by one at most."""
-    bounds = [len(groups) * row // rows for row in range(rows + 1)]
-    return [groups[low:high] for low, high in pairwise(bounds)]
-
-
-def _shared_length(groups: Sequence[PackedGroup]) -> int:
-    """Positions of the row that `shared_row` would make."""
-    return sum(group.ids_S.numel() for group in groups) - (len(groups) - 1) * _shared(groups)
-
-
-def _shared(groups: Sequence[PackedGroup]) -> int:
-    return common_prefix([group.prompt_S.tolist() for group in groups])
-
-
-def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all prompts begin with alike."""
-    columns = enumerate(zip(*prompts, strict=False))
-    return next((at for at, tokens in columns if len(set(tokens)) > 1), min(map(len, prompts)))
-
-
-def layout(groups: Sequence[PackedGroup]) -> TokenLayout:
-    """The layout of several packed groups one after another. `groups` must not be empty."""
-    assert groups
-    counts = torch.tensor([group.completions for group in groups])
+    `weighting`: every token counts alike, or every episode does. `parts` must not be empty.
+    """
+    assert parts
+    counts = torch.tensor([part.episodes for part in parts])
     starts = (counts.cumsum(0) - counts).tolist()
+    episode_N = torch.cat([part.episode_N + start for part, start in zip(parts, starts, strict=True)])
+    share_N = torch.ones_like(episode_N, dtype=torch.float32)
+    if weighting == "episode":
+        share_N /= torch.bincount(episode_N)[episode_N]
     return TokenLayout(
-        completion_N=torch.cat([g.completion_N + start for g, start in zip(groups, starts, strict=True)]),
-        last_N=torch.cat([g.last_N for g in groups]),
-        group_C=torch.repeat_interleave(torch.arange(len(groups)), counts).to(groups[0].ids_S.device),
-        rewards_C=torch.cat([g.rewards_n for g in groups]),
-        logp_engine_N=torch.cat([g.logp_engine_N for g in groups]),
+        episode_N=episode_N,
+        turn_N=torch.cat([part.turn_N for part in parts]),
+        last_N=torch.cat([part.last_N for part in parts]),
+        potential_N=torch.cat([part.potential_N for part in parts]),
+        share_N=share_N,
+        logp_engine_N=torch.cat([part.logp_engine_N for part in parts]),
+        group_E=torch.repeat_interleave(torch.tensor(groups), counts).to(episode_N.device),
+        rewards_E=torch.cat([part.rewards_n for part in parts]),
     )

@@ -2,17 +2,18 @@
 
 A step over the groups of all ranks:
 
-    pack every group; as many groups a row as its memory was planned for, what their prompts begin with once
+    rows: as many episodes each as its memory was planned for, what their prompts begin with once
     reference log-probs (k1 is part of the reward), if there is a KL coefficient -> advantages, moments over all ranks
     for each row: forward -> importance weights -> loss -> backward
     clip, AdamW, one more version
 
-The loss is a mean over the tokens of the whole step. DeepSpeed averages gradients over ranks and would divide by the
-accumulation steps; so each row's summed loss is multiplied by ranks / tokens of all ranks, and that division is off.
+The loss is a mean over the sampled tokens of the whole step, or over its episodes (`learner.weighting`). DeepSpeed
+averages gradients over ranks and would divide by the accumulation steps; so each row's summed loss is multiplied by
+ranks / sum of the shares of all tokens of all ranks, and that division is off.
 
 Methods that say "collective" must be called on all ranks at the same time, or they wait for the others.
 
-Shapes: N completion tokens of a row, or of all groups of this rank where the name says `all`.
+Shapes: N sampled tokens of a row, or of all groups of this rank where the name says `all`.
 """
 
 from __future__ import annotations
@@ -28,12 +29,11 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from common.backends import BACKENDS
-from common.budget import longest_row
 from common.config import RunSpec
 from common.errors import last_line
 from common.records import Group, Sampled
 from learner import export, reinforce_pp
-from learner.batch import PackedGroup, SharedRow, layout, pack, pack_completions, rows_needed, shared_row, split
+from learner.batch import SharedRow, TokenLayout, pack_completions
 from learner.deepspeed_engine import deepspeed_engine, gathered, join
 from learner.policy import (
     SCRIBE,
@@ -46,6 +46,7 @@ from learner.policy import (
     reference,
     sequence_logps,
 )
+from learner.rank_rows import Terms, group_calls, head_calls, packed_rows
 from learner.rank_state import restore_random_state, save_random_state, saved_ranks, tensors_only
 from learner.shares import Share, merge_shares, share_of
 from learner.step_report import Clock, StepReport
@@ -86,8 +87,6 @@ class LearnerRank:
         activate(self._policy)
         self._gather = gathered(spec.learner.zero_stage)
         self._engine = deepspeed_engine(self._policy.module, spec)
-        # Equally many head calls on every rank: as many as the longest group that the spec allows would need.
-        self._most_tokens = spec.sampling.group_size * spec.sampling.max_tokens
         self._accumulated: tuple[Share, Clock] | None = None
         self.version = 0
 
@@ -102,17 +101,20 @@ class LearnerRank:
         assert len(set(self._gather_objects(len(groups)))) == 1, "every rank needs the same number of groups"
         activate(self._policy)
         clock = Clock()
-        packed = [pack(group).to(self._backend.device) for group in groups]
-        rows = self._rows(packed)
+        rows, tokens = packed_rows(groups, self._spec, self._gather_objects)
+        calls = head_calls(rows, self._spec, self._gather_objects)
         with clock("reference"):
-            logp_ref = [self._reference_logps(row) for row in rows]
-        advantages = torch.split(self._advantages(packed, logp_ref), [row.tokens for row in rows])
-        tokens = int(self._sum(torch.tensor(float(sum(row.tokens for row in rows)))))
-        statistics = share_of(groups, packed, self.version)
+            logp_ref = [self._reference_logps(row, parts) for row, parts in zip(rows, calls, strict=True)]
+        lengths = [row.tokens for row in rows]
+        parts_of = (torch.split(values, lengths) for values in (self._advantages(tokens, logp_ref), tokens.share_N))
+        terms = [Terms(*each) for each in zip(*parts_of, logp_ref, strict=True)]
+        weight = tokens.share_N.double().sum()
+        scale = self._world / float(self._sum(weight))
+        statistics = share_of(groups, self.version, float(weight))
         self._engine.train()
         for index, row in enumerate(rows):
             self._engine.set_gradient_accumulation_boundary(index == len(rows) - 1)
-            self._train_on(row, advantages[index], logp_ref[index], self._world / tokens, statistics, clock)
+            self._train_on(row, calls[index], terms[index], scale, statistics, clock)
         self._accumulated = statistics, clock
 
     def apply(self) -> StepReport:
@@ -214,70 +216,58 @@ class LearnerRank:
 
     def _differences(self, sampled: Sampled) -> Tensor:
         """|learner - engine| of each token [N]."""
-        rewards = [0.0] * len(sampled.completions)
-        packed = pack_completions(sampled.prompt_ids, sampled.completions, rewards, "fresh rollouts")
-        packed = packed.to(self._backend.device)
+        packed = pack_completions(sampled.prompt_ids, sampled.completions, "fresh rollouts").to(self._backend.device)
         assert bool((packed.version_N == self.version).all()), (self.version, set(packed.version_N.tolist()))
         with torch.no_grad():
-            logp_N = completion_logps(self._policy.module, packed, *self._scoring())
+            logp_N = completion_logps(self._policy.module, packed, *self._scoring(group_calls(self._spec)))
         return (logp_N - packed.logp_engine_N).abs()
 
-    def _rows(self, packed: Sequence[PackedGroup]) -> list[SharedRow]:
-        """The groups as rows no longer than the longest that a single group may need, equally many on every rank."""
-        _, most = longest_row(self._spec)
-        rows = max(self._gather_objects(rows_needed(packed, most)))
-        return [shared_row(part) for part in split(packed, rows)]
+    def _scoring(self, calls: int) -> tuple[float, int, int]:
+        """What `completion_logps` takes after module and row."""
+        return self._spec.sampling.temperature, self._spec.learner.logp_chunk, calls
 
-    def _scoring(self, groups: int = 1) -> tuple[float, int, int]:
-        """What `completion_logps` takes beside a row of so many groups."""
-        chunk = self._spec.learner.logp_chunk
-        return self._spec.sampling.temperature, chunk, groups * -(-self._most_tokens // chunk)
-
-    def _reference_logps(self, row: SharedRow) -> Tensor | None:
+    def _reference_logps(self, row: SharedRow, calls: int) -> Tensor | None:
         """Log-probs [N] of the model before self-play, None when the KL is off."""
         if self._spec.learner.kl_coef == 0:
             return None
         self._engine.eval()
         with torch.no_grad(), reference(self._policy) as module:
-            return completion_logps(module, row, *self._scoring(row.groups))
+            return completion_logps(module, row, *self._scoring(calls))
 
-    def _advantages(self, packed: Sequence[PackedGroup], logp_ref: Sequence[Tensor | None]) -> Tensor:
+    def _advantages(self, tokens: TokenLayout, logp_ref: Sequence[Tensor | None]) -> Tensor:
         """Advantages [N all]; their moments run over all tokens of all ranks."""
         learner = self._spec.learner
-        tokens = layout(packed)
         penalty_all = None
         if learner.kl_coef and learner.kl_estimator == "k1":
             logp_ref_all = torch.cat([logp for logp in logp_ref if logp is not None])
             penalty_all = learner.kl_coef * reinforce_pp.kl_estimate(tokens.logp_engine_N, logp_ref_all, "k1")
         return reinforce_pp.advantages(
-            tokens.rewards_C,
-            tokens.completion_N,
-            tokens.last_N,
-            group_C=tokens.group_C if learner.algorithm == "reinforce_pp_baseline" else None,
+            tokens,
+            baseline=learner.algorithm == "reinforce_pp_baseline",
             penalty_N=penalty_all,
             all_reduce=self._sum,
         )
 
     def _train_on(
-        self,
-        row: SharedRow,
-        advantage_N: Tensor,
-        logp_ref_N: Tensor | None,
-        scale: float,
-        statistics: Share,
-        clock: Clock,
+        self, row: SharedRow, calls: int, terms: Terms, scale: float, statistics: Share, clock: Clock
     ) -> None:
         """Add the row's gradient, times `scale`, and its statistics."""
-        learner = self._spec.learner
+        learner, logp_ref_N = self._spec.learner, terms.logp_ref_N
         with clock("forward"):
-            logp_N = self._engine(row, *self._scoring(row.groups))
+            logp_N = self._engine(row, *self._scoring(calls))
             logp_old_N = logp_N.detach()
             penalty_N = None
             if logp_ref_N is not None and learner.kl_estimator != "k1":
                 penalty_N = learner.kl_coef * reinforce_pp.kl_estimate(logp_N, logp_ref_N, learner.kl_estimator)
             weight_N = reinforce_pp.importance_weights(logp_old_N, row.logp_engine_N, learner.importance_clip)
             loss = reinforce_pp.policy_loss(
-                logp_N, logp_old_N, advantage_N, weight_N, clip=learner.clip, penalty_N=penalty_N
+                logp_N,
+                logp_old_N,
+                terms.advantage_N,
+                weight_N,
+                clip=learner.clip,
+                penalty_N=penalty_N,
+                share_N=terms.share_N,
             )
         with clock("backward"):
             self._engine.backward(loss.total * scale, scale_wrt_gas=False)

@@ -7,7 +7,14 @@ engine's log-probs, `logp_engine - logp_ref`. The tokens were drawn from that di
 estimate of KL(sampling policy || reference), and a step needs one reference forward per group but no second forward of
 the policy (about a quarter of a training pass).
 
-Shapes: N completion tokens of all groups of a rank, C completions. `all_reduce` sums a float64 tensor over ranks.
+Over episodes of many turns: a return runs through all sampled tokens of its episode, so that an early turn is credited
+with what came of it, and observations are on no axis here. An episode's reward arrives at its last sampled token. Step
+rewards exist only as a potential Phi of the game's states (Ng, Harada, Russell 1999): Phi(s_{t+1}) - Phi(s_t) at the
+end of turn t, and Phi = 0 at the end of the episode. With gamma 1 that makes every return R - Phi(s_t), a baseline that
+depends on the state alone. The baseline variant counts Phi from each episode's first state: its group's mean has
+subtracted that state's value already.
+
+Shapes: N sampled tokens of all groups of a rank, E episodes. `all_reduce` sums a float64 tensor over ranks.
 """
 
 from __future__ import annotations
@@ -18,6 +25,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
+from learner.batch import TokenLayout
 
 AllReduce = Callable[[Tensor], Tensor]
 """Returns the sum of a tensor over all ranks."""
@@ -34,7 +43,7 @@ def one_rank(sums: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PolicyLoss:
-    """The loss as a sum over tokens; divide by the number of tokens of the whole step, over all ranks."""
+    """The loss as a sum over tokens; divide by the sum of the shares of the whole step's tokens, over all ranks."""
 
     total: Tensor  # scalar with gradient
     tokens: int
@@ -54,61 +63,76 @@ def kl_estimate(logp_N: Tensor, logp_ref_N: Tensor, estimator: Literal["k1", "k2
     return torch.expm1(-log_ratio_N) + log_ratio_N
 
 
-def group_baseline(rewards_C: Tensor, group_C: Tensor) -> Tensor:
+def group_baseline(rewards_E: Tensor, group_E: Tensor) -> Tensor:
     """Rewards minus their group's mean [C] (REINFORCE++-baseline; no division by the group's deviation).
 
-    Raises ValueError when a group has one completion: its baseline would be its own reward.
+    Raises ValueError when a group has one episode: its baseline would be its own reward.
     """
-    counts = torch.bincount(group_C)
-    if bool((counts[group_C] < 2).any()):
-        raise ValueError("reinforce_pp_baseline needs 2 or more completions per group: raise sampling.group_size")
-    sums = torch.zeros(counts.numel(), dtype=torch.float64, device=rewards_C.device)
-    sums.index_add_(0, group_C, rewards_C.double())
-    return (rewards_C.double() - (sums / counts)[group_C]).to(rewards_C.dtype)
+    counts = torch.bincount(group_E)
+    if bool((counts[group_E] < 2).any()):
+        raise ValueError("reinforce_pp_baseline needs 2 or more episodes per group: raise sampling.group_size")
+    sums = torch.zeros(counts.numel(), dtype=torch.float64, device=rewards_E.device)
+    sums.index_add_(0, group_E, rewards_E.double())
+    return (rewards_E.double() - (sums / counts)[group_E]).to(rewards_E.dtype)
 
 
-def token_rewards(rewards_C: Tensor, completion_N: Tensor, last_N: Tensor, penalty_N: Tensor | None) -> Tensor:
+def token_rewards(rewards_E: Tensor, episode_N: Tensor, last_N: Tensor, penalty_N: Tensor | None) -> Tensor:
     """r_t = -penalty_t + 1[t is last] * clip(R, -10, 10), float64 [N]. The penalty is beta * KL_t."""
-    clipped_C = rewards_C.double().clamp(-REWARD_CLIP, REWARD_CLIP)
-    reward_N = torch.where(last_N, clipped_C[completion_N], 0.0)
+    clipped_E = rewards_E.double().clamp(-REWARD_CLIP, REWARD_CLIP)
+    reward_N = torch.where(last_N, clipped_E[episode_N], 0.0)
     return reward_N if penalty_N is None else reward_N - penalty_N.double()
 
 
-def returns_to_go(reward_N: Tensor, completion_N: Tensor, last_N: Tensor) -> Tensor:
-    """G_t = r_t + G_{t+1} within each completion [N]; gamma is 1. Completions must be contiguous and ordered."""
+def shaping_rewards(potential_N: Tensor, last_N: Tensor) -> Tensor:
+    """Phi(s_{t+1}) - Phi(s_t) at the last token of turn t, -Phi(s_t) at the episode's last, 0 elsewhere; float64 [N].
+
+    `potential_N` is that of the token's turn. The values of an episode sum to minus that of its first state.
+    """
+    potential_N = potential_N.double()
+    after_N = torch.where(last_N, 0.0, potential_N.roll(-1))
+    return after_N - potential_N
+
+
+def returns_to_go(reward_N: Tensor, episode_N: Tensor, last_N: Tensor) -> Tensor:
+    """G_t = r_t + G_{t+1} within each episode [N]; gamma is 1. Episodes must be contiguous and ordered."""
     running_N = reward_N.cumsum(0)
-    end_C = running_N[last_N]
-    return end_C[completion_N] - running_N + reward_N
+    end_E = running_N[last_N]
+    return end_E[episode_N] - running_N + reward_N
 
 
-def normalise(return_N: Tensor, all_reduce: AllReduce = one_rank) -> Tensor:
-    """A = (G - mean) / sqrt(max(variance, 1e-8)), float32 [N]; both moments over every token of every rank."""
+def normalise(return_N: Tensor, share_N: Tensor | None = None, all_reduce: AllReduce = one_rank) -> Tensor:
+    """A = (G - mean) / sqrt(max(variance, 1e-8)), float32 [N]; both moments over every token of every rank.
+
+    `share_N` are the tokens' weights in the moments; None: all alike.
+    """
     values_N = return_N.double()
-    count, total = all_reduce(torch.stack([torch.ones_like(values_N).sum(), values_N.sum()]))
+    share_N = torch.ones_like(values_N) if share_N is None else share_N.double()
+    count, total = all_reduce(torch.stack([share_N.sum(), (share_N * values_N).sum()]))
     centred_N = values_N - total / count
-    variance = all_reduce(centred_N.square().sum()) / count
+    variance = all_reduce((share_N * centred_N.square()).sum()) / count
     advantage_N: Tensor = centred_N / variance.clamp(min=MIN_VARIANCE).sqrt()
     return advantage_N.float()
 
 
-def advantages(
-    rewards_C: Tensor,
-    completion_N: Tensor,
-    last_N: Tensor,
-    *,
-    group_C: Tensor | None = None,
-    penalty_N: Tensor | None = None,
-    all_reduce: AllReduce = one_rank,
-) -> Tensor:
-    """Advantages of a rank's whole batch, float32 [N], without gradient.
+def episode_returns(tokens: TokenLayout, *, baseline: bool, penalty_N: Tensor | None = None) -> Tensor:
+    """Return of every token of a rank's whole batch, float64 [N].
 
-    `group_C` selects the baseline variant. `penalty_N` is kl_coef * k1, None when the KL is a loss term or off.
+    `baseline` selects the variant. `penalty_N` is kl_coef * k1, None when the KL is a loss term or off.
     """
+    rewards_E, potential_N = tokens.rewards_E, tokens.potential_N
+    if baseline:
+        rewards_E = group_baseline(rewards_E, tokens.group_E)
+        potential_N = potential_N - potential_N[tokens.last_N.roll(1)][tokens.episode_N]  # last_N[-1] is always True
+    reward_N = token_rewards(rewards_E, tokens.episode_N, tokens.last_N, penalty_N)
+    return returns_to_go(reward_N + shaping_rewards(potential_N, tokens.last_N), tokens.episode_N, tokens.last_N)
+
+
+def advantages(
+    tokens: TokenLayout, *, baseline: bool, penalty_N: Tensor | None = None, all_reduce: AllReduce = one_rank
+) -> Tensor:
+    """Advantages of a rank's whole batch, float32 [N], without gradient; `episode_returns`, normalised."""
     with torch.no_grad():
-        if group_C is not None:
-            rewards_C = group_baseline(rewards_C, group_C)
-        reward_N = token_rewards(rewards_C, completion_N, last_N, penalty_N)
-        return normalise(returns_to_go(reward_N, completion_N, last_N), all_reduce)
+        return normalise(episode_returns(tokens, baseline=baseline, penalty_N=penalty_N), tokens.share_N, all_reduce)
 
 
 def importance_weights(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[float, float] | None) -> Tensor:
@@ -158,19 +182,22 @@ def policy_loss(
     *,
     clip: float,
     penalty_N: Tensor | None = None,
+    share_N: Tensor | None = None,
 ) -> PolicyLoss:
-    """PPO's clipped objective, negated and summed over tokens, each times its importance weight.
+    """PPO's clipped objective, negated and summed over tokens, each times its importance weight and its share.
 
     ratio = exp(clamp(logp - logp_old, -20, 20)); loss = -sum_t w_t min(ratio A, clip(ratio, 1 - clip, 1 + clip) A).
-    `penalty_N` is kl_coef * k2 or k3 with gradient, added to the sum.
+    `penalty_N` is kl_coef * k2 or k3 with gradient, added to each term. `share_N` of None: all alike.
     """
     ratio_N = _ratio(logp_N, logp_old_N.detach())
     plain_N = ratio_N * advantage_N
     bounded_N = ratio_N.clamp(1 - clip, 1 + clip) * advantage_N
-    total = -(weight_N * torch.minimum(plain_N, bounded_N)).sum()
+    loss_N = -(weight_N * torch.minimum(plain_N, bounded_N))
     if penalty_N is not None:
-        total = total + penalty_N.sum()
-    return PolicyLoss(total=total, tokens=logp_N.numel(), clipped=int((bounded_N < plain_N).sum()))
+        loss_N = loss_N + penalty_N
+    if share_N is not None:
+        loss_N = share_N * loss_N
+    return PolicyLoss(total=loss_N.sum(), tokens=logp_N.numel(), clipped=int((bounded_N < plain_N).sum()))
 
 
 def _ratio(logp_N: Tensor, logp_other_N: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Sums over the groups of a step, counted on every rank and merged into the report of the whole batch.
 
-Shapes: N completion tokens of a row.
+Shapes: N sampled tokens of a row.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from common.records import Group
-from learner.batch import PackedGroup
 from learner.reinforce_pp import kl_estimate, weight_statistics, weight_sums
+from learner.rows import branch_tokens
 from learner.step_report import StepReport
 
 
@@ -36,7 +36,7 @@ class Share:
         loss: float,
         bounds: tuple[float, float] | None,
     ) -> None:
-        """Count a row that was trained on; `loss` is its sum over tokens."""
+        """Count a row that was trained on; `loss` is its sum over tokens, each times its share."""
         self.weight_sums += weight_sums(logp_N, logp_engine_N, bounds).cpu()
         self.sums["loss"] += loss
         if logp_ref_N is not None:
@@ -44,18 +44,22 @@ class Share:
             self.sums["kl"] += float(kl_estimate(logp_engine_N, logp_ref_N, "k1").double().sum())
 
 
-def share_of(groups: Sequence[Group], packed: Sequence[PackedGroup], version: int) -> Share:
-    """A rank's share with everything known before training; `version` is the policy's before the step."""
+def share_of(groups: Sequence[Group], version: int, weight: float) -> Share:
+    """A rank's share with everything known before training; `version` is the policy's before the step.
+
+    `weight` is the sum of its tokens' shares in the loss.
+    """
     share = Share(version)
-    share.oldest = min(group.oldest_version for group in packed)
-    share.sums["groups"] = len(packed)
-    share.sums["tokens"] = sum(group.ids_S.numel() for group in packed)
-    share.sums["completion_tokens"] = sum(group.tokens for group in packed)
-    for group in groups:
-        for rollout in group.rollouts:
-            total = rollout.reward.total
-            _add(share.sums, {"completions": 1, "reward": total, "reward_square": total * total})
-            _add(share.components, rollout.reward.components)
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    share.oldest = min(group.oldest_version for group in groups)
+    share.sums["groups"] = len(groups)
+    share.sums["weight"] = weight
+    share.sums["tokens"] = sum(len(group.prompt_ids) for group in groups) + sum(map(branch_tokens, rollouts))
+    share.sums["completion_tokens"] = sum(rollout.sampled_tokens for rollout in rollouts)
+    for rollout in rollouts:
+        total = rollout.reward.total
+        _add(share.sums, {"completions": 1, "reward": total, "reward_square": total * total})
+        _add(share.components, rollout.reward.components)
     return share
 
 
@@ -78,7 +82,7 @@ def merge_shares(
         completions=count,
         tokens=int(sums["tokens"]),
         completion_tokens=tokens,
-        loss=sums["loss"] / tokens,
+        loss=sums["loss"] / sums["weight"],
         kl_to_reference=sums["kl"] / tokens if shares[0].has_reference else None,
         grad_norm=grad_norm,
         learning_rate=learning_rate,

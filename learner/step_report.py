@@ -29,7 +29,7 @@ class Clock:
 
 
 class StepReport(Record):
-    """One optimiser step, over all ranks; equal on every rank except `seconds`. Means are over tokens or completions.
+    """One optimiser step, over all ranks; equal on every rank except `seconds`. Means are over tokens or episodes.
 
     `weights` is keyed as `common.metrics.WEIGHT_STATISTICS`. `seconds` holds this rank's wall time of the phases
     reference, forward, backward and optimizer, and of the whole `step`.
@@ -39,10 +39,10 @@ class StepReport(Record):
     policy_version: int  # after the step
     policy_lag: int  # version before the step minus the oldest version of any token
     groups: int
-    completions: int
-    tokens: int  # prompt (once per group) and completion tokens
-    completion_tokens: int
-    loss: float  # per completion token
+    completions: int  # episodes
+    tokens: int  # prompt (once per group), sampled and observed tokens
+    completion_tokens: int  # sampled
+    loss: float  # mean over sampled tokens, weighted as learner.weighting says
     kl_to_reference: float | None  # k1 estimate, nats per token; None when kl_coef is 0
     grad_norm: float  # before clipping
     learning_rate: float

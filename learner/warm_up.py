@@ -31,11 +31,12 @@ from common.backends import BACKENDS
 from common.config import RunSpec
 from common.records import Record
 from learner import attention
-from learner.batch import Row, common_prefix, pack_row
+from learner.batch import Row, pack_row
 from learner.examples import Example
 from learner.export import copy_small_files
 from learner.head import head_logps
 from learner.policy import row_states
+from learner.rows import common_prefix
 
 _CACHE_VERSION = 2  # part of the cache key: raise it when training changes
 _WHOLE_MODEL_LIMIT = 1_000_000_000  # parameters; larger models learn through LoRA

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from common.metrics import WEIGHT_STATISTICS
+from learner.batch import TokenLayout
 from learner.reinforce_pp import (
     advantages,
     group_baseline,
@@ -28,54 +29,69 @@ from learner.reinforce_pp import (
 
 
 def flat(lengths: list[int]) -> tuple[Tensor, Tensor]:
-    """completion_N and last_N of completions of these lengths."""
-    completion = [i for i, length in enumerate(lengths) for _ in range(length)]
+    """episode_N and last_N of episodes of these lengths."""
+    episode = [i for i, length in enumerate(lengths) for _ in range(length)]
     last = [j == length - 1 for length in lengths for j in range(length)]
-    return torch.tensor(completion), torch.tensor(last)
+    return torch.tensor(episode), torch.tensor(last)
 
 
-# Two completions of 2 and 1 tokens, rewards 1 and -1.5, beta * k1 of 0.1, 0.2 and -0.3.
-COMPLETION_N, LAST_N = flat([2, 1])
-REWARDS_C = torch.tensor([1.0, -1.5])
+def tokens_of(rewards_E: Tensor, lengths: list[int], groups: list[int] | None = None) -> TokenLayout:
+    """Episodes of one turn without shaping, all of one group if `groups` is None."""
+    episode_N, last_N = flat(lengths)
+    zero_N = torch.zeros(len(episode_N))
+    return TokenLayout(
+        episode_N=episode_N,
+        turn_N=torch.zeros_like(episode_N),
+        last_N=last_N,
+        potential_N=zero_N,
+        share_N=torch.ones_like(zero_N),
+        logp_engine_N=zero_N,
+        group_E=torch.tensor(groups or [0] * len(lengths)),
+        rewards_E=rewards_E,
+    )
+
+
+# Two episodes of 2 and 1 tokens, rewards 1 and -1.5, beta * k1 of 0.1, 0.2 and -0.3.
+EPISODE_N, LAST_N = flat([2, 1])
+REWARDS_E = torch.tensor([1.0, -1.5])
 PENALTY_N = torch.tensor([0.1, 0.2, -0.3])
+TOKENS = tokens_of(REWARDS_E, [2, 1])
 
 
-def test_token_rewards_and_returns_of_two_completions_by_hand() -> None:
-    reward_N = token_rewards(REWARDS_C, COMPLETION_N, LAST_N, PENALTY_N)
+def test_token_rewards_and_returns_of_two_episodes_by_hand() -> None:
+    reward_N = token_rewards(REWARDS_E, EPISODE_N, LAST_N, PENALTY_N)
     torch.testing.assert_close(reward_N, torch.tensor([-0.1, 0.8, -1.2], dtype=torch.float64), atol=1e-7, rtol=0)
-    return_N = returns_to_go(reward_N, COMPLETION_N, LAST_N)
+    return_N = returns_to_go(reward_N, EPISODE_N, LAST_N)
     torch.testing.assert_close(return_N, torch.tensor([0.7, 0.8, -1.2], dtype=torch.float64), atol=1e-7, rtol=0)
 
 
-def test_advantages_of_two_completions_by_hand() -> None:
+def test_advantages_of_two_episodes_by_hand() -> None:
     # Returns .7, .8, -1.2: mean .1, squared deviations .36, .49, 1.69, variance 2.54 / 3.
     deviation = math.sqrt(2.54 / 3)
     expected = torch.tensor([0.6 / deviation, 0.7 / deviation, -1.3 / deviation])
-    torch.testing.assert_close(advantages(REWARDS_C, COMPLETION_N, LAST_N, penalty_N=PENALTY_N), expected)
+    torch.testing.assert_close(advantages(TOKENS, baseline=False, penalty_N=PENALTY_N), expected)
 
 
 def test_advantages_of_the_baseline_variant_by_hand() -> None:
     # Group mean -.25: rewards 1.25 and -1.25; returns 1.25, 1.25, -1.25; mean 1.25 / 3, variance 25 / 18.
     expected = torch.tensor([2.5 / 3, 2.5 / 3, -5.0 / 3]) / math.sqrt(25 / 18)
-    torch.testing.assert_close(
-        advantages(REWARDS_C, COMPLETION_N, LAST_N, group_C=torch.tensor([0, 0])), expected, atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(advantages(TOKENS, baseline=True), expected, atol=1e-6, rtol=0)
 
 
 def test_equal_rewards_give_zero_advantages() -> None:
-    assert advantages(torch.tensor([1.1, 1.1]), COMPLETION_N, LAST_N).tolist() == [0.0, 0.0, 0.0]
+    assert advantages(tokens_of(torch.tensor([1.1, 1.1]), [2, 1]), baseline=False).tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_reward_beyond_ten_is_clipped() -> None:
-    assert token_rewards(torch.tensor([25.0, -11.0]), COMPLETION_N, LAST_N, None).tolist() == [0.0, 10.0, -10.0]
+    assert token_rewards(torch.tensor([25.0, -11.0]), EPISODE_N, LAST_N, None).tolist() == [0.0, 10.0, -10.0]
 
 
 def test_a_group_of_one_has_no_baseline() -> None:
-    with pytest.raises(ValueError, match="2 or more completions per group"):
+    with pytest.raises(ValueError, match="2 or more episodes per group"):
         group_baseline(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 1]))
 
 
-def test_loss_of_two_completions_by_hand() -> None:
+def test_loss_of_two_episodes_by_hand() -> None:
     # Ratios e^.5 (clipped at 1.2, A > 0), e^-.5 (A > 0: the smaller product is unclipped), e^.5 (A < 0: unclipped).
     logp_N = torch.tensor([-0.5, -1.5, -0.5], requires_grad=True)
     weight_N = torch.tensor([1.0, 0.5, 2.0])
@@ -155,12 +171,9 @@ def test_advantages_equal_the_slow_reference(data: st.DataObject, lengths: list[
     kl = data.draw(st.lists(finite.map(lambda x: x / 100), min_size=sum(lengths), max_size=sum(lengths)))
     groups = [min(i // 2, len(lengths) // 2 - 1) for i in range(len(lengths))]  # pairs; an odd one joins the last
     expected = slow_advantages(rewards, lengths, groups if baseline else None, kl)
-    completion_N, last_N = flat(lengths)
     got = advantages(
-        torch.tensor(rewards, dtype=torch.float64),
-        completion_N,
-        last_N,
-        group_C=torch.tensor(groups) if baseline else None,
+        tokens_of(torch.tensor(rewards, dtype=torch.float64), lengths, groups),
+        baseline=baseline,
         penalty_N=torch.tensor(kl, dtype=torch.float64),
     )
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float32), atol=2e-5, rtol=2e-5)
@@ -190,7 +203,7 @@ def test_two_ranks_normalise_as_one(returns: list[float], data: st.DataObject) -
     values = torch.tensor(returns, dtype=torch.float64)
     all_reduce = Lockstep(2)
     with ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(lambda shard: normalise(shard, all_reduce), (values[:cut], values[cut:])))
+        parts = list(pool.map(lambda shard: normalise(shard, None, all_reduce), (values[:cut], values[cut:])))
     torch.testing.assert_close(torch.cat(parts), normalise(values), atol=1e-5, rtol=1e-5)
 
 
