@@ -24,7 +24,7 @@ from learner.policy import (
     sequence_logps,
 )
 from learner.rounding import to_bfloat16
-from tests.learner.groups import group
+from tests.learner.groups import Turns, group, group_of_turns
 from tests.learner.tiny_models import FAMILIES, gemma, llama, saved
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 PROMPT = [7, 3, 9, 11, 2, 5, 8, 13, 21]
 COMPLETIONS = [[4, 6, 8, 1, 30, 31, 12], [22], [15, 16, 17, 18]]
+
+EPISODES: list[Turns] = [
+    [([4, 6, 8], [40, 41]), ([1, 30], [42]), ([31, 12], [])],
+    [([22], [])],
+    [([15, 16], [43, 44, 45, 46, 47]), ([17, 18, 19], [])],
+]
 
 
 def spec(rank: int = 4, checkpointing: bool = True) -> LearnerSpec:
@@ -79,6 +85,37 @@ def test_packed_rows_give_the_log_probs_and_gradients_of_separate_rows(family: s
     assert wanted.keys() == found.keys() and wanted
     for name, gradient in wanted.items():
         torch.testing.assert_close(found[name], gradient, atol=5e-5, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def masked_logps(module: nn.Module, temperature: float) -> Tensor:
+    """Each episode as an ordinary row, and the log-probs of its sampled tokens picked out of it."""
+    parts = []
+    for turns in EPISODES:
+        ids, sampled = list(PROMPT), list[int]()
+        for drawn, observed in turns:
+            sampled += range(len(ids), len(ids) + len(drawn))
+            ids += [*drawn, *observed]
+        logits_TV = module(input_ids=torch.tensor([ids])).logits[0].float()
+        logp_TV = (logits_TV / temperature).log_softmax(-1)
+        parts.append(torch.stack([logp_TV[at - 1, ids[at]] for at in sampled]))
+    return torch.cat(parts)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma"])  # gemma's window is shorter than prompt and observations
+@pytest.mark.parametrize("rows", [[[0, 1, 2]], [[0], [1, 2]]], ids=["one row", "two rows"])
+def test_i4_a_packed_group_of_many_turns_gives_log_probs_and_gradients_of_separate_masked_rows(
+    family: str, rows: list[list[int]], tmp_path: Path
+) -> None:
+    policy = load(FAMILIES[family](), tmp_path, spec(rank=0))
+    policy.module.double()  # these weights are large, and amplify the rounding of float32 beyond the bound
+    expected = masked_logps(policy.module, temperature=0.7)
+    packed = [pack(group_of_turns(PROMPT, EPISODES), chosen) for chosen in rows]
+    got = torch.cat([completion_logps(policy.module, row, temperature=0.7, chunk=5) for row in packed])
+    torch.testing.assert_close(got, expected, atol=5e-5, rtol=0)
+    wanted, found = gradients(policy.module, expected), gradients(policy.module, got)
+    assert wanted.keys() == found.keys() and wanted
+    flat, other = (torch.cat([gradient.flatten() for gradient in each.values()]) for each in (wanted, found))
+    assert float((other - flat).norm()) <= 1.3e-6 * float(flat.norm())
 
 
 def test_the_chunk_and_checkpointing_change_nothing(tmp_path: Path) -> None:
