@@ -11,8 +11,19 @@ from typing import Any
 import torch
 
 from common.config import RunSpec
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Task
-from simulator.rollouts import one_turn, rewarded
+from common.records import (
+    Completion,
+    Episode,
+    Group,
+    Label,
+    LabelledTask,
+    Limits,
+    Provenance,
+    Rollout,
+    Step,
+    Task,
+)
+from simulator.rollouts import rewarded
 
 VOCABULARY = 64
 
@@ -36,7 +47,8 @@ def make_model(folder: Path) -> Path:
     return folder
 
 
-def make_spec(**learner: Any) -> RunSpec:
+def make_spec(context: int = 1024, **learner: Any) -> RunSpec:
+    """Rows hold `context` + 16 tokens."""
     dtype = learner.pop("dtype", "float32")
     settings = {
         "batch_groups": 4,
@@ -48,25 +60,30 @@ def make_spec(**learner: Any) -> RunSpec:
         **learner,
     }
     sampling = {"group_size": 3, "max_tokens": 8}
-    return RunSpec.model_validate({"seed": 5, "model": {"dtype": dtype}, "sampling": sampling, "learner": settings})
+    return RunSpec.model_validate(
+        {"seed": 5, "model": {"dtype": dtype, "context": context}, "sampling": sampling, "learner": settings}
+    )
 
 
 def make_group(seed: int, version: int = 0) -> Group:
     """Three completions of unequal length; rewards and engine log-probs are drawn, not modelled."""
+    return _group(seed, version, [1, 1, 1])
+
+
+def make_group_of_turns(seed: int, version: int = 0) -> Group:
+    """Three episodes of one, two and three turns."""
+    return _group(seed, version, [1, 2, 3])
+
+
+def _group(seed: int, version: int, turns: list[int]) -> Group:
     rng = random.Random(seed)
     rollouts = []
-    for length in (rng.randrange(2, 9) for _ in range(3)):
-        completion = Completion(
-            text="",
-            token_ids=tuple(rng.randrange(VOCABULARY) for _ in range(length)),
-            logps=tuple(-4.2 + rng.uniform(-0.3, 0.3) for _ in range(length)),
-            versions=(version,) * length,
-            finish_reason="stop",
-            engine="e0",
-        )
+    for count in turns:
+        steps = tuple(_step(rng, version) for _ in range(count))
         outcome = rng.choice([-1.5, -1.0, 0.4, 1.0])
         reward = rewarded(outcome + 0.1, outcome=outcome, structure=0.1)
-        rollouts.append(one_turn(completion, reward))
+        episode = Episode(task_id=f"task-{seed}", actions=("",) * count)
+        rollouts.append(Rollout(steps=steps, episode=episode, reward=reward))
     task = Task(
         env="test",
         task_id=f"task-{seed}",
@@ -83,6 +100,19 @@ def make_group(seed: int, version: int = 0) -> Group:
     )
 
 
+def _step(rng: random.Random, version: int) -> Step:
+    length = rng.randrange(2, 9)
+    completion = Completion(
+        text="",
+        token_ids=tuple(rng.randrange(VOCABULARY) for _ in range(length)),
+        logps=tuple(-4.2 + rng.uniform(-0.3, 0.3) for _ in range(length)),
+        versions=(version,) * length,
+        finish_reason="stop",
+        engine="e0",
+    )
+    return Step(completion=completion, observed=[rng.randrange(VOCABULARY) for _ in range(rng.randrange(15, 25))])
+
+
 def weights_of(rank: Any) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in rank.published_weights()}
 
@@ -94,13 +124,19 @@ def free_address() -> str:
 
 
 def run_rank(rank: int, world: int, rendezvous: str, model: Path, out: Path, stages: tuple[int, ...]) -> None:
-    """Two steps at every ZeRO stage; a checkpoint between them, from which a second learner takes the second step."""
+    """Two steps at every ZeRO stage, some of their rows a part of a group.
+
+    A checkpoint is written between them, from which a second learner takes the second step.
+    """
     from learner.rank import LearnerRank
 
     results: dict[str, Any] = {}
     for stage in stages:
-        spec = make_spec(zero_stage=stage, ranks=world)
-        batches = [[make_group(step * 10 + at) for at in range(4)] for step in range(2)]
+        spec = make_spec(context=64, zero_stage=stage, ranks=world)
+        batches = [
+            [make(step * 10 + at) for at, make in enumerate([make_group, make_group, make_group_of_turns, make_group])]
+            for step in range(2)
+        ]
         mine = [batch[rank::world] for batch in batches]
         learner = LearnerRank(spec, model, rank, world, rendezvous)
         reports = [learner.step(mine[0])]

@@ -14,7 +14,8 @@ from common.backends import CPU
 from common.config import RunSpec
 from common.records import Group, Sampled
 from learner.rank import LearnerRank, warm_up_factor
-from tests.learner.rank_cases import free_address, make_group, make_model, make_spec, weights_of
+from learner.rows import rows_of
+from tests.learner.rank_cases import free_address, make_group, make_group_of_turns, make_model, make_spec, weights_of
 
 GROUPS = [make_group(at) for at in range(4)]
 
@@ -29,13 +30,15 @@ def alone(spec: RunSpec, model: Path, rendezvous: str) -> LearnerRank:
 
 
 def separate_rows_logps(module: Any, group: Group) -> list[torch.Tensor]:
-    """The completions' log-probs, each in a forward of its own: nothing shared with the packed path."""
+    """The sampled tokens' log-probs, each episode in a forward of its own: nothing shared with the packed path."""
     result = []
     for rollout in group.rollouts:
-        completion = torch.tensor(rollout.steps[0].completion.token_ids)
-        ids = torch.cat([torch.tensor(group.prompt_ids), completion])
-        logits = module(ids[None]).logits[0, len(group.prompt_ids) - 1 : -1].float()
-        result.append(logits.log_softmax(-1).gather(1, completion[:, None])[:, 0])
+        ids, sampled = group.prompt_ids.tolist(), list[int]()
+        for step in rollout.steps:
+            sampled += range(len(ids), len(ids) + len(step.completion.token_ids))
+            ids += [*step.completion.token_ids.tolist(), *step.observed.tolist()]
+        logp_TV = module(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+        result.append(torch.stack([logp_TV[at - 1, ids[at]] for at in sampled]))
     return result
 
 
@@ -47,7 +50,7 @@ def plain_torch_step(module: Any, spec: RunSpec, groups: list[Group], start: Any
         for rollout, logp, ref in zip(
             group.rollouts, separate_rows_logps(module, group), separate_rows_logps(start, group), strict=True
         ):
-            engine = torch.tensor(rollout.steps[0].completion.logps)
+            engine = torch.cat([torch.tensor(step.completion.logps) for step in rollout.steps])
             reward = -spec.learner.kl_coef * (engine - ref.detach())
             reward[-1] += rollout.reward.total - mean
             rewards.append(reward.flip(0).cumsum(0).flip(0))
@@ -66,17 +69,29 @@ def plain_torch_step(module: Any, spec: RunSpec, groups: list[Group], start: Any
 @pytest.mark.integration
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
 def test_a_full_training_step_equals_plain_torch_on_separate_rows(model: Path, rendezvous: str, stage: int) -> None:
+    assert_equals_plain_torch(make_spec(zero_stage=stage, lora_rank=0), GROUPS, model, rendezvous)
+
+
+@pytest.mark.integration
+def test_a_step_on_episodes_of_many_turns_equals_plain_torch_on_separate_rows(model: Path, rendezvous: str) -> None:
+    """The rows are so short that some groups are cut."""
+    groups = [make_group_of_turns(at) for at in range(4)]
+    spec = make_spec(context=64, zero_stage=0, lora_rank=0)
+    assert len(rows_of(groups, 80)) > len(groups), "else no group was cut"
+    assert_equals_plain_torch(spec, groups, model, rendezvous)
+
+
+def assert_equals_plain_torch(spec: RunSpec, groups: list[Group], model: Path, rendezvous: str) -> None:
     from transformers import AutoModelForCausalLM
 
-    spec = make_spec(zero_stage=stage, lora_rank=0)
     learner = alone(spec, model, rendezvous)
     plain, start = (AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32) for _ in range(2))
     optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-2, betas=(0.9, 0.95), weight_decay=0.0)
     for _ in range(2):
-        learner.accumulate(GROUPS)
+        learner.accumulate(groups)
         learner.canary((1, 2, 3, 4))  # scoring before the step must leave its gradient alone
         report = learner.apply()
-        norm = plain_torch_step(plain, spec, GROUPS, start, optimizer)
+        norm = plain_torch_step(plain, spec, groups, start, optimizer)
         assert report.grad_norm == pytest.approx(norm, rel=1e-4)
     ours, theirs = weights_of(learner), dict(plain.named_parameters())
     assert ours.keys() == theirs.keys()
