@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Padded:
         """One optimiser step; the mean loss of the completion tokens, nats."""
         total = 0.0
         for rows in cut(batch):
-            loss = self._summed_loss(rows) / sum(len(example.completion_ids) for example in batch)
+            loss = self._summed_loss(rows) / sum(sum(example.trained) for example in batch)
             torch.autograd.backward(loss)
             total += float(loss.detach())
         for weight, master in zip(self._weights, self._masters, strict=True):
@@ -79,14 +80,15 @@ class Padded:
 
 
 def pad(rows: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor]:
-    """(ids_BT padded with 0, mask_BT of the positions whose next token is a completion token, those tokens C)."""
+    """(ids_BT padded with 0, mask_BT of the positions whose next token is trained, those tokens C)."""
     longest = max(row.tokens for row in rows)
     ids_BT = torch.zeros(len(rows), longest, dtype=torch.long)
     predicts_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
     for index, row in enumerate(rows):
         ids_BT[index, : row.tokens] = torch.tensor(row.prompt_ids + row.completion_ids)
-        predicts_BT[index, len(row.prompt_ids) - 1 : row.tokens - 1] = True
-    return ids_BT, predicts_BT, torch.tensor([token for row in rows for token in row.completion_ids])
+        predicts_BT[index, len(row.prompt_ids) - 1 : row.tokens - 1] = torch.tensor(row.trained)
+    targets = [token for row in rows for token in compress(row.completion_ids, row.trained)]
+    return ids_BT, predicts_BT, torch.tensor(targets)
 
 
 def cut(batch: Sequence[Example]) -> Iterator[Sequence[Example]]:

@@ -130,7 +130,7 @@ def _probe(spec: RunSpec, examples: Sequence[Any]) -> Probe:
         canary_ids=canary[: min(bounds.canary_tokens, spec.model.context - 1)],
         prompt_ids=shortest.prompt_ids,
         completions=bounds.fresh_completions,
-        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, len(shortest.completion_ids)),
+        max_tokens=min(FRESH_TOKENS, spec.sampling.max_tokens, shortest.first_turn),
         temperature=spec.sampling.temperature,
     )
 

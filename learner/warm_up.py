@@ -197,8 +197,8 @@ class Trainer:
         )
 
     def step(self, share: float, batch: Sequence[Example]) -> float:
-        """One optimiser step at a share of the peak learning rate; the mean loss of the completion tokens, nats."""
-        tokens = sum(len(example.completion_ids) for example in batch)
+        """One optimiser step at a share of the peak learning rate; the mean loss of the trained tokens, nats."""
+        tokens = sum(sum(example.trained) for example in batch)
         total = 0.0
         for row in rows(batch):
             loss = summed_loss(self._base, row.to(self._device)) / tokens
@@ -224,7 +224,7 @@ class Trainer:
         self._base.eval()
         by_length = sorted(examples, key=lambda example: example.tokens)
         total = sum(float(summed_loss(self._base, row.to(self._device))) for row in rows(by_length))
-        return total / sum(len(example.completion_ids) for example in examples)
+        return total / sum(sum(example.trained) for example in examples)
 
 
 def split(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
@@ -275,7 +275,10 @@ def pack_examples(examples: Sequence[Example]) -> Row:
     """One row on the CPU: what all prompts begin with, then the rest of each example; completions are predicted."""
     shared = _shared(examples)
     branches = [(*example.prompt_ids[shared:], *example.completion_ids) for example in examples]
-    predicted_M = [at >= len(example.prompt_ids) for example in examples for at in range(shared, example.tokens)]
+    predicted_M: list[bool] = []
+    for example in examples:
+        predicted_M += [False] * (len(example.prompt_ids) - shared)
+        predicted_M += example.trained
     return pack_row(examples[0].prompt_ids[:shared], branches, torch.tensor(predicted_M))
 
 

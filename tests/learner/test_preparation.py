@@ -11,6 +11,7 @@ import pytest
 from common.config import ModelSpec, RunSpec, WarmUpSpec
 from common.records import LabelledTask, Rejection
 from envs.contract.env import Complete, Slot
+from learner import examples as learner_examples
 from learner import preparation, warm_up
 from learner.bounds import BOUNDS
 from learner.preparation import Preparation, Progress, demonstrated, seconds_left
@@ -37,17 +38,22 @@ class Refusing(FakeEnv):
 
 
 class FakeTokenizer:
-    eos_token_id = 99
-
     def __init__(self, prompt: int) -> None:
         self.prompt = prompt
 
-    def apply_chat_template(self, chat: Any, **_: Any) -> list[int]:
-        return [1] * self.prompt
+    def apply_chat_template(self, chat: Any) -> tuple[int, ...]:
+        return (1,) * self.prompt
 
     def encode(self, text: str, add_special_tokens: bool) -> list[int]:
         assert not add_special_tokens
         return [2] * len(text)
+
+
+class FakeBridge:
+    end_of_turn = 99
+
+    def __init__(self, tokenizer: FakeTokenizer) -> None:
+        self.prompt = tokenizer.apply_chat_template
 
 
 class World:
@@ -62,6 +68,7 @@ class World:
         tokenizer = SimpleNamespace(from_pretrained=lambda _: FakeTokenizer(prompt))
         monkeypatch.setattr(preparation, "resolve_model", lambda model, texts: folder)
         monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoTokenizer=tokenizer))
+        monkeypatch.setattr(learner_examples, "Bridge", FakeBridge)
         monkeypatch.setattr(warm_up, "warmed_model", self._warmed)
         monkeypatch.setattr(warm_up, "report", lambda _: self.outcome)
 
