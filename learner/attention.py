@@ -3,15 +3,18 @@ every branch at its prompt and itself.
 
 One dense [S, S] mask would give the same numbers, but its kernel works through every pair of the row, and most pairs
 are of two different branches, which never see each other. Here the branches of a prompt are one batched call of n rows,
-so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2. There the G query heads that share a key head are
-laid one after another as G * L rows, so that no key or value is repeated for them.
+so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2, or a few such calls where their lengths differ much.
+There the G query heads that share a key head are laid one after another as G * L rows, so that no key or value is
+repeated for them.
 
 Shapes: S packed positions, C shared tokens, R own tokens of a prompt of P = C + R, n branches of it, L the longest one,
-M tokens of the branches, T = P + L, H heads (K for keys and values, G = H / K), D head size. B is 1.
+M tokens of the branches, Q those of one call, T = P + L, H heads (K for keys and values, G = H / K), D head size, and
+B is 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +39,21 @@ def register() -> str:
 
 
 @dataclass(frozen=True)
-class ForkPacking:
-    """Where the tokens of one prompt's branches are, and who sees whom, keyed by the layer's sliding window."""
+class BranchBatch:
+    """Branches of similar length that are attended in one call, and who sees whom, keyed by the sliding window."""
 
     place_nL: Tensor  # int64; the index in M of each branch's tokens, its last one repeated as padding
-    slot_M: Tensor  # int64; the place of each branch token in the flattened [n * L]
-    visible: dict[int | None, tuple[Tensor, Tensor]]  # bool, own tokens [1, 1, R, P]; branches [1, 1, L, P + L]
+    slot_Q: Tensor  # int64; the place in the flattened [n * L] of each of their Q tokens
+    visible: dict[int | None, Tensor]  # bool [1, 1, L, P + L]
+
+
+@dataclass(frozen=True)
+class ForkPacking:
+    """Where the tokens of one prompt's branches are."""
+
+    visible: dict[int | None, Tensor]  # bool [1, 1, R, P]; what the prompt's own tokens see
+    batches: tuple[BranchBatch, ...]
+    order_M: Tensor | None  # int64; where the token is among those of all batches; None where one batch holds all
 
 
 @dataclass(frozen=True)
@@ -72,19 +84,41 @@ def packing_of(row: Row, config: Any) -> Packing:
 
 
 def _fork_packing(fork: Fork, shared: int, windows: set[int | None]) -> ForkPacking:
-    length_n, device = fork.length_n, fork.length_n.device
-    longest = int(length_n.max())
-    first_n = length_n.cumsum(0) - length_n
-    step_L = torch.arange(longest, device=device)
-    inside_nL = torch.minimum(step_L[None, :], length_n[:, None] - 1)
-    prompt = shared + fork.own
+    device, prompt = fork.length_n.device, shared + fork.own
+    first_n = fork.length_n.cumsum(0) - fork.length_n
+    chosen = [torch.tensor(batch, device=device) for batch in similar(fork.length_n.tolist())]
+    batches = tuple(_branch_batch(first_n[at], fork.length_n[at], prompt, windows) for at in chosen)
+    places = [batch.place_nL.flatten()[batch.slot_Q] for batch in batches]
     return ForkPacking(
+        visible={window: _visible(shared, fork.own, window, device) for window in windows},
+        batches=batches,
+        order_M=torch.cat(places).argsort() if len(batches) > 1 else None,
+    )
+
+
+def similar(lengths: Sequence[int]) -> list[list[int]]:
+    """Which branches to attend together: all, unless padding them to the longest more than doubles their tokens.
+
+    Then those of a batch differ by less than a factor of two. So memory grows with a row's tokens, not with branches
+    times the longest one.
+    """
+    longest = max(lengths)
+    if len(lengths) * longest <= 2 * sum(lengths):
+        return [list(range(len(lengths)))]
+    batches: dict[int, list[int]] = {}
+    for at, length in enumerate(lengths):
+        batches.setdefault((longest // length).bit_length(), []).append(at)
+    return list(batches.values())
+
+
+def _branch_batch(first_n: Tensor, length_n: Tensor, prompt: int, windows: set[int | None]) -> BranchBatch:
+    longest = int(length_n.max())
+    step_L = torch.arange(longest, device=length_n.device)
+    inside_nL = torch.minimum(step_L[None, :], length_n[:, None] - 1)
+    return BranchBatch(
         place_nL=first_n[:, None] + inside_nL,
-        slot_M=(step_L[None, :] < length_n[:, None]).flatten().nonzero()[:, 0],
-        visible={
-            window: (_visible(shared, fork.own, window, device), _visible(prompt, longest, window, device))
-            for window in windows
-        },
+        slot_Q=(step_L[None, :] < length_n[:, None]).flatten().nonzero()[:, 0],
+        visible={window: _visible(prompt, longest, window, length_n.device) for window in windows},
     )
 
 
@@ -113,13 +147,13 @@ def packed_attention(
     scaling = kwargs.get("scaling")
     pieces = [sdpa_attention_forward(module, *shared, packing.causal[sliding_window], **kwargs)[0]]
     for fork, own, branches in zip(packing.forks, others[::2], others[1::2], strict=True):
-        own_mask, branch_mask = fork.visible[sliding_window]
+        own_mask = fork.visible[sliding_window]
         keys_values = shared[1:]
         if own[0].shape[2]:
             keys_values = tuple(torch.cat(pair, 2) for pair in zip(keys_values, own[1:], strict=True))
             key_BKPD, value_BKPD = keys_values
             pieces.append(_grouped(own[0], key_BKPD, value_BKPD, own_mask, scaling).transpose(1, 2))
-        pieces.append(_attend_branches(fork, branches, keys_values, branch_mask, scaling))
+        pieces.append(_attend_branches(fork, branches, keys_values, sliding_window, scaling))
     return torch.cat(pieces, 1), None
 
 
@@ -127,14 +161,19 @@ def _attend_branches(
     fork: ForkPacking,
     branches: tuple[Tensor, ...],
     prompt_BKPD: tuple[Tensor, ...],
-    mask: Tensor,
+    window: int | None,
     scaling: float | None,
 ) -> Tensor:
     """Attention of the branches of one prompt, [B, M, H, D], given their queries, keys and values [B, H, M, D]."""
-    query_nHLD, *own_nKLD = (_rows(tensor, fork) for tensor in branches)
-    key_nKTD, value_nKTD = (_after(prompt, own) for prompt, own in zip(prompt_BKPD, own_nKLD, strict=True))
-    branch_nHLD = _grouped(query_nHLD, key_nKTD, value_nKTD, mask, scaling)
-    return branch_nHLD.transpose(1, 2).flatten(0, 1)[fork.slot_M][None]
+    attended = []
+    for batch in fork.batches:
+        query_nHLD, *own_nKLD = (_rows(tensor, batch) for tensor in branches)
+        key_nKTD, value_nKTD = (_after(prompt, own) for prompt, own in zip(prompt_BKPD, own_nKLD, strict=True))
+        branch_nHLD = _grouped(query_nHLD, key_nKTD, value_nKTD, batch.visible[window], scaling)
+        attended.append(branch_nHLD.transpose(1, 2).flatten(0, 1)[batch.slot_Q])
+    if fork.order_M is None:
+        return attended[0][None]
+    return torch.cat(attended)[fork.order_M][None]
 
 
 def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
@@ -151,9 +190,9 @@ def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Ten
     return attended_nKRD.reshape(rows, heads, length, size)
 
 
-def _rows(tensor_BHMD: Tensor, fork: ForkPacking) -> Tensor:
+def _rows(tensor_BHMD: Tensor, batch: BranchBatch) -> Tensor:
     """The branches as one row each, [n, H, L, D]."""
-    return tensor_BHMD[0][:, fork.place_nL].transpose(0, 1)
+    return tensor_BHMD[0][:, batch.place_nL].transpose(0, 1)
 
 
 def _after(prompt_BHPD: Tensor, own_nHLD: Tensor) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from learner.attention import packed_attention, packing_of
+from learner.attention import packed_attention, packing_of, similar
 from learner.batch import Row, pack, pack_row, shared_row
 from tests.learner.groups import group
 
@@ -98,6 +99,21 @@ def test_groups_that_share_a_row_equal_a_dense_mask_too(
     shared: list[int], groups: list[tuple[list[int], list[list[int]]]], window: int | None
 ) -> None:
     assert_equals_dense(shared_row([pack(group(shared + own, completions)) for own, completions in groups]), window)
+
+
+@pytest.mark.parametrize("window", [None, 5])
+def test_branches_of_very_different_length_are_attended_in_batches_and_equal_a_dense_mask(window: int | None) -> None:
+    row = pack_row([1, 2, 3], [[5] * length for length in (1, 30, 2, 3, 1, 17)])
+    (fork,) = packing_of(row, Config()).forks
+    assert [batch.place_nL.shape for batch in fork.batches] == [(2, 1), (2, 30), (2, 3)]
+    assert_equals_dense(row, window)
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=20))
+def test_padding_at_most_doubles_the_tokens_of_the_branches(lengths: list[int]) -> None:
+    batches = similar(lengths)
+    assert sorted(at for batch in batches for at in batch) == list(range(len(lengths)))
+    assert sum(len(batch) * max(lengths[at] for at in batch) for batch in batches) <= 2 * sum(lengths)
 
 
 def test_a_model_with_a_window_has_layers_with_and_without_it() -> None:
