@@ -137,7 +137,13 @@ class Supervisor:
         }
 
     def _check_lost(self, responses: Responses) -> None:
-        """Raises ActorLost for actors that cannot be replaced alone; kills an unresponsive buffer."""
+        """Raises ActorLost for actors that cannot be replaced alone; kills an unresponsive buffer or pool.
+
+        Killed, so that the calls to it that are still open end with an error: an evaluation would keep its version.
+        """
+        for name, pool in self._pools.items():
+            if isinstance(responses.faults.get(f"pool {name}"), Unresponsive):
+                self._placement.kill(pool)
         for name in (*self._ranks, *(f"pool {name}" for name in self._pools)):
             if name in responses.faults:
                 kind = "learner" if name in self._ranks else "pool"

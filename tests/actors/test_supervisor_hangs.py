@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from ray.exceptions import ActorDiedError
 
@@ -89,6 +91,21 @@ async def test_a_buffer_that_hangs_is_killed_so_that_its_callers_hear_of_it() ->
     world.buffer.hangs = True
     await world.beat()
     assert world.buffer_handle.dead.is_set()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_pool_that_hangs_is_killed_so_that_whoever_waits_for_its_answer_hears_of_it() -> None:
+    world = await World().start()
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    world.pool.state = world.pool.generate = never  # type: ignore[assignment, method-assign]
+    waiting = asyncio.ensure_future(world.pool_handle.generate.remote("doctor", (), 1, 1, 1.0))
+    with pytest.raises(ActorLost, match="pool engines died"):
+        await world.beat()
+    with pytest.raises(ActorDiedError):
+        await asyncio.wait_for(waiting, 5)
 
 
 async def test_a_dead_rank_or_pool_is_lost_by_name_while_a_rank_that_trains_is_waited_for() -> None:
