@@ -122,10 +122,15 @@ def pack(group: Group, episodes: Sequence[int] | None = None) -> PackedGroup:
 
 def pack_completions(prompt_ids: TokenIds, completions: Sequence[Completion], name: str) -> PackedGroup:
     """Pack completions of one prompt, which nobody rewarded, on the CPU; ValueErrors begin with `name`."""
-    steps = [(Step(completion=completion),) for completion in completions]
-    for at, one in enumerate(steps):
-        _check(one, (), f"{name}, completion {at}")
-    return _pack_episodes(prompt_ids, steps, [0.0] * len(steps), [(0.0,)] * len(steps), name)
+    return pack_episodes(prompt_ids, [(Step(completion=completion),) for completion in completions], name)
+
+
+def pack_episodes(prompt_ids: TokenIds, episodes: Sequence[Sequence[Step]], name: str) -> PackedGroup:
+    """Pack episodes that nobody rewarded on the CPU; ValueErrors begin with `name`."""
+    for at, steps in enumerate(episodes):
+        _check(steps, (), f"{name}, episode {at}")
+    potentials = [(0.0,) * len(steps) for steps in episodes]
+    return _pack_episodes(prompt_ids, episodes, [0.0] * len(episodes), potentials, name)
 
 
 def _check(steps: Sequence[Step], potentials: Sequence[float], name: str) -> None:
