@@ -1,8 +1,44 @@
-"""Rollouts as tests and the simulator write them."""
+"""Tasks and rollouts for tests and the simulator."""
 
 from __future__ import annotations
 
-from common.records import Completion, EndReason, Episode, Reward, Rollout, Step
+from collections.abc import Mapping
+from typing import Any
+
+from common.records import (
+    Completion,
+    EndReason,
+    Episode,
+    Label,
+    LabelledTask,
+    Limits,
+    Provenance,
+    Reward,
+    Rollout,
+    Step,
+    Task,
+)
+
+
+def labelled(
+    task_id: str,
+    *,
+    env: str = "fake",
+    kind: str = "any",
+    vignette: str = "v",
+    context: Mapping[str, Any] | None = None,
+    truth: Mapping[str, Any] | None = None,
+) -> LabelledTask:
+    """A training task with its label."""
+    task = Task(
+        env=env,
+        task_id=task_id,
+        split="train",
+        context=dict(context or {}),
+        limits=Limits(),
+        provenance=Provenance(source="s", vignette=vignette, kind=kind),
+    )
+    return LabelledTask(task=task, label=Label(task_id=task_id, truth=dict(truth or {})))
 
 
 def one_turn(completion: Completion, reward: Reward, task_id: str = "task") -> Rollout:

@@ -112,7 +112,9 @@ def refuse_moved(content: Content) -> None:
     """Raises ValueError for a spec of the older form, with what to write instead."""
     if old := [name for name in OLD if name in content]:
         written = yaml.safe_dump([_moved(content)], default_flow_style=True, sort_keys=False, width=10_000).strip()
-        raise ValueError(f"settings of a game belong under envs: instead of {', '.join(old)} write envs: {written}")
+        raise ValueError(
+            f"settings of a game belong to its entry in envs; instead of {', '.join(old)} write envs: {written}"
+        )
 
 
 def _moved(content: Content) -> dict[str, Any]:

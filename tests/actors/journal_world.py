@@ -5,19 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.journal import Event, Journal
-from common.records import Label, LabelledTask, Limits, Provenance, Task
+from common.records import LabelledTask
+from simulator import rollouts
 
 
 def labelled(index: int) -> LabelledTask:
-    task = Task(
-        env="verdict",
-        task_id=f"task-{index}",
-        split="train",
-        context={"note": "naïve “quote”\u2028"},
-        limits=Limits(),
-        provenance=Provenance(source="bundled", vignette=f"v{index}", kind="augmented_safe"),
-    )
-    return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={"flag": 0}))
+    context = {"note": "naïve “quote”\u2028"}
+    return rollouts.labelled(f"task-{index}", vignette=f"v{index}", context=context, truth={"flag": 0})
 
 
 def write(path: Path, *events: Event) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     error = capsys.readouterr().err
     assert error.startswith("selfplay: ") and error.count("\n") == 1
     return error.removeprefix("selfplay: ").rstrip()
+
+
+@pytest.fixture
+def said_with(
+    spec_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], str]:
+    """The one line that refuses the spec file with an environment variable."""
+
+    def refused(name: str, value: str) -> str:
+        monkeypatch.setenv(name, value)
+        return said(capsys, str(spec_file))
+
+    return refused
 
 
 def test_the_file_is_the_spec_and_defaults_fill_it(spec_file: Path) -> None:
@@ -138,16 +152,10 @@ def test_a_mistake_in_a_flag_is_told_as_the_flags(
         ("MEDSERL_STEPS", "many", "flags and environment: steps: Input should be a valid integer"),
     ],
 )
-def test_a_mistake_in_the_environment_is_told_as_the_environments(
-    spec_file: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    value: str,
-    line: str,
+def test_a_mistake_in_the_environment_is_reported_as_the_environments(
+    said_with: Callable[[str, str], str], name: str, value: str, line: str
 ) -> None:
-    monkeypatch.setenv(name, value)
-    assert said(capsys, str(spec_file)).startswith(line)
+    assert said_with(name, value).startswith(line)
 
 
 def test_the_one_variable_that_is_no_field_is_let_through(spec_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,15 +260,9 @@ def test_a_short_flag_that_two_games_have_is_refused(spec_file: Path, capsys: py
     ],
 )
 def test_a_variable_that_names_no_game_is_refused(
-    spec_file: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    value: str,
-    line: str,
+    said_with: Callable[[str, str], str], name: str, value: str, line: str
 ) -> None:
-    monkeypatch.setenv(name, value)
-    assert said(capsys, str(spec_file)) == f"environment: {name}: {line}"
+    assert said_with(name, value) == f"environment: {name}: {line}"
 
 
 def test_a_spec_of_the_older_form_is_refused_with_what_to_write(
@@ -269,6 +271,6 @@ def test_a_spec_of_the_older_form_is_refused_with_what_to_write(
     spec_file.write_text("name: old\ndata: {path: notes.csv, heldout: 0.2}\n")
     said_line = said(capsys, str(spec_file), "--resume")
     assert said_line == (
-        f"{spec_file}: settings of a game belong under envs: instead of data write envs: "
+        f"{spec_file}: settings of a game belong to its entry in envs; instead of data write envs: "
         "[{id: verdict, data: {path: notes.csv}}]"
     )

@@ -10,15 +10,11 @@ from common.records import (
     Completion,
     Episode,
     Group,
-    Label,
-    LabelledTask,
-    Limits,
-    Provenance,
     Reward,
     Rollout,
     Step,
-    Task,
 )
+from simulator.rollouts import labelled
 
 Turns = list[tuple[list[int], list[int]]]
 """An episode as (sampled, then observed ids) of each turn."""
@@ -36,14 +32,6 @@ def group_of_turns(
     potentials: Sequence[tuple[float, ...]] | None = None,
 ) -> Group:
     """Episodes of several turns; version i + t sampled turn t of the i-th."""
-    task = Task(
-        env="fake",
-        task_id="t1",
-        split="train",
-        context={},
-        limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", kind="q"),
-    )
     rewards = rewards or [float(i) for i in range(len(episodes))]
     potentials = potentials or [()] * len(episodes)
     rollouts = tuple(
@@ -54,8 +42,7 @@ def group_of_turns(
         )
         for i, (turns, reward, values) in enumerate(zip(episodes, rewards, potentials, strict=True))
     )
-    labelled = LabelledTask(task=task, label=Label(task_id="t1", truth={}))
-    return Group(labelled=labelled, prompt_ids=tuple(prompt), rollouts=rollouts, doctor="d")
+    return Group(labelled=labelled("t1"), prompt_ids=tuple(prompt), rollouts=rollouts, doctor="d")
 
 
 def _step(sampled: list[int], observed: list[int], version: int) -> Step:

@@ -13,13 +13,8 @@ from common.records import (
     AuthorBatch,
     Closed,
     Group,
-    Label,
-    LabelledTask,
-    Limits,
-    Provenance,
     Sampled,
     StoredGroup,
-    Task,
 )
 from common.weights import SyncOutcome
 from learner import checkpoint
@@ -28,19 +23,11 @@ from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribeSide
 from learner.step_report import StepReport
 from simulator.fakes import Handle, remote_error
+from simulator.rollouts import labelled
 
 
 def group(index: int) -> Group:
-    task = Task(
-        env="fake",
-        task_id=f"task-{index}",
-        split="train",
-        context={},
-        limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", kind="augmented_safe"),
-    )
-    labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
-    return Group(labelled=labelled, prompt_ids=(1,), rollouts=(), doctor="d")
+    return Group(labelled=labelled(f"task-{index}"), prompt_ids=(1,), rollouts=(), doctor="d")
 
 
 def stored(index: int) -> StoredGroup:

@@ -15,20 +15,15 @@ from common.records import (
     Completion,
     Episode,
     Group,
-    Label,
-    LabelledTask,
-    Limits,
-    Provenance,
     Rollout,
     Step,
-    Task,
 )
-from simulator.rollouts import rewarded
+from simulator.rollouts import labelled, rewarded
 
 VOCABULARY = 64
 
 
-def make_model(folder: Path) -> Path:
+def make_model(folder: Path, initializer_range: float = 0.2) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -40,7 +35,7 @@ def make_model(folder: Path) -> Path:
         num_attention_heads=4,
         num_key_value_heads=2,
         tie_word_embeddings=True,
-        initializer_range=0.2,
+        initializer_range=initializer_range,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     (folder / "tokenizer.json").write_text("{}")
@@ -84,16 +79,8 @@ def _group(seed: int, version: int, turns: list[int]) -> Group:
         reward = rewarded(outcome + 0.1, outcome=outcome, structure=0.1)
         episode = Episode(task_id=f"task-{seed}", actions=("",) * count)
         rollouts.append(Rollout(steps=steps, episode=episode, reward=reward))
-    task = Task(
-        env="test",
-        task_id=f"task-{seed}",
-        split="train",
-        context={},
-        limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", kind="augmented_safe"),
-    )
     return Group(
-        labelled=LabelledTask(task=task, label=Label(task_id=task.task_id, truth={})),
+        labelled=labelled(f"task-{seed}"),
         prompt_ids=tuple(rng.randrange(VOCABULARY) for _ in range(rng.randrange(4, 9))),
         rollouts=tuple(rollouts),
         doctor="d0",

@@ -14,9 +14,8 @@ from torch.nn import functional
 from common.config import RunSpec
 from learner import attention, warm_up
 from learner.examples import Example
+from tests.learner.rank_cases import VOCABULARY, make_model
 from tests.learner.tiny_models import FAMILIES
-
-VOCABULARY = 64
 
 
 def example(index: int, rng: random.Random) -> Example:
@@ -33,21 +32,7 @@ def examples() -> list[Example]:
 
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Path:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
-    (tmp_path / "model" / "tokenizer.json").write_text("{}")
-    return tmp_path / "model"
+    return make_model(tmp_path / "model", initializer_range=0.02)
 
 
 def spec_for(tmp_path: Path, dtype: str = "float32", **warm: object) -> RunSpec:

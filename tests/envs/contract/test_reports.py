@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, StoredGroup, Task
+from common.records import Completion, Group, StoredGroup
 from envs.contract.report import Band, Measure, Report
 from envs.contract.reports import history, measured, score, score_line
 from envs.verdict.report import VerdictReport
-from simulator.rollouts import one_turn, rewarded
+from simulator.rollouts import labelled, one_turn, rewarded
 
 COMPLETION = Completion(text="", token_ids=(1,), logps=(0.0,), versions=(0,), finish_reason="stop", engine="e")
 
@@ -14,17 +14,8 @@ class Banded(Report):
 
 
 def group(env: str, *totals: float) -> StoredGroup:
-    task = Task(
-        env=env,
-        task_id=f"task-{env}",
-        split="train",
-        context={},
-        limits=Limits(),
-        provenance=Provenance(source="s", vignette="v", kind="any"),
-    )
     rollouts = tuple(one_turn(COMPLETION, rewarded(total)) for total in totals)
-    labelled = LabelledTask(task=task, label=Label(task_id=task.task_id, truth={}))
-    made = Group(labelled=labelled, prompt_ids=(1,), rollouts=rollouts, doctor="d")
+    made = Group(labelled=labelled(f"task-{env}", env=env), prompt_ids=(1,), rollouts=rollouts, doctor="d")
     return StoredGroup.of(made, made)
 
 

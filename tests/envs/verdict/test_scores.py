@@ -4,12 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.records import Label, LabelledTask, Limits, Provenance, Task
 from envs.contract.report import WINDOW, Outcome
 from envs.verdict.doctor.reward import Case
 from envs.verdict.report import VerdictReport
 from envs.verdict.scores import FLAGGED, RIGHT, batch_statistics
-from simulator.rollouts import rewarded
+from simulator.rollouts import labelled, rewarded
 
 ERROR, CLEAN = "augmented_error", "augmented_safe"
 ON_ERROR = ("found", "elsewhere", "missed", "invalid_no_verdict", "truncated")
@@ -17,16 +16,10 @@ ON_CLEAN = ("clean", "false_alarm", "invalid_no_verdict", "truncated")
 
 
 def group(quadrant: str, *reasons: str, vignette: str = "v") -> Outcome:
-    task = Task(
-        env="verdict",
-        task_id=f"{vignette}-{quadrant}",
-        split="train",
-        context={},
-        limits=Limits(),
-        provenance=Provenance(source="s", vignette=vignette, kind=quadrant),
-    )
     rewards = tuple(rewarded(0.0, reason) for reason in reasons)
-    return Outcome(labelled=LabelledTask(task=task, label=Label(task_id=task.task_id, truth={})), rewards=rewards)
+    return Outcome(
+        labelled=labelled(f"{vignette}-{quadrant}", env="verdict", kind=quadrant, vignette=vignette), rewards=rewards
+    )
 
 
 def test_every_reason_of_the_reward_is_counted_as_what_it_is() -> None:
