@@ -167,4 +167,7 @@ def test_the_run_reaches_its_last_step_and_its_accounts_balance(job: Job) -> Non
     assert [row["policy_version"] for row in job.rows()] == list(range(1, steps + 1)), "a version was skipped"
     assert evaluated(job) == list(range(0, steps + 1, EVALUATE_EVERY)), "an evaluation was lost, or made twice"
     assert (job.folder / "model" / "config.json").is_file()
+    logs = {file.name.split(".")[0] for file in (job.folder / "logs").glob("*.log")}
+    assert logs == {"driver", "preparation", "buffer", "pool-engines", "engines-0", "rank-0", "scribe-0", "doctor-0"}
+    assert not list((job.folder / "rollouts").glob("*.unfinished"))
     assert not list(Path("/dev/shm").glob("medserl-faults-*"))
