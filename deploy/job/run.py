@@ -19,7 +19,7 @@ from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common import logs, metrics
 from common.config import PoolSpec, RunSpec
-from common.errors import ActorLost, last_line
+from common.errors import ActorLost
 from common.metrics import Board
 from common.weights import sweep_run
 from deploy.cluster.placement import Placement
@@ -29,7 +29,7 @@ from deploy.job.resize import LiveResize
 from deploy.job.run_folder import RunFolder
 from deploy.job.start import Start, after_newest
 from deploy.job.step_record import StepRecord
-from deploy.job.waiting import both, result, under
+from deploy.job.waiting import both, lost_by, result, under
 from deploy.report.clock import Clock
 from deploy.report.terminal import Screen
 from envs.contract import reports
@@ -110,7 +110,7 @@ class Run:
         except (ActorLost, RayActorError, ObjectLostError) as error:
             if self._interrupted:
                 raise
-            lost = error if isinstance(error, ActorLost) else _lost(error)
+            lost = error if isinstance(error, ActorLost) else lost_by(error)
             await self._restarts.consume(f"{lost}; starting over from the newest checkpoint")
             self._board.add(metrics.ACTOR_RESTARTS.name, 1, lost.kind)
             return False
@@ -290,12 +290,6 @@ class Run:
         self._restarts.progressed(step.report.step)
         self._record.stepped(step)
         self._curve.stepped(step.report.policy_version)
-
-
-def _lost(error: RayActorError | ObjectLostError) -> ActorLost:
-    if isinstance(error, ObjectLostError):  # its owner, the buffer, gave the batch out and died before it was fetched
-        return ActorLost("buffer", "the replay buffer died while its batch was on the way")
-    return ActorLost("pool", f"an actor died: {last_line(error)}")
 
 
 def _sides(ranks: list[RankHandle]) -> list[ScribeSide]:

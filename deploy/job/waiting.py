@@ -1,4 +1,4 @@
-"""Awaiting two things at once."""
+"""Waiting for remote calls: for two things at once, and who is lost when one fails."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from ray.exceptions import ObjectLostError, RayActorError
+
+from common.errors import ActorLost, last_line
 from common.remote import Remote
 
 Result = TypeVar("Result")
@@ -29,6 +32,13 @@ async def under(watching: asyncio.Future[Any], work: Coroutine[Any, Any, None]) 
         working.cancel()
         watching.result()
     working.result()
+
+
+def lost_by(error: RayActorError | ObjectLostError) -> ActorLost:
+    """Who died, as far as the error of a remote call tells."""
+    if isinstance(error, ObjectLostError):  # its owner, the buffer, gave the batch out and died before it was fetched
+        return ActorLost("buffer", "the replay buffer died while its batch was on the way")
+    return ActorLost("pool", f"an actor died: {last_line(error)}")
 
 
 async def result(method: Remote[[], Result]) -> Result:
