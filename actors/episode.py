@@ -136,7 +136,7 @@ class _Player:
     async def finish(self, state: State, prompt_ids: Ids, completion: Completion) -> Played:
         """The episode that began with `completion`, to its end."""
         steps, replies = list[Step](), list[Reply]()
-        prefix = prompt_ids
+        prefix, cached = prompt_ids, 0
         while True:
             state, after = await self._after(state, completion, len(steps) + 1, replies)
             if isinstance(after, EndReason):
@@ -147,9 +147,10 @@ class _Player:
             except PromptTooLong:
                 after = EndReason.CONTEXT
                 break
-            steps.append(Step(completion=completion, observed=sampled.prompt_ids[len(prefix) :]))
-            prefix, (completion,) = sampled.prompt_ids, sampled.completions
-        steps.append(Step(completion=completion))
+            observed = sampled.prompt_ids[len(prefix) :]
+            steps.append(Step(completion=completion, observed=observed, cached=cached))
+            prefix, cached, (completion,) = sampled.prompt_ids, sampled.cached, sampled.completions
+        steps.append(Step(completion=completion, cached=cached))
         episode = Episode(
             task_id=self._task.task_id,
             actions=tuple(step.completion.text for step in steps),

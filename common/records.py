@@ -7,6 +7,7 @@ version when it trains on the group, minus the oldest version that produced any 
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -222,8 +223,20 @@ class Episode(Record):
         return self.reason in LIMITS_MET
 
 
+class EpisodeStats(Record):
+    """An episode in numbers."""
+
+    turns: int
+    sampled_tokens: int
+    reason: EndReason
+    later_prompt_tokens: int  # of the prompts of its second and later turns
+    cached_tokens: int  # those of them that were in the engine's prefix cache
+
+
 class Step(TokenRecord, eq=False):
     """One turn of an episode: what was sampled, and the ids between it and the next sampled token.
+
+    `cached` tokens of its prompt were in the engine's prefix cache.
 
     `observed` (the end of the turn in the chat template, what the game answered, the next generation prompt) was not
     sampled, and is never trained; empty on an episode's last step.
@@ -231,6 +244,7 @@ class Step(TokenRecord, eq=False):
 
     completion: Completion
     observed: Ids = frozen((), np.int32)
+    cached: int = 0
 
     def __post_init__(self) -> None:
         self._freeze(observed=np.int32)
@@ -247,6 +261,17 @@ class Rollout(Record):
     def sampled_tokens(self) -> int:
         """Over all turns."""
         return sum(len(step.completion.token_ids) for step in self.steps)
+
+    def stats(self, prompt: int) -> EpisodeStats:
+        """Its numbers; `prompt` is the length of the first prompt, tokens."""
+        lengths = [len(step.completion.token_ids) + len(step.observed) for step in self.steps[:-1]]
+        return EpisodeStats(
+            turns=len(self.steps),
+            sampled_tokens=self.sampled_tokens,
+            reason=self.episode.reason,
+            later_prompt_tokens=sum(prompt + length for length in accumulate(lengths)),
+            cached_tokens=sum(step.cached for step in self.steps[1:]),
+        )
 
     @property
     def shortest(self) -> int:
@@ -294,6 +319,7 @@ class StoredGroup(Record):
 
     labelled: LabelledTask
     rewards: tuple[Reward, ...]
+    stats: tuple[EpisodeStats, ...]
     oldest_version: int
     reference: Reference
 
@@ -303,6 +329,7 @@ class StoredGroup(Record):
         return cls(
             labelled=group.labelled,
             rewards=tuple(rollout.reward for rollout in group.rollouts),
+            stats=tuple(rollout.stats(len(group.prompt_ids)) for rollout in group.rollouts),
             oldest_version=group.oldest_version,
             reference=reference,
         )

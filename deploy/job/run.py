@@ -59,7 +59,7 @@ class Run:
         self._placement = Placement(spec, env, self._notify)
         self._placement.journal, self._placement.logs = folder.journal, folder.logs
         self._record = StepRecord(
-            folder, board, self._screen, self.clock, lambda batch: self._placement.fetched(batch), self._notify
+            env, folder, board, self._screen, self.clock, lambda batch: self._placement.fetched(batch), self._notify
         )
         self._restarts = RestartBudget(self._notify)
         self._deadlines = AdaptiveDeadline(spec.rollout.silence_seconds)

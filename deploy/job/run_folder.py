@@ -151,9 +151,11 @@ class RunFolder:
             if int(file.stem.removeprefix("step-")) > version:
                 file.unlink()
 
-    def write_rollouts(self, step: int, groups: Sequence[Group]) -> None:
+    def write_rollouts(
+        self, step: int, groups: Sequence[Group], shown: rollout_log.Shown = rollout_log.nothing_shown
+    ) -> None:
         """Write what step `step` trains on. It takes long for an event loop: call it in a thread, while ranks train."""
-        rollout_log.write_step(self.path, step, step - 1, groups)
+        rollout_log.write_step(self.path, step, step - 1, groups, shown)
 
     def log(self, step: LearnerStep) -> Row:
         """Write the metrics of a step whose rollouts were written; returns its row."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from common.metrics import Board
 from common.records import Group, Reference, StoredGroup
@@ -12,6 +13,8 @@ from deploy.monitoring.step_metrics import count, judge
 from deploy.report import logp_drift
 from deploy.report.clock import Clock
 from deploy.report.terminal import Screen
+from envs.contract.env import Environment
+from envs.contract.replay import texts
 from learner.learner import LearnerStep
 
 Fetch = Callable[[Sequence[Reference]], list[Group]]
@@ -23,6 +26,7 @@ class StepRecord:
 
     def __init__(
         self,
+        env: Environment,
         folder: RunFolder,
         board: Board,
         screen: Screen,
@@ -30,7 +34,7 @@ class StepRecord:
         fetch: Fetch,
         notify: Callable[[str], None],
     ) -> None:
-        self._folder, self._board, self._screen, self._clock = folder, board, screen, clock
+        self._env, self._folder, self._board, self._screen, self._clock = env, folder, board, screen, clock
         self._fetch, self._notify = fetch, notify
 
     async def taken(self, step: int, batch: Sequence[StoredGroup]) -> None:
@@ -38,7 +42,7 @@ class StepRecord:
         await asyncio.to_thread(self._write_rollouts, step, [group.reference for group in batch])
 
     def _write_rollouts(self, step: int, references: Sequence[Reference]) -> None:
-        self._folder.write_rollouts(step, self._fetch(references))
+        self._folder.write_rollouts(step, self._fetch(references), partial(texts, self._env))
 
     def stepped(self, step: LearnerStep) -> None:
         """Log the step, show it, warn of what is wrong with it, count it."""

@@ -27,7 +27,7 @@ Episode = list[Row]
 EPISODES = 60
 """Maximum episodes on a page."""
 _NARROW = ("step", "task_id", "env", "kind", "reason", "reward", "policy_lag", "engine")
-_HIDDEN = {"prompt_ids", "token_ids", "versions"}
+_HIDDEN = {"prompt_ids", "token_ids", "versions", "observed_ids", "observed_tokens", "step_tokens", "replies"}
 _HERE = Path(__file__)
 
 
@@ -35,7 +35,9 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
     """Write `episodes.html` from the run's rollouts. Raises ValueError when there are none."""
     episodes = _episodes(read_run(run_folder, _NARROW).to_pylist())
     chosen = [(episode[0]["step"], episode[0]["task_id"]) for episode in choose(episodes, EPISODES)]
-    shown = _episodes(read_episodes(run_folder, chosen).drop_columns(sorted(_HIDDEN)).to_pylist())
+    table = read_episodes(run_folder, chosen)
+    hidden = [name for name in table.column_names if name in _HIDDEN]  # runs of before turns lack some
+    shown = _episodes(table.drop_columns(hidden).to_pylist())
     views = {env_id: report.view for env_id, report in reports.items()}
     page = _template().render(
         name=run_folder.resolve().name,
@@ -153,7 +155,8 @@ def _rollout(row: Row, view: PageView) -> Row:
         "reason": view.reason(row["reason"]),
         "reward": row["reward"],
         "components": components,
-        "reply": view.reply(row["completion"]),
+        "turns": _turns(row, view),
+        "ended": row.get("ended") or "",
         "oldest": row["policy_version_oldest"],
         "newest": row["policy_version_newest"],
         "lag": row["policy_lag"],
@@ -161,6 +164,13 @@ def _rollout(row: Row, view: PageView) -> Row:
         "tokens": len(row["logps"]),
         "logp": _mean(row["logps"]),
     }
+
+
+def _turns(row: Row, view: PageView) -> list[Row]:
+    """What the policy wrote in each turn, and what it was shown after it. Runs of before turns have one, unnamed."""
+    actions = row.get("actions") or [row["completion"]]
+    shown = [*(row.get("shown") or ()), None]
+    return [{"reply": view.reply(action), "shown": text} for action, text in zip(actions, shown, strict=False)]
 
 
 def _mean(values: Iterable[Any]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from common.records import Group, Rollout
+from common.records import Episode, Group, Rollout, Task
 
 _COLUMNS = (
     ("step", pa.int32()),
@@ -43,6 +43,7 @@ _COLUMNS = (
     ("solved", pa.bool_()),
     ("ended", pa.string()),
     ("actions", pa.list_(pa.string())),
+    ("shown", pa.list_(pa.string())),
     ("replies", pa.string()),
     ("step_tokens", pa.list_(pa.int32())),
     ("observed_ids", pa.list_(pa.int32())),
@@ -51,17 +52,26 @@ _COLUMNS = (
 _STEP = "step-{:05d}.parquet"
 
 
-def write_step(folder: Path, step: int, version: int, groups: Iterable[Group]) -> None:
+Shown = Callable[[Task, Episode], Sequence[str]]
+"""What the policy was shown after each of its actions but the last one, as text."""
+
+
+def nothing_shown(task: Task, episode: Episode) -> Sequence[str]:
+    """Of episodes of one turn."""
+    return ()
+
+
+def write_step(folder: Path, step: int, version: int, groups: Iterable[Group], shown: Shown = nothing_shown) -> None:
     """Write the rollouts of step `step` into the run folder `folder`, where nobody reads them before `publish_step`.
 
     `version` is the learner's policy_version while it trained on them. `context` (what the policy saw) and `truth` (the
     label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. `actions` are what the policy
-    wrote in each turn, `completion` in the last one. `token_ids`, `logps` and `versions` are of the sampled tokens of
-    all turns, one after another, `step_tokens` counts those of each turn; `observed_ids` and `observed_tokens` say the
-    same of what followed it unsampled. Every reward component has a column `reward_<name>`, null where a rollout lacks
-    it.
+    wrote in each turn, `completion` in the last one, `shown` what it was shown in between. `token_ids`, `logps` and
+    `versions` are of the sampled tokens of all turns, one after another, `step_tokens` counts those of each turn;
+    `observed_ids` and `observed_tokens` say the same of what followed it unsampled. Every reward component has a column
+    `reward_<name>`, null where a rollout lacks it.
     """
-    rows = [_row(step, version, group, number) for group in groups for number in range(len(group.rollouts))]
+    rows = [_row(step, version, group, number, shown) for group in groups for number in range(len(group.rollouts))]
     components = dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
     schema = pa.schema([*_COLUMNS, *((name, pa.float64()) for name in components)])
     path = _unfinished(folder, step)
@@ -100,7 +110,7 @@ def _unfinished(folder: Path, step: int) -> Path:
     return (folder / "rollouts" / _STEP.format(step)).with_suffix(".unfinished")
 
 
-def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
+def _row(step: int, version: int, group: Group, number: int, shown: Shown) -> dict[str, Any]:
     rollout = group.rollouts[number]
     task, provenance = group.labelled.task, group.labelled.task.provenance
     return {
@@ -118,6 +128,7 @@ def _row(step: int, version: int, group: Group, number: int) -> dict[str, Any]:
         "doctor": group.doctor,
         "scored_version": group.newest_version,
         "prompt_ids": group.prompt_ids,
+        "shown": list(shown(task, rollout.episode)),
         **_sampled(rollout, version),
         **{f"reward_{name}": value for name, value in rollout.reward.components.items()},
     }

@@ -54,6 +54,13 @@ def turns(env: Playable, task: Task, episode: Episode) -> list[Turn]:
     return shown
 
 
+def texts(env: Playable, task: Task, episode: Episode) -> list[str]:
+    """What the policy was shown after each action but the last. Raises ValueError like `turns`."""
+    if len(episode.actions) == 1:
+        return []
+    return ["\n".join(message.content for message in turn.messages) for turn in turns(env, task, episode)[1:]]
+
+
 def _advance(
     env: Playable, state: State, action: str, answer: Answer | None
 ) -> tuple[State, Turn | Done, tuple[Reply, ...]]:

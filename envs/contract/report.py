@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
-from common.records import LabelledTask, Message, Provenance, Record, Reward
+from common.records import EpisodeStats, LabelledTask, Message, Provenance, Record, Reward
 from common.sections import EnvSettings
 from common.statistics import Interval, mean, share
 from envs.contract.page_view import PageView
@@ -60,6 +60,7 @@ class Outcome(Record):
     labelled: LabelledTask
     rewards: tuple[Reward, ...]
     pair: str = ""
+    stats: tuple[EpisodeStats, ...] = ()
 
 
 class Card(Record):

@@ -33,7 +33,9 @@ def measured(reports: Reports, groups: Iterable[StoredGroup]) -> dict[str, float
     """Every game's measures of one batch, by `measure_key`; those of a game without a task in it are None."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     for group in groups:
-        outcomes[group.labelled.task.env].append(Outcome(labelled=group.labelled, rewards=group.rewards))
+        outcomes[group.labelled.task.env].append(
+            Outcome(labelled=group.labelled, rewards=group.rewards, stats=group.stats)
+        )
     return {
         measure_key(env_id, name): value
         for env_id, report in reports.items()

@@ -20,6 +20,7 @@ from actors.restarts import MAX_RESTARTS, BudgetSpent, RestartBudget
 from common.config import RunSpec
 from common.records import Group
 from deploy.job import run as run_module
+from deploy.report.rollout_log import Shown
 from envs.contract.registry import environment_of
 from envs.contract.spec import read
 from learner import checkpoint
@@ -84,10 +85,10 @@ async def test_the_event_loop_goes_on_while_rollouts_are_written_and_their_order
     world, allowed, began = World(tmp_path, steps=3), threading.Semaphore(0), list[int]()
     write = world.folder.write_rollouts
 
-    def slow_write(step: int, groups: Sequence[Group]) -> None:
+    def slow_write(step: int, groups: Sequence[Group], shown: Shown) -> None:
         began.append(step)
         assert allowed.acquire(timeout=30), "the event loop waits for the disk"
-        write(step, groups)
+        write(step, groups, shown)
 
     async def monkey() -> None:
         for step in (1, 2, 3):
@@ -110,10 +111,10 @@ async def test_rollouts_that_the_disk_refuses_end_the_run_before_their_step(tmp_
     world = World(tmp_path, steps=3)
     write = world.folder.write_rollouts
 
-    def full(step: int, groups: Sequence[Group]) -> None:
+    def full(step: int, groups: Sequence[Group], shown: Shown) -> None:
         if step == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(step, groups)
+        write(step, groups, shown)
 
     world.folder.write_rollouts = full  # type: ignore[method-assign]
     with pytest.raises(OSError, match="No space left"):

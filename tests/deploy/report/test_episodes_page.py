@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from pyarrow import parquet
 
-from common.records import Record
+from common.records import EndReason, Record
+from deploy.report import rollout_log
 from deploy.report.episodes_page import choose, write_page
 from tests.deploy.report.rollouts import REPLY, group, labelled, rollout, write_step
 from tests.deploy.reports import REPORTS
@@ -112,3 +114,25 @@ def test_a_rare_kind_is_shown_whole_and_its_room_goes_to_the_others() -> None:
     episodes = [[{"kind": "rare" if number == 7 else "common"}] for number in range(40)]
     chosen = choose(episodes, 10)
     assert len(chosen) == 10 and episodes[7] in chosen
+
+
+def test_an_episode_of_several_turns_shows_each_with_what_the_policy_was_shown_after_it(tmp_path: Path) -> None:
+    (one,) = group(labelled()).rollouts
+    (step,) = one.steps
+    actions = ('look(id="a")', "answer(value=7)")
+    episode = replace(one.episode, actions=actions, reason=EndReason.MAX_TURNS)
+    two = replace(one, steps=(replace(step, observed=(5, 6)), step), episode=episode)
+    rollout_log.write_step(tmp_path, 1, 4, [group(labelled(), two)], lambda task, episode: ["value=7 <b>"])
+    rollout_log.publish_step(tmp_path, 1)
+    html = write_page(tmp_path, {}).read_text()
+    assert "look(id=&#34;a&#34;)" in html and "answer(value=7)" in html
+    assert "<summary>shown: value=7 &lt;b&gt;</summary>" in html
+    assert "2 turns, ended: max turns" in html
+
+
+def test_the_page_of_a_run_from_before_turns_shows_its_replies(tmp_path: Path) -> None:
+    write_step(tmp_path, 1, 4, [group(labelled())])
+    file = tmp_path / "rollouts" / "step-00001.parquet"
+    new = ["solved", "ended", "actions", "shown", "replies", "step_tokens", "observed_ids", "observed_tokens"]
+    parquet.write_table(parquet.read_table(file).drop_columns(new), file)
+    assert "the drug does not fit the finding" in write_page(tmp_path, {}).read_text()
