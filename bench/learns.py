@@ -1,6 +1,7 @@
 """Does the algorithm learn? Held-out accuracy before and after the real loop, over seeds, synchronous and asynchronous.
 
     python -m bench.learns
+    python -m bench.learns --env lookup        the credit test (bench/credit.py)
 
 Every run is `medserl selfplay learns` as its own process. A seed's two modes start from the same
 warmed-up model. The exit code is 1 when the lower bound of the pooled gain in held-out accuracy is not above zero.
@@ -27,7 +28,7 @@ from pyarrow import parquet
 from rich.console import Console
 from rich.table import Table
 
-from bench import heldout
+from bench import credit, heldout
 from bench.heldout import Outcome
 from bench.ours import wait
 from common.config import RunSpec
@@ -41,6 +42,7 @@ from evals.core import figures
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+SPECS = {"contradiction": "learns.yaml", "lookup": "lookup.yaml"}
 RESAMPLES = 4000
 EDGE = 3  # first and last steps whose mean reward is shown
 COLOURS = {"synchronous": figures.BLUE, "asynchronous": figures.ORANGE}
@@ -230,14 +232,17 @@ def _dress(axes: Axes) -> None:
 def arguments() -> argparse.Namespace:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spec", type=Path, default=Path("deploy/learns.yaml"), help="spec of every run")
+    parser.add_argument("--env", choices=SPECS, default="contradiction", help="the game; lookup is the credit test")
+    parser.add_argument("--spec", type=Path, help="spec of every run (default: the game's own)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="buffer.max_lag; 0 is synchronous")
     parser.add_argument("--tasks", type=int, default=512, help="held-out tasks")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds per run")
     parser.add_argument("--runs", type=Path, help="keep the runs here and continue them (default: a temporary folder)")
     parser.add_argument("--out", type=Path, default=Path("runs/learns.png"), help="where the plot goes")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.spec = args.spec or Path("deploy") / SPECS[args.env]
+    return args
 
 
 def measure(args: argparse.Namespace, home: Path) -> list[Learnt]:
@@ -256,7 +261,10 @@ def main() -> int:
     args = arguments()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            results = measure(args, args.runs or Path(folder))
+            home = args.runs or Path(folder)
+            if args.env == "lookup":
+                return 0 if credit.measure(args, home) else 1
+            results = measure(args, home)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ from envs.contract.mixture import Mixture
 GROUP = "medserl.envs"
 GAMES = {
     "contradiction": "envs.contradiction.environment:Contradiction",
+    "lookup": "envs.lookup.environment:Lookup",
     "verdict": "envs.verdict.environment:VerdictEnvironment",
 }
 DEFAULT = "verdict"

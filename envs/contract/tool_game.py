@@ -1,0 +1,86 @@
+"""A game of tools: each reply ends with one call, and what the tool answers is the next message.
+
+A reply without a readable call is answered too, with what to write instead. It earns nothing, and FAULTS of them in a
+row end the episode as invalid.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from common.records import EndReason, Episode, Message, Record, Reply, Task, Tool
+from common.sections import EnvSettings
+from envs.contract.calls import Call, Fault, parse, signature
+from envs.contract.env import Ask, Done, State, Turn
+from envs.contract.game import Game
+
+FAULTS = 3
+
+
+class ToolSettings(EnvSettings):
+    """Settings of a game of tools."""
+
+    call_syntax: Literal["python", "hermes"] = "python"
+    """How calls are written: `name(key="value")` on the last line, or JSON in `<tool_call>` for models that know it."""
+
+
+class Progress(Record):
+    """Where an episode is: the game's own state, and the unreadable replies since the last call."""
+
+    own: State
+    faults: int = 0
+
+
+class ToolGame(Game):
+    """A game derives from this and has `tools`, `opening`, `use`, `score`, `plan`, `propose` and `oracle`."""
+
+    Settings: ClassVar[type[EnvSettings]] = ToolSettings
+    tools: ClassVar[tuple[Tool, ...]]
+    settings: ToolSettings
+
+    @abstractmethod
+    def opening(self, task: Task) -> tuple[State, tuple[Message, ...]]:
+        """The game's own state at the start, and the first messages. `manual` describes the tools for a prompt."""
+
+    @abstractmethod
+    def use(self, own: State, call: Call) -> tuple[State, str | Ask | Done]:
+        """What a call does: the state after it, and the tool's answer or the end. Pure, and bounded by its input."""
+
+    @cached_property
+    def manual(self) -> str:
+        """One line per tool, for the prompt. Raises ValueError for a tool that cannot be called."""
+        return "\n".join(signature(tool, self.settings.call_syntax) for tool in self.tools)
+
+    def begin(self, task: Task) -> tuple[State, Turn]:
+        """See `envs.contract.env.Environment`."""
+        own, messages = self.opening(task)
+        return Progress(own=own), Turn(messages=messages, tools=self.tools)
+
+    def advance(self, state: State, action: str, replies: tuple[Reply, ...] = ()) -> tuple[State, Turn | Ask | Done]:
+        """See `envs.contract.env.Environment`."""
+        call = self.read(action)
+        if isinstance(call, Fault):
+            faults = state.faults + 1
+            after: str | Ask | Done = Done(reason=EndReason.INVALID) if faults == FAULTS else call.text
+            own = state.own
+        else:
+            faults, (own, after) = 0, self.answered(state.own, call, replies)
+        if isinstance(after, str):
+            after = Turn(messages=(Message(role="tool", content=after),), tools=self.tools)  # type: ignore[assignment]
+        assert not isinstance(after, str)
+        return Progress(own=own, faults=faults), after
+
+    def answered(self, own: State, call: Call, replies: Sequence[Reply]) -> tuple[State, str | Ask | Done]:
+        """As `use`; a game that asks partners overrides this, and is called again with their replies."""
+        return self.use(own, call)
+
+    def read(self, action: str) -> Call | Fault:
+        """The call of a reply."""
+        return parse(action, self.tools, self.settings.call_syntax)
+
+    def calls(self, episode: Episode) -> list[Call | Fault]:
+        """All calls of an episode, in order."""
+        return [self.read(action) for action in episode.actions]
