@@ -8,7 +8,7 @@ its running return at the first observation from the end. There is no such switc
 
 from __future__ import annotations
 
-import sys
+import runpy
 from typing import TYPE_CHECKING, Any
 
 from learner import rank_actor
@@ -40,13 +40,11 @@ def last_turns_only(return_N: Tensor, tokens: TokenLayout) -> Tensor:
     return return_N * (tokens.turn_N == last_turn_E[tokens.episode_N])
 
 
-def main() -> int:
-    """The command's exit code."""
-    from deploy import selfplay
-
+def main() -> None:
+    """Run the command in this process; ends with its exit code."""
     rank_actor.LearnerActor = LastTurnLearner  # type: ignore[assignment, misc]
-    return selfplay.main()
+    runpy.run_module("deploy.selfplay", run_name="__main__")  # not imported: benches stand apart from deploy
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
