@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +42,7 @@ from actors.scribe_rewards import ScribeRewards
 from actors.task_states import TaskStates
 from actors.wait_queue import WaitQueue
 from common.config import BufferSpec, FilterSpec
-from common.records import AuthorBatch, Closed, Group, LabelledTask, Reference, RejectReason, StoredGroup, TaskState
+from common.records import AuthorBatch, Group, LabelledTask, Reference, RejectReason, StoredGroup, TaskState
 
 
 class ReplayBuffer:
@@ -73,9 +72,6 @@ class ReplayBuffer:
             for held in self._tasks.held.values():
                 self._novelty.remember(held.labelled.task)
         self._lines = {role: WaitQueue() for role in ("scribe", "doctor", "learner")}
-        self._waiting: Counter[str] = Counter()
-        self._deaths: Counter[str] = Counter()  # how often an actor name was given up for dead
-        self._closed = False
         self._expiry: asyncio.TimerHandle | None = None
         self._sync: asyncio.TimerHandle | None = None
 
@@ -115,9 +111,8 @@ class ReplayBuffer:
 
     async def return_claims(self, scribe: str) -> int:
         """Take back what a dead Scribe had claimed, and the claims it waits for; how many it had."""
-        self._deaths[scribe] += 1
+        self._lines["scribe"].give_up(scribe)
         returned = self._tasks.unclaim(i for i, claim in self._tasks.claims.items() if claim.scribe == scribe)
-        self._lines["scribe"].wake_all(scribe)
         self._wake()
         return returned
 
@@ -177,10 +172,9 @@ class ReplayBuffer:
 
     async def return_leases(self, doctor: str) -> int:
         """Take back what a dead Doctor had leased, and the leases it waits for; how many it had."""
-        self._deaths[doctor] += 1
+        self._lines["doctor"].give_up(doctor)
         leased, held = self._tasks.indices(TaskState.LEASED), self._tasks.held
         returned = self._tasks.unlease(i for i in leased if held[i].doctor == doctor)
-        self._lines["doctor"].wake_all(doctor)
         self._wake()
         return returned
 
@@ -249,13 +243,12 @@ class ReplayBuffer:
 
     async def close(self) -> None:
         """Everyone who waits, now or later, gets Closed; work in progress may still be put and released."""
-        self._closed = True
         for line in self._lines.values():
-            line.wake_all()
+            line.close()
 
     def stats(self) -> dict[str, Any]:
         """What `TaskStates.stats` says, and how many calls are `waiting` by role."""
-        ledger, waiting = self._tasks.stats(), {role: self._waiting[role] for role in self._lines}
+        ledger, waiting = self._tasks.stats(), {role: line.calls for role, line in self._lines.items()}
         return {**ledger, "counts": {**ledger["counts"], **self._scribe_rewards.counts()}, "waiting": waiting}
 
     def check(self) -> None:
@@ -267,24 +260,11 @@ class ReplayBuffer:
 
     async def _until(self, role: str, ready: Callable[[], bool], name: str = "") -> None:
         """Return in the same turn of the loop in which `ready` is true, so that the caller may act on it."""
-        deaths = self._deaths[name]
-        self._waiting[role] += 1
-        try:
-            while True:
-                if self._tasks.expire(self._clock()):
-                    self._wake()
-                if self._closed or name in self._lines[role].retired:
-                    raise Closed("the replay buffer has no more work for this actor")
-                if self._deaths[name] != deaths:
-                    raise Closed(f"{name} was given up for dead")
-                if ready():
-                    return
-                await self._lines[role].wait(name)
-        except (Closed, asyncio.CancelledError):
-            self._wake()  # it may have been woken: wake the next one instead
-            raise
-        finally:
-            self._waiting[role] -= 1
+        await self._lines[role].until(ready, name, self._take_back_expired, self._wake)
+
+    def _take_back_expired(self) -> None:
+        if self._tasks.expire(self._clock()):
+            self._wake()
 
     def _wake(self) -> None:
         """Something changed: the first of each line may look again, if it can go on."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.replay_buffer import Closed, ReplayBuffer
+from actors.replay_buffer import ReplayBuffer
 from common.config import BufferSpec, FilterSpec
-from common.records import Group
+from common.records import Closed, Group
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, fill, group, labelled, make, names, roll, twin, waits
 
 

@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actors.replay_buffer import Closed
 from common.config import FilterSpec
-from common.records import LabelledTask, StoredGroup
+from common.records import Closed, LabelledTask, StoredGroup
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, make, twin
 
 
