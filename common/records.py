@@ -274,6 +274,11 @@ class Rollout(Record):
         )
 
     @property
+    def branch_tokens(self) -> int:
+        """Sampled and observed tokens, but for what was observed after the last turn: it predicts nothing."""
+        return self.sampled_tokens + sum(len(step.observed) for step in self.steps[:-1])
+
+    @property
     def shortest(self) -> int:
         """Sampled tokens of the shortest turn."""
         return min(len(step.completion.token_ids) for step in self.steps)
@@ -321,6 +326,7 @@ class StoredGroup(Record):
     rewards: tuple[Reward, ...]
     stats: tuple[EpisodeStats, ...]
     oldest_version: int
+    tokens: int  # that the learner trains on or conditions on, the prompt once
     reference: Reference
 
     @classmethod
@@ -331,6 +337,7 @@ class StoredGroup(Record):
             rewards=tuple(rollout.reward for rollout in group.rollouts),
             stats=tuple(rollout.stats(len(group.prompt_ids)) for rollout in group.rollouts),
             oldest_version=group.oldest_version,
+            tokens=len(group.prompt_ids) + sum(rollout.branch_tokens for rollout in group.rollouts),
             reference=reference,
         )
 

@@ -30,6 +30,7 @@ from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel
 from learner.rank_calls import AdaptiveDeadline
+from learner.rows import dealt
 from learner.scribe_learner import ScribeLearner, ScribePhase
 from learner.step_report import StepReport
 
@@ -174,9 +175,11 @@ class Learner:
         return differences[0]  # every rank holds the same weights
 
     async def _train(self, groups: tuple[StoredGroup, ...]) -> tuple[StepReport, float | None]:
-        world = len(self._ranks)
-        references = [group.reference for group in groups]  # each rank gets its groups from the buffer
-        calls = [rank.accumulate.remote(*references[at::world]) for at, rank in enumerate(self._ranks)]
+        shares = dealt([group.tokens for group in groups], len(self._ranks))
+        calls = [
+            rank.accumulate.remote(*(groups[at].reference for at in share))  # each rank gets its groups from the buffer
+            for rank, share in zip(self._ranks, shares, strict=True)
+        ]
         training = self._deadlines.of_ranks("it trained", calls)
         logging_batch = self._on_batch(self.version + 1, groups)
         _, fresh, _ = await asyncio.gather(training, self._channel.fresh_rollouts(), logging_batch)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from common.records import Group, Rollout
+from common.records import Group
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,17 @@ def rows_of(groups: Sequence[Group], most: int, most_needed: Callable[[int], int
     return _arranged(groups, parts, rows, most) or _balanced(groups, parts, rows)
 
 
-def branch_tokens(rollout: Rollout) -> int:
-    """Tokens of an episode after the prompt; what was observed after its last turn is not trained on."""
-    return rollout.sampled_tokens + sum(len(step.observed) for step in rollout.steps[:-1])
+def dealt(tokens: Sequence[int], ranks: int) -> list[list[int]]:
+    """Which groups of these lengths each rank trains on, in ascending order: equally many, and similar in tokens.
+
+    The longest first, each to the rank with the fewest tokens so far that has room.
+    """
+    assert len(tokens) % ranks == 0
+    mine: list[list[int]] = [[] for _ in range(ranks)]
+    for at in sorted(range(len(tokens)), key=lambda at: -tokens[at]):
+        open_ranks = (groups for groups in mine if len(groups) < len(tokens) // ranks)
+        min(open_ranks, key=lambda groups: sum(tokens[other] for other in groups)).append(at)
+    return [sorted(groups) for groups in mine]
 
 
 def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
@@ -60,7 +68,7 @@ def split(parts: Sequence[Anything], rows: int) -> list[list[Anything]]:
 
 def _parts(number: int, group: Group, most: int) -> list[Part]:
     """The group, cut where it is longer than `most`: the longest episodes first, as many as fit."""
-    lengths = [branch_tokens(rollout) for rollout in group.rollouts]
+    lengths = [rollout.branch_tokens for rollout in group.rollouts]
     room = most - len(group.prompt_ids)
     if sum(lengths) <= room:
         return [Part(group=number, episodes=tuple(range(len(lengths))))]
@@ -110,4 +118,4 @@ def row_tokens(groups: Sequence[Group], row: Sequence[Part]) -> int:
 
 def _tokens(groups: Sequence[Group], part: Part) -> int:
     group = groups[part.group]
-    return len(group.prompt_ids) + sum(branch_tokens(group.rollouts[at]) for at in part.episodes)
+    return len(group.prompt_ids) + sum(group.rollouts[at].branch_tokens for at in part.episodes)

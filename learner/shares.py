@@ -13,7 +13,6 @@ from torch import Tensor
 
 from common.records import Group
 from learner.reinforce_pp import kl_estimate, weight_statistics, weight_sums
-from learner.rows import branch_tokens
 from learner.step_report import StepReport
 
 
@@ -54,7 +53,9 @@ def share_of(groups: Sequence[Group], version: int, weight: float) -> Share:
     share.oldest = min(group.oldest_version for group in groups)
     share.sums["groups"] = len(groups)
     share.sums["weight"] = weight
-    share.sums["tokens"] = sum(len(group.prompt_ids) for group in groups) + sum(map(branch_tokens, rollouts))
+    share.sums["tokens"] = sum(len(group.prompt_ids) for group in groups) + sum(
+        rollout.branch_tokens for rollout in rollouts
+    )
     share.sums["completion_tokens"] = sum(rollout.sampled_tokens for rollout in rollouts)
     for rollout in rollouts:
         total = rollout.reward.total

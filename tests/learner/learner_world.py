@@ -32,7 +32,7 @@ def group(index: int) -> Group:
 
 def stored(index: int) -> StoredGroup:
     one = group(index)
-    return StoredGroup(labelled=one.labelled, rewards=(), stats=(), oldest_version=0, reference=one)
+    return StoredGroup(labelled=one.labelled, rewards=(), stats=(), oldest_version=0, tokens=1, reference=one)
 
 
 def report_of(step: int, groups: int) -> StepReport:

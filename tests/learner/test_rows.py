@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.records import Group
 from learner.batch import pack, shared_row
-from learner.rows import Part, Rows, row_tokens, rows_of
+from learner.rows import Part, Rows, dealt, row_tokens, rows_of
 from tests.learner.groups import group, group_of_turns, turns_of
 
 groups_of_turns = st.lists(
@@ -49,6 +49,19 @@ def test_a_rank_runs_as_many_rows_as_the_one_that_needs_most(groups: list[Group]
     rows = rows_of(groups, most, most_needed)
     assert len(rows) == most_needed(asked[0]) and all(rows)
     assert len(set(episodes_in(rows))) == 3 * len(groups)
+
+
+@given(st.integers(1, 4), st.lists(st.integers(1, 100), min_size=1, max_size=6))
+def test_every_rank_is_dealt_equally_many_groups_and_each_group_once(ranks: int, some: list[int]) -> None:
+    tokens = some * ranks
+    shares = dealt(tokens, ranks)
+    assert sorted(at for share in shares for at in share) == list(range(len(tokens)))
+    assert {len(share) for share in shares} == {len(some)}
+    assert dealt(tokens, 1) == [list(range(len(tokens)))]
+
+
+def test_long_groups_are_dealt_to_different_ranks() -> None:
+    assert dealt([900, 100, 800, 200], 2) == [[0, 1], [2, 3]]
 
 
 def test_groups_that_fit_stay_whole_and_in_order() -> None:
