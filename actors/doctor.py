@@ -1,5 +1,5 @@
 """Doctor: lease a task, play a group of n episodes of it, score each, put the group. A plain class; deploy wraps it as
-an async Ray actor. It holds no torch and no vllm, and learns nothing of medicine."""
+an async Ray actor. It holds no torch and no vllm, and knows no game."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """The buffer gave the task to somebody else."""
+    """The task's lease was lost: the buffer gave it to another Doctor."""
 
 
 _REASONS = {

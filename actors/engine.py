@@ -1,4 +1,4 @@
-"""Engine: one vLLM AsyncLLM in a Ray actor. The only module, with engine_worker.py beside it, that imports vllm."""
+"""Engine: one vLLM AsyncLLM in a Ray actor. Only this module and engine_worker.py import vllm."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
-"""The worker inside vLLM's core process. By its full name: on a CPU vLLM takes "uni" for "mp", lest threads be bound
-wrongly; here the actor's environment sets them. A process less starts in half the time and saves half a GiB."""
+"""The executor inside vLLM's core process, by its full name: on a CPU vLLM replaces "uni" by "mp" to bind threads,
+which the actor's environment does here. One process less starts in half the time and saves half a GiB."""
 
 
 MIN_REPLY = 32
@@ -47,7 +47,7 @@ class PromptTooLong(ValueError):
 def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str, str]:
     """Environment variables that the actor's process needs before vllm is imported.
 
-    `alone`: no learner beside it. In a synchronous run both have all cores, and take turns.
+    `alone`: no learner computes at the same time. In a synchronous run both use all cores, in turn.
     """
     backend = BACKENDS[spec.backend]
     return {
@@ -65,7 +65,7 @@ class Engine:
     """One vLLM engine. `load` first; then `generate` at any concurrency, with weight updates in between.
 
     Full transport: an update is `pause`, the trainer side's start/update/finish calls, `resume`. Adapter transport: one
-    `load_adapter`. Both end with `prove`, in which the engine says what it holds.
+    `load_adapter`. Both end with `prove`, in which the engine reports its version, checksum and canary log-probs.
     """
 
     def __init__(self, spec: RunSpec, pool: PoolSpec, engine_id: str) -> None:
@@ -115,11 +115,11 @@ class Engine:
         return AsyncEngineArgs(
             model=str(folder),
             dtype=self._spec.model.concrete_dtype,
-            load_format="safetensors",  # never a pickle that lies beside them
+            load_format="safetensors",  # never a pickle in the same folder
             max_model_len=self._spec.model.context,
             max_num_seqs=self._pool.max_num_seqs,
             tensor_parallel_size=self._pool.tensor_parallel,
-            # Inside a placement group vLLM would make Ray actors of the shards and ask for the bundle once more.
+            # Inside a placement group vLLM would make Ray actors of the shards and request the bundle a second time.
             distributed_executor_backend="mp" if self._pool.tensor_parallel > 1 else _ONE_PROCESS,
             kv_cache_memory_bytes=int(self._pool.kv_cache_gib * 2**30),
             # What sampler and learner need to agree (docs/design.md, section 7).
@@ -168,8 +168,8 @@ class Engine:
     async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Sample n completions of a tokenised prompt, with the log-prob and policy_version of every token.
 
-        Without a seed of its own: vLLM 0.32 rewinds a seeded generator when a prompt is read in chunks, which torch's
-        CPU generator cannot do, and the engine dies of it.
+        Requests have no seed: vLLM 0.32 rewinds a seeded generator when a prompt is read in chunks, which torch's CPU
+        generator cannot do, so the engine would die.
         """
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -210,7 +210,7 @@ class Engine:
 
     def _versions(self, output: CompletionOutput, adapter: LoRARequest | None) -> tuple[int, ...]:
         if self._spec.weights.transport == "adapter":
-            # Of the whole request: vLLM 0.32 leaves the completion's own `lora_request` empty.
+            # The request's adapter: vLLM 0.32 leaves the completion's own `lora_request` empty.
             name = adapter.lora_name if adapter else "v0"
             return (int(name.removeprefix("v")),) * len(output.token_ids)
         spans = output.weight_versions or []
@@ -219,7 +219,7 @@ class Engine:
         return versions
 
     async def pause(self) -> None:
-        """Freeze running sequences where they stand; new ones wait."""
+        """Pause running sequences; new ones wait."""
         self._paused_at = time.monotonic()
         await self._llm.pause_generation(mode="keep", clear_cache=False)
 
@@ -246,7 +246,7 @@ class Engine:
         await self._llm.finish_weight_update()
 
     async def resume(self, version: int) -> None:
-        """Label the weights and let sequences go on; their further tokens carry `version`."""
+        """Set the version of the weights and resume sequences; their further tokens are recorded with `version`."""
         await self._llm.update_weight_version(str(version))
         self._version = version
         received = await self._llm.collective_rpc("received_checksum")
@@ -266,9 +266,9 @@ class Engine:
         LOG.info("serves policy_version %d, by its adapter", version)
 
     async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:
-        """What this engine holds: version, checksum of what arrived, and its log-probs of the canary tokens 1..T-1.
+        """This engine's version, checksum of the received weights, and log-probs of the canary tokens 1..T-1.
 
-        Its draws begin anew here, so that what follows depends on the version and not on what was asked before.
+        The random state is reset here, so that later samples depend on the version and not on earlier requests.
         """
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -289,12 +289,12 @@ class Engine:
         )
 
     def _seed(self) -> int:
-        """Of the draws under this version; another one for each slot, the same one for who takes a dead engine's."""
+        """The sampling seed of this version: different for each slot, equal for an engine and its replacement."""
         slot = self.engine_id.split(".")[0]
         return zlib.crc32(f"{self._spec.seed} {slot} {self._version}".encode())
 
     async def check_health(self) -> float:
-        """How full the KV cache was since the last call (0 to 1), once the core process has answered.
+        """The largest KV cache use since the last call (0 to 1), once the core process has answered.
 
         Raises vLLM's EngineDeadError when the core is gone.
         """
@@ -313,7 +313,7 @@ class Engine:
         return (here.pid, *(child.pid for child in here.children(recursive=True)))
 
     def _forget_shared_memory(self) -> None:
-        """Take away the names in /dev/shm of what vLLM's processes share (200 MB).
+        """Unlink the shared memory of vLLM's processes in /dev/shm (200 MB).
 
         All have mapped it by now, so it lives as long as they do; with a name it would outlive a killed engine.
         """

@@ -1,6 +1,6 @@
-"""EnginePool: the one door to a set of equal engines. Role actors hold a pool, so engines may die or join under them.
+"""EnginePool: the router to a set of equal engines. Role actors hold a pool, so engines may die or join meanwhile.
 
-A plain class that knows engines only by the methods it calls; deploy wraps it as an async Ray actor.
+A plain class that uses engines only by the methods it calls; deploy wraps it as an async Ray actor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OVERLOAD, OVERLOAD_SEQUENCES = 1.5, 8
 
 
 class PoolState(Record):
-    """A heartbeat: the engines that serve, sequences in hand, and the pool's counters."""
+    """A heartbeat: the engines that serve, running sequences, and the pool's counters."""
 
     serving: tuple[str, ...]
     in_flight: int
@@ -37,7 +37,7 @@ class PoolState(Record):
 
 
 class EnginePool:
-    """Spreads generate calls over the engines that serve; a call whose engine dies is made again on another."""
+    """Distributes generate calls over the serving engines; a call whose engine dies is repeated on another."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -54,12 +54,12 @@ class EnginePool:
         self._changed.set()
 
     async def quarantine(self, engine_id: str) -> None:
-        """Stop giving work to an engine; its running sequences end where they are."""
+        """Stop giving work to an engine; its running sequences finish there."""
         self._engines.pop(engine_id, None)
         LOG.info("engine %s is taken out", engine_id)
 
     async def idle(self, engine_id: str) -> None:
-        """Return when nothing runs any more on an engine that was taken out."""
+        """Return when nothing runs any more on a quarantined engine."""
         while self._load.get(engine_id):
             self._changed.clear()
             await self._changed.wait()

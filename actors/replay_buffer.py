@@ -129,7 +129,7 @@ class ReplayBuffer:
         return labelled
 
     async def renew_lease(self, doctor: str, task_id: str) -> bool:
-        """An episode of a leased task went on: the lease begins anew. False when it was lost meanwhile."""
+        """An episode of a leased task made progress: renew the lease. False when it was lost meanwhile."""
         index = self._tasks.leased_to(doctor, task_id)
         if index is None:
             return False
@@ -148,7 +148,7 @@ class ReplayBuffer:
             return False
         reason = group_rejection(self._filters, group)
         fresh = reason is not None or group.oldest_version >= self._tasks.held[index].version
-        if fresh:  # before the filter: an error that every reply or none finds is rewarded as such
+        if fresh:  # before the filter: errors that all or no replies find are rewarded too
             self._scribe_rewards.score_tries(group)
         if reason is not None:
             self._tasks.reject(index, reason)
@@ -224,7 +224,7 @@ class ReplayBuffer:
         return choose(rolled, self._tasks.twins(rolled), size, in_time)
 
     def _reject_stale(self) -> None:
-        """The bound once more, at sampling: only a fault of this class could let a stale group come so far."""
+        """Check the bound again at sampling: only a bug in this class could let a stale group come so far."""
         oldest = self._tasks.version - self._spec.max_lag
         for index in self._tasks.indices(TaskState.ROLLED):
             group = self._tasks.held[index].group
@@ -232,22 +232,22 @@ class ReplayBuffer:
                 self._tasks.reject(index, RejectReason.STALE)
 
     async def checkpointed(self, oldest_step: int) -> None:
-        """A checkpoint was written; no resume asks for a step before `oldest_step`, so the journal may forget it."""
+        """A checkpoint was written; no resume needs a step before `oldest_step`, so the journal may be compacted."""
         self._tasks.compact(oldest_step)
 
     # ---- everyone
 
     async def retire(self, role: str, name: str) -> None:
-        """Give `name` no more work: its calls for some raise Closed, now and later. What it holds may still be put."""
+        """Give `name` no more work: its calls for work raise Closed, now and later. Its results may still be put."""
         self._lines[role].retire(name)
 
     async def close(self) -> None:
-        """Everyone who waits, now or later, gets Closed; work in progress may still be put and released."""
+        """All waiting calls, now or later, raise Closed; work in progress may still be put and released."""
         for line in self._lines.values():
             line.close()
 
     def stats(self) -> dict[str, Any]:
-        """What `TaskStates.stats` says, and how many calls are `waiting` by role."""
+        """The figures of `TaskStates.stats`, and the number of `waiting` calls by role."""
         ledger, waiting = self._tasks.stats(), {role: line.calls for role, line in self._lines.items()}
         return {**ledger, "counts": {**ledger["counts"], **self._scribe_rewards.counts()}, "waiting": waiting}
 
@@ -259,7 +259,7 @@ class ReplayBuffer:
         assert running <= (self._spec.max_lag + 1) * self._batch_groups, self.stats()
 
     async def _until(self, role: str, ready: Callable[[], bool], name: str = "") -> None:
-        """Return in the same turn of the loop in which `ready` is true, so that the caller may act on it."""
+        """Return in the same iteration of the event loop in which `ready` is true, so the caller may rely on it."""
         await self._lines[role].until(ready, name, self._take_back_expired, self._wake)
 
     def _take_back_expired(self) -> None:
@@ -267,7 +267,7 @@ class ReplayBuffer:
             self._wake()
 
     def _wake(self) -> None:
-        """Something changed: the first of each line may look again, if it can go on."""
+        """The state changed: wake the first of each queue, if it can proceed."""
         enough = self._tasks.count(TaskState.ROLLED) >= self._batch_groups
         may_go_on = {"scribe": self._has_room(), "doctor": self._admits(), "learner": enough}
         for role, line in self._lines.items():
@@ -289,5 +289,5 @@ class ReplayBuffer:
 
     def _sync_journal(self) -> None:
         self._sync = None
-        with suppress(ValueError):  # the journal refuses every later write with the same words
+        with suppress(ValueError):  # the journal refuses every later write with the same error
             self._tasks.sync()

@@ -15,7 +15,7 @@ class WaitQueue:
     def __init__(self) -> None:
         self._waiters: dict[asyncio.Future[None], str] = {}  # -> name
         self._retired: set[str] = set()  # names that may not wait again
-        self._deaths: Counter[str] = Counter()  # how often a name was given up for dead
+        self._deaths: Counter[str] = Counter()  # how often a name was declared dead
         self._closed = False
         self.calls = 0  # of `until`, in progress
 
@@ -25,9 +25,9 @@ class WaitQueue:
     async def until(
         self, ready: Callable[[], bool], name: str, look: Callable[[], None], wake: Callable[[], None]
     ) -> None:
-        """Return in the same turn of the loop in which `ready` is true, so that the caller may act on it.
+        """Return in the same iteration of the event loop in which `ready` is true, so the caller may rely on it.
 
-        `look` is called before each check. A call that ends without its turn calls `wake`: it may have been woken, so
+        `look` is called before each check. A call that ends otherwise calls `wake`: it may have been woken, so
         another must be. Raises Closed when `name` must stop waiting.
         """
         deaths = self._deaths[name]
@@ -49,7 +49,7 @@ class WaitQueue:
         if self._closed or name in self._retired:
             raise Closed("the replay buffer has no more work for this actor")
         if self._deaths[name] != deaths:
-            raise Closed(f"{name} was given up for dead")
+            raise Closed(f"{name} was declared dead")
 
     async def wait(self, name: str) -> None:
         """Wait to be woken. A caller that is cancelled instead must wake the next one."""

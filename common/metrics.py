@@ -107,7 +107,7 @@ SYNC_OK = _gauge("sync_ok", "1 if every engine was verified to hold the newest p
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")
 FRESH = _gauge("fresh_logp_difference", "Mean |log-prob difference| of engines and learner on fresh rollouts.")
 WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", statistic=WEIGHT_STATISTICS)
-ACTORS = _gauge("actors", "Running actors, of the kinds that deploy.apply can scale.", actor=SCALED_KINDS)
+ACTORS = _gauge("actors", "Running actors, of the kinds that `medserl apply` can scale.", actor=SCALED_KINDS)
 ACTORS_WANTED = _gauge("actors_wanted", "Actors that the spec in effect asks for.", actor=SCALED_KINDS)
 PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", actor=ACTOR_KINDS)
 STEP_SECONDS = _gauge("learner_step_seconds", "Duration of the last optimiser step.")

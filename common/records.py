@@ -40,7 +40,7 @@ class EndReason(StrEnum):
     CONTEXT = "context"  # no room for another reply in the model's context
     LENGTH = "length"  # a reply was cut off by the token limit
     INVALID = "invalid"  # too many replies in a row that the game could not read
-    PARTNER = "partner"  # another model that the game asked for words failed
+    PARTNER = "partner"  # another model that the game asked failed
 
 
 LIMITS_MET = frozenset({EndReason.MAX_TURNS, EndReason.CONTEXT, EndReason.LENGTH})
@@ -82,7 +82,7 @@ class Limits(Record):
 
 
 class Provenance(Record):
-    """Where a task comes from. `vignette` groups twins; `kind` is one of the game's kinds of tasks."""
+    """The origin of a task. `vignette` groups twins; `kind` is one of the game's kinds of tasks."""
 
     source: str
     vignette: str
@@ -94,7 +94,7 @@ class Provenance(Record):
 
 
 class Task(Record):
-    """What a policy may see. The truth about it lives in a `Label`, which never travels to the policy's side."""
+    """The part of a task that a policy may see. The truth is in its `Label`, which never reaches the policy."""
 
     env: str
     task_id: str
@@ -199,7 +199,7 @@ class Reward(Record):
 
 
 class Reply(Record):
-    """What another model said when the game asked it (`envs.contract.env.Ask`)."""
+    """Another model's reply to the game (`envs.contract.env.Ask`)."""
 
     role: str
     text: str
@@ -320,7 +320,7 @@ simulator and in tests, the group."""
 
 
 class StoredGroup(Record):
-    """What the driver knows of a group, which is large: its tokens and texts are at `reference`."""
+    """The driver's small description of a group, whose tokens and texts are at `reference`."""
 
     labelled: LabelledTask
     rewards: tuple[Reward, ...]
@@ -348,7 +348,7 @@ class StoredGroup(Record):
 
 
 class AuthorBatch(Record):
-    """What the Scribe's learner trains on: paid tries, each as a group of one. Without groups none is ready.
+    """A batch of the Scribe's learner: rewarded tries, each as a group of one. Empty when none is ready.
 
     `success_rates` are the Doctor's on the verified ones among them; refused tries have none.
     """

@@ -1,11 +1,11 @@
 """Where actors run: with `placement_groups.py`, the only place that knows Ray's options.
 
-    who                          where
+    actor                        where
     learner ranks, preparation   one group for the whole run, on the driver's machine if it has room (gpu_layout.py)
-    an engine                    a group of its own, on the machine with most GPUs free: made and removed with it
+    an engine                    a separate group, on the machine with most GPUs free: made and removed with it
     buffer, routers, roles       the driver's machine: the journal is there, and a lost machine takes none of them
 
-A bundle asks for the GPUs that the backend says. None asks for cores: on a CPU engine and learner share all of them
+A bundle requests the GPUs that the backend needs. None requests cores: on a CPU engine and learner share all of them
 (docs/design.md, section 7).
 """
 
@@ -38,7 +38,7 @@ from learner import preparation
 from learner import rank_actor as learner_actor
 from learner.handles import PreparationHandle, RankHandle
 
-MANY_CALLS = 10_000  # an async actor's calls in flight: they wait, they do not compute
+MANY_CALLS = 10_000  # concurrent calls of an async actor, which wait and do not compute
 
 
 class Placement:
@@ -49,7 +49,7 @@ class Placement:
         self._spec, self._env = spec, env
         self._groups = Groups(one_machine(spec), notify)
         self._engines: dict[Any, PlacementRequest] = {}
-        self._early: dict[str, EngineHandle] = {}  # engines that nobody has asked for yet, by engine id
+        self._early: dict[str, EngineHandle] = {}  # started engines that were not requested yet, by engine id
         self.model_folder = Path()
         self.journal = self.logs = Path()
         self.buffer: BufferHandle
@@ -57,7 +57,7 @@ class Placement:
         self.verifier: PoolHandle | None = None  # the frozen pool, once it has passed its exam
 
     def preparation(self) -> PreparationHandle:
-        """The actor that resolves and warms up the model, in the place of the first rank."""
+        """The actor that resolves and warms up the model, in the first rank's bundle."""
         variables = _variables(preparation.environment(self._spec))
         options = {"max_concurrency": 2, **self._learner.bundle(0), **variables}
         handle: PreparationHandle = self._start(preparation.Preparation, "preparation", options, self._spec, self._env)
@@ -76,7 +76,7 @@ class Placement:
         return groups
 
     def engine_pools(self) -> dict[str, PoolHandle]:
-        """One router actor a pool, by name."""
+        """One router actor per pool, by name."""
         self.verifier = None  # whoever passed the exam belonged to earlier pools
         self.pools = {
             pool.name: self._start(EnginePool, f"pool-{pool.name}", self._here, pool.name) for pool in self._spec.pools
@@ -90,7 +90,7 @@ class Placement:
 
     @property
     def scribe_pools(self) -> list[PoolHandle]:
-        """Of the one whose engines follow a trained Scribe; none where it is not trained."""
+        """The router of the pool whose engines follow a trained Scribe; none where it is not trained."""
         return [self.pools[pool.name] for pool in self._spec.pools if self._has_own_policy(pool)]
 
     def _has_own_policy(self, pool: PoolSpec) -> bool:
@@ -98,7 +98,7 @@ class Placement:
 
     @property
     def frozen_pools(self) -> list[PoolHandle]:
-        """Those of the pools whose engines keep the weights of the run's start."""
+        """The routers of the pools whose engines keep the weights of the run's start."""
         return [self.pools[pool.name] for pool in self._spec.pools if pool.frozen]
 
     def learner_ranks(self) -> list[RankHandle]:
@@ -116,7 +116,7 @@ class Placement:
         return [start(rank) for rank in range(world)]
 
     def early_engines(self) -> None:
-        """Start the processes of the first engines: they import vLLM while the model is prepared."""
+        """Start the first engines' processes, which import vLLM while the model is prepared."""
         for pool in self._spec.pools:
             for engine_id in (f"{pool.name}-{number}" for number in range(pool.engines)):
                 self._early[engine_id] = self.engine(pool, engine_id)
@@ -150,7 +150,7 @@ class Placement:
         return ray.remote(logged(actor, origin)).options(**options).remote(*arguments, **named)
 
     def kill(self, handle: Any) -> None:
-        """End an actor at once; an engine's room is free then."""
+        """End an actor at once; an engine's placement group is removed."""
         with suppress(RayActorError):
             ray.kill(handle)
         if (asked := self._engines.pop(handle, None)) is not None:

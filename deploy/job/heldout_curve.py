@@ -1,4 +1,4 @@
-"""The held-out curve of a run: every few steps the same held-out tasks while rollouts go on, one line per point."""
+"""The held-out curve of a run: the same held-out tasks every few steps, during rollouts, one line per point."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from evals.core.curve import line, points
 from evals.core.evaluator import Evaluator
 
 Hold = Callable[[], AbstractAsyncContextManager[int]]
-"""Inside it the engines keep the policy_version that it gives."""
+"""A context in which the engines keep the policy_version that it yields."""
 
 
 class HeldoutCurve:
     """`attach` when there are engines, `stepped` after each version, `finish` or `close` at the end.
 
-    Rollouts go on beside an evaluation; only the next version's weights wait for it.
+    Rollouts continue during an evaluation; only the next version's weights wait for it.
     """
 
     def __init__(self, env: Environment, spec: RunSpec, path: Path, tell: Callable[[str], None]) -> None:
@@ -54,7 +54,7 @@ class HeldoutCurve:
             await self._evaluate()
 
     def close(self) -> None:
-        """Give up what is running."""
+        """Cancel a running evaluation."""
         if self._running is not None:
             self._running.cancel()
 

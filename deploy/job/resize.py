@@ -1,10 +1,10 @@
 """Live resizing of a job: which fields can change, how a change is requested, and what the driver does about it.
 
-    deploy.apply                                      the driver, at its next heartbeat
+    medserl apply                                     the driver, at its next heartbeat
       applied.json -> compare -> change.json  ------->  check again -> resize -> spec.yaml, applied.json, changes.jsonl
       changed.json <----------------------------------  answer
 
-All of it lies in the run's folder, each file written whole or not at all.
+All files are in the run's folder and written atomically.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from common.records import Record
 from deploy.job.run_folder import RunFolder
 
 Sizes = dict[str, int]
-"""Field of the spec -> how many actors."""
+"""Field of the spec -> number of actors."""
 
 NEW_RUN = (
     "backend",
@@ -46,7 +46,7 @@ FOUND_BY = ("name", "runs")
 
 
 class Edit(Record):
-    """One field of the spec that is to be different."""
+    """A requested change of one field of the spec."""
 
     field: str
     before: Any
@@ -72,7 +72,7 @@ class Answer(Record):
 
 
 def sizes(spec: RunSpec) -> Sizes:
-    """What can change while a run goes on."""
+    """The fields that can change during a run, with their values."""
     engines = {f"pools.{pool.name}.engines": pool.engines for pool in spec.pools}
     return {"rollout.scribes": spec.rollout.scribes, "rollout.doctors": spec.rollout.doctors, **engines}
 
@@ -110,10 +110,10 @@ def edits(new: RunSpec, given: frozenset[str], old_file: RunSpec, effect: RunSpe
 
 
 def refusal(edit: Edit) -> str:
-    """Why this cannot change while the run goes on, and what to do instead."""
+    """Why this cannot change during the run, and what to do instead."""
     if edit.field.startswith(NEW_RUN):
         return f"{edit} cannot change in a run: start a new one with the edited spec and another name"
-    return f"{edit} cannot change while the run goes on: stop it (medserl stop), then --resume with the edited spec"
+    return f"{edit} cannot change during the run: stop it (medserl stop), then --resume with the edited spec"
 
 
 def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -141,7 +141,7 @@ class LiveResize:
         self._folder, self._use, self._version, self._notify = folder, use, version, notify
 
     def poll(self) -> None:
-        """Take up the change that waits in the run's folder, if one does. Nothing written there can end the run."""
+        """Apply the change requested in the run's folder, if there is one. No content of that file can end the run."""
         if not self._folder.change.is_file():
             return
         asked = ResizeRequest(id="", sizes={}, file={})
@@ -153,7 +153,7 @@ class LiveResize:
             refused = ""
         except (ValueError, OSError, msgspec.DecodeError) as error:
             refused = " ".join(str(error).split())
-            self._notify(f"a change was asked for and not made ({self._folder.change.name}: {refused})")
+            self._notify(f"a requested change was not made ({self._folder.change.name}: {refused})")
         try:
             write_whole(self._folder.answer, msgspec.json.encode(Answer(id=asked.id, refused=refused)))
         except OSError as error:
@@ -170,4 +170,4 @@ class LiveResize:
         self._folder.record(spec, file)
         self._use(spec)
         for edit in made:
-            self._notify(f"{edit} (deploy.apply)")
+            self._notify(f"{edit} (medserl apply)")

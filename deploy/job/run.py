@@ -1,7 +1,7 @@
 """Run: one self-play run, from a prepared model to its last step. deploy/selfplay.py has the drawing of its loops.
 
-Who dies is replaced (actors/supervisor.py says how). What cannot be replaced alone, such as a learner rank, ends the
-attempt: the run starts over from its newest checkpoint, in this process, as `--resume` would in another.
+Actors that die are replaced (actors/supervisor.py). The death of one that cannot be replaced alone, such as a learner
+rank, ends the attempt: the run restarts from its newest checkpoint, in this process, as `--resume` would in another.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Run:
 
     async def go(self) -> bool:
         """Run to the end or to an interrupt; whether all steps were made."""
-        for number in (signal.SIGINT, signal.SIGTERM):  # the second is what `ray job stop` and `kill` send
+        for number in (signal.SIGINT, signal.SIGTERM):  # `ray job stop` and `kill` send the second
             asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
         origin = logs.Origin(run=self.spec.name, actor="driver", folder=self.folder.logs)
         with self._screen, logs.kept(origin):
@@ -94,7 +94,7 @@ class Run:
         return self._learner is not None and self._learner.version >= self.spec.steps
 
     async def _attempt(self, prepared: Prepared) -> bool:
-        """From where the run stands to its end or interrupt; False when it must start over from the newest checkpoint.
+        """Run to the end or an interrupt; False when the run must restart from the newest checkpoint.
 
         Raises BudgetSpent when that happened too often.
         """
@@ -202,7 +202,7 @@ class Run:
             await self._deadlines.of_ranks(doing, calls)
 
     async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
-        """Train to the end, an interrupt, or a fault that the supervisor cannot mend: that too leaves a checkpoint."""
+        """Train to the end, an interrupt, or a fault that the supervisor cannot repair; all leave a checkpoint."""
         learning = asyncio.ensure_future(learner.run())
         await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
         if not learning.done():
@@ -260,7 +260,7 @@ class Run:
         while not self.folder.asked_to_stop():
             await asyncio.sleep(STOP_POLL_SECONDS)
         if not self._interrupted:
-            self._wind_down("stopping after this step, as deploy.stop asks (Ctrl-C: at once)")
+            self._wind_down("stopping after this step, as medserl stop requests (Ctrl-C: at once)")
 
     def _wind_down(self, why: str) -> None:
         self._interrupted = True
@@ -270,7 +270,7 @@ class Run:
             self._closing = asyncio.ensure_future(result(self._placement.buffer.close))
 
     def _notify(self, text: str) -> None:
-        """Tell people, who may read it in the log later."""
+        """Show a message and write it into the log."""
         LOG.info(text)
         self._screen.notify(text)
 

@@ -1,5 +1,5 @@
 """What a run leaves in `runs/<name>/`: spec, journal, metrics.jsonl, rollouts, checkpoints, model, logs, plot and page;
-and what passes between a run that is going on and who wants to change it (deploy/job/resize.py)."""
+and the files by which a running run is changed (deploy/job/resize.py)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from envs.contract.reports import Reports, measured, reports_of
 from evals.core import curve
 from learner import checkpoint
 
-if TYPE_CHECKING:  # they bring torch, for which deploy.status would wait
+if TYPE_CHECKING:  # they import torch, for which `medserl status` would wait
     from learner.learner import LearnerStep
     from learner.scribe_learner import ScribePhase
 
@@ -49,12 +49,12 @@ class RunFolder:
         self.reports = reports_of(spec)
 
     def use(self, spec: RunSpec) -> None:
-        """Follow another spec than at birth; nothing is written."""
+        """Use another spec than at creation; nothing is written."""
         self.spec, self._sink = spec, Sink(spec)
 
     @property
     def journal(self) -> Path:
-        """The replay buffer's."""
+        """The replay buffer's journal."""
         return self.path / "journal.jsonl"
 
     @property
@@ -74,12 +74,12 @@ class RunFolder:
 
     @property
     def change(self) -> Path:
-        """What another process asks this one to change."""
+        """Change requested by another process."""
         return self.path / "change.json"
 
     @property
     def answer(self) -> Path:
-        """To the last change that was asked for."""
+        """Answer to the last requested change."""
         return self.path / "changed.json"
 
     @property
@@ -110,7 +110,7 @@ class RunFolder:
         return RunSpec.model_validate(found.spec), RunSpec.model_validate(found.file)
 
     def lock(self) -> None:
-        """Keep other processes out until this one ends, however it ends. Raises ValueError when one is in."""
+        """Lock the folder until this process ends, however it ends. Raises ValueError when another holds the lock."""
         self._lock = (self.path / "lock").open("a")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,11 +125,11 @@ class RunFolder:
             left.unlink(missing_ok=True)
 
     def ask_to_stop(self) -> None:
-        """Leave word for the run that is going on. A file and no signal: its process may be in another container."""
+        """Request the running run to stop. By a file, not a signal: its process may be in another container."""
         self._stop.touch()
 
     def asked_to_stop(self) -> bool:
-        """Whether `ask_to_stop` was called since the last look."""
+        """Whether `ask_to_stop` was called since the last call."""
         try:
             self._stop.unlink()
         except FileNotFoundError:

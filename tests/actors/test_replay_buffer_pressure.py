@@ -103,7 +103,7 @@ async def test_a_dead_doctor_whose_turn_had_come_passes_it_on(tmp_path: Path) ->
     await asyncio.sleep(0)
     await buffer.return_leases("dead")
     await filling
-    with pytest.raises(Closed, match="given up for dead"):
+    with pytest.raises(Closed, match="was declared dead"):
         await dead
     assert (await asyncio.wait_for(alive, 2)).task.task_id == "task-0"
 

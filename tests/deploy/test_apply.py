@@ -52,7 +52,7 @@ def test_edited_numbers_reach_the_run_its_record_and_its_log(
     assert sorted(driver.logged()) == [("pools.readers.engines", 1, 2), ("rollout.doctors", 1, 3)]
     line = json.loads((driver.folder.path / "changes.jsonl").read_text().splitlines()[0])
     assert line["policy_version"] == 7 and before <= line["time"] <= time.time()
-    assert "rollout.doctors: 1 -> 3 (deploy.apply)" in driver.notes
+    assert "rollout.doctors: 1 -> 3 (medserl apply)" in driver.notes
     assert not driver.folder.change.exists() and not driver.folder.answer.exists()
 
 
@@ -116,7 +116,7 @@ def test_a_dry_run_says_what_would_change(driver: Driver, capsys: pytest.Capture
     assert "rollout.doctors: 1 -> 3 (dry run)" in capsys.readouterr().out and driver.logged() == []
 
 
-STOP = " cannot change while the run goes on: stop it (medserl stop), then --resume with the edited spec"
+STOP = " cannot change during the run: stop it (medserl stop), then --resume with the edited spec"
 NEW = " cannot change in a run: start a new one with the edited spec and another name"
 
 
@@ -249,7 +249,7 @@ def test_nonsense_in_the_run_folder_is_a_note_and_the_run_goes_on(driver: Driver
     driver.changes.poll()
     driver.changes.poll()
     (note,) = driver.notes
-    assert note.startswith("a change was asked for and not made (change.json: ") and says in note
+    assert note.startswith("a requested change was not made (change.json: ") and says in note
     assert not driver.folder.change.exists() and driver.used == [] and driver.recorded() == before
 
 
@@ -262,7 +262,7 @@ def test_a_change_that_the_disk_refuses_is_a_note_and_an_answer(
     monkeypatch.setattr(driver.folder, "record", refuses)
     assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
     assert capsys.readouterr().err == "apply: the run refused: [Errno 28] No space left on device\n"
-    assert driver.used == [] and driver.notes[0].startswith("a change was asked for and not made")
+    assert driver.used == [] and driver.notes[0].startswith("a requested change was not made")
 
 
 def test_what_was_asked_of_a_process_that_is_gone_is_not_done_by_the_next(driver: Driver) -> None:

@@ -283,7 +283,7 @@ async def test_word_from_another_terminal_finishes_the_step_and_checkpoints_it(
 ) -> None:
     world = World(tmp_path, steps=9999)
     await ended_by(world, world.folder.ask_to_stop)
-    assert "as deploy.stop asks" in capsys.readouterr().out
+    assert "as medserl stop requests" in capsys.readouterr().out
     assert not world.folder.asked_to_stop(), "the next run would stop at once"
 
 
