@@ -24,6 +24,9 @@ BUFFER_STATES = tuple(TaskState)
 ACTOR_KINDS = ("engine", "scribe", "doctor", "learner", "buffer")
 SCALED_KINDS = ("engine", "scribe", "doctor")
 WEIGHT_STATISTICS = ("effective_sample_size", "mismatch_kl", "share_clamped", "mean_abs_logp_difference")
+TURNS = ("1", "2", "3", "4", "5-8", "9+")
+TURN_BOUNDS = (1, 2, 3, 4, 8)  # the first turn, from 0, of each of TURNS but the first
+TURN_STATISTICS = ("mismatch_kl", "share_clamped", "advantage_mean")
 REJECTIONS = tuple(RejectReason)  # a game's own reasons are added by Board.expect
 
 
@@ -107,6 +110,12 @@ SYNC_OK = _gauge("sync_ok", "1 if every engine was verified to hold the newest p
 CANARY = _gauge("canary_logp_difference", "Mean |log-prob difference| of the last canary, worst engine.")
 FRESH = _gauge("fresh_logp_difference", "Mean |log-prob difference| of engines and learner on fresh rollouts.")
 WEIGHTS = _gauge("importance_weight", "Importance-weight statistics.", statistic=WEIGHT_STATISTICS)
+BY_TURN = _gauge(
+    "turn_statistic",
+    "Over the sampled tokens of the episodes' n-th turns in the last batch.",
+    turn=TURNS,
+    statistic=TURN_STATISTICS,
+)
 ACTORS = _gauge("actors", "Running actors, of the kinds that `medserl apply` can scale.", actor=SCALED_KINDS)
 ACTORS_WANTED = _gauge("actors_wanted", "Actors that the spec in effect asks for.", actor=SCALED_KINDS)
 PHASE = _gauge("actor_busy", "1 while the actor kind is working, 0 while it waits.", actor=ACTOR_KINDS)

@@ -271,7 +271,7 @@ class LearnerRank:
             )
         with clock("backward"):
             self._engine.backward(loss.total * scale, scale_wrt_gas=False)
-        statistics.add(row.logp_engine_N, logp_old_N, logp_ref_N, float(loss.total.detach()), learner.importance_clip)
+        statistics.add(row, terms, logp_old_N, float(loss.total.detach()), learner.importance_clip)
 
     def _take_step(self, rate: float) -> float:
         """Clip and step; the gradient's norm before clipping."""

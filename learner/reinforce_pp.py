@@ -142,8 +142,8 @@ def importance_weights(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[
     return _ratio(logp_old_N.detach(), logp_engine_N).clamp(*bounds)
 
 
-def weight_sums(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[float, float] | None) -> Tensor:
-    """Sums over tokens, float64 [6], to be added over groups and ranks for `weight_statistics`."""
+def weight_terms(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[float, float] | None) -> Tensor:
+    """Of each token, float64 [6, N]; their sums over tokens, groups and ranks are for `weight_statistics`."""
     difference_N = (logp_old_N.detach() - logp_engine_N).double()
     weight_N = difference_N.clamp(-LOG_RATIO_CLIP, LOG_RATIO_CLIP).exp()
     low, high = bounds or (0.0, float("inf"))
@@ -155,11 +155,11 @@ def weight_sums(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[float, 
         ((weight_N < low) | (weight_N > high)).double(),
         difference_N.abs(),
     ]
-    return torch.stack([term.sum() for term in terms])
+    return torch.stack(terms)
 
 
 def weight_statistics(sums: Tensor) -> dict[str, float]:
-    """Importance-weight statistics, keyed as `common.metrics.WEIGHT_STATISTICS`, from summed `weight_sums`.
+    """Importance-weight statistics, keyed as `common.metrics.WEIGHT_STATISTICS`, from summed `weight_terms`.
 
     `effective_sample_size` is (sum w)^2 / (N sum w^2) of the weights before truncation: 1 when engine and learner
     agree. `mismatch_kl` is the k3 estimate of KL(engine || learner), nats per token.

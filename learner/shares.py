@@ -11,8 +11,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from common.metrics import TURN_BOUNDS, TURN_STATISTICS, TURNS
 from common.records import Group
-from learner.reinforce_pp import kl_estimate, weight_statistics, weight_sums
+from learner.batch import SharedRow
+from learner.rank_rows import Terms
+from learner.reinforce_pp import kl_estimate, weight_statistics, weight_terms
 from learner.step_report import StepReport
 
 
@@ -25,22 +28,22 @@ class Share:
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.components: defaultdict[str, float] = defaultdict(float)
         self.weight_sums = torch.zeros(6, dtype=torch.float64)
+        self.turn_sums = torch.zeros(1 + len(TURN_STATISTICS), len(TURNS), dtype=torch.float64)
         self.has_reference = False
 
     def add(
-        self,
-        logp_engine_N: Tensor,
-        logp_N: Tensor,
-        logp_ref_N: Tensor | None,
-        loss: float,
-        bounds: tuple[float, float] | None,
+        self, row: SharedRow, terms: Terms, logp_N: Tensor, loss: float, bounds: tuple[float, float] | None
     ) -> None:
         """Count a row that was trained on; `loss` is its sum over tokens, each times its share."""
-        self.weight_sums += weight_sums(logp_N, logp_engine_N, bounds).cpu()
+        weights_6N = weight_terms(logp_N, row.logp_engine_N, bounds).cpu()
+        self.weight_sums += weights_6N.sum(1)
+        count_N, _, _, kl_N, clamped_N, _ = weights_6N
+        turn_N = torch.bucketize(row.turn_N.cpu(), torch.tensor(TURN_BOUNDS), right=True)
+        self.turn_sums.index_add_(1, turn_N, torch.stack([count_N, kl_N, clamped_N, terms.advantage_N.cpu().double()]))
         self.sums["loss"] += loss
-        if logp_ref_N is not None:
+        if terms.logp_ref_N is not None:
             self.has_reference = True
-            self.sums["kl"] += float(kl_estimate(logp_engine_N, logp_ref_N, "k1").double().sum())
+            self.sums["kl"] += float(kl_estimate(row.logp_engine_N, terms.logp_ref_N, "k1").double().sum())
 
 
 def share_of(groups: Sequence[Group], version: int, weight: float) -> Share:
@@ -92,7 +95,17 @@ def merge_shares(
         reward_components={name: total / count for name, total in sorted(components.items())},
         weights=weight_statistics(torch.stack([share.weight_sums for share in shares]).sum(0)),
         seconds=seconds,
+        by_turn=_by_turn(torch.stack([share.turn_sums for share in shares]).sum(0)),
     )
+
+
+def _by_turn(sums: Tensor) -> dict[str, dict[str, float]]:
+    counts, *totals = sums.tolist()
+    return {
+        turn: {name: total[at] / counts[at] for name, total in zip(TURN_STATISTICS, totals, strict=True)}
+        for at, turn in enumerate(TURNS)
+        if counts[at]
+    }
 
 
 def _add(sums: defaultdict[str, float], more: Mapping[str, float]) -> None:

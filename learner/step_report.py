@@ -51,3 +51,4 @@ class StepReport(Record):
     reward_components: dict[str, float]
     weights: dict[str, float]
     seconds: dict[str, float]
+    by_turn: dict[str, dict[str, float]]  # common.metrics.TURNS that occurred, then TURN_STATISTICS

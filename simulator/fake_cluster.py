@@ -195,6 +195,7 @@ class FakeRank:
             kl_to_reference=None,
             reward_components={},
             weights={},
+            by_turn={},
             seconds={},
             **dict.fromkeys(UNTOLD, 0),
         )

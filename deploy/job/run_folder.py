@@ -217,6 +217,7 @@ def metrics_row(step: LearnerStep, reports: Reports) -> Row:
         "grad_norm": report.grad_norm,
         "learning_rate": report.learning_rate,
         **report.weights,
+        **({"by_turn": report.by_turn} if len(report.by_turn) > 1 else {}),
         "fresh_logp_difference": step.fresh_logp_difference,
         "sync_ok": sync.ok,
         "sync_seconds": sync.seconds,

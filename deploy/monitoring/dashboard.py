@@ -125,6 +125,7 @@ PANELS = (
     Panel(title="Restarts in the shown time", queries=(count(metrics.ACTOR_RESTARTS), count(metrics.ENGINE_RESTARTS))),
     Panel(title="Checkpoints in the shown time", queries=(count(metrics.CHECKPOINTS),)),
     Panel(title="Importance weights", queries=(newest(metrics.WEIGHTS),)),
+    Panel(title="Agreement and advantage by turn", queries=(newest(metrics.BY_TURN),)),
     Panel(title="Optimiser steps", queries=(rate(metrics.LEARNER_STEPS),), unit="steps/s"),
 )
 

@@ -67,6 +67,9 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
         board.set(metrics.REWARD_BY_COMPONENT, value, name)
     for name, value in report.weights.items():
         board.set(metrics.WEIGHTS, value, name)
+    for turn, statistics in report.by_turn.items():
+        for name, value in statistics.items():
+            board.set(metrics.BY_TURN, value, turn, name)
     board.set(metrics.POLICY_VERSION, report.policy_version)
     board.set(metrics.POLICY_LAG, report.policy_lag)
     board.set(metrics.SYNC_SECONDS, sync.seconds)

@@ -52,6 +52,7 @@ def report_of(step: int, groups: int) -> StepReport:
         reward_std=0.0,
         reward_components={},
         weights={},
+        by_turn={},
         seconds={},
     )
 

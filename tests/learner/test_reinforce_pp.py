@@ -24,7 +24,7 @@ from learner.reinforce_pp import (
     returns_to_go,
     token_rewards,
     weight_statistics,
-    weight_sums,
+    weight_terms,
 )
 
 
@@ -137,7 +137,7 @@ def test_importance_weights_are_truncated_and_detached() -> None:
 def test_weight_statistics_by_hand() -> None:
     # Weights 1 and 8 (log difference ln 8).
     old, engine = torch.tensor([-1.0, -1.0]), torch.tensor([-1.0, -1.0 - math.log(8)])
-    statistics = weight_statistics(weight_sums(old, engine, (0.5, 5.0)))
+    statistics = weight_statistics(weight_terms(old, engine, (0.5, 5.0)).sum(1))
     assert tuple(statistics) == WEIGHT_STATISTICS
     assert statistics["effective_sample_size"] == pytest.approx(81 / (2 * 65))
     assert statistics["mismatch_kl"] == pytest.approx((8 - 1 - math.log(8)) / 2)

@@ -39,6 +39,7 @@ def step(number: int) -> LearnerStep:
         reward_std=0.0,
         reward_components={"outcome": -1.0, "structure": 0.1},
         weights={"share_clamped": 0.0},
+        by_turn={},
         seconds={"step": 2.0},
     )
     sync = SyncOutcome(version=number, seconds=0.5, pause_seconds=0.1, canary_gap=0.02, proved=("e",), failures={})
