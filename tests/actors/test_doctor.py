@@ -51,7 +51,7 @@ async def test_a_task_that_does_not_fit_is_rejected_and_the_next_one_is_played()
     assert [group.task_id for group in buffer.groups] == ["task-2"]
 
 
-async def test_as_many_tasks_are_in_hand_as_the_concurrency_says() -> None:
+async def test_as_many_tasks_are_worked_on_at_once_as_the_concurrency_says() -> None:
     class Slow(FakePool):
         async def generate(self, *arguments: object) -> Sampled:  # type: ignore[override]
             started.append(arguments)

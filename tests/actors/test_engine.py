@@ -131,7 +131,7 @@ async def test_an_engine_repeats_its_draws_after_it_proved_the_same_version_agai
     assert await two_replies() == [first, second]
 
 
-async def test_a_heartbeat_tells_how_full_the_kv_cache_was_since_the_last_one(engine: Engine) -> None:
+async def test_a_heartbeat_reports_how_full_the_kv_cache_was_since_the_last_one(engine: Engine) -> None:
     await engine.generate(MESSAGES, 4, 48, 1.0)
     assert 0 < await engine.check_health() < 1
     await asyncio.sleep(0.2)  # vLLM tells of the step that freed the cache after its outputs

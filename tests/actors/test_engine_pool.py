@@ -178,7 +178,7 @@ async def test_a_later_turn_goes_to_the_engine_that_has_the_earlier_ones_in_its_
     assert {one.completions[0].engine for one in sampled} == {"b"}
 
 
-async def test_i11_an_episode_whose_engine_died_goes_on_elsewhere_and_stays_there() -> None:
+async def test_i11_an_episode_whose_engine_died_continues_elsewhere_and_stays_there() -> None:
     pool, (_, b, _) = await pool_of(TurnEngine("a"), TurnEngine("b"), TurnEngine("c"))
     b.kill()
     moved = (await pool.proceed("doctor", *TURN)).completions[0].engine

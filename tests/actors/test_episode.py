@@ -60,7 +60,7 @@ class Scripted:
         )
 
 
-async def test_each_episode_of_a_group_goes_on_by_itself_until_the_game_ends_it() -> None:
+async def test_each_episode_of_a_group_continues_by_itself_until_the_game_ends_it() -> None:
     task = turn_task(wanted=3)
     model = Scripted(("a", "bb", "c"), ("dd", "e", "f"))
     first, second = await play(Turns(), task.task, model, 2, 64)

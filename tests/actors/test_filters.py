@@ -19,7 +19,7 @@ BAND = FilterSpec(difficulty=(0.2, 0.8))
     ("right", "of", "reason"),
     [(0, 8, "difficulty"), (1, 8, "difficulty"), (2, 8, None), (6, 8, None), (7, 8, "difficulty"), (1, 5, None)],
 )
-def test_a_group_is_kept_when_its_success_rate_lies_in_the_band_ends_included(
+def test_a_group_is_kept_when_its_success_rate_is_in_the_band_ends_included(
     right: int, of: int, reason: str | None
 ) -> None:
     totals = (1.1,) * right + (-0.9,) * (of - right)

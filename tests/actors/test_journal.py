@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_no_half_line_and_says_so_in_one_line(
     assert list(replay(path, 0).ready) == [0, 2]
 
 
-def test_after_a_failed_sync_nothing_is_written_for_nobody_knows_what_is_on_disk(
+def test_after_a_failed_sync_nothing_is_written_because_the_state_on_disk_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = FragileOs()

@@ -116,7 +116,7 @@ def test_a_disk_that_fills_up_during_a_compaction_leaves_the_old_file(
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["journal.jsonl"]
 
 
-def test_a_process_that_wakes_up_beside_its_successor_writes_nothing_into_the_journal(
+def test_a_process_that_wakes_up_after_its_replacement_started_writes_nothing_into_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "WORTHWHILE_BYTES", 0)
@@ -136,7 +136,7 @@ def test_a_process_that_wakes_up_beside_its_successor_writes_nothing_into_the_jo
     assert [file.name for file in tmp_path.iterdir()] == ["journal.jsonl"]
 
 
-def test_a_process_stopped_within_a_compaction_cannot_end_it_beside_its_successor(
+def test_a_process_stopped_within_a_compaction_cannot_end_it_after_its_replacement_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class StoppedBeforeItsRename(FragileOs):

@@ -125,7 +125,7 @@ async def test_an_expired_lease_is_ready_again_and_its_late_group_is_refused(tmp
     assert (buffer.stats()["refused_late"], buffer.stats()["returned"]) == (1, 1)
 
 
-async def test_a_lease_is_held_as_long_as_its_episode_goes_on(tmp_path: Path) -> None:
+async def test_a_lease_is_held_as_long_as_its_episode_continues(tmp_path: Path) -> None:
     clock = Clock()
     buffer = make(tmp_path, clock=clock)
     await fill(buffer, 3)

@@ -58,7 +58,7 @@ async def test_a_group_that_came_too_late_pays_nothing(tmp_path: Path) -> None:
     assert (await buffer.take_authored(0)).groups == ()
 
 
-async def test_without_tries_no_batch_of_them_is_ready_and_nobody_waits(tmp_path: Path) -> None:
+async def test_without_tries_no_batch_of_them_is_ready_and_nothing_waits(tmp_path: Path) -> None:
     buffer = make(tmp_path)
     await fill(buffer, 3)
     await roll(buffer, 2)

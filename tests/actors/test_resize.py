@@ -1,4 +1,4 @@
-"""Scribes, Doctors and engines become more and fewer while everything goes on."""
+"""Scribes, Doctors and engines are added and removed during a run."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def one_engine_loads_beside_one() -> World:
     return world
 
 
-async def test_heartbeats_go_on_while_an_engine_loads_and_it_serves_when_it_has_proved_the_policy() -> None:
+async def test_heartbeats_continue_while_an_engine_loads_and_it_serves_when_it_has_proved_the_policy() -> None:
     world = await one_engine_loads_beside_one()
     world.placement.roles["doctor-0"].kill()
     await settle()
@@ -141,7 +141,7 @@ async def test_a_pool_that_answered_before_an_engine_joined_is_no_witness_agains
     assert world.actors("engine") == (2, 2) and world.board.total(ENGINE_RESTARTS) == 0
 
 
-async def test_engines_load_one_after_another_and_one_that_waits_for_a_gpu_holds_up_nobody() -> None:
+async def test_engines_load_one_after_another_and_one_that_waits_for_a_gpu_delays_no_other() -> None:
     world = await World(engines=1).start()
     waits: list[FakeEngine] = []
 

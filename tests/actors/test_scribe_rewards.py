@@ -93,7 +93,7 @@ def test_a_batch_of_equal_rewards_is_left_out() -> None:
     assert counts_of(rewards)["uniform"] == 2
 
 
-def test_tries_staler_than_max_lag_are_dropped_wherever_they_stand() -> None:
+def test_tries_staler_than_max_lag_are_dropped_at_any_position() -> None:
     rewards = ScribeRewards(BATCH, LAG)
     rewards.put(authored(0, attempt(version=1)))
     rewards.put(authored(1, attempt("json", 3), attempt("json", 1)))

@@ -32,7 +32,7 @@ async def test_an_engine_that_hangs_is_killed_and_replaced() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_one_that_hangs_holds_up_nobody_elses_replacement() -> None:
+async def test_one_that_hangs_delays_no_other_replacement() -> None:
     world = await World().start()
     world.supervisor._heartbeats = heartbeats.Heartbeats(silence_seconds=3600)
     world.placement.engines["engines-0"].actor.hangs = True
@@ -94,7 +94,7 @@ async def test_a_buffer_that_hangs_is_killed_so_that_its_callers_hear_of_it() ->
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_pool_that_hangs_is_killed_so_that_whoever_waits_for_its_answer_hears_of_it() -> None:
+async def test_a_pool_that_hangs_is_killed_so_that_its_callers_fail() -> None:
     world = await World().start()
 
     async def never(*_: object) -> None:

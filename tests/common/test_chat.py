@@ -91,7 +91,7 @@ def test_the_end_of_a_turn_is_the_templates(family: str) -> None:
         ),
     ],
 )
-def test_what_stands_between_two_replies_is_the_templates(family: str, between: str) -> None:
+def test_the_tokens_between_two_replies_are_the_templates(family: str, between: str) -> None:
     assert tokenizer_of(family).decode(list(bridge_of(family).suffix((tool("seven"),)))) == between
 
 

@@ -69,5 +69,5 @@ def test_help_carries_the_name_that_was_typed_and_examples_before_the_options(
     assert shown.index("examples:") < shown.index("options:")
 
 
-def test_examples_stand_in_two_columns() -> None:
+def test_examples_have_two_columns() -> None:
     assert example_lines("x", (("a", "one"), ("bbb", ""))) == "examples:\n  x a    one\n  x bbb"

@@ -102,7 +102,7 @@ def test_a_cluster_computes_in_bfloat16_only_where_all_of_it_does(names: list[bo
         assert together.reason.removeprefix("every node: ") == found["10.0.0.0"].reason
 
 
-def test_auto_is_told_with_its_reason_and_an_emulated_dtype_in_one_line() -> None:
+def test_auto_is_reported_with_its_reason_and_an_emulated_dtype_in_one_line() -> None:
     assert notice("auto", NO_INSTRUCTIONS, "cpu") == f"model.dtype: float32 (auto: {NO_INSTRUCTIONS.reason})"
     warned = notice("bfloat16", NO_INSTRUCTIONS, "cpu")
     assert "emulated" in warned and "auto would take float32" in warned and "\n" not in warned

@@ -115,7 +115,7 @@ def test_a_meter_refuses_gauges_and_wrong_labels() -> None:
             Meter().add(*arguments)
 
 
-def test_metrics_with_a_token_are_read_by_those_who_send_it_and_by_nobody_else() -> None:
+def test_metrics_with_a_token_are_read_by_those_who_send_it_only() -> None:
     port = Board().serve(0, "127.0.0.1", token="s3cret")
 
     def get(**headers: str) -> tuple[int, bytes]:

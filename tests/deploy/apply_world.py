@@ -1,4 +1,4 @@
-"""A run that goes on and looks for changes, without its actors."""
+"""A running run that looks for requested changes, without its actors."""
 
 from __future__ import annotations
 

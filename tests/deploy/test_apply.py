@@ -169,7 +169,7 @@ def test_a_mistake_in_the_spec_is_one_line_of_this_command(driver: Driver, capsy
     assert capsys.readouterr().err == f"apply: {driver.file}: rollout.doctor: unknown field; did you mean doctors?\n"
 
 
-def test_a_run_that_is_not_going_on_is_refused(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_not_running_is_refused(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     driver.end()
     assert driver.apply("--rollout.doctors", "3") == BAD_INPUT
     said = capsys.readouterr().err
@@ -242,7 +242,7 @@ FILE = json.dumps(RunSpec().model_dump(mode="json"))
         (b'{"id": "x", "sizes": {"rollout.doctors": 2}, "file": {"stepps": 3}}', "stepps"),
     ],
 )
-def test_nonsense_in_the_run_folder_is_a_note_and_the_run_goes_on(driver: Driver, content: bytes, says: str) -> None:
+def test_nonsense_in_the_run_folder_is_a_note_and_the_run_continues(driver: Driver, content: bytes, says: str) -> None:
     driver.freeze()
     before = driver.recorded()
     driver.folder.change.write_bytes(content)

@@ -78,6 +78,6 @@ def test_bad_notes_are_refused_in_one_line(tmp_path: Path, note: Path, capsys: p
         assert code == BAD_INPUT and line in err and err.count("\n") == 1
 
 
-def test_an_engine_that_dies_is_told(tmp_path: Path, note: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_engine_that_dies_is_reported(tmp_path: Path, note: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = asked(tmp_path, str(note), FakeClient(lambda _: [], dies_after=0), capsys)
     assert code == ask.FAILED and err == "ask: the engine died: cancelled\n"

@@ -93,7 +93,7 @@ def test_pairs_and_pools_are_given_as_json(spec_file: Path) -> None:
         ("1: 2", "holds no settings"),
     ],
 )
-def test_a_mistake_in_the_file_is_told_as_the_files(
+def test_a_mistake_in_the_file_is_reported_for_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, line: str
 ) -> None:
     path = tmp_path / "run.yaml"
@@ -133,7 +133,7 @@ def test_a_shipped_spec_is_found_by_its_name(name: str) -> None:
         (["more"], "unrecognized arguments: more (see python -m deploy.selfplay --help)"),
     ],
 )
-def test_a_mistake_in_a_flag_is_told_as_the_flags(
+def test_a_mistake_in_a_flag_is_reported_for_the_flag(
     spec_file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], line: str
 ) -> None:
     assert said(capsys, str(spec_file), *flags).startswith(line)
@@ -152,7 +152,7 @@ def test_a_mistake_in_a_flag_is_told_as_the_flags(
         ("MEDSERL_STEPS", "many", "flags and environment: steps: Input should be a valid integer"),
     ],
 )
-def test_a_mistake_in_the_environment_is_reported_as_the_environments(
+def test_a_mistake_in_the_environment_is_reported_for_the_environment(
     said_with: Callable[[str, str], str], name: str, value: str, line: str
 ) -> None:
     assert said_with(name, value).startswith(line)
@@ -239,7 +239,7 @@ class Another:
         (["--data.path", "a.csv"], "unknown option --data.path; did you mean --envs.verdict.data.path?"),
     ],
 )
-def test_a_mistake_in_a_flag_of_a_game_is_told_with_what_to_write(
+def test_a_mistake_in_a_flag_of_a_game_is_reported_with_what_to_write(
     spec_file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], line: str
 ) -> None:
     assert said(capsys, str(spec_file), *flags).startswith(line)

@@ -67,12 +67,14 @@ def test_an_adapter_names_the_published_base_and_no_cache_folder(tmp_path: Path)
         ({"model": ModelSpec(source="tiny")}, "sits on the tiny model, .*: export the merged model$"),
     ],
 )
-def test_an_adapter_that_nobody_could_use_is_refused(tmp_path: Path, sections: dict[str, Any], line: str) -> None:
+def test_an_unusable_adapter_is_refused(tmp_path: Path, sections: dict[str, Any], line: str) -> None:
     with pytest.raises(ValueError, match=line):
         export.export(finished(tmp_path, spec(**sections)), tmp_path / "out", adapter=True)
 
 
-def test_a_run_without_a_model_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_a_model_is_refused_with_how_to_continue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = finished(tmp_path, spec())
     (run / "model" / "config.json").unlink()
     assert export.main([str(run), str(tmp_path / "out")]) == BAD_INPUT
@@ -105,7 +107,7 @@ def test_the_card_says_what_it_is_not_for_and_what_it_scored(tmp_path: Path) -> 
     assert "accuracy on its own" not in text and "No held-out evaluation" in text
 
 
-def test_the_card_tells_no_folder_of_this_machine(tmp_path: Path) -> None:
+def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     made = spec(
         envs=(VerdictSettings(data=DataSpec(path=NOTES)),),
         model=ModelSpec(source="/models/base"),

@@ -71,7 +71,7 @@ def mapped() -> set[Path]:
 
 
 @pytest.mark.parametrize("kind", ["scribe", "doctor", "buffer", "engine", "rank", "driver"])
-def test_the_run_goes_on_when_one_is_killed(job: Job, kind: str) -> None:
+def test_the_run_continues_when_one_is_killed(job: Job, kind: str) -> None:
     before = len(re.findall(NOTES[kind], job.text()))
     kill_one(job, kind, random.Random(0), longest_wait_seconds=0)
     assert len(re.findall(NOTES[kind], job.text())) == before + 1, job.text()
@@ -96,7 +96,7 @@ def stopped_in_an_evaluation(job: Job) -> int:
     return 0
 
 
-def test_an_evaluation_whose_core_is_killed_goes_on_with_another_under_the_same_version(job: Job) -> None:
+def test_an_evaluation_whose_core_is_killed_continues_with_another_under_the_same_version(job: Job) -> None:
     before = len(re.findall(NOTES["core"], job.text()))
     version = job.wait(lambda: stopped_in_an_evaluation(job), "an evaluation")
     dead, moment = job.kill("core"), time.time()
@@ -116,7 +116,7 @@ def test_an_engine_whose_core_is_stopped_is_killed_and_replaced(job: Job) -> Non
     job.step_after(time.time())
 
 
-def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(job: Job) -> None:
+def test_a_checkpoint_that_the_disk_refuses_is_reported_and_the_run_continues(job: Job) -> None:
     checkpoints, away = job.folder / "checkpoints", job.folder / "away"
     checkpoints.rename(away)
     checkpoints.write_text("no folder can be made here")
@@ -138,7 +138,7 @@ def test_a_spec_edited_to_nonsense_changes_nothing_until_it_is_read_and_then_say
     spec.write_text(whole)
 
 
-def test_a_second_driver_cannot_join_a_run_that_is_going_on(job: Job) -> None:
+def test_a_second_driver_cannot_join_a_run_that_is_running(job: Job) -> None:
     command = [sys.executable, "-m", "deploy.selfplay", str(job.spec), "--resume", "--metrics.port", "0"]
     flags = ["--runs", str(job.folder.parent), "--name", job.name, "--steps", f"{STEPS}"]
     ran = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=120)

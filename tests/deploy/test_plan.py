@@ -113,7 +113,7 @@ def test_what_cannot_work_is_refused_by_name(
     assert code == BAD_INPUT and err.startswith(f"plan: {line}")
 
 
-def test_a_cache_without_room_is_told_its_smallest_size(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cache_without_room_is_refused_with_the_smallest_size(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, err = planned(capsys, "smoke", "--pools", '[{"kv_cache_gib": 0.001}]')
     assert err.splitlines()[1:] == ["plan: the smallest change that fits: pools.engines.kv_cache_gib: 0.25"]
 

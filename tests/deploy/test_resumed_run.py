@@ -1,4 +1,4 @@
-"""A synchronous real run (Ray, vLLM, DeepSpeed, tiny model) that is killed and resumed goes on as one never killed.
+"""A synchronous real run (Ray, vLLM, DeepSpeed, tiny model) that is killed and resumed continues as one never killed.
 
 One request at a time in the engine: its draws are then the same in every run of the spec. A group of one needs the
 algorithm without a baseline, and a Scribe that asks the model would be a second request.

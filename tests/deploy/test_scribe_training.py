@@ -47,7 +47,7 @@ def spec_of(home: Path, name: str) -> RunSpec:
     return spec.model_copy(update={"pools": spec.pools[:2]})
 
 
-def test_a_scribe_takes_its_steps_beside_the_doctor_and_its_engines_prove_its_own_weights(
+def test_a_scribe_takes_its_steps_with_the_doctor_and_its_engines_prove_its_own_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")

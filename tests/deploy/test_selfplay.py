@@ -57,7 +57,7 @@ def test_a_resumed_start_is_the_latest_checkpoint_with_its_tolerance(tmp_path: P
     assert start.lines == (f"going on after step 4: {newest} is the newest whole checkpoint",)
 
 
-def test_a_damaged_checkpoint_is_passed_over_by_name_and_the_run_goes_on_from_the_one_before(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_passed_over_by_name_and_the_run_continues_from_the_one_before(tmp_path: Path) -> None:
     whole, damaged = checkpointed(tmp_path, 2), checkpointed(tmp_path, 4)
     (damaged / "rank-0.pt").write_bytes(b"y")
     folder, start = starting_point(spec(tmp_path), resume=True)
@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name_and_the_run_goes_on_from_th
     assert not damaged.exists() and damaged.with_name("step-00004.damaged").is_dir()
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_goes_on_at_step_one(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_before_its_first_checkpoint_continues_at_step_one(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "journal.jsonl").touch()
     _, start = starting_point(spec(tmp_path), resume=True)
@@ -116,7 +116,7 @@ def test_a_dry_run_says_that_tier_c_waits_for_its_exam(tmp_path: Path) -> None:
     assert "tier C" not in plan(RunSpec(), tmp_path)
 
 
-def test_rows_that_were_skipped_are_told_with_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_that_were_skipped_are_reported_with_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notes = bundled_path().read_text(encoding="utf-8")
     (tmp_path / "notes.csv").write_text(notes.replace(",diagnosis,", ",guess,", 1), encoding="utf-8")
     flags = ["--dry-run", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "notes.csv")]

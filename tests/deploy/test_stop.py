@@ -22,7 +22,9 @@ def test_a_run_is_running_as_long_as_its_folder_is_locked(tmp_path: Path) -> Non
     assert not is_running(tmp_path)
 
 
-def test_stop_asks_waits_for_the_end_and_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_asks_waits_for_the_end_and_says_how_to_continue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = made(tmp_path, 1)
 
     def run() -> None:
@@ -53,7 +55,7 @@ def test_where_nothing_runs_one_line_says_so(tmp_path: Path, capsys: pytest.Capt
     assert not (folder.path / "stop").exists()
 
 
-def test_a_run_that_made_all_its_steps_is_told_to_ask_for_more(tmp_path: Path) -> None:
+def test_a_run_that_made_all_its_steps_needs_more_of_them(tmp_path: Path) -> None:
     folder = made(tmp_path, 3)
     three = folder.spec.model_copy(update={"steps": 3})
     assert stop.stopped(folder.path, three).endswith("--resume --steps 6")
@@ -68,7 +70,7 @@ def test_word_left_for_a_run_that_ended_first_does_not_stop_the_one_that_resumes
     assert not folder.asked_to_stop()
 
 
-def test_a_folder_that_nobody_may_write_into_is_one_line(
+def test_a_folder_that_is_not_writable_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = made(tmp_path, 1)

@@ -1,4 +1,4 @@
-"""The user's day as README tells it: ray start, submit, watch in Prometheus, scale by editing the spec."""
+"""A user's day as in the README: ray start, submit, watch in Prometheus, scale by editing the spec."""
 
 from __future__ import annotations
 

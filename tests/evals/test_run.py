@@ -81,7 +81,7 @@ def test_the_report_names_floors_absent_metrics_and_the_invalid_share(tmp_path: 
     assert "| BERTScore |" not in report, "an absent metric has no column, least of all of zeros"
 
 
-def test_a_crash_goes_on_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_crash_continues_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = FakeClient(lambda prompt: [completion(CLEAN)], dies_after=5)
     flags = ("--model", "m", "--out", str(tmp_path / "out"), "--limit", "12")
     line = refusal(capsys, *flags, client=first, code=1)

@@ -123,7 +123,7 @@ async def test_an_engine_that_fails_twice_is_quarantined_by_name_and_phase(fault
     assert world.log.count("resume good") == 1, "a good engine is not paused again for a bad one"
 
 
-async def test_an_engine_that_recovers_at_the_second_try_goes_on_serving() -> None:
+async def test_an_engine_that_recovers_at_the_second_try_continues_serving() -> None:
     world = World()
     await world.add("good")
     bad = await world.add("bad", transfer_fails=True)
@@ -135,7 +135,7 @@ async def test_an_engine_that_recovers_at_the_second_try_goes_on_serving() -> No
     assert outcome.ok and await world.serving() == {"good", "bad"}
 
 
-async def test_an_engine_whose_error_is_remote_is_told_by_its_last_line() -> None:
+async def test_an_engine_whose_error_is_remote_is_reported_by_its_last_line() -> None:
     class Faulty(FakeEngine):
         async def resume(self, version: int) -> None:
             raise remote_error(AssertionError("workers received different weights"))

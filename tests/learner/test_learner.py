@@ -18,13 +18,13 @@ async def test_a_batch_is_released_only_after_the_engines_hold_the_new_weights(t
     assert world.phases == ["waiting for a batch", "training", "publishing", "checkpointing"]
 
 
-async def test_every_step_tells_how_well_engines_and_learner_agreed_on_the_version_before_it(tmp_path: Path) -> None:
+async def test_every_step_reports_how_well_engines_and_learner_agreed_on_the_version_before_it(tmp_path: Path) -> None:
     world = World(tmp_path, steps=3, ranks=2)
     await world.learner.run()
     assert [step.fresh_logp_difference for step in world.steps] == [0.01, 0.02, 0.03]
 
 
-async def test_where_no_engine_samples_fresh_rollouts_the_agreement_is_unknown_and_training_goes_on(
+async def test_where_no_engine_samples_fresh_rollouts_the_agreement_is_unknown_and_training_continues(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path, steps=2)
@@ -40,7 +40,7 @@ async def test_checkpoints_are_written_at_the_cadence_and_at_the_end(tmp_path: P
     assert world.learner.version == 5
 
 
-async def test_the_buffer_hears_to_which_step_a_resume_may_still_go_back(tmp_path: Path) -> None:
+async def test_the_buffer_knows_to_which_step_a_resume_may_still_go_back(tmp_path: Path) -> None:
     world = World(tmp_path, steps=9, keep=2)
     world.scores = {2: (0.5, 0.5)}
     await world.learner.run()
@@ -75,7 +75,7 @@ async def test_a_checkpoint_names_its_version_and_keeps_the_tolerance(tmp_path: 
     assert set(manifest.files) == {"rank-0.pt", "rank-1.pt"} and manifest.state == {"loaded_gap": 0.03}
 
 
-async def test_stop_finishes_the_step_in_hand_and_checkpoints_it(tmp_path: Path) -> None:
+async def test_stop_finishes_the_current_step_and_checkpoints_it(tmp_path: Path) -> None:
     world = World(tmp_path, steps=9)
     world.on_step = world.learner.stop
     await world.learner.run()
@@ -94,7 +94,7 @@ async def test_stop_before_the_first_step_leaves_no_checkpoint(tmp_path: Path) -
     assert world.log == [] and world.checkpoints() == []
 
 
-async def test_a_resumed_loop_goes_on_after_its_version_and_saves_only_new_ones(tmp_path: Path) -> None:
+async def test_a_resumed_loop_continues_after_its_version_and_saves_only_new_ones(tmp_path: Path) -> None:
     world = World(tmp_path, steps=5, version=4)
     await world.learner.run()
     assert world.log[1:4] == ["step 5", "publish 5", "release 5"] and world.checkpoints() == ["step-00005"]
@@ -106,7 +106,7 @@ async def test_ranks_share_a_batch_without_overlap(tmp_path: Path) -> None:
     assert [rank.seen for rank in world.ranks] == [["task-2"], ["task-3"]]
 
 
-async def test_a_quarantined_engine_does_not_stop_the_learner_and_is_told(tmp_path: Path) -> None:
+async def test_a_quarantined_engine_does_not_stop_the_learner_and_is_reported(tmp_path: Path) -> None:
     world = World(tmp_path, steps=2)
     world.channel.failures = {"engines-1": "pause: no answer within 300 s"}
     await world.learner.run()

@@ -64,7 +64,7 @@ async def test_an_error_of_a_rank_that_lives_is_raised_as_it_is(tmp_path: Path) 
         await world.learner.run()
 
 
-async def test_a_checkpoint_that_finds_the_disk_full_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
+async def test_a_checkpoint_that_finds_the_disk_full_is_reported_and_the_run_continues(tmp_path: Path) -> None:
     world = World(tmp_path, steps=7)
 
     def fill() -> None:

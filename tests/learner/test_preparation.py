@@ -103,7 +103,7 @@ def test_preparation_warms_up_and_tells_how_far_it_is(monkeypatch: pytest.Monkey
     assert prepared.probe.max_tokens == len("reply") + 1, "what is sampled fits where the demonstration did"
 
 
-def test_a_cached_and_a_skipped_warm_up_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_cached_and_a_skipped_warm_up_are_reported_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     world = World(monkeypatch, tmp_path, prompt=10, context=1024)
     world.trains = False
     assert world.preparation.run().warm_up == "3 steps, held-out loss 2.00 -> 0.50 (from the cache)"

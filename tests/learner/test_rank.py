@@ -105,7 +105,7 @@ def assert_equals_plain_torch(spec: RunSpec, groups: list[Group], model: Path, r
 @pytest.mark.parametrize(
     ("stage", "dtype"), [(0, "bfloat16"), (1, "bfloat16"), (2, "bfloat16"), (3, "bfloat16"), (2, "float32")]
 )
-def test_a_resumed_learner_goes_on_bit_for_bit(
+def test_a_resumed_learner_continues_bit_for_bit(
     model: Path, rendezvous: str, tmp_path: Path, stage: int, dtype: str, lora_rank: int
 ) -> None:
     spec = make_spec(zero_stage=stage, dtype=dtype, lora_rank=lora_rank)
@@ -152,7 +152,7 @@ def test_two_ranks_take_the_same_steps_as_one(model: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.integration
-def test_the_report_tells_what_happened(model: Path, rendezvous: str) -> None:
+def test_the_report_describes_the_step(model: Path, rendezvous: str) -> None:
     learner = alone(make_spec(), model, rendezvous)
     learner.step(GROUPS)
     report = learner.step([*GROUPS[:3], make_group(9, version=1)])
@@ -231,7 +231,7 @@ def test_the_saved_model_is_the_published_policy(model: Path, rendezvous: str, t
 
 @pytest.mark.integration
 @pytest.mark.parametrize("file", ["mp_rank_00_model_states.pt", "random-0.safetensors"])
-def test_a_full_disk_is_an_os_error_and_the_learner_goes_on(
+def test_a_full_disk_is_an_os_error_and_the_learner_continues(
     model: Path, rendezvous: str, tmp_path: Path, file: str
 ) -> None:
     learner = alone(make_spec(), model, rendezvous)

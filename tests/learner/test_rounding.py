@@ -19,7 +19,7 @@ def test_every_element_becomes_a_neighbour_on_the_grid(values: list[float]) -> N
 
 
 @given(st.lists(finite, min_size=1, max_size=50))
-def test_what_stands_on_the_grid_stays(values: list[float]) -> None:
+def test_a_number_on_the_grid_stays(values: list[float]) -> None:
     grid = torch.tensor(values).to(torch.bfloat16)
     assert torch.equal(to_bfloat16(grid.float()), grid)
 

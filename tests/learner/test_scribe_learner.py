@@ -38,7 +38,7 @@ async def test_every_scribe_step_is_published_before_the_next_and_the_doctors_ba
     ]
 
 
-async def test_the_doctor_goes_on_when_no_batch_of_tries_is_ready_and_it_is_told(tmp_path: Path) -> None:
+async def test_the_doctor_continues_when_no_batch_of_tries_is_ready_and_it_is_reported(tmp_path: Path) -> None:
     world = World(tmp_path, steps=6, phase_steps=2)
     await asyncio.wait_for(world.learner.run(), 5)
     assert turns(world) == ["step"] * 6

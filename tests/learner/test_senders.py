@@ -104,7 +104,7 @@ def test_the_checksum_follows_the_weights(shared_memory: Path) -> None:
     assert sender.checksum() != before
 
 
-def test_a_damaged_tensor_is_told_by_engine_call_and_name(shared_memory: Path) -> None:
+def test_a_damaged_tensor_is_reported_by_engine_call_and_name(shared_memory: Path) -> None:
     class Damaged(EngineHandle):
         def read(self, info: dict[str, Any]) -> None:
             entry = next(entry for entry in info["tensors"] if entry["name"] == "model.norm.weight")
@@ -117,7 +117,7 @@ def test_a_damaged_tensor_is_told_by_engine_call_and_name(shared_memory: Path) -
     assert failures == {"a": "update_weights: ValueError: weight sync: tensor model.norm.weight arrived damaged"}
 
 
-def test_an_engine_that_fails_takes_no_further_part_and_the_others_go_on(shared_memory: Path) -> None:
+def test_an_engine_that_fails_takes_no_further_part_and_the_others_continue(shared_memory: Path) -> None:
     bad = EngineHandle(fault=("start_weight_update", GetTimeoutError("Get timed out")))
     good = EngineHandle()
     failures = ShmSender("run-1", 0, weights, 5).send(1, {"bad": bad, "good": good})
@@ -125,7 +125,7 @@ def test_an_engine_that_fails_takes_no_further_part_and_the_others_go_on(shared_
     assert bad.calls == ["start_weight_update"] and len(good.calls) == 3 and good.held
 
 
-def test_an_engine_that_hangs_in_a_tensor_is_told_by_call_and_tensor(shared_memory: Path) -> None:
+def test_an_engine_that_hangs_in_a_tensor_is_reported_by_call_and_tensor(shared_memory: Path) -> None:
     class Hangs(EngineHandle):
         def read(self, info: dict[str, Any]) -> None:
             progress_file(Path(info["path"]), "a").write_text("model.norm.weight")

@@ -180,7 +180,7 @@ def test_rows_hold_every_example_whole_and_predict_its_completion(examples: list
         assert (row.positions_S[row.source_N] >= 0).all() and (row.source_N >= 0).all()
 
 
-def test_what_all_prompts_of_a_row_begin_with_stands_there_once() -> None:
+def test_what_all_prompts_of_a_row_begin_with_is_there_once() -> None:
     examples = [
         Example(prompt_ids=(1, 2, 3, 4), completion_ids=(8, 9), group="a"),
         Example(prompt_ids=(1, 2, 5), completion_ids=(9,), group="b"),

@@ -104,7 +104,7 @@ def test_a_killed_actor_stops_its_work_and_its_callers_hear_of_it() -> None:
     assert virtual.run(main()) == []
 
 
-def test_a_call_goes_on_when_its_caller_dies() -> None:
+def test_a_call_continues_when_its_caller_dies() -> None:
     async def main() -> list[float]:
         worker = Worker()
 

@@ -1,4 +1,4 @@
-"""A Ray cluster of several machines on one: a raylet each, with GPUs that stand in Ray's books only."""
+"""A Ray cluster of several machines on one: a raylet each, with GPUs that only Ray counts."""
 
 from __future__ import annotations
 

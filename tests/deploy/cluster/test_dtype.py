@@ -108,7 +108,7 @@ def test_a_cluster_is_asked_node_by_node_and_takes_what_all_compute_in(
             settled(RunSpec(backend="cuda", model=ModelSpec(dtype="bfloat16")))
 
 
-def test_a_processor_that_emulates_what_was_written_is_told_of_and_obeyed(
+def test_a_processor_that_emulates_what_was_written_is_reported_and_obeyed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for found, said in ((SLOW, "model.dtype: bfloat16 is emulated"), (FAST, "")):

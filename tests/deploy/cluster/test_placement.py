@@ -38,7 +38,7 @@ def engine(gpus: float = 1) -> Group:
     return Group(name="doctors-3", kind="engines", gpus=(gpus,), remedy="pools.engines")
 
 
-def test_the_learner_stays_together_beside_the_driver_and_engines_spread() -> None:
+def test_the_learner_stays_together_with_the_driver_and_engines_spread() -> None:
     found = {place.group.name: place.nodes for place in places(node8())}
     assert found == {
         "the learner": ("node 0",) * 4,
@@ -54,7 +54,7 @@ def test_ranks_that_no_machine_holds_fill_one_machine_after_another() -> None:
     assert learner.nodes == ("node 0",) * 4 + ("node 1",) * 4
 
 
-def test_without_gpus_everything_is_beside_the_driver_and_the_bundles_ask_for_no_more() -> None:
+def test_without_gpus_everything_is_with_the_driver_and_the_bundles_ask_for_no_more() -> None:
     spec = cli.parse(["deploy/smoke.yaml", "--hardware.nodes", "2"]).spec
     found = places(spec)
     assert [place.nodes for place in found] == [("node 0",), ("node 0",)]

@@ -64,7 +64,7 @@ async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
     assert (world.folder.model).is_dir() and sum(map(world.restarts, KINDS)) == 0
 
 
-async def test_the_log_tells_of_steps_checkpoints_replaced_actors_and_every_task(tmp_path: Path) -> None:
+async def test_the_log_has_steps_checkpoints_replaced_actors_and_every_task(tmp_path: Path) -> None:
     world = World(tmp_path, steps=4)
 
     async def monkey() -> None:
@@ -81,7 +81,7 @@ async def test_the_log_tells_of_steps_checkpoints_replaced_actors_and_every_task
     assert any(leased in line for line in lines) and any("task=task-0 actors.doctor: put a group" in x for x in lines)
 
 
-async def test_the_event_loop_goes_on_while_rollouts_are_written_and_their_order_is_kept(tmp_path: Path) -> None:
+async def test_the_event_loop_continues_while_rollouts_are_written_and_their_order_is_kept(tmp_path: Path) -> None:
     world, allowed, began = World(tmp_path, steps=3), threading.Semaphore(0), list[int]()
     write = world.folder.write_rollouts
 
@@ -150,7 +150,7 @@ async def test_a_run_that_plays_two_games_trains_on_both(tmp_path: Path) -> None
 
 @settings(max_examples=10)
 @given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
-def test_a_run_goes_on_whoever_is_killed_whenever_and_its_accounts_balance(kills: list[tuple[str, int]]) -> None:
+def test_a_run_continues_whatever_is_killed_and_its_tasks_are_accounted_for(kills: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as runs:
         world = World(Path(runs))
         assert asyncio.run(_killed(world, kills))

@@ -88,7 +88,7 @@ def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
         made(tmp_path, 0)
 
 
-def test_a_run_that_is_going_on_cannot_be_resumed_beside_it(tmp_path: Path) -> None:
+def test_a_running_run_cannot_be_resumed_by_a_second_process(tmp_path: Path) -> None:
     running = made(tmp_path, 1)
     with pytest.raises(ValueError, match="another process is running it"):
         RunFolder(running.spec, running.path).lock()

@@ -49,7 +49,7 @@ class Pool:
         return Sampled(prompt_ids=(7,), completions=(completion(said if self.knows else "A"),))
 
 
-async def test_a_verifier_that_passes_is_told_and_recorded(tmp_path: Path) -> None:
+async def test_a_verifier_that_passes_is_reported_and_recorded(tmp_path: Path) -> None:
     notes: list[str] = []
     assert await verifier_exam.run_exam(Examined(), Handle(Pool(knows=True)), FROZEN, tmp_path, notes.append)
     assert len(notes) == 1 and notes[0].startswith("verifier exam passed: 20 of 20 errors found")
@@ -74,7 +74,7 @@ async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Pat
     assert json.loads((tmp_path / "exam.json").read_text())["passed"] is False
 
 
-async def test_a_scribe_that_has_nothing_to_learn_from_is_told_of(tmp_path: Path) -> None:
+async def test_a_scribe_that_has_nothing_to_learn_from_is_reported(tmp_path: Path) -> None:
     notes: list[str] = []
     spec = FROZEN.model_copy(update={"scribe": ScribeSpec(train=True)})
     assert not await verifier_exam.run_exam(Examined(), Handle(Pool(knows=False)), spec, tmp_path, notes.append)

@@ -47,7 +47,7 @@ async def test_what_one_of_both_raises_ends_the_other(first: bool) -> None:
     assert other.cancelled
 
 
-async def test_work_under_a_watch_ends_with_the_watch_that_cannot_go_on() -> None:
+async def test_work_under_a_watch_ends_with_the_watch_that_cannot_continue() -> None:
     watch, work = Work(RuntimeError("gave up")), Work()
     watch.may_end.set()
     with pytest.raises(RuntimeError, match="gave up"):
@@ -56,7 +56,7 @@ async def test_work_under_a_watch_ends_with_the_watch_that_cannot_go_on() -> Non
     assert work.cancelled
 
 
-async def test_work_under_a_watch_that_goes_on_ends_by_itself() -> None:
+async def test_work_under_a_watch_that_continues_ends_by_itself() -> None:
     watching, work = asyncio.ensure_future(Work()()), Work()
     work.may_end.set()
     await under(watching, work())

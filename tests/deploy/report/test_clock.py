@@ -18,7 +18,7 @@ PHASES = [phase for phases in PARTS.values() for phase in phases]
     ("seconds", "text"),
     [(0.4, "0 s"), (41.4, "41 s"), (59.6, "1 min 0 s"), (552, "9 min 12 s"), (10_925, "3 h 2 min")],
 )
-def test_a_duration_is_told_in_two_units(seconds: float, text: str) -> None:
+def test_a_duration_has_two_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
@@ -45,7 +45,7 @@ def test_phases_that_belong_together_are_one_part_of_the_line() -> None:
     )
 
 
-def test_what_belongs_to_no_part_is_told_when_it_is_much() -> None:
+def test_time_outside_all_phases_is_shown_when_it_is_much() -> None:
     assert str(Spent(seconds={"training": 98, "sleeping": 2})) == "1 min 40 s = steps 1 min 38 s"
     assert str(Spent(seconds={"training": 97, "sleeping": 3})) == "1 min 40 s = steps 1 min 37 s, other 3 s"
 
@@ -63,7 +63,7 @@ def _seconds(text: str) -> int:
     return sum(int(words[at - 1]) * {"s": 1, "min": 60}[unit] for at, unit in enumerate(words) if unit in ("s", "min"))
 
 
-def test_time_belongs_to_the_phase_in_hand_and_is_kept_in_the_runs_folder(
+def test_time_belongs_to_the_current_phase_and_is_kept_in_the_runs_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]

@@ -43,7 +43,7 @@ def page_of(tmp_path: Path, text: str = REPLY, reason: str = "missed") -> str:
     return write_page(tmp_path, REPORTS).read_text()
 
 
-def test_note_label_correction_and_reward_stand_together(tmp_path: Path) -> None:
+def test_note_label_correction_and_reward_are_shown_together(tmp_path: Path) -> None:
     page = page_of(tmp_path)
     assert 'class="wrong"' in page and "Correct: He is given colchicine for gout." in page
     assert "Error: pharmacotherapy" in page and "brand generic" in page

@@ -9,7 +9,7 @@ def rows(*values: float | None) -> list[dict[str, float | None]]:
     return [{"fresh_logp_difference": value} for value in values]
 
 
-def test_a_difference_beyond_the_factor_is_told_and_one_within_it_is_not() -> None:
+def test_a_difference_beyond_the_factor_is_reported_and_one_within_it_is_not() -> None:
     assert logp_drift.warning(rows(0.02, 0.03), "bfloat16", factor=1.5) == ""
     assert "differ by 0.0310 nats per token, tolerated 0.0300 (0.0200 right after loading)" in logp_drift.warning(
         rows(0.02, 0.01, 0.031), "bfloat16", factor=1.5
@@ -22,7 +22,9 @@ def test_differences_below_the_floor_of_the_dtype_never_count(dtype: str, noise:
     assert "fresh rollouts" in logp_drift.warning(rows(0.00001, fault), dtype, factor=1.5)
 
 
-def test_a_difference_that_is_too_large_from_the_start_is_told_and_bfloat16_is_named_only_where_it_is_used() -> None:
+def test_a_difference_that_is_too_large_from_the_start_is_reported_and_bfloat16_is_named_only_where_it_is_used() -> (
+    None
+):
     told = {dtype: logp_drift.warning(rows(0.5), dtype, factor=1.5) for dtype in ("bfloat16", "float32")}
     assert "tolerated 0.2000" in told["bfloat16"] and "with model.dtype: float32" in told["bfloat16"]
     assert "tolerated 0.0100" in told["float32"] and "model.dtype" not in told["float32"]

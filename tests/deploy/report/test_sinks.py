@@ -68,7 +68,7 @@ def test_no_folder_of_this_machine_is_sent(tmp_path: Path, library: FakeLibrary)
     assert "/secret" not in str(settings) and str(tmp_path) not in str(settings)
 
 
-def test_starting_over_goes_on_in_the_same_run_there(tmp_path: Path, library: FakeLibrary) -> None:
+def test_starting_over_continues_in_the_same_run_there(tmp_path: Path, library: FakeLibrary) -> None:
     folder = RunFolder(spec(tmp_path), tmp_path / "mine")
     folder.create()
     log(folder, 1)

@@ -70,7 +70,7 @@ def test_the_summary_names_the_best_checkpoint(tmp_path: Path, capsys: pytest.Ca
     assert f"{folder} (Youden's J +0.25, pair accuracy 50% in the last batches)" in capsys.readouterr().out
 
 
-def test_an_unfinished_run_is_told_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unfinished_run_shows_how_to_continue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summarise(tmp_path, [metrics_row(step(1), REPORTS)], REPORTS, False, "go on with: x", SPENT)
     assert "go on with: x" in capsys.readouterr().out
     summarise(tmp_path, [], REPORTS, False, "go on with: x", SPENT)

@@ -61,7 +61,7 @@ def test_a_second_look_ends_the_episode_without_an_answer() -> None:
     assert (episode.reason, total(labelled, episode)) == (EndReason.MAX_TURNS, -1.0)
 
 
-def test_a_reply_without_a_readable_call_is_told_what_to_write_and_three_in_a_row_end_the_episode() -> None:
+def test_a_reply_without_a_readable_call_is_answered_with_what_to_write_and_three_in_a_row_end_the_episode() -> None:
     state, _ = ENV.begin(TASKS[0].task)
     for _ in range(FAULTS - 1):
         state, after = ENV.advance(state, "look at c, please")

@@ -15,7 +15,7 @@ def test_the_doctors_instruction_is_short_enough_for_a_small_model() -> None:
     assert len(DOCTOR) / 3 < 220  # English runs at about four characters a token
 
 
-def test_the_doctor_is_told_every_type() -> None:
+def test_the_prompt_of_the_doctor_names_every_type() -> None:
     assert all(name in DOCTOR for name in ERROR_TYPES)
 
 

@@ -20,13 +20,13 @@ def test_fewer_than_three_steps_in_a_row_outside_the_band_are_no_alarm(rates: tu
 
 
 @pytest.mark.parametrize("rates", [(0.5, 0.2, 0.1, 0.0), (0.9, 0.8, 1.0), (0.1, 0.9, 0.1), (0.2, None, 0.2)])
-def test_three_steps_in_a_row_outside_the_band_are_told(rates: tuple[float | None, ...]) -> None:
+def test_three_steps_in_a_row_outside_the_band_are_reported(rates: tuple[float | None, ...]) -> None:
     told = REPORT.warning(rows(*rates))
     assert REPORT.alarm(rows(*rates))
     assert "3 in a row outside 25% to 75%" in told and "\n" not in told
 
 
-def test_an_alarm_that_stands_is_told_every_third_step_and_ends_with_a_rate_inside() -> None:
+def test_a_continuing_alarm_is_repeated_every_third_step_and_ends_with_a_rate_inside() -> None:
     low = [0.0] * 6
     assert [bool(REPORT.warning(rows(*low[:count]))) for count in range(1, 7)] == [False, False, True] * 2
     assert REPORT.alarm(rows(*low)) and not REPORT.alarm(rows(*low, 0.5))
@@ -37,7 +37,7 @@ def test_the_alarm_looks_at_the_newest_three_steps_only(rates: list[float | None
     assert REPORT.alarm(rows(*rates)) == (len(rates) >= 3 and REPORT.alarm(rows(*rates[-3:])))
 
 
-def test_rewordings_and_proposed_errors_are_told_by_stage_and_outcome() -> None:
+def test_rewordings_and_proposed_errors_are_counted_by_stage_and_outcome() -> None:
     rewords = ("reword:model", "reword:rule:age", "noise:typo", "reword:gate:number", "reword:unchanged")
     errors = ("inject:B", "inject:C", "inject:C:json", "inject:C:verifier")
     provenance = Provenance(source="s", vignette="v", kind="synthetic_injection", operators=(*rewords, *errors))

@@ -26,7 +26,7 @@ def test_a_note_shows_what_its_source_said_where_it_was_edited() -> None:
     assert "<span>He has &lt;gout&gt;.</span>" in page
 
 
-def test_the_tier_of_an_injected_error_stands_by_its_label() -> None:
+def test_the_tier_of_an_injected_error_is_shown_with_its_label() -> None:
     assert "injected by tier B" in html(EDITS)
     assert "injected" not in html(EDITS, tier="human")
 

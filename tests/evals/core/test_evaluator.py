@@ -99,7 +99,7 @@ async def test_a_prompt_that_does_not_fit_is_an_invalid_reply() -> None:
     assert point.measures["verdict"]["valid_share"].value == 0.0
 
 
-async def test_without_held_out_notes_the_reason_is_told() -> None:
+async def test_without_held_out_notes_the_reason_is_reported() -> None:
     env = VerdictEnvironment(VerdictSettings(data=DataSpec(heldout=0)), seed=0)
     with pytest.raises(ValueError, match=r"heldout .* holds no vignette back"):
         await heldout_tasks(env, 2)

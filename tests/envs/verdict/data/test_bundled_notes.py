@@ -46,7 +46,7 @@ def test_the_error_is_last_in_about_six_of_ten_notes() -> None:
     assert 0.5 <= last / len(ERRORS) <= 0.7
 
 
-def test_no_text_stands_twice_and_no_clean_note_is_a_corrected_one() -> None:
+def test_no_text_occurs_twice_and_no_clean_note_is_a_corrected_one() -> None:
     texts = [note.text for note in NOTES] + [clean_version(note).text for note in ERRORS]
     assert len(set(texts)) == len(texts)
 

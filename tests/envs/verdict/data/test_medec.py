@@ -221,7 +221,7 @@ def test_a_pair_that_is_not_utf_8_is_refused_with_its_row_and_field(tmp_path: Pa
         load_notes(path)
 
 
-def test_bad_rows_may_be_skipped_and_are_told_one_by_one(write: Write) -> None:
+def test_bad_rows_may_be_skipped_and_are_reported_one_by_one(write: Write) -> None:
     other = {**GOOD, "Text ID": "z", "Sentences": "0 Quite another story about the lungs of a child who wheezes."}
     path = write(BAD, {**BAD, "Text ID": "c", "Error Type": "dose"}, GOOD, {**GOOD, "Error Flag": "7"}, other)
     path.write_bytes(path.read_bytes().replace(b"wheezes", b"whe\xe9zes"))

@@ -54,7 +54,7 @@ def test_a_demonstration_scores_the_maximum(truth: Truth) -> None:
         assert score(episode(write(truth, NOTE, random.Random(seed))), truth).total == MAXIMUM
 
 
-def test_on_an_error_it_says_what_is_wrong_why_and_what_should_stand_there() -> None:
+def test_on_an_error_it_says_what_is_wrong_why_and_what_is_right() -> None:
     for seed in range(40):
         text = write(ERROR, NOTE, random.Random(seed))
         thought = text.split("</thinking>")[0]

@@ -134,7 +134,7 @@ def test_the_true_verdict_earns_the_maximum_and_copying_the_error_a_tenth_less(t
 
 
 @given(lines, lines, lines)
-def test_correction_credit_lies_between_copying_and_the_truth(error: str, corrected: str, proposed: str) -> None:
+def test_correction_credit_is_between_copying_and_the_truth(error: str, corrected: str, proposed: str) -> None:
     assert 0 <= correction_credit(error, corrected, proposed) <= 1
     assert correction_credit(error, corrected, corrected) == 1
     assert error == corrected or correction_credit(error, corrected, error) == 0

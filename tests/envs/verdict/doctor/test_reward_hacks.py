@@ -144,7 +144,7 @@ def test_a_trick_earns_at_most_its_bound(case: str, text: str, on_error: float, 
     assert on_error + on_clean < 0, "the bounds themselves leave no trick a gain on a balanced batch"
 
 
-def test_the_honest_replies_beside_the_tricks_earn_the_maximum() -> None:
+def test_honest_replies_earn_the_maximum() -> None:
     assert score(episode(flag()), ERROR).total == score(episode(SAYS_CLEAN), CLEAN).total == MAXIMUM
 
 

@@ -62,7 +62,7 @@ def test_every_operator_finds_a_place_and_passes_the_gate(name: str) -> None:
         assert gate.check(sentence, changed) is None, (old, new)
 
 
-def test_brand_and_generic_stand_for_each_other() -> None:
+def test_brand_and_generic_replace_each_other() -> None:
     assert edits.OPERATORS["brand"]("She takes Tylenol.") == [(10, "Tylenol", "acetaminophen")]
     assert edits.OPERATORS["brand"]("Metformin is given.") == [(0, "Metformin", "Glucophage")]
 

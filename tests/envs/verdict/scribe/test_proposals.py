@@ -158,7 +158,7 @@ async def test_each_refused_try_leaves_its_reason_and_costs_the_verifier_nothing
     assert verifier.asked == 2
 
 
-async def test_a_trained_scribes_tries_are_told_in_order_and_only_a_verified_one_is_not_refused() -> None:
+async def test_a_trained_scribes_tries_are_kept_in_order_and_only_a_verified_one_is_not_refused() -> None:
     sampled = Sampled(prompt_ids=(1,), completions=())
     model = Model("no json", json.dumps({**GOOD, "sentence": 0}), json.dumps(GOOD), sampled=sampled)
     outcome = await propose(NOTE, AMONG, "diagnosis", 3, model, Verifier("Pneumonia"))
@@ -270,7 +270,7 @@ async def test_with_tier_c_off_a_verifier_changes_nothing() -> None:
     assert [await made(off, i, NoLeeches()) for i in range(40)] == [await made(off, i, None) for i in range(40)]
 
 
-async def test_a_refused_proposal_falls_back_to_the_humans_error_and_is_told() -> None:
+async def test_a_refused_proposal_falls_back_to_the_humans_error_and_is_reported() -> None:
     accepted = [i for i in range(120) if (await made(ENV, i, NoLeeches())).task.provenance.tier == "C"]
     task = await made(ENV, accepted[0], Verifier())
     provenance = task.task.provenance

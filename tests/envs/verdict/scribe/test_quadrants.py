@@ -107,7 +107,7 @@ def test_a_clean_story_that_no_rule_fits_gives_no_draft() -> None:
 
 
 @given(st.integers(0, 50), st.integers(0, 4))
-def test_twins_reword_the_same_sentences_wherever_they_stand(seed: int, count: int) -> None:
+def test_twins_reword_the_same_sentences_at_any_position(seed: int, count: int) -> None:
     story = list(STORIES.values())[seed]
     made = draft(story, "augmented_safe", BOOK, random.Random(seed))
     assert made is not None
