@@ -100,7 +100,7 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     rows = json_lines(run / "metrics.jsonl")
     parts: list[Any] = [_facts(spec, run, rows, series)]
     if rows:
-        parts += ["", table(f"last of {len(rows)} steps, of {spec.steps}", rows[-RECENT:], reports_of(spec)), ""]
+        parts += ["", table(f"newest steps; {len(rows)} of {spec.steps} done", rows[-RECENT:], reports_of(spec)), ""]
         advice = advise(spec, rows, _ready(series))
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
         if series and advice.edit.partition(":")[0] in sizes(spec):
