@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actors.engine_errors import readable_deaths
 from actors.kv_use import KvUse
 from common.backends import BACKENDS
 from common.chat import Bridge
@@ -61,6 +62,7 @@ def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str,
     }
 
 
+@readable_deaths
 class Engine:
     """One vLLM engine. `load` first; then `generate` at any concurrency, with weight updates in between.
 
@@ -296,7 +298,7 @@ class Engine:
     async def check_health(self) -> float:
         """The largest KV cache use since the last call (0 to 1), once the core process has answered.
 
-        Raises vLLM's EngineDeadError when the core is gone.
+        Raises EngineDied when the core is gone.
         """
         answer = asyncio.ensure_future(self._llm.is_paused())
         while not answer.done():

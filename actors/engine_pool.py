@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.engine import PromptTooLong
+from actors.engine_errors import EngineDied
 from common.errors import last_line
 from common.metrics import COMPLETIONS, LATER_CACHED_TOKENS, LATER_PROMPT_TOKENS, ROLLOUT_TOKENS, Counts, Meter
 from common.record import Ids
@@ -147,4 +148,4 @@ def engine_died(error: RayActorError | RayTaskError) -> bool:
     """Whether the engine is gone: its actor, or vLLM's core process under it (ordinary under pressure)."""
     if isinstance(error, RayActorError):
         return True
-    return type(error.cause).__name__ in {"EngineDeadError", "EngineGenerateError"}
+    return isinstance(error.cause, EngineDied)

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from actors.doctor import Doctor
+from actors.engine_errors import EngineDied
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
 from common.record import Ids, frozen
@@ -52,10 +53,6 @@ class Pace:
         return self._random.uniform(0.0, 2 * self.speeds.travel)
 
 
-class EngineDeadError(Exception):
-    """Named as vLLM's: its core process is dead, the actor lives."""
-
-
 class FakeEngine:
     """Decodes as long as its longest completion takes; tokens record the versions of the first and the last one."""
 
@@ -69,7 +66,7 @@ class FakeEngine:
         self._core = asyncio.get_running_loop().create_future()
 
     def kill_core(self) -> None:
-        """The core dies: running calls, and every later one, raise EngineDeadError."""
+        """The core dies: running calls, and every later one, raise EngineDied."""
         if not self._core.done():
             self._core.set_result(None)
 
@@ -154,7 +151,7 @@ class FakeEngine:
 
     def _check_core(self) -> None:
         if self._core.done():
-            raise remote_error(EngineDeadError("EngineCore encountered an issue"))
+            raise remote_error(EngineDied("EngineCore encountered an issue"))
 
 
 UNTOLD = ("tokens", "completion_tokens", "loss", "grad_norm", "learning_rate", "reward_mean", "reward_std")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from actors.engine_errors import EngineDied
 from actors.engine_pool import EnginePool
 from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
@@ -18,10 +19,6 @@ from envs.verdict.spec import DataSpec, VerdictSettings
 from simulator.fakes import Handle, remote_error, settle
 
 MODEL = Path("model")
-
-
-class EngineDeadError(Exception):
-    """vLLM's, by name."""
 
 
 class FakeEngine:
@@ -46,7 +43,7 @@ class FakeEngine:
         if self.hangs:
             await asyncio.Event().wait()
         if self.core_died:
-            raise remote_error(EngineDeadError("EngineCore encountered an issue"))
+            raise remote_error(EngineDied("EngineCore encountered an issue"))
         return self.kv_use
 
     async def generate(self, *_: Any) -> Sampled:

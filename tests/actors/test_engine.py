@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from actors.engine import Engine, PromptTooLong
+from actors.engine_errors import EngineDied
 from actors.engine_pool import EnginePool
 from common.config import LearnerSpec
 from common.weights import Canary, Probe
@@ -252,13 +253,11 @@ async def test_a_segment_damaged_twice_quarantines_the_engine_and_names_the_tens
 
 
 async def test_the_death_of_the_core_is_seen_and_leaves_nothing_in_shared_memory(engine: Engine) -> None:
-    from vllm.v1.engine.exceptions import EngineDeadError
-
     here, *children = engine.process_ids()
     assert here == os.getpid()
     cores = [pid for pid in children if "EngineCore" in psutil.Process(pid).name()]
     os.kill(cores[0], signal.SIGKILL)
-    with pytest.raises(EngineDeadError):
+    with pytest.raises(EngineDied):
         for _ in range(100):
             await engine.check_health()
             await asyncio.sleep(0.1)

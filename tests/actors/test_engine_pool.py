@@ -7,16 +7,13 @@ import numpy as np
 import pytest
 
 from actors.engine import PromptTooLong
+from actors.engine_errors import EngineDied
 from actors.engine_pool import EnginePool
 from common.record import frozen
 from common.records import Completion, Message, Sampled
 from simulator.fakes import Handle, remote_error, settle
 
 ASK = ((Message(role="user", content="note"),), 2, 8, 1.0)
-
-
-class EngineDeadError(Exception):
-    """Named like vLLM's."""
 
 
 def sampled(engine: str, n: int) -> Sampled:
@@ -73,7 +70,7 @@ async def test_a_call_whose_engine_dies_is_made_again_on_another() -> None:
 
 
 async def test_an_engine_whose_vllm_core_is_dead_stops_serving() -> None:
-    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDeadError("core gone"))), FakeEngine("b"))
+    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDied("core gone"))), FakeEngine("b"))
     assert (await pool.generate("doctor", *ASK)).completions[0].engine == "b"
     assert (await pool.state()).serving == ("b",)
 
@@ -152,7 +149,7 @@ async def test_a_fault_of_the_engine_code_is_not_taken_for_its_death() -> None:
 
 
 async def test_completions_and_tokens_are_counted_by_role_once_even_after_a_retry() -> None:
-    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDeadError())), FakeEngine("b"))
+    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDied())), FakeEngine("b"))
     await pool.generate("doctor", *ASK)
     await pool.generate("scribe", *ASK)
     assert (await pool.state()).counts == {

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.doctor import Doctor
+from actors.engine_errors import EngineDied
 from actors.engine_pool import EnginePool
 from actors.journal import replay
 from actors.replay_buffer import ReplayBuffer
@@ -34,10 +35,6 @@ from tests.learner.learner_world import report_of
 PROBE = Probe(canary_ids=(1, 2), prompt_ids=(1,), completions=1, max_tokens=1, temperature=1.0)
 
 
-class EngineDeadError(Exception):
-    """vLLM's, by name."""
-
-
 class FakeEngine:
     def __init__(self, name: str) -> None:
         self.name, self.version, self.checksum, self.core_died = name, 0, "", False
@@ -51,7 +48,7 @@ class FakeEngine:
     async def _core(self) -> None:
         await asyncio.sleep(0)
         if self.core_died:
-            raise remote_error(EngineDeadError("EngineCore encountered an issue"))
+            raise remote_error(EngineDied("EngineCore encountered an issue"))
 
     async def check_health(self) -> float:
         await self._core()
