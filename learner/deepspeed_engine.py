@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import socket
 from datetime import timedelta
@@ -40,7 +41,10 @@ def deepspeed_config(spec: RunSpec, trained: int) -> dict[str, Any]:
 def deepspeed_engine(module: nn.Module, spec: RunSpec) -> Any:
     """The module under DeepSpeed, with AdamW on float32 masters of the trained weights."""
     import deepspeed
+    from deepspeed.runtime.zero.config import ZeroStageEnum
 
+    # It is in every checkpoint. Before Python 3.11.4 enums are pickled as a call of getattr, which no load may allow.
+    copyreg.pickle(ZeroStageEnum, lambda stage: (ZeroStageEnum, (int(stage),)))
     # DeepSpeed would compile a CPU inference kernel at start, which takes half a minute and needs a compiler.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
