@@ -13,12 +13,12 @@ from common.sections import EnvSettings
 def modules_to_ship(games: Iterable[EnvSettings]) -> list[str]:
     """The files and folders of the modules of games that are given by their class, for Ray's `py_modules`.
 
-    Left out are those in the working directory, which the actors have anyway, and installed packages, which are to be
-    installed on every machine.
+    Left out are those right in the working directory, where the actors find them too, and installed packages, which are
+    to be installed on every machine.
     """
     found = {_source(game.class_) for game in games if game.class_}
     there = (Path.cwd().resolve(), *(Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")))
-    return sorted(str(path) for path in found if not any(path.is_relative_to(folder) for folder in there))
+    return sorted(str(path) for path in found if path.parent not in there)
 
 
 def _source(path: str) -> Path:
