@@ -87,10 +87,11 @@ def commit(
 ) -> Checkpoint:
     """Make `folder` the checkpoint of its step. It is durable when this returns.
 
-    Raises OSError, with no checkpoint made, when the disk refuses a write.
+    Raises OSError, with no checkpoint made, when the disk refuses a write or the folder is gone.
     """
     files = {str(path.relative_to(folder)): _described(path) for path in sorted(_files(folder))}
-    assert files, f"commit of an empty checkpoint {folder}"
+    if not files:
+        raise FileNotFoundError(f"{folder} was moved or emptied while the checkpoint was written")
     manifest = Manifest(
         format=_FORMAT,
         step=step,

@@ -220,3 +220,12 @@ def test_a_step_that_is_trained_again_takes_the_place_of_the_abandoned_one(tmp_p
     (write(tmp_path, 4).folder / "learner" / "rank-0.pt").unlink()
     again = write(tmp_path, 4)
     assert checkpoint.newest(tmp_path).checkpoint == again and names(tmp_path) == ["step-00004"]
+
+
+def test_a_folder_that_somebody_moved_meanwhile_is_an_os_error(tmp_path: Path) -> None:
+    folder = checkpoint.begin(tmp_path, 3)
+    (folder / "weights").write_text("w")
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="was moved or emptied"):
+        checkpoint.commit(folder, step=3, policy_version=3, ranks=1)
+    assert checkpoint.newest(tmp_path).checkpoint is None
