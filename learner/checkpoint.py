@@ -149,8 +149,11 @@ def best(run_folder: Path) -> Checkpoint | None:
 
 
 def oldest_step(run_folder: Path) -> int:
-    """The step of the oldest complete checkpoint, of which there must be one: no resume goes back further."""
-    return _step(_complete(run_folder)[0])
+    """The step of the oldest complete checkpoint: no resume goes back further. Raises OSError when there is none."""
+    complete = _complete(run_folder)
+    if not complete:
+        raise FileNotFoundError(f"{_root(run_folder)} was moved or emptied while a checkpoint was written")
+    return _step(complete[0])
 
 
 def read(folder: Path) -> Checkpoint:

@@ -206,7 +206,7 @@ class Learner:
             folder = checkpoint.begin(self._run_folder, self.version)
             await self._deadlines.of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
             scribe = {} if self._scribe is None else {"scribe": await self._scribe.save(folder)}
-            await asyncio.to_thread(self._commit, folder, scribe)
+            oldest = await asyncio.to_thread(self._commit, folder, scribe)
         except OSError:
             checkpoint.discard(self._run_folder)
             raise
@@ -214,9 +214,10 @@ class Learner:
         LOG.info("wrote the checkpoint %s", folder)
         self._on_checkpoint("")
         with suppress(RayActorError):  # its replacement is told of the next one
-            await self._buffer.checkpointed.remote(checkpoint.oldest_step(self._run_folder))
+            await self._buffer.checkpointed.remote(oldest)
 
-    def _commit(self, folder: Path, scribe: dict[str, Any]) -> None:
+    def _commit(self, folder: Path, scribe: dict[str, Any]) -> int:
+        """The oldest step to which a resume can go back. Raises OSError."""
         checkpoint.commit(
             folder,
             step=self.version,
@@ -226,3 +227,4 @@ class Learner:
             score=self._score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
+        return checkpoint.oldest_step(self._run_folder)

@@ -229,3 +229,8 @@ def test_a_folder_that_somebody_moved_meanwhile_is_an_os_error(tmp_path: Path) -
     with pytest.raises(OSError, match="was moved or emptied"):
         checkpoint.commit(folder, step=3, policy_version=3, ranks=1)
     assert checkpoint.newest(tmp_path).checkpoint is None
+
+
+def test_without_a_checkpoint_there_is_no_oldest_step(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="was moved or emptied"):
+        checkpoint.oldest_step(tmp_path)
