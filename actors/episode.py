@@ -7,6 +7,7 @@ what the game answers (`common.chat`). Nothing that was sampled is tokenised aga
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
@@ -33,6 +34,8 @@ from envs.contract.env import Ask, Done, Environment, State, Turn
 
 if TYPE_CHECKING:
     from actors.handles import PoolHandle
+
+LOG = logging.getLogger(__name__)
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -98,9 +101,12 @@ async def play(env: Environment, task: Task, model: Model, n: int, max_tokens: i
     state, turn = of_game("begin", env.begin, task)
     first = await model.start(turn.messages, n, most)
     player = _Player(env, task, model, most)
-    return tuple(
-        await asyncio.gather(*(player.finish(state, first.prompt_ids, completion) for completion in first.completions))
-    )
+    episodes = [asyncio.ensure_future(player.finish(state, first.prompt_ids, one)) for one in first.completions]
+    try:
+        return tuple(await asyncio.gather(*episodes))
+    finally:
+        for episode in episodes:  # where one failed nobody uses the others: engines need not play them
+            episode.cancel()
 
 
 def scored(env: Environment, labelled: LabelledTask, played: Sequence[Played], version: int | None) -> list[Rollout]:
@@ -124,6 +130,7 @@ def of_game(
     try:
         return call(*args, **kwargs)
     except Exception as error:  # a game may be anybody's code: its faults are data and never end a run
+        LOG.warning("the game failed in %s", name, exc_info=True)
         raise GameError(f"{name}: {type(error).__name__}: {last_line(error)}") from error
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
-from actors.episode import GameError, PartnerError, PoolModel, newest_version, play
+from actors.episode import GameError, PartnerError, PoolModel, newest_version, of_game, play
 from common.config import SamplingSpec
-from common.records import EndReason, Episode, LabelledTask, Record
-from common.statistics import Interval
+from common.records import EndReason, Episode, LabelledTask, Record, Task
+from common.statistics import Interval, mean
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
 from envs.contract.report import Outcome
@@ -59,31 +58,35 @@ class Evaluator:
             self._tasks = await heldout_tasks(self._env, self._count)
         started = time.monotonic()
         gate = asyncio.Semaphore(CONCURRENCY)
-        episodes = await asyncio.gather(*(self._play(one.labelled, policy_version, gate) for one in self._tasks))
-        return self._point(policy_version, time.monotonic() - started, episodes)
+        outcomes = await asyncio.gather(*(self._play(one, policy_version, gate) for one in self._tasks))
+        return self._point(policy_version, time.monotonic() - started, [one for one in outcomes if one is not None])
 
-    async def _play(self, labelled: LabelledTask, version: int, gate: asyncio.Semaphore) -> Episode:
-        """One episode; an empty one when the prompt does not fit the model's context, or the game failed in it."""
-        async with gate:
-            try:
-                (played,) = await play(self._env, labelled.task, self._model, 1, self._sampling.max_tokens)
-            except (PromptTooLong, GameError, PartnerError) as error:
-                reason = EndReason.CONTEXT if isinstance(error, PromptTooLong) else EndReason.PARTNER
-                return Episode(task_id=labelled.task.task_id, actions=("",), reason=reason)
+    async def _play(self, task: Heldout, version: int, gate: asyncio.Semaphore) -> Outcome | None:
+        """One scored episode, empty when the prompt does not fit the model's context; None when the game failed."""
+        labelled = task.labelled
+        try:
+            async with gate:
+                episode = await self._episode(labelled.task, version)
+            reward = of_game("score", self._env.score, episode, labelled.label)
+        except (GameError, PartnerError):
+            return None
+        return Outcome(labelled=labelled, rewards=(reward,), pair=task.pair)
+
+    async def _episode(self, task: Task, version: int) -> Episode:
+        try:
+            (played,) = await play(self._env, task, self._model, 1, self._sampling.max_tokens)
+        except PromptTooLong:
+            return Episode(task_id=task.task_id, actions=("",), reason=EndReason.CONTEXT)
         assert newest_version([played]) in (0, version), "the weights changed during an evaluation"
         return played.episode
 
-    def _point(self, version: int, seconds: float, episodes: Sequence[Episode]) -> EvalPoint:
-        outcomes = [
-            Outcome(labelled=one.labelled, rewards=(self._env.score(episode, one.labelled.label),), pair=one.pair)
-            for one, episode in zip(self._tasks, episodes, strict=True)
-        ]
+    def _point(self, version: int, seconds: float, outcomes: list[Outcome]) -> EvalPoint:
         return EvalPoint(
             policy_version=version,
             seconds=seconds,
             tasks=len(outcomes),
             measures=self._measures(outcomes),
-            reward_mean=sum(one.rewards[0].total for one in outcomes) / len(outcomes),
+            reward_mean=mean([one.rewards[0].total for one in outcomes]) or 0.0,
         )
 
     def _measures(self, outcomes: list[Outcome]) -> dict[str, dict[str, Interval]]:

@@ -128,3 +128,13 @@ async def test_a_partner_that_fails_ends_the_group() -> None:
 async def test_the_newest_version_of_a_group_is_over_all_turns() -> None:
     played = await play(Turns(), turn_task(wanted=2).task, Scripted(("a", "b"), ("c", "d")), 2, 64)
     assert newest_version(played) == 4
+
+
+async def test_when_an_episode_fails_the_others_of_its_group_are_played_no_further() -> None:
+    model = Scripted(("a", "break"), ("a",) * 9)
+    with pytest.raises(GameError):
+        await play(Turns(), turn_task(wanted=8).task, model, 2, 64)
+    calls = model.calls
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert model.calls == calls < 8

@@ -9,7 +9,7 @@ import pytest
 
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
-from common.records import Completion, Message, Sampled
+from common.records import Completion, Episode, Label, Message, Reward, Sampled
 from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.spec import DataSpec, VerdictSettings
 from evals.core.evaluator import CONCURRENCY, Evaluator, heldout_tasks
@@ -103,3 +103,20 @@ async def test_without_held_out_notes_the_reason_is_reported() -> None:
     env = VerdictEnvironment(VerdictSettings(data=DataSpec(heldout=0)), seed=0)
     with pytest.raises(ValueError, match=r"heldout .* holds no vignette back"):
         await heldout_tasks(env, 2)
+
+
+class FailsOnce(VerdictEnvironment):
+    """Its score raises in one held-out task."""
+
+    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+        if label.task_id == self.broken:
+            raise KeyError("broken game")
+        return super().score(episode, label, version)
+
+
+async def test_a_task_whose_game_fails_is_left_out_of_the_point_and_ends_nothing() -> None:
+    env = FailsOnce(VerdictSettings(), seed=0)
+    env.broken = (await heldout_tasks(env, COUNT))[0].labelled.task.task_id
+    pool = Handle(Pool(lambda prompt: completion(CLEAN)))
+    point = await Evaluator(env, pool, SamplingSpec(temperature=0.8, max_tokens=64), COUNT).run(0)
+    assert point.tasks == COUNT - 1
