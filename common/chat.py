@@ -34,12 +34,13 @@ _SHOWN = ("It is the left one.", "There are two of them.")
 class Bridge:
     """Messages to token ids, for one tokenizer (of transformers) and its chat template.
 
-    Raises ValueError, in one line that names tokenizer and template, where there is no template, where it cannot be
-    continued turn by turn, and where plain text could become a special token whatever is done.
+    Raises ValueError, in one line that names tokenizer and template, where there is no template, and where plain text
+    could become a special token whatever is done. A template that cannot be continued turn by turn still writes the
+    prompts of games of one turn: `suffix` raises what the proof found, which warm-up asks before a run begins.
     """
 
     end_of_turn: int
-    """The id that ends a reply, such as `<|im_end|>`, `<end_of_turn>` or `<|eot_id|>`."""
+    """The id that ends a reply, such as `<|im_end|>`, `<end_of_turn>` or `<|eot_id|>`; else the tokenizer's own end."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -51,9 +52,13 @@ class Bridge:
         self._first = re.compile("|".join(re.escape(first) for first in sorted({text[0] for text in self._texts})))
         self._check_breaks()
         self._tool_role = "tool"
-        self.end_of_turn, self._past_ends = self._find_end_of_turn()
-        self._prove("user")
-        self._tool_role = "tool" if self._accepts_tools() else "user"
+        self._refusal = ""
+        try:
+            self.end_of_turn, self._past_ends = self._find_end_of_turn()
+            self._prove("user")
+            self._tool_role = "tool" if self._accepts_tools() else "user"
+        except ValueError as error:
+            self.end_of_turn, self._refusal = tokenizer.eos_token_id, str(error)
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids of an episode's first prompt, up to the beginning of the reply.
@@ -73,8 +78,11 @@ class Bridge:
 
         A reply that a limit cut off has no end and must not be continued. A message of the role `tool` is written as
         the template does, or as a user's that begins with `Result:` where the template has no such role. Raises
-        ValueError where it refuses the messages: Gemma's takes one between two replies.
+        ValueError where it refuses the messages (Gemma's takes one between two replies), and where it cannot be
+        continued.
         """
+        if self._refusal:
+            raise ValueError(self._refusal)
         ids = self.prompt((_QUESTION, _ANSWER, *messages))
         ends = [at for at, token in enumerate(ids) if token == self.end_of_turn]
         return ids[ends[self._past_ends - 1] + 1 :]

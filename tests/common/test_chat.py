@@ -186,12 +186,21 @@ BEGIN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     ids=["newline stripped", "history cut", "system moves", "thinks", "no end", "first only", "raises"],
 )
 def test_a_template_that_cannot_be_continued_is_refused_by_name(template: str, says: str) -> None:
+    bridge = Bridge(small(template))
     with pytest.raises(ValueError, match=says) as caught:
-        Bridge(small(template))
+        bridge.suffix((user("and now?"),))
     message = str(caught.value)
     assert (
         message.startswith("the chat template of 'small' (" + " ".join(template.split())[:20]) and "\n" not in message
     )
+
+
+def test_a_template_that_cannot_be_continued_still_writes_prompts_of_one_turn() -> None:
+    template = "{% for m in messages %}" + LINE + "{{ '\n' }}{% endfor %}" + BEGIN + "<think>\n"
+    tokenizer = small(template)
+    bridge = Bridge(tokenizer)
+    assert tokenizer.decode(list(bridge.prompt((user("which?"),)))).endswith("<|im_start|>assistant\n<think>")
+    assert bridge.end_of_turn == tokenizer.eos_token_id
 
 
 def test_a_template_that_drops_what_a_tool_says_gets_it_from_a_user() -> None:
