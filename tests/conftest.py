@@ -25,8 +25,10 @@ ROOT = Path(__file__).parents[1]
 # they are taken for dead.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
-settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault of the code
-settings.load_profile("no deadline")
+# No deadline: a busy machine is no fault of the code. `--hypothesis-profile thorough` looks longer than every run can.
+settings.register_profile("suite", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile("suite")
 
 
 class _Turns(LoadScopeScheduling):

@@ -4,8 +4,9 @@
     value=7                                         answer(value=7)
 
 The value is nowhere in the prompt, and there is one look. A learner that gives the first turn no credit for the reward
-at the end of the second never learns which record to ask for. Demonstrations show the calls, not the choice: they look
-at a record drawn at random. Nothing is claimed of it beyond that.
+at the end of the second does not learn which record to ask for. Demonstrations show the calls and hint at the choice:
+a third of them look at the record that is asked for, the others at one drawn at random, so that a warmed model solves
+about half of the tasks. Nothing is claimed of it beyond that.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ ENV_ID = "lookup"
 IDS = ("a", "b", "c", "d")
 VALUES = 10
 MAX_TOKENS = 24
+SHOWN_SHARE = 1 / 3
+"""Share of demonstrations that look at the record that is asked for; the others may do so by chance."""
+
 TOOLS = (
     Tool(
         name="look",
@@ -128,8 +132,9 @@ class Lookup(ToolGame):
         return self._looking_at(labelled.task.context["wanted"])
 
     def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
-        """Looks at any record, and answers with what it saw."""
-        return self._looking_at(rng.choice(IDS))
+        """Looks at the record that is asked for in `SHOWN_SHARE` of the draws, else at any; answers with what it saw."""
+        shown = rng.random() < SHOWN_SHARE
+        return self._looking_at(labelled.task.context["wanted"] if shown else rng.choice(IDS))
 
     def _looking_at(self, name: str) -> Act:
         def act(turn: Turn) -> str:
