@@ -40,7 +40,7 @@ selfplay: $(COMMAND)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 
 	  $(if $(NAME),--name $(NAME)) $(ARGS)
 
 test: $(COMMAND)  ## the whole suite; ARGS='-m "not integration"' for the fast part
-	$(PY) -m pytest -n 2 $(ARGS)
+	$(PY) -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 check: $(COMMAND)  ## ruff, mypy and import-linter
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports

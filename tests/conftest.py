@@ -20,6 +20,8 @@ from common.models import resolve_model
 from envs.verdict.data.medec import load_notes
 
 ROOT = Path(__file__).parents[1]
+LONGEST = ("tests/deploy", "tests/learner", "tests/deploy/test_nodes.py", "tests/actors", "tests/examples")
+"""Scopes whose tests take minutes, in the order in which they begin."""
 
 # Ray gives its workers a low priority. Beside the tests of the other process they would get no core for so long that
 # they are taken for dead.
@@ -34,7 +36,8 @@ settings.load_profile("suite")
 class _Turns(LoadScopeScheduling):
     """`make test` uses two processes. What shares a scope runs in one of them: the tests of a module; all of a
     folder's modules that hold integration tests, which would want the same cores, ports and shared memory; and all
-    modules that compute with models, because importing transformers and peft costs a process ten seconds.
+    modules that compute with models, because importing transformers and peft costs a process ten seconds. The longest
+    begin first (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
 
     Not by `--dist loadgroup`: xdist 3.8 writes its groups into node ids, where pytest 9.2 does not read them.
     """
@@ -46,12 +49,24 @@ class _Turns(LoadScopeScheduling):
 @functools.cache
 def _scope(module: Path) -> str:
     text = (ROOT / module).read_text()
+    if str(module) in LONGEST:
+        return str(module)
     if "pytest.mark.integration" in text:
         return str(Path(*module.parts[:2]))
     imports_models = re.search(
         r"import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
     )
     return "tests/learner" if imports_models else str(module)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first; the order of the others stays."""
+
+    def rank(item: pytest.Item) -> int:
+        scope = _scope(item.path.relative_to(ROOT))
+        return LONGEST.index(scope) if scope in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(optionalhook=True)
