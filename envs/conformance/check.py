@@ -233,12 +233,16 @@ def _oracle_problems(env: Environment, cases: Sequence[_Case]) -> Iterator[str]:
 def _earnings(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     """Mean reward of policies that read nothing, all classes weighted equally; of constants the best of each class."""
     kinds = sorted({case.kind for case in cases})
-    solved = {kind: [case.episode.actions for case in cases if case.kind == kind][:CONSTANTS] for kind in kinds}
+    solved = {kind: _solutions(cases, kind)[:CONSTANTS] for kind in kinds}
     earned: dict[str, float] = {}
     for name, policy in policies([(kind, actions) for kind in kinds for actions in solved[kind]]):
         totals = [[_earn(env, c.labelled, policy).total for c in cases if c.kind == kind] for kind in kinds]
         earned[name] = max(earned.get(name, -math.inf), fmean(map(fmean, totals)))
     return earned
+
+
+def _solutions(cases: Sequence[_Case], kind: str) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(case.episode.actions for case in cases if case.kind == kind))
 
 
 def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
