@@ -154,6 +154,9 @@ def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
     _, row = longest_row(spec)
     layer = layer_bytes(spec, arch)
     training = ("layer", "head")
+    group, windows = arch.heads // arch.kv_heads, 2 if arch.window and arch.window < spec.model.context else 1
+    how = f"what the positions of a row see, at most S {row} x context x {windows} x {group} heads a key head x {b} B"
+    yield Item(what="attention masks", size=row * spec.model.context * windows * group * b, how=how, phases=training)
     if learner.gradient_checkpointing:
         how = f"S {row} x D {arch.hidden} x {b} B at the input of each of {arch.layers} layers"
         yield Item(what="layer inputs", size=row * arch.hidden * b * arch.layers, how=how, phases=training)
@@ -184,14 +187,7 @@ def layer_bytes(spec: RunSpec, arch: Architecture) -> int:
     norms = 4 * ((4 * d + (arch.heads + arch.kv_heads) * arch.head_dim) if arch.gemma else 2 * d)
     position = norms + b * (2 * d + 4 * arch.intermediate + 3 * heads)
     keys = prompt * heads + spec.sampling.group_size * spec.model.context * arch.kv_heads * arch.head_dim
-    return row * position + 2 * keys * b + _mask_bytes(spec, arch, prompt)
-
-
-def _mask_bytes(spec: RunSpec, arch: Architecture, prompt: int) -> int:
-    """One layer's masks, in the queries' width: what a completion's queries see, those of all heads that share a key
-    head one after another, and the prompt's own where a window is shorter than it."""
-    cut = prompt**2 * arch.sliding_layers // arch.layers if arch.window and arch.window < prompt else 0
-    return width(spec) * (cut + spec.sampling.max_tokens * spec.model.context * arch.heads // arch.kv_heads)
+    return row * position + 2 * keys * b
 
 
 def _millions(count: int) -> str:

@@ -5,7 +5,8 @@ One dense [S, S] mask would give the same numbers, but its kernel works through 
 are of two different branches, which never see each other. Here the branches of a prompt are one batched call of n rows,
 so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2, or a few such calls where their lengths differ much.
 There the G query heads that share a key head are laid one after another as G * L rows, so that no key or value is
-repeated for them.
+repeated for them. What these rows see is added to their scores, 0 or minus infinity in the queries' dtype, and laid out
+once for all layers: autograd would keep a copy of it for each.
 
 Shapes: S packed positions, C shared tokens, R own tokens of a prompt of P = C + R, n branches of it, L the longest one,
 M tokens of the branches, Q those of one call, T = P + L, H heads (K for keys and values, G = H / K), D head size, and
@@ -44,14 +45,14 @@ class BranchBatch:
 
     place_nL: Tensor  # int64; the index in M of each branch's tokens, its last one repeated as padding
     slot_Q: Tensor  # int64; the place in the flattened [n * L] of each of their Q tokens
-    visible: dict[int | None, Tensor]  # bool [1, 1, L, P + L]
+    mask: dict[int | None, Tensor]  # [1, 1, G * L, P + L]
 
 
 @dataclass(frozen=True)
 class ForkPacking:
     """Where the tokens of one prompt's branches are."""
 
-    visible: dict[int | None, Tensor]  # bool [1, 1, R, P]; what the prompt's own tokens see
+    mask: dict[int | None, Tensor]  # [1, 1, G * R, P]; what the prompt's own tokens see
     batches: tuple[BranchBatch, ...]
     order_M: Tensor | None  # int64; where the token is among those of all batches; None where one batch holds all
 
@@ -65,32 +66,57 @@ class Packing:
     forks: tuple[ForkPacking, ...]
 
 
-def packing_of(row: Row, config: Any) -> Packing:
-    """The packing of a row for a model's layers, on the row's device.
+@dataclass(frozen=True)
+class _Masks:
+    """Makes a row's masks for a model's layers."""
+
+    windows: frozenset[int | None]  # of the layers
+    group: int  # G
+    dtype: torch.dtype
+    device: torch.device
+
+    def __call__(self, before: int, queries: int) -> dict[int | None, Tensor]:
+        """What `queries` positions after `before` ones see, by window; windows that hide nothing share one mask."""
+        whole = self._mask(before, queries, None)
+        return {
+            window: whole if window is None or window >= before + queries else self._mask(before, queries, window)
+            for window in self.windows
+        }
+
+    def _mask(self, before: int, queries: int, window: int | None) -> Tensor:
+        seen = _visible(before, queries, window, self.device)
+        mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device).masked_fill_(~seen, float("-inf"))
+        return mask.repeat(1, 1, self.group, 1)
+
+
+def packing_of(row: Row, config: Any, dtype: torch.dtype) -> Packing:
+    """The packing of a row for a model's layers, on the row's device; `dtype` is that of their queries.
 
     The window of a sliding layer is a distance of positions, not of packed indices.
     """
-    windows = {None, getattr(config.get_text_config(), "sliding_window", None)}
+    text = config.get_text_config()
+    windows = frozenset({None, getattr(text, "sliding_window", None)})
     shared = row.ids_S.numel() - int(row.length_n.sum()) - sum(fork.own for fork in row.forks)
     device = row.ids_S.device
+    masks = _Masks(windows, text.num_attention_heads // text.num_key_value_heads, dtype, device)
     return Packing(
         lengths=(shared, *(length for fork in row.forks for length in (fork.own, int(fork.length_n.sum())))),
         causal={
             window: None if window is None or window >= shared else _visible(0, shared, window, device)
             for window in windows
         },
-        forks=tuple(_fork_packing(fork, shared, windows) for fork in row.forks),
+        forks=tuple(_fork_packing(fork, shared, masks) for fork in row.forks),
     )
 
 
-def _fork_packing(fork: Fork, shared: int, windows: set[int | None]) -> ForkPacking:
-    device, prompt = fork.length_n.device, shared + fork.own
+def _fork_packing(fork: Fork, shared: int, masks: _Masks) -> ForkPacking:
+    prompt = shared + fork.own
     first_n = fork.length_n.cumsum(0) - fork.length_n
-    chosen = [torch.tensor(batch, device=device) for batch in similar(fork.length_n.tolist())]
-    batches = tuple(_branch_batch(first_n[at], fork.length_n[at], prompt, windows) for at in chosen)
+    chosen = [torch.tensor(batch, device=masks.device) for batch in similar(fork.length_n.tolist())]
+    batches = tuple(_branch_batch(first_n[at], fork.length_n[at], prompt, masks) for at in chosen)
     places = [batch.place_nL.flatten()[batch.slot_Q] for batch in batches]
     return ForkPacking(
-        visible={window: _visible(shared, fork.own, window, device) for window in windows},
+        mask=masks(shared, fork.own),
         batches=batches,
         order_M=torch.cat(places).argsort() if len(batches) > 1 else None,
     )
@@ -111,14 +137,14 @@ def similar(lengths: Sequence[int]) -> list[list[int]]:
     return list(batches.values())
 
 
-def _branch_batch(first_n: Tensor, length_n: Tensor, prompt: int, windows: set[int | None]) -> BranchBatch:
+def _branch_batch(first_n: Tensor, length_n: Tensor, prompt: int, masks: _Masks) -> BranchBatch:
     longest = int(length_n.max())
     step_L = torch.arange(longest, device=length_n.device)
     inside_nL = torch.minimum(step_L[None, :], length_n[:, None] - 1)
     return BranchBatch(
         place_nL=first_n[:, None] + inside_nL,
         slot_Q=(step_L[None, :] < length_n[:, None]).flatten().nonzero()[:, 0],
-        visible={window: _visible(prompt, longest, window, length_n.device) for window in windows},
+        mask=masks(prompt, longest),
     )
 
 
@@ -147,7 +173,7 @@ def packed_attention(
     scaling = kwargs.get("scaling")
     pieces = [sdpa_attention_forward(module, *shared, packing.causal[sliding_window], **kwargs)[0]]
     for fork, own, branches in zip(packing.forks, others[::2], others[1::2], strict=True):
-        own_mask = fork.visible[sliding_window]
+        own_mask = fork.mask[sliding_window]
         keys_values = shared[1:]
         if own[0].shape[2]:
             keys_values = tuple(torch.cat(pair, 2) for pair in zip(keys_values, own[1:], strict=True))
@@ -169,7 +195,7 @@ def _attend_branches(
     for batch in fork.batches:
         query_nHLD, *own_nKLD = (_rows(tensor, batch) for tensor in branches)
         key_nKTD, value_nKTD = (_after(prompt, own) for prompt, own in zip(prompt_BKPD, own_nKLD, strict=True))
-        branch_nHLD = _grouped(query_nHLD, key_nKTD, value_nKTD, batch.visible[window], scaling)
+        branch_nHLD = _grouped(query_nHLD, key_nKTD, value_nKTD, batch.mask[window], scaling)
         attended.append(branch_nHLD.transpose(1, 2).flatten(0, 1)[batch.slot_Q])
     if fork.order_M is None:
         return attended[0][None]
@@ -184,7 +210,7 @@ def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Ten
         query_nHLD.reshape(rows, kept, -1, size),
         key_nKTD,
         value_nKTD,
-        attn_mask=mask.repeat(1, 1, heads // kept, 1),
+        attn_mask=mask,
         scale=scaling,
     )
     return attended_nKRD.reshape(rows, heads, length, size)

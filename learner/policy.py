@@ -142,7 +142,7 @@ def row_states(model: Any, row: Row) -> Tensor:
         input_ids=row.ids_S[None],
         position_ids=row.positions_S[None],
         attention_mask=_NO_MASK,
-        packing=attention.packing_of(row, model.config),
+        packing=attention.packing_of(row, model.config, model.dtype),
         use_cache=False,
     ).last_hidden_state[0]
     return hidden_SD

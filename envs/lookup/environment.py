@@ -132,7 +132,7 @@ class Lookup(ToolGame):
         return self._looking_at(labelled.task.context["wanted"])
 
     def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
-        """Looks at the record that is asked for in `SHOWN_SHARE` of the draws, else at any; answers with what it saw."""
+        """Looks at the right record in `SHOWN_SHARE` of the draws, else at any; answers with the value that it saw."""
         shown = rng.random() < SHOWN_SHARE
         return self._looking_at(labelled.task.context["wanted"] if shown else rng.choice(IDS))
 

@@ -24,6 +24,8 @@ branches = st.lists(tokens, min_size=1, max_size=5)
 class Config(SimpleNamespace):
     """As much of a Hugging Face config as the packing reads."""
 
+    num_attention_heads, num_key_value_heads = HEADS, KEY_HEADS
+
     def get_text_config(self) -> Any:
         return self
 
@@ -70,7 +72,7 @@ def dense(row: Row, tensors: list[Tensor], window: int | None) -> Tensor:
 
 def assert_equals_dense(row: Row, window: int | None) -> None:
     mine, theirs = drawn(row), drawn(row)
-    packing = packing_of(row, Config(sliding_window=window))
+    packing = packing_of(row, Config(sliding_window=window), torch.float32)
     output, _ = packed_attention(Layer(), *mine, None, packing=packing, sliding_window=window, scaling=SCALING)
     expected = dense(row, theirs, window)
     torch.testing.assert_close(output, expected)
@@ -104,7 +106,7 @@ def test_groups_that_share_a_row_equal_a_dense_mask_too(
 @pytest.mark.parametrize("window", [None, 5])
 def test_branches_of_very_different_length_are_attended_in_batches_and_equal_a_dense_mask(window: int | None) -> None:
     row = pack_row([1, 2, 3], [[5] * length for length in (1, 30, 2, 3, 1, 17)])
-    (fork,) = packing_of(row, Config()).forks
+    (fork,) = packing_of(row, Config(), torch.float32).forks
     assert [batch.place_nL.shape for batch in fork.batches] == [(2, 1), (2, 30), (2, 3)]
     assert_equals_dense(row, window)
 
@@ -118,8 +120,25 @@ def test_padding_at_most_doubles_the_tokens_of_the_branches(lengths: list[int]) 
 
 def test_a_model_with_a_window_has_layers_with_and_without_it() -> None:
     row = pack_row([1, 2, 3], [[4], [5, 6]])
-    assert set(packing_of(row, Config(sliding_window=2)).causal) == {None, 2}
-    assert set(packing_of(row, Config()).causal) == {None}
+    assert set(packing_of(row, Config(sliding_window=2), torch.float32).causal) == {None, 2}
+    assert set(packing_of(row, Config(), torch.float32).causal) == {None}
+
+
+def test_all_layers_of_a_row_keep_one_mask_for_the_backward_pass() -> None:
+    row = pack_row([1, 2, 3], [[5] * 40, [6] * 30])
+    packing = packing_of(row, Config(), torch.float32)
+    mask = packing.forks[0].batches[0].mask[None]
+    kept = list[int]()
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.data_ptr()) or tensor, lambda t: t):
+        for _ in range(2):
+            packed_attention(Layer(), *drawn(row), None, packing=packing, scaling=SCALING)
+    assert kept.count(mask.data_ptr()) == 2
+    assert packing.forks[0].batches[0].mask.keys() == {None}
+
+
+def test_windows_that_hide_nothing_share_the_mask() -> None:
+    (fork,) = packing_of(pack_row([1, 2, 3], [[4], [5, 6]]), Config(sliding_window=5), torch.float32).forks
+    assert fork.batches[0].mask[5] is fork.batches[0].mask[None]
 
 
 def test_without_a_packing_it_is_plain_causal_attention() -> None:
