@@ -1,4 +1,4 @@
-"""Engine: one vLLM AsyncLLM in a Ray actor. Only this module and engine_worker.py import vllm."""
+"""Engine: one vLLM AsyncLLM in a Ray actor. Only the modules engine*.py of this folder import vllm."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actors.engine_arguments import arguments, weight_backend
 from actors.engine_errors import readable_deaths
 from actors.kv_use import KvUse
-from common.backends import BACKENDS
 from common.chat import Bridge
 from common.config import PoolSpec, RunSpec
 from common.record import Ids, frozen
@@ -32,34 +32,12 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
-"""The executor inside vLLM's core process, by its full name: on a CPU vLLM replaces "uni" by "mp" to bind threads,
-which the actor's environment does here. One process less starts in half the time and saves half a GiB."""
-
-
 MIN_REPLY = 32
 """Tokens. An episode ends where a later turn has no room for as many (or for the limit per turn, if that is less)."""
 
 
 class PromptTooLong(ValueError):
     """The prompt and the completion would not fit the model's context."""
-
-
-def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str, str]:
-    """Environment variables that the actor's process needs before vllm is imported.
-
-    `alone`: no learner computes at the same time. In a synchronous run both use all cores, in turn.
-    """
-    backend = BACKENDS[spec.backend]
-    return {
-        **backend.engine_env,
-        **backend.threads(alone or spec.buffer.max_lag == 0),
-        "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(pool.kv_cache_gib))),
-        "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
-        "HF_HUB_OFFLINE": "1",  # by now the model is a local folder
-        "VLLM_NO_USAGE_STATS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
 
 
 @readable_deaths
@@ -88,53 +66,18 @@ class Engine:
         """Start vLLM on a model folder and call its weights version 0; returns the engine id."""
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._llm = AsyncLLM.from_engine_args(self._arguments(model_folder), stat_loggers=[lambda *_: self._kv_use])
+        self._llm = AsyncLLM.from_engine_args(
+            arguments(self._spec, self._pool, model_folder), stat_loggers=[lambda *_: self._kv_use]
+        )
         self._chat = Bridge(self._llm.get_tokenizer())
         await self._llm.update_weight_version("0")
-        if self._spec.weights.transport == "full" and self._weight_backend() == "shm":
+        if self._spec.weights.transport == "full" and weight_backend(self._spec) == "shm":
             from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
             await self._llm.init_weight_transfer_engine(WeightTransferInitRequest())
         self._forget_shared_memory()
         LOG.info("loaded %s", model_folder)
         return self.engine_id
-
-    def _weight_backend(self) -> str:
-        return self._spec.weights.backend or BACKENDS[self._spec.backend].weight_backends[0]
-
-    def _arguments(self, folder: Path) -> Any:
-        from vllm.config.weight_transfer import WeightTransferConfig
-        from vllm.engine.arg_utils import AsyncEngineArgs
-
-        adapters: dict[str, Any] = {}
-        if self._spec.weights.transport == "adapter":
-            adapters = {
-                "enable_lora": True,
-                "max_lora_rank": self._spec.learner.lora_rank,
-                # Running sequences finish on their own version while new ones use the newest.
-                "max_loras": self._spec.buffer.max_lag + 2,
-            }
-        return AsyncEngineArgs(
-            model=str(folder),
-            dtype=self._spec.model.concrete_dtype,
-            load_format="safetensors",  # never a pickle in the same folder
-            max_model_len=self._spec.model.context,
-            max_num_seqs=self._pool.max_num_seqs,
-            tensor_parallel_size=self._pool.tensor_parallel,
-            # Inside a placement group vLLM would make Ray actors of the shards and request the bundle a second time.
-            distributed_executor_backend="mp" if self._pool.tensor_parallel > 1 else _ONE_PROCESS,
-            kv_cache_memory_bytes=int(self._pool.kv_cache_gib * 2**30),
-            # What sampler and learner need to agree (docs/design.md, section 7).
-            logprobs_mode="processed_logprobs",
-            generation_config="vllm",
-            seed=self._spec.seed,
-            limit_mm_per_prompt={"image": 0} if _is_multimodal(folder) else {},
-            worker_extension_cls="actors.engine_worker.WorkerExtension",
-            weight_transfer_config=WeightTransferConfig(backend=self._weight_backend()),
-            disable_log_stats=True,
-            **adapters,
-            **BACKENDS[self._spec.backend].engine_args,  # type: ignore[arg-type]
-        )
 
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Sample n completions of one chat prompt.
@@ -335,7 +278,3 @@ class Engine:
         for pid in below:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def _is_multimodal(folder: Path) -> bool:
-    return '"vision_config"' in (folder / "config.json").read_text()

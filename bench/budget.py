@@ -106,7 +106,8 @@ def saved_bytes(forward: Callable[[], Any], parameters: Iterable[Any]) -> tuple[
 
 def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     """An engine's KV cache, and its processes once it has started and answered."""
-    from actors.engine import Engine, environment
+    from actors.engine import Engine
+    from actors.engine_arguments import environment
 
     (pool,) = spec.pools
     os.environ.update(environment(spec, pool))

@@ -15,7 +15,8 @@ from typing import Any
 
 import ray
 
-from actors.engine import Engine, environment
+from actors.engine import Engine
+from actors.engine_arguments import environment
 from bench import generation
 from bench.memory import PeakMemory
 from bench.result import ENGINE, Result, emit

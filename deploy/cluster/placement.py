@@ -21,9 +21,9 @@ import ray
 from ray.exceptions import RayActorError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors import engine as engine_module
 from actors.doctor import Doctor
 from actors.engine import Engine
+from actors.engine_arguments import environment as engine_environment
 from actors.engine_pool import EnginePool
 from actors.handles import BufferHandle, EngineHandle, PoolHandle, RoleHandle
 from actors.replay_buffer import ReplayBuffer
@@ -126,7 +126,7 @@ class Placement:
         if (early := self._early.pop(engine_id, None)) is not None:
             return early
         asked = self._groups.ask(engine_group(self._spec, pool, engine_id, self._share))
-        variables = _variables(engine_module.environment(self._spec, pool))
+        variables = _variables(engine_environment(self._spec, pool))
         options = {"max_concurrency": MANY_CALLS, **asked.bundle(0), **variables}
         handle: EngineHandle = self._start(Engine, engine_id, options, self._spec, pool, engine_id)
         self._engines[handle] = asked

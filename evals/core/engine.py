@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from actors import engine as engine_module
 from actors.engine import Engine, PromptTooLong
+from actors.engine_arguments import environment as engine_environment
 from actors.engine_pool import engine_died
 from common.backends import BACKENDS
 from common.config import PoolSpec, RunSpec
@@ -82,7 +82,7 @@ def _actor(spec: RunSpec) -> EngineHandle:
         "num_cpus": 0,
         "num_gpus": backend.gpus_per_engine * pool.tensor_parallel,
         "max_concurrency": MANY_CALLS,
-        "runtime_env": {"env_vars": engine_module.environment(spec, pool, alone=True)},
+        "runtime_env": {"env_vars": engine_environment(spec, pool, alone=True)},
     }
     wanted, there = options["num_gpus"], ray.cluster_resources().get("GPU", 0)
     if wanted > there:

@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from actors.engine import Engine, environment
+from actors.engine import Engine
+from actors.engine_arguments import environment
 from common.config import BufferSpec, LearnerSpec, ModelSpec, PoolSpec, RunSpec, WeightsSpec
 from common.records import Message, Record, Sampled
 from common.weights import Manifest, SegmentWriter

@@ -16,7 +16,8 @@ import ray
 import torch
 from ray.exceptions import RayActorError
 
-from actors.engine import Engine, environment
+from actors.engine import Engine
+from actors.engine_arguments import environment
 from common.weights import Canary
 from learner.policy import merged_weights, sequence_logps
 from learner.senders import ShmSender

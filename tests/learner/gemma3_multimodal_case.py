@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from actors.engine import Engine, environment
+from actors.engine import Engine
+from actors.engine_arguments import environment
 from common.weights import Canary
 from learner.policy import Policy, load_policy, merged_weights, sequence_logps
 from tests.actors.engine_cases import engine_spec, update, write_segment

@@ -1,0 +1,79 @@
+"""What an engine starts with: the environment variables of its process, and vLLM's arguments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.backends import BACKENDS
+from common.config import PoolSpec, RunSpec
+
+if TYPE_CHECKING:
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""The executor inside vLLM's core process, by its full name: on a CPU vLLM replaces "uni" by "mp" to bind threads,
+which the actor's environment does here. One process less starts in half the time and saves half a GiB."""
+
+
+def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str, str]:
+    """Environment variables that the actor's process needs before vllm is imported.
+
+    `alone`: no learner computes at the same time. In a synchronous run both use all cores, in turn.
+    """
+    backend = BACKENDS[spec.backend]
+    return {
+        **backend.engine_env,
+        **backend.threads(alone or spec.buffer.max_lag == 0),
+        "VLLM_CPU_KVCACHE_SPACE": str(max(1, round(pool.kv_cache_gib))),
+        "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),
+        "HF_HUB_OFFLINE": "1",  # by now the model is a local folder
+        "VLLM_NO_USAGE_STATS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def weight_backend(spec: RunSpec) -> str:
+    """The way weights reach the engines under the full transport: a name of vLLM's weight transfer."""
+    return spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
+
+
+def arguments(spec: RunSpec, pool: PoolSpec, folder: Path) -> AsyncEngineArgs:
+    """vLLM's arguments for an engine of the pool that loads the model in `folder`."""
+    from vllm.config.weight_transfer import WeightTransferConfig
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    adapters: dict[str, Any] = {}
+    if spec.weights.transport == "adapter":
+        adapters = {
+            "enable_lora": True,
+            "max_lora_rank": spec.learner.lora_rank,
+            # Running sequences finish on their own version while new ones use the newest.
+            "max_loras": spec.buffer.max_lag + 2,
+        }
+    return AsyncEngineArgs(
+        model=str(folder),
+        dtype=spec.model.concrete_dtype,
+        load_format="safetensors",  # never a pickle in the same folder
+        max_model_len=spec.model.context,
+        max_num_seqs=pool.max_num_seqs,
+        tensor_parallel_size=pool.tensor_parallel,
+        # Inside a placement group vLLM would make Ray actors of the shards and request the bundle a second time.
+        distributed_executor_backend="mp" if pool.tensor_parallel > 1 else _ONE_PROCESS,
+        kv_cache_memory_bytes=int(pool.kv_cache_gib * 2**30),
+        # What sampler and learner need to agree (docs/design.md, section 7).
+        logprobs_mode="processed_logprobs",
+        generation_config="vllm",
+        seed=spec.seed,
+        limit_mm_per_prompt={"image": 0} if _is_multimodal(folder) else {},
+        worker_extension_cls="actors.engine_worker.WorkerExtension",
+        weight_transfer_config=WeightTransferConfig(backend=weight_backend(spec)),
+        disable_log_stats=True,
+        **adapters,
+        **BACKENDS[spec.backend].engine_args,  # type: ignore[arg-type]
+    )
+
+
+def _is_multimodal(folder: Path) -> bool:
+    return '"vision_config"' in (folder / "config.json").read_text()
