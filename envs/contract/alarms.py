@@ -98,11 +98,15 @@ def moves(drift: Drift, seen: Sequence[float | None]) -> list[Move | None]:
     return found
 
 
+def beginning(known: Sequence[float]) -> float:
+    """The median of the first steps, of one or more."""
+    return median(known[: max(FIRST, min(MOST, len(known) // 4))])
+
+
 def _move(drift: Drift, known: Sequence[float], steps: int) -> Move | None:
     if len(known) < FIRST + NEWEST:
         return None
-    begin = median(known[: max(FIRST, min(MOST, len(known) // 4))])
-    newest = median(known[-NEWEST:])
+    begin, newest = beginning(known), median(known[-NEWEST:])
     far = max(drift.allowed(begin, newest - begin), NOISE * _noise(known[-RECENT:]))
     size = abs(newest - begin) / far
     return Move(begin=begin, newest=newest, size=size, steps=0 if size < HOME else steps + 1)

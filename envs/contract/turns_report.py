@@ -60,7 +60,7 @@ class TurnsReport(Report):
             name="unfinished_share",
             help="Share of episodes that a limit or unreadable replies ended.",
             drawn=True,
-            drift=Drift(least=0.3, rise=1.5, rises="episodes that a limit or faults end rise"),
+            drift=Drift(least=0.3, rise=1.5, rises="unfinished episodes rise"),
         ),
         Measure(
             name="prefix_cached_share",
