@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from common.files import json_lines
 from common.statistics import Interval
 from envs.contract.alarms import beginning
+from envs.contract.page_view import words
 from envs.contract.report import Measure, Report
 from envs.contract.reports import AlarmSpan, Reports, alarm_spans, history, value
 from evals.core import figures
@@ -40,7 +41,7 @@ def draw(run_folder: Path, reports: Reports) -> Path:
         spans = alarm_spans(env_id, report, rows)
         panels.append((report.title + suffix, _Game(env_id, report, curve, spans)))
         if any(_is_relative(measure) for measure in report.measures):
-            panels.append((f"Relative to the beginning{suffix}", _Drift(env_id, report, spans)))
+            panels.append((f"Drift, start = 1{suffix}", _Drift(env_id, report, spans)))
     panels += [("Policy lag", _lag), ("Tokens per second", _throughput)]
     lines = math.ceil(len(panels) / 2)
     figure = figures.blank(10.5, 3.2 * lines)
@@ -120,7 +121,7 @@ class _Game:
         measured = [{"step": row["step"], **measures} for row, measures in zip(rows, past, strict=True)]
         drawn = [measure for measure in self._report.measures if measure.drawn]
         for measure, (color, style) in zip(drawn, STYLES, strict=False):
-            _line(axes, measured, measure.name, measure.header or measure.name, color, linestyle=style)
+            _line(axes, measured, measure.name, measure.header or words(measure.name), color, linestyle=style)
             if band := measure.band:
                 axes.axhspan(band.low, band.high, color=color, alpha=0.1, linewidth=0, label="healthy band")
         _shade(axes, self._alarms)
@@ -143,7 +144,7 @@ class _Drift:
             start = beginning([number for _, number in known]) if known else 0.0
             if start > 0:
                 relative = [{"step": step, "value": number / start} for step, number in known]
-                _line(axes, relative, "value", measure.header or measure.name, color, linestyle=style)
+                _line(axes, relative, "value", measure.header or words(measure.name), color, linestyle=style)
         axes.set_ylim(bottom=0)
         _shade(axes, self._alarms)
 
