@@ -38,6 +38,7 @@ _NARROW = (
     "kind",
     "reason",
     "reward",
+    "solved",
     "policy_lag",
     "engine",
     "ended",
@@ -150,7 +151,7 @@ def _table(env: str, episodes: list[Episode], view: PageView) -> Row:
 
 def _line(kind: str, episodes: list[Episode], view: PageView) -> Row:
     rows = [row for episode in episodes for row in episode]
-    counted = [view.counted(row["reason"], row["reward"]) for row in rows]
+    counted = [view.counted(*_scored(row)) for row in rows]
     return {
         "kind": kind,
         "tasks": len(episodes),
@@ -175,6 +176,12 @@ def _turns_of(rows: list[Row]) -> Row:
     }
 
 
+def _scored(row: Row) -> tuple[str, float, bool]:
+    """Reason, reward, and whether the task was solved, which runs of before turns did not record."""
+    solved = row.get("solved")
+    return row["reason"], row["reward"], row["reward"] > 0 if solved is None else solved
+
+
 def _turn_count(row: Row) -> int:
     return len(row.get("step_tokens") or (0,))
 
@@ -188,7 +195,7 @@ def _article(episode: Episode, view: PageView) -> Row:
         **{key: first[key] for key in ("step", "kind", "vignette", "source", "task_id")},
         "title": view.task_title,
         "share": view.shares[0],
-        "counted": sum(view.counted(row["reason"], row["reward"])[0] for row in episode),
+        "counted": sum(view.counted(*_scored(row))[0] for row in episode),
         "reward": _mean([row["reward"] for row in episode]),
         "outcomes": sorted({row["reason"] for row in episode}),
         "ends": sorted({row.get("ended") or "" for row in episode}),
@@ -204,7 +211,7 @@ def _rollout(row: Row, view: PageView) -> Row:
         if key.startswith("reward_") and value is not None
     ]
     return {
-        "standing": view.standing(row["reason"], row["reward"]),
+        "standing": view.standing(*_scored(row)),
         "reason": view.reason(row["reason"]),
         "reward": row["reward"],
         "components": components,

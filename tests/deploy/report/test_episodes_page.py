@@ -142,6 +142,14 @@ def test_a_reply_without_a_readable_call_is_marked_and_counted(tmp_path: Path) -
     assert "<td>2.0</td><td>1</td>\n<td>25%</td>\n<td>submitted 100%</td>" in page
 
 
+def test_an_episode_with_some_reward_that_did_not_solve_its_task_is_not_counted_as_solved(tmp_path: Path) -> None:
+    (one,) = lookup_group(0, (LOOK, ANSWER)).rollouts
+    part = replace(one, reward=replace(one.reward, total=0.4, solved=False))
+    write_turns(tmp_path, 1, replace(lookup_group(0, (LOOK,)), rollouts=(part,)))
+    page = write_page(tmp_path, TURNS).read_text()
+    assert "solved: 0 of 1; mean reward +0.40" in page and '<div class="rollout part">' in page
+
+
 def test_what_is_long_is_folded_and_what_is_short_is_not(tmp_path: Path) -> None:
     long = "\n".join(f"line {number}" for number in range(40))
     rollout_log.write_step(tmp_path, 1, 4, [lookup_group(0, (LOOK, ANSWER))], lambda task, episode: [long])
