@@ -53,7 +53,9 @@ def run(args: Namespace, client: ModelClient | None = None) -> int:
         return _fail(error, BAD_INPUT)
     except (EngineLost, GameError, PartnerError) as error:
         return _fail(error, FAILED)
-    Console().print(Text.assemble(*spans), soft_wrap=True)
+    shown = Text.assemble(*spans)
+    shown.rstrip()
+    Console().print(shown, soft_wrap=args.note is None)  # prose is wrapped at words, what a game reads is left as it is
     return 0
 
 

@@ -54,7 +54,7 @@ class Printer:
         solved = "solved" if reward.solved else "not solved"
         spans: list[Span] = [("Score     ", "bold"), (f"{reward.total:+.2f}", "bold green" if reward.solved else _BAD)]
         spans.append((f"  {solved}: {words(reward.reason)} ({parts})\n", ""))
-        return spans + self._block("Label", json.dumps(label.truth, ensure_ascii=False), "")
+        return [*spans, *self._block("Label", json.dumps(label.truth, ensure_ascii=False), "")]
 
     def _block(self, name: str, text: str, style: str) -> Iterator[Span]:
         """A name, and a text beside it; the text's further lines are indented."""
