@@ -73,6 +73,8 @@ def of_band(name: str, band: Band, seen: Sequence[float | None]) -> Alarms:
 def of_drift(measures: Sequence[Measure], history: History, goal: Measure, remedy: str) -> Alarms:
     """One alarm over all measures that have a `drift`; `goal` excuses what goes with its rise."""
     watched = [(one, moves(one.drift, values(history, one.name))) for one in measures if one.drift is not None]
+    if not watched:
+        return [None] * len(history)
     goals = moves(Drift(least=GAIN), values(history, goal.name))
     found, raised, far, near = Alarms(), 0, 0, 0
     for at, excused in enumerate(_excused(goals)):

@@ -29,7 +29,8 @@ class Drift(Record):
     """How far a measure may move from where its own run began, before that counts (`envs.contract.alarms`).
 
     It may rise to `rise` and fall to `fall` times the beginning, None: as far as it likes. Changes below `least`, in
-    the measure's unit, never count. The words are for people, before the two values: "replies grow".
+    the measure's unit, never count. The words are for people, before the two values: "replies grow". Raises ValueError
+    for a `least` that is not above 0.
     """
 
     least: float
@@ -38,6 +39,10 @@ class Drift(Record):
     rises: str = ""
     falls: str = ""
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        if self.least <= 0:
+            raise ValueError(f"a drift's least {self.least:g} must be above 0, or any change would count")
 
     def allowed(self, begin: float, change: float) -> float:
         """How large a change of that sign is healthy; infinite where any is."""
