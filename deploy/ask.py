@@ -89,6 +89,7 @@ class _Asking:
     def play(self, settings: EnvSettings, args: Namespace) -> list[Span]:
         """A whole episode of the task that the arguments name."""
         env = registry.make(settings, self._spec.seed)
+        given: Task | LabelledTask
         if args.task_file is None:
             given, origin = own_task(env, settings, args.task or 1)
         else:
