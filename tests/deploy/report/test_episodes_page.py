@@ -132,13 +132,22 @@ def test_an_episode_of_several_turns_shows_each_with_what_the_policy_was_shown_a
     assert f'<div class="shown"><span class="soft small">shown</span><pre>value={value}</pre></div>' in page
     assert "Turn 1, 5 tokens" in page and "Turn 2, 1 token<" in page and Outline(page).open == []
     assert "2 turns, ended: submitted;" in page and "2 turns, ended: max turns;" in page
-    assert '<span class="flag">max turns</span>' in page and '<span class="flag">submitted</span>' not in page
+    assert '<span class="flag">' not in page, "the outcome of an episode that ran out of turns is its end"
+
+
+def test_an_end_that_the_outcome_does_not_tell_is_shown_beside_it(tmp_path: Path) -> None:
+    (one,) = lookup_group(0, (LOOK, LOOK)).rollouts
+    lost = replace(one, reward=replace(one.reward, reason="lost"))
+    write_turns(tmp_path, 1, replace(lookup_group(0, (LOOK,)), rollouts=(lost,)))
+    page = write_page(tmp_path, TURNS).read_text()
+    assert '<span class="badge">lost</span><span class="flag">max turns</span>' in page
 
 
 def test_a_reply_without_a_readable_call_is_marked_and_counted(tmp_path: Path) -> None:
     write_turns(tmp_path, 1, lookup_group(0, ("I look.", ANSWER), (LOOK, ANSWER)))
     page = write_page(tmp_path, TURNS).read_text()
     assert page.count('<span class="flag">no readable call</span>') == 1
+    assert page.count('<div class="unread"><pre class="call">I look.</pre></div>') == 1
     assert "<td>2.0</td><td>1</td>\n<td>25%</td>\n<td>submitted 100%</td>" in page
 
 
