@@ -229,6 +229,7 @@ class EpisodeStats(Record):
     turns: int
     sampled_tokens: int
     reason: EndReason
+    surprise: float  # nats: sum of -log-prob over the sampled tokens; per token, an unbiased estimate of the entropy
     later_prompt_tokens: int  # of the prompts of its second and later turns
     cached_tokens: int  # those of them that were in the engine's prefix cache
 
@@ -269,6 +270,7 @@ class Rollout(Record):
             turns=len(self.steps),
             sampled_tokens=self.sampled_tokens,
             reason=self.episode.reason,
+            surprise=-sum(float(step.completion.logps.sum()) for step in self.steps),
             later_prompt_tokens=sum(prompt + length for length in accumulate(lengths)),
             cached_tokens=sum(step.cached for step in self.steps[1:]),
         )

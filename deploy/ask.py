@@ -1,6 +1,8 @@
-"""Ask a trained model about one text: `medserl ask runs/laptop --note note.txt`. Research, not for clinical use.
+"""Ask a trained model: `medserl ask runs/lookup --task 3`, `medserl ask runs/laptop --note note.txt`.
 
-The prompt is the one that the run's game makes of the text; `-` reads it from standard input.
+It plays one task of the run's game, one that the game makes or one in a file, through the code that rollouts and
+evaluation use; or it replies to a text, with the prompt that the game makes of it. `-` reads standard input. The model
+gives its most likely reply in each turn. Research, not for clinical use.
 """
 
 from __future__ import annotations
@@ -15,38 +17,24 @@ from rich.console import Console
 from rich.text import Text
 
 from actors.engine import PromptTooLong
+from actors.episode import GameError, PartnerError, Played, of_game, play
 from common.command_line import BAD_INPUT
 from common.config import RunSpec
-from common.records import Message
+from common.records import LabelledTask, Task
+from common.sections import EnvSettings
 from deploy import commands
 from deploy.export import finished_run
+from deploy.report.episode_text import Printer
+from envs.contract import registry
+from envs.contract.by_rule import tasks_by_rule
+from envs.contract.env import Environment
+from envs.contract.replay import turns
+from envs.contract.report import Report, Span
 from envs.contract.reports import reports_of
 from evals.core.client import EngineLost, ModelClient
 from evals.core.engine import Vllm
 
 FAILED = 1  # exit code
-
-
-def read_text(path: str) -> str:
-    """The text of the file. Raises ValueError when it cannot be read."""
-    try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise ValueError(f"--note {path}: cannot be read; write a plain text file, or - for standard input") from None
-
-
-async def reply(client: ModelClient, spec: RunSpec, folder: Path, messages: tuple[Message, ...]) -> tuple[str, bool]:
-    """The Doctor's most likely reply, and whether it reached the token limit.
-
-    Raises EngineLost, and ValueError when the text is too long.
-    """
-    async with client.asking(spec, folder, samples=1) as ask:
-        try:
-            sampled = await ask(messages)
-        except PromptTooLong as error:
-            raise ValueError(f"the text is too long: {error}") from None
-    (completion,) = sampled.completions
-    return completion.text, completion.truncated
 
 
 def main(arguments: Sequence[str] | None = None, client: ModelClient | None = None) -> int:
@@ -55,24 +43,117 @@ def main(arguments: Sequence[str] | None = None, client: ModelClient | None = No
 
 
 def run(args: Namespace, client: ModelClient | None = None) -> int:
-    """Ask and print. 0, 1 when the engine failed, 2 and one line for bad input."""
+    """Ask and print. 0, 1 when the engine or the game failed, 2 and one line for bad input."""
     try:
-        spec, text = finished_run(args.run), read_text(args.note)
-        report = next(iter(reports_of(spec).values()))
-        question = report.question(text)
+        spec = finished_run(args.run)
+        settings = _game(spec, args.env)
+        asking = _Asking(client or Vllm(), spec, args.run / "model", reports_of(spec)[settings.id])
+        spans = asking.about(args.note) if args.note is not None else asking.play(settings, args)
+    except ValueError as error:
+        return _fail(error, BAD_INPUT)
+    except (EngineLost, GameError, PartnerError) as error:
+        return _fail(error, FAILED)
+    shown = Text.assemble(*spans)
+    shown.rstrip()
+    Console().print(shown, soft_wrap=args.note is None)  # prose is wrapped at words, what a game reads is left as it is
+    return 0
+
+
+class _Asking:
+    """One run's model, for one of its games."""
+
+    def __init__(self, client: ModelClient, spec: RunSpec, folder: Path, report: Report) -> None:
         # Temperature 0: the most likely reply, the same each time. The run left merged weights, whatever its transport.
         likeliest = spec.sampling.model_copy(update={"temperature": 0.0})
         full = spec.weights.model_copy(update={"transport": "full"})
-        spec = spec.model_copy(update={"sampling": likeliest, "weights": full})
-        said, truncated = asyncio.run(reply(client or Vllm(), spec, args.run / "model", question))
-    except ValueError as error:
-        print(f"ask: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except EngineLost as error:
-        print(f"ask: {error}", file=sys.stderr)
-        return FAILED
-    Console().print(Text.assemble(*report.answer(text, said, truncated)))
-    return 0
+        self._spec = spec.model_copy(update={"sampling": likeliest, "weights": full})
+        self._client, self._folder, self._report = client, folder, report
+
+    def about(self, path: str) -> tuple[Span, ...]:
+        """The reply about the text of a file."""
+        text = read_text("--note", path)
+        question = self._report.question(text)
+
+        async def reply() -> tuple[str, bool]:
+            async with self._client.asking(self._spec, self._folder) as model:
+                sampled = await model.start(question, 1, self._spec.sampling.max_tokens)
+            (completion,) = sampled.completions
+            return completion.text, completion.truncated
+
+        try:
+            said, truncated = asyncio.run(reply())
+        except PromptTooLong as error:
+            raise ValueError(f"the text is too long: {error}") from None
+        return self._report.answer(text, said, truncated)
+
+    def play(self, settings: EnvSettings, args: Namespace) -> list[Span]:
+        """A whole episode of the task that the arguments name."""
+        env = registry.make(settings, self._spec.seed)
+        given: Task | LabelledTask
+        if args.task_file is None:
+            given, origin = own_task(env, settings, args.task or 1)
+        else:
+            given, origin = self._report.task_of(read_text("--task-file", args.task_file), settings), args.task_file
+        task = given.task if isinstance(given, LabelledTask) else given
+        try:
+            played = asyncio.run(self._played(env, task))
+        except PromptTooLong as error:
+            raise ValueError(f"the task is too long: {error}") from None
+        head: Span = (f"Task {task.task_id} of the game {settings.id}, {origin}\n\n", "bold")
+        return [head, *_told(env, given, played, Printer(args.full))]
+
+    async def _played(self, env: Environment, task: Task) -> Played:
+        async with self._client.asking(self._spec, self._folder) as model:
+            (played,) = await play(env, task, model, 1, self._spec.sampling.max_tokens)
+        return played
+
+
+def own_task(env: Environment, settings: EnvSettings, number: int) -> tuple[LabelledTask, str]:
+    """The game's task of that number, from 1, and what it is; a training task where the game holds none back.
+
+    Raises ValueError when there are fewer.
+    """
+    plan, kind = (env.heldout_plan, "held-out") if settings.has_heldout else (env.plan, "training")
+    made = asyncio.run(tasks_by_rule(env, plan, number))
+    if len(made) < number:
+        raise ValueError(
+            f"--task {number}: the game {settings.id} makes {len(made)} {kind} tasks without a model: write a number "
+            f"from 1 to {len(made)}"
+            if made
+            else f"the game {settings.id} makes no {kind} task without a model"
+        )
+    return made[-1][1], f"{kind} task {number}"
+
+
+def read_text(flag: str, path: str) -> str:
+    """The text of the file that a flag names. Raises ValueError when it cannot be read."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{flag} {path}: cannot be read; write a plain text file, or - for standard input") from None
+
+
+def _told(env: Environment, given: Task | LabelledTask, played: Played, printer: Printer) -> list[Span]:
+    task = given.task if isinstance(given, LabelledTask) else given
+    shown = [turn.messages for turn in of_game("advance", turns, env, task, played.episode)]
+    unread = of_game("unread", env.unread, played.episode)
+    spans = [*printer.episode(played, shown, unread), *printer.end(played, unread)]
+    if isinstance(given, LabelledTask):
+        spans += printer.score(of_game("score", env.score, played.episode, given.label), given.label)
+    return spans
+
+
+def _game(spec: RunSpec, env_id: str | None) -> EnvSettings:
+    """The settings of the game that is asked for, else of the run's first one. Raises ValueError for another."""
+    for settings in spec.envs:
+        if env_id in (None, settings.id):
+            return settings
+    raise ValueError(f"--env {env_id}: the run plays {', '.join(settings.id for settings in spec.envs)}")
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"ask: {error}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ are answered at once; the module of a command is imported only to run it."""
 from __future__ import annotations
 
 import importlib
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,9 +71,22 @@ def _stop(add: ArgumentParser) -> None:
     _json(add)
 
 
+def _ordinal(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r}: write a whole number from 1")
+    return int(text)
+
+
 def _ask(add: ArgumentParser) -> None:
     _run(add)
-    add.add_argument("--note", required=True, help="a text file, or - for standard input")
+    asked = add.add_mutually_exclusive_group()
+    asked.add_argument("--task", type=_ordinal, metavar="N", help="the game's N-th held-out task (default: 1)")
+    asked.add_argument(
+        "--task-file", metavar="FILE", help="a task in a file, if the game takes any; - is standard input"
+    )
+    asked.add_argument("--note", metavar="FILE", help="a text, if the game takes any; - is standard input")
+    add.add_argument("--env", metavar="ID", help="which game, if the run plays several (default: its first)")
+    _switch(add, "--full", what="cut no text")
 
 
 def _export(add: ArgumentParser) -> None:
@@ -171,9 +184,18 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
     ),
     "ask": Command(
         module="deploy.ask",
-        summary="Ask the trained model of a run about one text. Research, not for clinical use.",
-        examples=(("runs/laptop --note note.txt", ""), ("runs/laptop --note -", "read it from standard input")),
+        summary="Let the trained model of a run play one task, or reply to a text. Research, not for clinical use.",
+        examples=(
+            ("runs/lookup", "one episode: turns, calls, what the tools answer, the end and the score"),
+            ("runs/lookup --task 3", "another held-out task"),
+            ("runs/laptop --note note.txt", "a text of yours, where the game reads texts"),
+            ("runs/laptop --note -", "read it from standard input"),
+        ),
         options=_ask,
+        details="""
+The model gives its most likely reply in each turn. A game that holds no task back plays one that it trains on. The
+score is shown where the task has a label.
+""",
     ),
     "export": Command(
         module="deploy.export",

@@ -29,7 +29,7 @@ from deploy.job.resize import sizes
 from deploy.job.run_state import state_of
 from deploy.report import clock
 from deploy.report.terminal import table, wide_console
-from envs.contract.reports import reports_of
+from envs.contract.reports import alarm_spans, reports_of
 from evals.core import curve
 
 RECENT = 5  # number of steps that the figures are means over
@@ -124,6 +124,8 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
         age = time.time() - rows[-1]["time"]
         shown.add_row("progress", f"step {rows[-1]['step']} of {spec.steps}, {age:.0f} s ago; {_throughput(rows)}")
         shown.add_row("lag", f"{rows[-1]['policy_lag']} of at most {spec.buffer.max_lag}")
+        for text in _alarms(spec, rows):
+            shown.add_row("alarm", text)
     if series:
         states = metrics.BUFFER_STATES
         shown.add_row("buffer", ", ".join(f"{_value(series, metrics.BUFFER, state)} {state}" for state in states))
@@ -134,6 +136,12 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
     points = curve.points(run / "evaluations.jsonl")
     shown.add_row("last eval", curve.line(points[-1], reports_of(spec)) if points else "none")
     return shown
+
+
+def _alarms(spec: RunSpec, rows: list[Row]) -> list[str]:
+    """Those in effect after the newest step."""
+    spans = [span for env_id, report in reports_of(spec).items() for span in alarm_spans(env_id, report, rows)]
+    return [span.text for span in spans if span.last == rows[-1]["step"]]
 
 
 def _serving(series: Series, kind: str) -> str:

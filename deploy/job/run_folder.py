@@ -20,7 +20,7 @@ from deploy import program
 from deploy.job import run_state
 from deploy.report import rollout_log
 from deploy.report.sinks import Sink
-from envs.contract.reports import Reports, measured, reports_of
+from envs.contract.reports import ALL_READ, Readings, Reports, measured, reports_of
 from evals.core import curve
 from learner import checkpoint
 
@@ -152,15 +152,19 @@ class RunFolder:
                 file.unlink()
 
     def write_rollouts(
-        self, step: int, groups: Sequence[Group], shown: rollout_log.Shown = rollout_log.nothing_shown
+        self,
+        step: int,
+        groups: Sequence[Group],
+        shown: rollout_log.Shown = rollout_log.nothing_shown,
+        readings: Readings = ALL_READ,
     ) -> None:
         """Write what step `step` trains on. It takes long for an event loop: call it in a thread, while ranks train."""
-        rollout_log.write_step(self.path, step, step - 1, groups, shown)
+        rollout_log.write_step(self.path, step, step - 1, groups, shown, readings)
 
-    def log(self, step: LearnerStep) -> Row:
+    def log(self, step: LearnerStep, readings: Readings = ALL_READ) -> Row:
         """Write the metrics of a step whose rollouts were written; returns its row."""
         rollout_log.publish_step(self.path, step.report.step)
-        row = metrics_row(step, self.reports)
+        row = metrics_row(step, self.reports, readings)
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         self._rows.append(row)
@@ -190,7 +194,7 @@ def new_name(runs: Path, name: str) -> str:
     return next(candidate for candidate in (name, *(f"{name}-{k}" for k in range(2, 10_000))) if candidate not in taken)
 
 
-def metrics_row(step: LearnerStep, reports: Reports) -> Row:
+def metrics_row(step: LearnerStep, reports: Reports, readings: Readings = ALL_READ) -> Row:
     """One line of metrics.jsonl. Seconds are wall time; rates are over the whole turn of the learner loop."""
     report, sync = step.report, step.sync
     return {
@@ -211,7 +215,7 @@ def metrics_row(step: LearnerStep, reports: Reports) -> Row:
         "reward_mean": report.reward_mean,
         "reward_std": report.reward_std,
         **{f"reward_{name}": value for name, value in report.reward_components.items()},
-        **measured(reports, step.groups),
+        **measured(reports, step.groups, readings),
         "loss": report.loss,
         "kl_to_reference": report.kl_to_reference,
         "grad_norm": report.grad_norm,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from actors.episode import GameError, of_game
 from common.metrics import Board
 from common.records import Group, Reference, StoredGroup
 from deploy.job.run_folder import RunFolder
@@ -15,6 +16,7 @@ from deploy.report.clock import Clock
 from deploy.report.terminal import Screen
 from envs.contract.env import Environment
 from envs.contract.replay import texts
+from envs.contract.reports import Readings
 from learner.learner import LearnerStep
 
 Fetch = Callable[[Sequence[Reference]], list[Group]]
@@ -36,17 +38,20 @@ class StepRecord:
     ) -> None:
         self._env, self._folder, self._board, self._screen, self._clock = env, folder, board, screen, clock
         self._fetch, self._notify = fetch, notify
+        self._readings: Readings = {}  # of the batch that was taken last
 
     async def taken(self, step: int, batch: Sequence[StoredGroup]) -> None:
         """Write the rollouts of the batch in a thread, while the ranks train on it."""
         await asyncio.to_thread(self._write_rollouts, step, [group.reference for group in batch])
 
     def _write_rollouts(self, step: int, references: Sequence[Reference]) -> None:
-        self._folder.write_rollouts(step, self._fetch(references), partial(texts, self._env))
+        groups = self._fetch(references)
+        self._readings = {group.task_id: found for group in groups if (found := _unread(self._env, group)) is not None}
+        self._folder.write_rollouts(step, groups, partial(texts, self._env), self._readings)
 
     def stepped(self, step: LearnerStep) -> None:
         """Log the step, show it, warn of what is wrong with it, count it."""
-        row = self._folder.log(step)
+        row = self._folder.log(step, self._readings)
         self._clock.keep(self._folder.path)
         self._screen.row(row)
         for warning in self._warnings(step):
@@ -61,3 +66,13 @@ class StepRecord:
             f"engine {engine} quarantined: {line}" for sync in syncs for engine, line in sync.failures.items()
         ]
         return [*([drift] if drift else ()), *judge(self._board, self._folder.reports, rows), *quarantined]
+
+
+def _unread(env: Environment, group: Group) -> list[tuple[int, ...]] | None:
+    """See `Readings`; None where the game reads every reply, or fails: that costs a measure and never the run."""
+    try:
+        found = [of_game("unread", env.unread, rollout.episode) for rollout in group.rollouts]
+    except GameError:
+        return None
+    known = [one for one in found if one is not None]
+    return known if len(known) == len(found) else None

@@ -10,8 +10,7 @@ from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
 from common.sections import LOOPBACK
-from envs.contract.report import Measures
-from envs.contract.reports import Reports, history, reports_of
+from envs.contract.reports import Reports, history, played, reports_of
 from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
 
@@ -87,20 +86,15 @@ def judge(board: Board, reports: Reports, rows: Sequence[dict[str, Any]]) -> lis
     warnings = []
     for env_id, report in reports.items():
         measures = history(env_id, report, rows)
-        if not _played(measures[-1]):
+        if not played(measures[-1]):
             continue
-        measures = [one for one in measures if _played(one)]
+        measures = [one for one in measures if played(one)]
         for name, value in measures[-1].items():
             board.set(metrics.ENV_MEASURE, value or 0.0, env_id, name)
         board.set(metrics.ENV_ALARM, float(report.alarm(measures)), env_id)
         if warning := report.warning(measures):
             warnings.append(f"{env_id}: {warning}" if len(reports) > 1 else warning)
     return warnings
-
-
-def _played(measures: Measures) -> bool:
-    """Whether the batch held a task of the game."""
-    return any(value is not None for value in measures.values())
 
 
 def _count_scribe(board: Board, phase: ScribePhase, row: dict[str, Any]) -> None:

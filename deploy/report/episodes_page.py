@@ -6,7 +6,7 @@ Only narrow columns are read of all rollouts; texts are read only for the episod
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from common.files import write_whole
+from common.files import json_lines, write_whole
+from common.records import EndReason
 from deploy.report.rollout_log import read_episodes, read_run
 from envs.contract.page_view import PageView, Shown, words
-from envs.contract.reports import Reports
+from envs.contract.reports import Reports, alarm_spans
 
 Row = dict[str, Any]
 Episode = list[Row]
@@ -26,8 +27,25 @@ Episode = list[Row]
 
 EPISODES = 60
 """Maximum episodes on a page."""
-_NARROW = ("step", "task_id", "env", "kind", "reason", "reward", "policy_lag", "engine")
-_HIDDEN = {"prompt_ids", "token_ids", "versions", "observed_ids", "observed_tokens", "step_tokens", "replies"}
+SHORT_LINES, SHORT_CHARACTERS = 3, 200
+"""What the policy was shown is not folded up to so much."""
+EDGE = 3
+"""Turns at the beginning and at the end of a long episode that are not folded."""
+_NARROW = (
+    "step",
+    "task_id",
+    "env",
+    "kind",
+    "reason",
+    "reward",
+    "solved",
+    "policy_lag",
+    "engine",
+    "ended",
+    "unread",
+    "step_tokens",
+)
+_HIDDEN = {"prompt_ids", "token_ids", "versions", "observed_ids", "observed_tokens", "replies"}
 _HERE = Path(__file__)
 
 
@@ -38,13 +56,19 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
     table = read_episodes(run_folder, chosen)
     hidden = [name for name in table.column_names if name in _HIDDEN]  # runs of before turns lack some
     shown = _episodes(table.drop_columns(hidden).to_pylist())
+    rows = [row for episode in episodes for row in episode]
+    several = any(_turn_count(row) > 1 for row in rows)
     views = {env_id: report.view for env_id, report in reports.items()}
     page = _template().render(
         name=run_folder.resolve().name,
         style=Markup(_HERE.with_suffix(".css").read_text(encoding="utf-8")),
         script=Markup(_HERE.with_suffix(".js").read_text(encoding="utf-8")),
         summary=_summary(episodes),
+        several=several,
+        noun="episode" if several else "completion",
+        alarms=_alarms(run_folder, reports),
         tables=[_table(env, mine, _view(views, env)) for env, mine in _by("env", episodes).items()],
+        endings=sorted({(row["ended"], words(row["ended"])) for row in rows if row.get("ended")}) if several else [],
         left_out=len(episodes) - len(shown),
         kinds=sorted({(kind := episode[0]["kind"], words(kind)) for episode in shown}),
         outcomes=sorted(
@@ -55,6 +79,16 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
     path = run_folder / "episodes.html"
     write_whole(path, page.encode())
     return path
+
+
+def _alarms(run_folder: Path, reports: Reports) -> list[Row]:
+    metrics = run_folder / "metrics.jsonl"
+    rows = json_lines(metrics) if metrics.is_file() else []
+    return [
+        {"env": env_id if len(reports) > 1 else "", "first": span.first, "last": span.last, "text": span.text}
+        for env_id, report in reports.items()
+        for span in alarm_spans(env_id, report, rows)
+    ]
 
 
 def choose(episodes: list[Episode], most: int) -> list[Episode]:
@@ -117,14 +151,39 @@ def _table(env: str, episodes: list[Episode], view: PageView) -> Row:
 
 def _line(kind: str, episodes: list[Episode], view: PageView) -> Row:
     rows = [row for episode in episodes for row in episode]
-    counted = [view.counted(row["reason"], row["reward"]) for row in rows]
+    counted = [view.counted(*_scored(row)) for row in rows]
     return {
         "kind": kind,
         "tasks": len(episodes),
         "rows": len(rows),
         "shares": [_mean(column) for column in zip(*counted, strict=True)],
         "reward": _mean([row["reward"] for row in rows]),
+        **_turns_of(rows),
     }
+
+
+def _turns_of(rows: list[Row]) -> Row:
+    """How long the episodes are, what could not be read, and how they ended; the most frequent end first."""
+    turns, tokens = sum(map(_turn_count, rows)), sum(sum(row.get("step_tokens") or ()) for row in rows)
+    known = [row for row in rows if row.get("unread") is not None]
+    read = sum(map(_turn_count, known))
+    ends = Counter(words(row["ended"]) for row in rows if row.get("ended"))
+    return {
+        "turns": turns / len(rows),
+        "tokens_per_turn": tokens / turns,
+        "unread": sum(len(row["unread"]) for row in known) / read if read else None,
+        "ends": [(name, count / len(rows)) for name, count in ends.most_common()],
+    }
+
+
+def _scored(row: Row) -> tuple[str, float, bool]:
+    """Reason, reward, and whether the task was solved, which runs of before turns did not record."""
+    solved = row.get("solved")
+    return row["reason"], row["reward"], row["reward"] > 0 if solved is None else solved
+
+
+def _turn_count(row: Row) -> int:
+    return len(row.get("step_tokens") or (0,))
 
 
 def _article(episode: Episode, view: PageView) -> Row:
@@ -136,9 +195,10 @@ def _article(episode: Episode, view: PageView) -> Row:
         **{key: first[key] for key in ("step", "kind", "vignette", "source", "task_id")},
         "title": view.task_title,
         "share": view.shares[0],
-        "counted": sum(view.counted(row["reason"], row["reward"])[0] for row in episode),
+        "counted": sum(view.counted(*_scored(row))[0] for row in episode),
         "reward": _mean([row["reward"] for row in episode]),
         "outcomes": sorted({row["reason"] for row in episode}),
+        "ends": sorted({row.get("ended") or "" for row in episode}),
         "shown": view.task(shown),
         "rollouts": [_rollout(row, view) for row in episode],
     }
@@ -151,12 +211,14 @@ def _rollout(row: Row, view: PageView) -> Row:
         if key.startswith("reward_") and value is not None
     ]
     return {
-        "standing": view.standing(row["reason"], row["reward"]),
+        "standing": view.standing(*_scored(row)),
         "reason": view.reason(row["reason"]),
         "reward": row["reward"],
         "components": components,
         "turns": _turns(row, view),
+        "count": len(row.get("actions") or (0,)),
         "ended": row.get("ended") or "",
+        "finished": row.get("ended") in (None, EndReason.SUBMITTED),
         "oldest": row["policy_version_oldest"],
         "newest": row["policy_version_newest"],
         "lag": row["policy_lag"],
@@ -166,11 +228,32 @@ def _rollout(row: Row, view: PageView) -> Row:
     }
 
 
-def _turns(row: Row, view: PageView) -> list[Row]:
-    """What the policy wrote in each turn, and what it was shown after it. Runs of before turns have one, unnamed."""
+def _turns(row: Row, view: PageView) -> Row:
+    """What the policy wrote in each turn, and what it was shown after it; the middle of a long episode apart.
+
+    Runs of before turns have one, unnamed.
+    """
     actions = row.get("actions") or [row["completion"]]
     shown = [*(row.get("shown") or ()), None]
-    return [{"reply": view.reply(action), "shown": text} for action, text in zip(actions, shown, strict=False)]
+    tokens, unread = row.get("step_tokens") or [0] * len(actions), row.get("unread") or ()
+    turns = [
+        {
+            "number": at + 1,
+            "reply": view.reply(action),
+            "shown": text,
+            "short": text is not None and _is_short(text),
+            "tokens": tokens[at],
+            "unread": at in unread,
+        }
+        for at, (action, text) in enumerate(zip(actions, shown, strict=False))
+    ]
+    if len(turns) <= 2 * EDGE + 1:
+        return {"first": turns, "middle": [], "last": []}
+    return {"first": turns[:EDGE], "middle": turns[EDGE:-EDGE], "last": turns[-EDGE:]}
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= SHORT_CHARACTERS and text.count("\n") < SHORT_LINES
 
 
 def _mean(values: Iterable[Any]) -> float:

@@ -12,14 +12,18 @@ from matplotlib.ticker import MaxNLocator
 
 from common.files import json_lines
 from common.statistics import Interval
-from envs.contract.report import Report
-from envs.contract.reports import Reports, history
+from envs.contract.alarms import beginning
+from envs.contract.page_view import words
+from envs.contract.report import Measure, Report
+from envs.contract.reports import AlarmSpan, Reports, alarm_spans, history, value
 from evals.core import figures
 from evals.core.curve import points
 from evals.core.evaluator import EvalPoint
-from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE
+from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE, RED
 
 Row = dict[str, Any]
+Panel = tuple[str, Callable[[Axes, list[Row]], None]]
+"""Title, and what draws it."""
 STYLES = ((GREEN, "--"), (ORANGE, "-"), (BLUE, ":"), (INK, "-."))
 """Colours of a game's measures, in their order; further measures are not drawn."""
 
@@ -31,10 +35,13 @@ def draw(run_folder: Path, reports: Reports) -> Path:
     """
     rows = _rows(run_folder / "metrics.jsonl")
     curve = points(run_folder / "evaluations.jsonl")
-    panels: list[tuple[str, Callable[[Axes, list[Row]], None]]] = [("Reward", _reward)]
+    panels: list[Panel] = [("Reward", _reward)]
     for env_id, report in reports.items():
-        title = f"{report.title} ({env_id})" if len(reports) > 1 else report.title
-        panels.append((title, _Game(env_id, report, curve)))
+        suffix = f" ({env_id})" if len(reports) > 1 else ""
+        spans = alarm_spans(env_id, report, rows)
+        panels.append((report.title + suffix, _Game(env_id, report, curve, spans)))
+        if any(_is_relative(measure) for measure in report.measures):
+            panels.append((f"Drift, start = 1{suffix}", _Drift(env_id, report, spans)))
     panels += [("Policy lag", _lag), ("Tokens per second", _throughput)]
     lines = math.ceil(len(panels) / 2)
     figure = figures.blank(10.5, 3.2 * lines)
@@ -105,8 +112,8 @@ def _reward(axes: Axes, rows: list[Row]) -> None:
 class _Game:
     """A panel with a game's measures over the steps, and its held-out figure."""
 
-    def __init__(self, env_id: str, report: Report, curve: list[EvalPoint]) -> None:
-        self._env_id, self._report, self._curve = env_id, report, curve
+    def __init__(self, env_id: str, report: Report, curve: list[EvalPoint], alarms: list[AlarmSpan]) -> None:
+        self._env_id, self._report, self._curve, self._alarms = env_id, report, curve, alarms
 
     def __call__(self, axes: Axes, rows: list[Row]) -> None:
         axes.set_ylim(-0.03, 1.03)
@@ -114,11 +121,42 @@ class _Game:
         measured = [{"step": row["step"], **measures} for row, measures in zip(rows, past, strict=True)]
         drawn = [measure for measure in self._report.measures if measure.drawn]
         for measure, (color, style) in zip(drawn, STYLES, strict=False):
-            _line(axes, measured, measure.name, measure.header or measure.name, color, linestyle=style)
+            _line(axes, measured, measure.name, measure.header or words(measure.name), color, linestyle=style)
             if band := measure.band:
                 axes.axhspan(band.low, band.high, color=color, alpha=0.1, linewidth=0, label="healthy band")
+        _shade(axes, self._alarms)
         played = [(point.policy_version, point.measures.get(self._env_id)) for point in self._curve]
         _heldout(axes, [(version, found[self._report.heldout_drawn]) for version, found in played if found])
+
+
+class _Drift:
+    """A panel with the measures that are no shares, each relative to where the run began."""
+
+    def __init__(self, env_id: str, report: Report, alarms: list[AlarmSpan]) -> None:
+        self._env_id, self._alarms = env_id, alarms
+        self._measures = [one for one in report.measures if _is_relative(one)]
+
+    def __call__(self, axes: Axes, rows: list[Row]) -> None:
+        axes.axhline(1, color=GREY, linewidth=0.8)
+        for measure, (color, style) in zip(self._measures, STYLES, strict=False):
+            seen = [(row["step"], value(row, self._env_id, measure.name)) for row in rows]
+            known = [(step, number) for step, number in seen if number is not None]
+            start = beginning([number for _, number in known]) if known else 0.0
+            if start > 0:
+                relative = [{"step": step, "value": number / start} for step, number in known]
+                _line(axes, relative, "value", measure.header or words(measure.name), color, linestyle=style)
+        axes.set_ylim(bottom=0)
+        _shade(axes, self._alarms)
+
+
+def _is_relative(measure: Measure) -> bool:
+    return measure.drift is not None and not measure.drawn
+
+
+def _shade(axes: Axes, alarms: list[AlarmSpan]) -> None:
+    for number, span in enumerate(alarms):
+        label = None if number else "alarm"
+        axes.axvspan(span.first - 0.5, span.last + 0.5, color=RED, alpha=0.12, linewidth=0, label=label)
 
 
 def _heldout(axes: Axes, curve: list[tuple[int, Interval]]) -> None:

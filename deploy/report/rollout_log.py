@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from common.records import Episode, Group, Rollout, Task
+from envs.contract.reports import ALL_READ, Readings
 
 _COLUMNS = (
     ("step", pa.int32()),
@@ -44,6 +45,7 @@ _COLUMNS = (
     ("ended", pa.string()),
     ("actions", pa.list_(pa.string())),
     ("shown", pa.list_(pa.string())),
+    ("unread", pa.list_(pa.int32())),
     ("replies", pa.string()),
     ("step_tokens", pa.list_(pa.int32())),
     ("observed_ids", pa.list_(pa.int32())),
@@ -61,17 +63,29 @@ def nothing_shown(task: Task, episode: Episode) -> Sequence[str]:
     return ()
 
 
-def write_step(folder: Path, step: int, version: int, groups: Iterable[Group], shown: Shown = nothing_shown) -> None:
+def write_step(
+    folder: Path,
+    step: int,
+    version: int,
+    groups: Iterable[Group],
+    shown: Shown = nothing_shown,
+    readings: Readings = ALL_READ,
+) -> None:
     """Write the rollouts of step `step` into the run folder `folder`, where nobody reads them before `publish_step`.
 
     `version` is the learner's policy_version while it trained on them. `context` (what the policy saw) and `truth` (the
     label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. `actions` are what the policy
-    wrote in each turn, `completion` in the last one, `shown` what it was shown in between. `token_ids`, `logps` and
-    `versions` are of the sampled tokens of all turns, one after another, `step_tokens` counts those of each turn;
-    `observed_ids` and `observed_tokens` say the same of what followed it unsampled. Every reward component has a column
-    `reward_<name>`, null where a rollout lacks it.
+    wrote in each turn, `completion` in the last one, `shown` what it was shown in between, `unread` which actions the
+    game could not read (null where it reads any). `token_ids`, `logps` and `versions` are of the sampled tokens of all
+    turns, one after another, `step_tokens` counts those of each turn; `observed_ids` and `observed_tokens` say the same
+    of what followed it unsampled. Every reward component has a column `reward_<name>`, null where a rollout lacks it.
     """
-    rows = [_row(step, version, group, number, shown) for group in groups for number in range(len(group.rollouts))]
+    rows = [
+        {**_row(step, version, group, number, shown), "unread": unread[number] if unread else None}
+        for group in groups
+        for unread in [readings.get(group.task_id)]
+        for number in range(len(group.rollouts))
+    ]
     components = dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
     schema = pa.schema([*_COLUMNS, *((name, pa.float64()) for name in components)])
     path = _unfinished(folder, step)
@@ -86,12 +100,15 @@ def publish_step(folder: Path, step: int) -> Path:
 
 
 def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """All rollouts of a run, in step order, or some columns of them. Raises ValueError when it has none yet."""
+    """All rollouts of a run, in step order, or those of some columns that they have: older runs lack newer ones.
+
+    Raises ValueError when it has none yet.
+    """
     files = sorted((folder / "rollouts").glob("step-*.parquet"))
     if not files:
         raise ValueError(f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step")
-    asked = None if columns is None else list(columns)
-    return pa.concat_tables([parquet.read_table(file, columns=asked) for file in files], promote_options="default")
+    tables = [parquet.read_table(file, columns=_known(file, columns)) for file in files]
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table:
@@ -104,6 +121,10 @@ def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table
         for step, names in sorted(tasks.items())
     )
     return pa.concat_tables(list(tables), promote_options="default")
+
+
+def _known(file: Path, columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else [name for name in parquet.read_schema(file).names if name in columns]
 
 
 def _unfinished(folder: Path, step: int) -> Path:

@@ -31,7 +31,7 @@ COLUMNS: tuple[Column, ...] = (
     ("step s", "seconds", "{:.0f}"),
 )
 REWARD = 2  # columns up to the reward
-WIDTH = 110
+WIDTH = 130
 SHOWN_ROWS = 12
 QUIET_SECONDS = 15.0
 """Minimum seconds between two lines about the same phase, without a terminal."""

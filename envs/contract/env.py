@@ -151,6 +151,9 @@ class Environment(Protocol):
         A reward that changes over a run depends on `version`, the policy_version at scoring; None is the run's end.
         """
 
+    def unread(self, episode: Episode) -> tuple[int, ...] | None:
+        """Which replies of a finished episode the game could not read, from 0; None for a game that reads any reply."""
+
     def kind(self, labelled: LabelledTask) -> str:
         """What a policy must find out, as a class: means of blind policies are balanced over it, and no probe of the
         prompt's wording may predict it."""

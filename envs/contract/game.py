@@ -75,6 +75,10 @@ class Game:
         episode = play(self, labelled.task, self.oracle(labelled, random.Random(0)))
         return self.score(episode, labelled.label).reason
 
+    def unread(self, episode: Episode) -> tuple[int, ...] | None:
+        """It reads any reply."""
+        return None
+
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """Every game has its own."""
         raise NotImplementedError(f"{type(self).__name__} needs score(episode, label, version)")

@@ -101,6 +101,11 @@ class Mixture:
         episode = msgspec.structs.replace(episode, task_id=own)
         return self._games[env_id].score(episode, msgspec.structs.replace(label, task_id=own), version)
 
+    def unread(self, episode: Episode) -> tuple[int, ...] | None:
+        """As the episode's game says."""
+        env_id, own = _split(episode.task_id)
+        return self._games[env_id].unread(msgspec.structs.replace(episode, task_id=own))
+
     def kind(self, labelled: LabelledTask) -> str:
         """The game's own."""
         return self._games[labelled.task.env].kind(_own(labelled))

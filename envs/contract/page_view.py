@@ -46,10 +46,10 @@ class PageView:
         """The reason of a reward in words."""
         return words(reason)
 
-    def standing(self, reason: str, reward: float) -> str:
+    def standing(self, reason: str, reward: float, solved: bool) -> str:
         """One of STANDINGS, which the page shows by colour: right, partly right, wrong, or not readable."""
-        return "good" if reward > 0 else "bad"
+        return "good" if solved else "part" if reward > 0 else "bad"
 
-    def counted(self, reason: str, reward: float) -> tuple[bool, ...]:
-        """Whether a reply counts for each of `shares`."""
-        return (reward > 0,)
+    def counted(self, reason: str, reward: float, solved: bool) -> tuple[bool, ...]:
+        """Whether an episode counts for each of `shares`."""
+        return (solved,)

@@ -6,17 +6,19 @@ A game overrides what it knows better. The defaults suit any game: an episode so
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 
-from common.records import EpisodeStats, LabelledTask, Message, Provenance, Record, Reward
+from common.records import EpisodeStats, LabelledTask, Message, Provenance, Record, Reward, Task
 from common.sections import EnvSettings
 from common.statistics import Interval, mean, share
+from envs.contract.alarms import Alarm, of_band, of_drift
+from envs.contract.measures import Band as Band  # games take these from here
+from envs.contract.measures import Drift as Drift
+from envs.contract.measures import History as History
+from envs.contract.measures import Measure as Measure
+from envs.contract.measures import Measures as Measures
+from envs.contract.measures import values
 from envs.contract.page_view import PageView
 
-Measures = Mapping[str, float | None]
-"""A game's measures of one batch, by name; None where nothing could be counted."""
-History = Sequence[Measures]
-"""The measures of all steps, the first step first."""
 Span = tuple[str, str]
 """Text and its style, as Rich names styles."""
 Score = tuple[float, ...]
@@ -24,43 +26,17 @@ WINDOW = 8
 """Number of batches over which a checkpoint is scored, since one batch of a few groups is too noisy."""
 
 
-class Measure(Record):
-    """One number per batch. With a `header` it has a column in the terminal; `drawn`, a line in the plot.
-
-    Where several games are played, only the last one with a header has a column.
-    """
-
-    name: str
-    help: str
-    header: str = ""
-    form: str = "{:.0%}"
-    drawn: bool = False
-    band: Band | None = None
-
-
-class Band(Record):
-    """The healthy range of a measure. `steps` batches in a row outside it raise an alarm with the text `remedy`."""
-
-    low: float
-    high: float
-    steps: int
-    remedy: str
-
-    def outside(self, values: Sequence[float | None]) -> int:
-        """How many of the newest values in a row are outside the range; None counts as outside."""
-        return sum(1 for _ in takewhile(lambda value: not self._inside(value), reversed(values)))
-
-    def _inside(self, value: float | None) -> bool:
-        return value is not None and self.low <= value <= self.high
-
-
 class Outcome(Record):
-    """The scored replies to one task. Outcomes of twins share their `pair`."""
+    """The scored replies to one task. Outcomes of twins share their `pair`.
+
+    `unread` counts the replies of each episode that the game could not read; empty where it reads every reply.
+    """
 
     labelled: LabelledTask
     rewards: tuple[Reward, ...]
     pair: str = ""
     stats: tuple[EpisodeStats, ...] = ()
+    unread: tuple[int, ...] = ()
 
 
 class Card(Record):
@@ -90,6 +66,8 @@ class Report:
     exam = ""
     """What a verifier must reach in the game's exam, as text; empty when the game has no exam."""
     view: PageView = PageView()
+    collapse_remedy = "start again with half the learner.learning_rate"
+    """What to do when measures drift and the goal, the first of `measures`, does not rise."""
 
     def measure(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         """Every one of `measures` over the outcomes of one batch."""
@@ -103,13 +81,21 @@ class Report:
         """Held-out measures in a few words."""
         return ", ".join(f"{name.replace('_', ' ')} {figure}" for name, figure in measures.items())
 
-    def alarm(self, history: History) -> bool:
-        """Whether a measure has been outside its range for too long."""
-        return any(band.outside(_values(history, name)) >= band.steps for name, band in self._bands())
+    def alarms(self, history: History) -> list[str]:
+        """The alarms in effect after each step; "" where there was none."""
+        return [_joined(found) for found in self._alarms(history)]
 
-    def warning(self, history: History) -> str:
-        """The warning to show after the newest step; "" without an alarm, and between repetitions of one."""
-        return "; ".join(filter(None, (self._warning(name, band, history) for name, band in self._bands())))
+    def alarm(self, history: History) -> bool:
+        """Whether one is in effect after the newest step."""
+        return bool(self.warning(history, repeat=True))
+
+    def warning(self, history: History, repeat: bool = False) -> str:
+        """What people are to be told after the newest step; "" without an alarm, and between repetitions of one.
+
+        `repeat` gives it in between too.
+        """
+        newest = self._alarms(history)[-1:]
+        return _joined([one for found in newest for one in found if repeat or one.told])
 
     def score(self, history: History) -> Score | None:
         """The policy's score over the last batches, compared like a tuple; None where nothing was counted."""
@@ -135,31 +121,32 @@ class Report:
 
     def question(self, text: str) -> tuple[Message, ...]:
         """The prompt that asks a trained model about a user's `text`. Raises ValueError when there is none."""
-        raise ValueError("the run's game cannot ask about a text")
+        raise ValueError("the game takes no text of yours, only tasks: give --task N for one that it makes")
 
     def answer(self, text: str, reply: str, truncated: bool) -> tuple[Span, ...]:
         """The model's reply about `text`, for a terminal."""
         return ((reply, ""),)
 
-    def _bands(self) -> list[tuple[str, Band]]:
-        return [(measure.name, measure.band) for measure in self.measures if measure.band is not None]
+    def task_of(self, text: str, settings: EnvSettings) -> Task | LabelledTask:
+        """The task that a user wrote into a file, for the trained model to play; with its label where the file has it.
 
-    def _warning(self, name: str, band: Band, history: History) -> str:
-        values = _values(history, name)
-        steps = band.outside(values)
-        if steps == 0 or steps % band.steps:
-            return ""
-        newest = ", ".join("-" if value is None else f"{value:.0%}" for value in values[-band.steps :])
-        return (
-            f"{name.replace('_', ' ')} {newest} in the last {band.steps} batches ({steps} in a row outside "
-            f"{band.low:.0%} to {band.high:.0%}): {band.remedy}"
-        )
+        Raises ValueError, one line, for a text that is no task of this game.
+        """
+        raise ValueError(f"the game {settings.id} takes no task from a file: give --task N for one that it makes")
+
+    def _alarms(self, history: History) -> list[list[Alarm]]:
+        """All that are in effect after each step."""
+        found = [
+            of_band(one.name, one.band, values(history, one.name)) for one in self.measures if one.band is not None
+        ]
+        found.append(of_drift(self.measures, history, self.measures[0], self.collapse_remedy))
+        return [[one for one in step if one is not None] for step in zip(*found, strict=True)]
 
 
 def rolling(history: History, name: str) -> float | None:
     """The mean of a measure over those of the newest WINDOW batches in which it was counted."""
-    return mean([value for value in _values(history[-WINDOW:], name) if value is not None])
+    return mean([value for value in values(history[-WINDOW:], name) if value is not None])
 
 
-def _values(history: History, name: str) -> list[float | None]:
-    return [measures.get(name) for measures in history]
+def _joined(found: Sequence[Alarm]) -> str:
+    return "; ".join(one.text for one in found)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from common.config import RunSpec
-from common.records import StoredGroup
+from common.records import Record, StoredGroup
 from envs.contract.registry import class_of
-from envs.contract.report import Outcome, Report, Score
+from envs.contract.report import Measures, Outcome, Report, Score
 
 ANY = Report()
 """The report of a game that has none of its own."""
 Reports = Mapping[str, Report]
 """By env_id."""
+Readings = Mapping[str, Sequence[Sequence[int]]]
+"""By task_id, of each of its episodes: which replies the game could not read, from 0. Without tasks whose game reads
+every reply (`Environment.unread`)."""
+ALL_READ: Readings = MappingProxyType({})
 Row = Mapping[str, Any]
 """A line of metrics.jsonl. A game's measure is at `measure_key`."""
 
@@ -29,12 +35,13 @@ def measure_key(env_id: str, name: str) -> str:
     return f"{env_id}/{name}"
 
 
-def measured(reports: Reports, groups: Iterable[StoredGroup]) -> dict[str, float | None]:
+def measured(reports: Reports, groups: Iterable[StoredGroup], readings: Readings = ALL_READ) -> dict[str, float | None]:
     """Every game's measures of one batch, by `measure_key`; those of a game without a task in it are None."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     for group in groups:
+        unread = tuple(map(len, readings.get(group.task_id, ())))
         outcomes[group.labelled.task.env].append(
-            Outcome(labelled=group.labelled, rewards=group.rewards, stats=group.stats)
+            Outcome(labelled=group.labelled, rewards=group.rewards, stats=group.stats, unread=unread)
         )
     return {
         measure_key(env_id, name): value
@@ -46,6 +53,29 @@ def measured(reports: Reports, groups: Iterable[StoredGroup]) -> dict[str, float
 def history(env_id: str, report: Report, rows: Iterable[Row]) -> list[dict[str, float | None]]:
     """The measures of one game in each line."""
     return [{one.name: value(row, env_id, one.name) for one in report.measures} for row in rows]
+
+
+class AlarmSpan(Record):
+    """An alarm that was in effect from one step to another; the text is the last one."""
+
+    first: int
+    last: int
+    text: str
+
+
+def alarm_spans(env_id: str, report: Report, rows: Iterable[Row]) -> list[AlarmSpan]:
+    """When a game's alarm was in effect. Steps without a task of the game are passed over."""
+    rows = list(rows)
+    past = [(row["step"], one) for row, one in zip(rows, history(env_id, report, rows), strict=True) if played(one)]
+    texts = report.alarms([measures for _, measures in past])
+    told = [(step, text) for (step, _), text in zip(past, texts, strict=True)]
+    spans = [list(found) for raised, found in groupby(told, key=lambda pair: bool(pair[1])) if raised]
+    return [AlarmSpan(first=found[0][0], last=found[-1][0], text=found[-1][1]) for found in spans]
+
+
+def played(measures: Measures) -> bool:
+    """Whether the batch held a task of the game."""
+    return any(value is not None for value in measures.values())
 
 
 def value(row: Row, env_id: str, name: str) -> float | None:

@@ -84,3 +84,8 @@ class ToolGame(Game):
     def calls(self, episode: Episode) -> list[Call | Fault]:
         """All calls of an episode, in order."""
         return [self.read(action) for action in episode.actions]
+
+    def unread(self, episode: Episode) -> tuple[int, ...] | None:
+        """Replies without a readable call; one that a limit cut off holds none, whatever its text."""
+        cut = len(episode.actions) - 1 if episode.reason == EndReason.LENGTH else None
+        return tuple(at for at, call in enumerate(self.calls(episode)) if at == cut or isinstance(call, Fault))

@@ -60,7 +60,7 @@ class NoteView(PageView):
         """The case of the reward table in words."""
         return _REASONS.get(reason) or super().reason(reason)
 
-    def standing(self, reason: str, reward: float) -> str:
+    def standing(self, reason: str, reward: float, solved: bool) -> str:
         """`part`: the flag is right, the rest is not; `none`: no verdict in the reply."""
         if not is_valid(reason):
             return "none"
@@ -68,7 +68,7 @@ class NoteView(PageView):
             return "part"
         return "good" if reason in RIGHT else "bad"
 
-    def counted(self, reason: str, reward: float) -> tuple[bool, ...]:
+    def counted(self, reason: str, reward: float, solved: bool) -> tuple[bool, ...]:
         """Whether the flag is right, and whether there is a verdict."""
         return reason in RIGHT, is_valid(reason)
 

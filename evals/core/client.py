@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from actors.episode import Model
 from common.config import RunSpec
-from common.records import Message, Sampled
-
-Ask = Callable[[tuple[Message, ...]], Awaitable[Sampled]]
-"""Sample the replies to one prompt. Raises PromptTooLong when it does not fit the model's context."""
 
 
 class EngineLost(RuntimeError):
@@ -24,5 +20,8 @@ class ModelClient(Protocol):
     def resolve(self, spec: RunSpec) -> tuple[Path, str]:
         """The model's folder and checksum. Raises ValueError for a model that does not exist."""
 
-    def asking(self, spec: RunSpec, folder: Path, samples: int) -> AbstractAsyncContextManager[Ask]:
-        """Start the model and return the function that samples from it. Raises EngineLost."""
+    def asking(self, spec: RunSpec, folder: Path) -> AbstractAsyncContextManager[Model]:
+        """Start the model at the spec's temperature; it plays episodes and answers single prompts.
+
+        It and its calls raise EngineLost.
+        """

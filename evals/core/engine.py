@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from multiprocessing import get_context
@@ -16,13 +16,16 @@ from ray.exceptions import RayActorError, RayTaskError
 from actors.engine import Engine, PromptTooLong
 from actors.engine_arguments import environment as engine_environment
 from actors.engine_pool import engine_died
+from actors.episode import Model, PartnerError
 from common.backends import BACKENDS
 from common.config import PoolSpec, RunSpec
 from common.errors import last_line
 from common.models import checksum, resolve_model
-from common.records import Message, Sampled
+from common.record import Ids
+from common.records import Message, Reply, Sampled
+from envs.contract.env import Ask
 from envs.contract.reports import reports_of
-from evals.core.client import Ask, EngineLost
+from evals.core.client import EngineLost
 
 if TYPE_CHECKING:
     from actors.handles import EngineHandle
@@ -44,15 +47,43 @@ class Vllm:
             return process.submit(_resolve, spec).result()
 
     @asynccontextmanager
-    async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
-        """Start the engine; give what asks it, at `spec.sampling`. Raises EngineLost when it does not start or dies."""
+    async def asking(self, spec: RunSpec, folder: Path) -> AsyncIterator[Model]:
+        """Start the engine, at `spec.sampling.temperature`. Raises EngineLost when it does not start or dies."""
         with local_ray():
             handle = _actor(spec)
             try:
                 await _started(handle, folder)
-                yield _ask(handle, spec, samples)
+                yield EngineModel(handle, spec.sampling.temperature)
             finally:
                 await _end(handle)
+
+
+class EngineModel:
+    """The one engine as `actors.episode.Model`. Its calls raise PromptTooLong, and EngineLost when it dies or fails."""
+
+    def __init__(self, handle: EngineHandle, temperature: float) -> None:
+        self._handle, self._temperature = handle, temperature
+
+    async def start(self, messages: tuple[Message, ...], n: int, max_tokens: int) -> Sampled:
+        """See `Model`."""
+        return await _answer(self._handle.generate.remote(messages, n, max_tokens, self._temperature))
+
+    async def proceed(self, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int) -> Sampled:
+        """See `Model`."""
+        return await _answer(self._handle.proceed.remote(prefix, messages, max_tokens, self._temperature))
+
+    async def partner(self, ask: Ask) -> Reply:
+        """Raises PartnerError: there is this model alone."""
+        raise PartnerError(f"the game asks a {ask.role}, and only the policy is loaded here")
+
+
+async def _answer(call: Awaitable[Sampled]) -> Sampled:
+    try:
+        return await call
+    except PromptTooLong:
+        raise
+    except (RayActorError, RayTaskError) as error:
+        raise EngineLost(f"the engine {'died' if engine_died(error) else 'failed'}: {last_line(error)}") from error
 
 
 def doctor_pool(spec: RunSpec) -> PoolSpec:
@@ -96,18 +127,6 @@ async def _started(handle: EngineHandle, folder: Path) -> None:
         await handle.load.remote(folder)
     except (RayActorError, RayTaskError) as error:
         raise EngineLost(f"the engine did not start: {last_line(error)}") from error
-
-
-def _ask(handle: EngineHandle, spec: RunSpec, samples: int) -> Ask:
-    async def ask(messages: tuple[Message, ...]) -> Sampled:
-        try:
-            return await handle.generate.remote(messages, samples, spec.sampling.max_tokens, spec.sampling.temperature)
-        except PromptTooLong:
-            raise
-        except (RayActorError, RayTaskError) as error:
-            raise EngineLost(f"the engine {'died' if engine_died(error) else 'failed'}: {last_line(error)}") from error
-
-    return ask
 
 
 async def _end(handle: EngineHandle) -> None:

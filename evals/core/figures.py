@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, GREY, LIGHT, INK = "#0b63a5", "#c2570c", "#2e7d4f", "#6b7280", "#e5e7eb", "#111827"
+BLUE, ORANGE, GREEN, RED = "#0b63a5", "#c2570c", "#2e7d4f", "#b3261e"
+GREY, LIGHT, INK = "#6b7280", "#e5e7eb", "#111827"
 DPI = 130
 
 

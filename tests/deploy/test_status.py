@@ -109,3 +109,14 @@ def test_metrics_behind_a_token_are_read_with_it(tmp_path: Path) -> None:
     assert status.scrape("127.0.0.1", port) is None
     assert status.scrape("127.0.0.1", port, tmp_path / "none") is None
     assert (status.scrape("127.0.0.1", port, tmp_path / "token") or {})["medserl_policy_version", ()] == 0
+
+
+def test_an_alarm_in_effect_is_shown_and_one_that_is_over_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = [row | {"verdict/flag_rate": 0.5 if row["step"] < 4 else 0.0} for row in rows(0.1)]
+    over = [*made, made[0] | {"step": 7}]
+    for name, logged, shown in (("on", made, True), ("off", over, False)):
+        run = folder(tmp_path, RunSpec(name=name), logged)
+        assert status.main([str(run)]) == 0
+        assert ("the Doctor stops judging" in " ".join(capsys.readouterr().out.split())) == shown

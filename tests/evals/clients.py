@@ -1,4 +1,4 @@
-"""A model that is a function: what `evals.run` asks in the fast tests."""
+"""A model that is a function: what `evals.run` and `medserl ask` ask in the fast tests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from actors.engine import PromptTooLong
+from actors.episode import PartnerError
 from common.config import RunSpec
-from common.records import Completion, Message, Sampled
+from common.record import Ids
+from common.records import Completion, Message, Reply, Sampled
+from envs.contract.env import Ask
 from envs.verdict.doctor.grammar import Verdict, render
-from evals.core.client import Ask, EngineLost
+from evals.core.client import EngineLost
 
 THOUGHT = "I compared every sentence with the findings."
 CLEAN = render(Verdict(error=False, thinking=THOUGHT))
@@ -43,14 +46,23 @@ class FakeClient:
         return Path("model"), self.checksum
 
     @asynccontextmanager
-    async def asking(self, spec: RunSpec, folder: Path, samples: int) -> AsyncIterator[Ask]:
-        async def ask(messages: tuple[Message, ...]) -> Sampled:
-            if len(self.prompts) >= self._left:
-                raise EngineLost("the engine died: cancelled")
-            self.prompts.append(messages[0].content)
-            return Sampled(prompt_ids=(1,), completions=tuple(self._reply(messages[0].content)))
+    async def asking(self, spec: RunSpec, folder: Path) -> AsyncIterator[FakeClient]:
+        yield self
 
-        yield ask
+    async def start(self, messages: tuple[Message, ...], n: int, max_tokens: int) -> Sampled:
+        return Sampled(prompt_ids=(1,), completions=self._said(messages))
+
+    async def proceed(self, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int) -> Sampled:
+        return Sampled(prompt_ids=(*prefix, 1), completions=self._said(messages))
+
+    async def partner(self, ask: Ask) -> Reply:
+        raise PartnerError(f"nobody plays the {ask.role}")
+
+    def _said(self, messages: tuple[Message, ...]) -> tuple[Completion, ...]:
+        if len(self.prompts) >= self._left:
+            raise EngineLost("the engine died: cancelled")
+        self.prompts.append(messages[0].content)
+        return tuple(self._reply(messages[0].content))
 
 
 def too_long(prompt: str) -> list[Completion]:

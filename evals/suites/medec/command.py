@@ -18,6 +18,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,11 +26,12 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from actors.episode import Model
 from common.command_line import BAD_INPUT, print_json
 from common.files import write_whole
 from envs.verdict.data.medec import Note, bundled_path, load_notes
 from evals.arguments import NAME
-from evals.core.client import Ask, EngineLost, ModelClient
+from evals.core.client import EngineLost, ModelClient
 from evals.core.engine import Vllm, doctor_pool
 from evals.suites.medec import corrections, report
 from evals.suites.medec.protocol import (
@@ -132,7 +134,7 @@ def asked(
         if len(waiting) < len(notes):
             console.print(f"{len(notes) - len(waiting)} of {len(notes)} notes are answered in {args.out} already")
         if waiting:
-            _ask(waiting, client.asking(spec, folder, args.samples), journal, doctor_pool(spec).max_num_seqs, console)
+            _ask(waiting, client.asking(spec, folder), settings, journal, doctor_pool(spec).max_num_seqs, console)
     finally:
         journal.close()
     return {note.note_id: judge(note, journal.answered[note.note_id].replies) for note in notes}, settings
@@ -153,7 +155,8 @@ def write(out: Path, result: Result) -> None:
 
 def _ask(
     notes: Sequence[Note],
-    asking: AbstractAsyncContextManager[Ask],
+    asking: AbstractAsyncContextManager[Model],
+    settings: Settings,
     journal: Journal,
     sequences: int,
     console: Console,
@@ -163,8 +166,9 @@ def _ask(
         task = progress.add_task("starting the engine", total=len(notes))
 
         async def ask() -> None:
-            async with asking as one:
+            async with asking as model:
                 progress.update(task, description="asking")
+                one = partial(model.start, n=settings.samples, max_tokens=settings.max_tokens)
                 await ask_all(notes, one, journal, QUEUED * sequences, lambda: progress.advance(task))
 
         asyncio.run(ask())

@@ -9,22 +9,23 @@ import asyncio
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from actors.engine import PromptTooLong
 from common.files import cut_torn_line
-from common.records import Message, Record
+from common.records import Message, Record, Sampled
 from common.statistics import Interval, share
 from envs.verdict.data.medec import Note
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.prompts import doctor_messages
-from evals.core.client import Ask
 from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
 
 TOO_LONG = "prompt_too_long"
+Ask = Callable[[tuple[Message, ...]], Awaitable[Sampled]]
+"""Samples the replies to one prompt. Raises PromptTooLong when it does not fit the model's context."""
 
 
 class Settings(Record):

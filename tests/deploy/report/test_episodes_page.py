@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,17 @@ import pytest
 from msgspec.structs import replace
 from pyarrow import parquet
 
-from common.records import EndReason, Record
+from common.records import Record
 from deploy.report import rollout_log
 from deploy.report.episodes_page import choose, write_page
+from envs.lookup.report import LookupReport
 from tests.deploy.report.rollouts import REPLY, group, labelled, rollout, write_step
+from tests.deploy.report.turns_pages import TASKS, lookup_group
+from tests.deploy.report.turns_pages import write_step as write_turns
 from tests.deploy.reports import REPORTS
 
 KINDS = REPORTS["verdict"].kinds
+TURNS = {"lookup": LookupReport()}
 VOID = {"meta", "br"}
 
 
@@ -106,7 +111,7 @@ def test_a_long_run_is_cut_evenly_and_says_how_much_is_left_out(tmp_path: Path) 
     for step in range(1, 21):
         write_step(tmp_path, step, 4, [group(labelled(4 * step + k, KINDS[k])) for k in range(4)])
     page = write_page(tmp_path, REPORTS).read_text()
-    assert page.count("<article") == 60 and "60 of 80 episodes are on this page" in page and "20 are left out" in page
+    assert page.count("<article") == 60 and "60 of 80 tasks are on this page" in page and "20 are left out" in page
     assert all(page.count(f'<article data-kind="{kind}"') == 15 for kind in KINDS)
 
 
@@ -116,23 +121,86 @@ def test_a_rare_kind_is_shown_whole_and_its_room_goes_to_the_others() -> None:
     assert len(chosen) == 10 and episodes[7] in chosen
 
 
+LOOK, ANSWER = 'look(id="a")', "answer(value=7)"
+
+
 def test_an_episode_of_several_turns_shows_each_with_what_the_policy_was_shown_after_it(tmp_path: Path) -> None:
-    (one,) = group(labelled()).rollouts
-    (step,) = one.steps
-    actions = ('look(id="a")', "answer(value=7)")
-    episode = replace(one.episode, actions=actions, reason=EndReason.MAX_TURNS)
-    two = replace(one, steps=(replace(step, observed=(5, 6)), step), episode=episode)
-    rollout_log.write_step(tmp_path, 1, 4, [group(labelled(), two)], lambda task, episode: ["value=7 <b>"])
+    write_turns(tmp_path, 1, lookup_group(0, (f"Let me see <b>.\n{LOOK}", ANSWER), (LOOK, LOOK)))
+    page = write_page(tmp_path, TURNS).read_text()
+    assert '<p class="before">Let me see &lt;b&gt;.</p><pre class="call">look(id=&#34;a&#34;)</pre>' in page
+    value = TASKS[0].task.context["records"]["a"]
+    assert f'<div class="shown"><span class="soft small">shown</span><pre>value={value}</pre></div>' in page
+    assert "Turn 1, 5 tokens" in page and "Turn 2, 1 token<" in page and Outline(page).open == []
+    assert "2 turns, ended: submitted;" in page and "2 turns, ended: max turns;" in page
+    assert '<span class="flag">' not in page, "the outcome of an episode that ran out of turns is its end"
+
+
+def test_an_end_that_the_outcome_does_not_tell_is_shown_beside_it(tmp_path: Path) -> None:
+    (one,) = lookup_group(0, (LOOK, LOOK)).rollouts
+    lost = replace(one, reward=replace(one.reward, reason="lost"))
+    write_turns(tmp_path, 1, replace(lookup_group(0, (LOOK,)), rollouts=(lost,)))
+    page = write_page(tmp_path, TURNS).read_text()
+    assert '<span class="badge">lost</span><span class="flag">max turns</span>' in page
+
+
+def test_a_reply_without_a_readable_call_is_marked_and_counted(tmp_path: Path) -> None:
+    write_turns(tmp_path, 1, lookup_group(0, ("I look.", ANSWER), (LOOK, ANSWER)))
+    page = write_page(tmp_path, TURNS).read_text()
+    assert page.count('<span class="flag">no readable call</span>') == 1
+    assert page.count('<div class="unread"><pre class="call">I look.</pre></div>') == 1
+    assert "<td>2.0</td><td>1</td>\n<td>25%</td>\n<td>submitted 100%</td>" in page
+
+
+def test_an_episode_with_some_reward_that_did_not_solve_its_task_is_not_counted_as_solved(tmp_path: Path) -> None:
+    (one,) = lookup_group(0, (LOOK, ANSWER)).rollouts
+    part = replace(one, reward=replace(one.reward, total=0.4, solved=False))
+    write_turns(tmp_path, 1, replace(lookup_group(0, (LOOK,)), rollouts=(part,)))
+    page = write_page(tmp_path, TURNS).read_text()
+    assert "solved: 0 of 1; mean reward +0.40" in page and '<div class="rollout part">' in page
+
+
+def test_what_is_long_is_folded_and_what_is_short_is_not(tmp_path: Path) -> None:
+    long = "\n".join(f"line {number}" for number in range(40))
+    rollout_log.write_step(tmp_path, 1, 4, [lookup_group(0, (LOOK, ANSWER))], lambda task, episode: [long])
     rollout_log.publish_step(tmp_path, 1)
-    html = write_page(tmp_path, {}).read_text()
-    assert "look(id=&#34;a&#34;)" in html and "answer(value=7)" in html
-    assert "<summary>shown: value=7 &lt;b&gt;</summary>" in html
-    assert "2 turns, ended: max turns" in html
+    page = write_page(tmp_path, TURNS).read_text()
+    assert "<details><summary>shown: line 0" in page and "(40 lines)" in page and '<div class="shown">' not in page
+
+
+def test_the_middle_of_a_long_episode_is_folded_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    (one,) = lookup_group(0, (LOOK, ANSWER)).rollouts
+    actions = tuple(f'look(id="{number}")' for number in range(12))
+    episode = replace(one.episode, actions=actions)
+    steps = tuple(replace(one.steps[0]) for _ in actions)
+    of = replace(lookup_group(0, (LOOK,)), rollouts=(replace(one, steps=steps, episode=episode),))
+    rollout_log.write_step(tmp_path, 1, 4, [of], lambda task, episode: ["value"] * 11)
+    rollout_log.publish_step(tmp_path, 1)
+    page = write_page(tmp_path, TURNS).read_text()
+    assert "<summary>turns 4 to 9</summary>" in page and Outline(page).open == []
+    places = [page.index(f"look(id=&#34;{number}&#34;)") for number in range(12)]
+    assert places == sorted(places)
+
+
+def test_the_alarms_of_the_run_are_on_top_with_their_steps(tmp_path: Path) -> None:
+    write_turns(tmp_path, 1, lookup_group(0, (LOOK, ANSWER)))
+    calls = [2.0] * 8 + [0.5] * 6
+    rows = [{"step": step, "lookup/calls": value} for step, value in enumerate(calls, 1)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = write_page(tmp_path, TURNS).read_text()
+    assert (
+        "<h2>1 alarm</h2>" in page and "<strong>Steps 11 to 14</strong>: calls per episode fall: 2.0 -&gt; 0.5" in page
+    )
+    assert "alarm" not in page_of(tmp_path / "calm").partition("</style>")[2]
+
+
+def test_a_page_of_replies_of_one_turn_has_no_word_of_turns(tmp_path: Path) -> None:
+    body = page_of(tmp_path).partition("</style>")[2].partition("<script>")[0]
+    assert "turn" not in body.lower().replace("return", "") and "1 completion" in body and "Ended" not in body
 
 
 def test_the_page_of_a_run_from_before_turns_shows_its_replies(tmp_path: Path) -> None:
     write_step(tmp_path, 1, 4, [group(labelled())])
     file = tmp_path / "rollouts" / "step-00001.parquet"
-    new = ["solved", "ended", "actions", "shown", "replies", "step_tokens", "observed_ids", "observed_tokens"]
+    new = ["solved", "ended", "actions", "shown", "unread", "replies", "step_tokens", "observed_ids", "observed_tokens"]
     parquet.write_table(parquet.read_table(file).drop_columns(new), file)
     assert "the drug does not fit the finding" in write_page(tmp_path, {}).read_text()

@@ -7,6 +7,8 @@ import pytest
 from matplotlib.image import imread
 
 from deploy.report.plot import draw
+from envs.contract.report import Report
+from envs.lookup.report import LookupReport
 from tests.deploy.reports import REPORTS
 
 
@@ -38,3 +40,25 @@ def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st\n')
     with pytest.raises(ValueError, match=r"metrics\.jsonl:2: not JSON"):
         draw(tmp_path, REPORTS)
+
+
+def test_the_measures_of_several_turns_are_drawn_relative_to_where_the_run_began_with_its_alarms(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"step": step, "lookup/calls": 2.0 if step < 9 else 0.5, "lookup/reply_tokens": 8.0, "lookup/entropy": None}
+        for step in range(1, 15)
+    ]
+    one = draw(write(tmp_path, *rows), {"lookup": LookupReport()})
+    height = imread(one).shape[0]
+    (tmp_path / "plain").mkdir()
+    plain = draw(write(tmp_path / "plain", *rows), {"lookup": Report()})
+    assert height > imread(plain).shape[0], "a line of panels more"
+    red = imread(one)[..., :3]
+    shaded = (red[..., 0] > red[..., 1] + 0.05) & (red[..., 0] > 0.9)
+    assert shaded.mean() > 0.01
+
+
+def test_a_measure_that_began_at_nothing_or_was_never_counted_is_not_drawn_relative_to_it(tmp_path: Path) -> None:
+    rows = [{"step": step, "lookup/calls": 0.0, "lookup/turns": None} for step in range(1, 4)]
+    assert draw(write(tmp_path, *rows), {"lookup": LookupReport()}).stat().st_size > 0

@@ -15,6 +15,7 @@ from envs.contract.mixture import Mixture
 from envs.contract.registry import environment_of, make
 from envs.contract.spec import read
 from envs.contradiction.spec import ContradictionSettings
+from envs.lookup.spec import LookupSettings
 from envs.verdict.spec import VerdictSettings
 
 GAMES = (VerdictSettings(), ContradictionSettings())
@@ -92,6 +93,12 @@ async def test_each_task_is_made_shown_and_scored_as_by_its_own_game() -> None:
         for version in (0, None):
             assert BOTH.score(episode, mixed.label, version) == alone.score(own_episode, own.label, version)
     assert min(seen["verdict"], seen["contradiction"]) > 9
+
+
+def test_what_a_game_could_not_read_is_asked_of_the_episodes_own_game() -> None:
+    mixed = Mixture({"lookup": make(LookupSettings(), 3), "verdict": ALONE["verdict"]}, [1, 1], 0)
+    assert mixed.unread(Episode(task_id="lookup:a", actions=("no call",))) == (0,)
+    assert mixed.unread(Episode(task_id="verdict:a", actions=("no call",))) is None
 
 
 async def test_an_episode_is_not_scored_with_the_label_of_another_task() -> None:

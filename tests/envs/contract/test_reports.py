@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from common.records import Completion, Group, StoredGroup
 from envs.contract.report import Band, Measure, Report
-from envs.contract.reports import history, measured, score, score_line
+from envs.contract.reports import AlarmSpan, alarm_spans, history, measured, score, score_line
 from envs.verdict.report import VerdictReport
 from simulator.rollouts import labelled, one_turn, rewarded
 
@@ -42,3 +42,18 @@ def test_a_measure_outside_its_band_for_long_enough_is_an_alarm_that_says_what_t
     high, fine = {"height": 2.0}, {"height": 0.5}
     assert not Banded().alarm([fine, high]) and Banded().alarm([fine, high, high])
     assert Banded().warning([fine, high]) == "" and "climb down" in Banded().warning([fine, high, high])
+
+
+def test_the_spans_of_an_alarm_pass_over_steps_without_the_game() -> None:
+    levels = (0.5, 2.0, None, 2.0, 2.0, 0.5)
+    rows = [{"step": step, "game/height": level} for step, level in enumerate(levels, 1)]
+    (span,) = alarm_spans("game", Banded(), rows)
+    assert (span.first, span.last) == (4, 5) and "climb down" in span.text
+    assert isinstance(span, AlarmSpan) and alarm_spans("game", Banded(), rows[:3]) == []
+
+
+def test_an_alarm_is_told_once_and_again_after_as_many_steps_but_lasts_in_between() -> None:
+    high = {"height": 2.0}
+    told = [bool(Banded().warning([high] * steps)) for steps in range(1, 6)]
+    assert told == [False, True, False, True, False]
+    assert [Banded().alarm([high] * steps) for steps in range(1, 4)] == [False, True, True] and not Banded().alarm([])

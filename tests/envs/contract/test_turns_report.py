@@ -29,10 +29,13 @@ def test_turns_replies_ends_and_cache_hits_are_measured_over_a_batch() -> None:
     group = Group(labelled=turn_task(), prompt_ids=[7] * 10, rollouts=(two, three), doctor="d")
     stored = StoredGroup.of(group, group)
     assert (two.stats(10).later_prompt_tokens, three.stats(10).later_prompt_tokens) == (20, 12 + 14)
-    assert measured({"turns": TurnsReport()}, [stored]) == {
+    assert measured({"turns": TurnsReport()}, [stored], {stored.task_id: [(), (0, 2)]}) == {
         "turns/solved_share": 0.5,
         "turns/turns": 2.5,
+        "turns/calls": 1.5,
+        "turns/fault_share": pytest.approx(2 / 5),
         "turns/reply_tokens": pytest.approx(9 / 5),
+        "turns/entropy": pytest.approx(1.0),
         "turns/unfinished_share": 0.5,
         "turns/prefix_cached_share": pytest.approx(37 / 46),
     }
@@ -40,3 +43,9 @@ def test_turns_replies_ends_and_cache_hits_are_measured_over_a_batch() -> None:
 
 def test_a_batch_without_episodes_has_no_measures() -> None:
     assert set(measured({"turns": TurnsReport()}, []).values()) == {None}
+
+
+def test_a_game_that_reads_every_reply_has_no_calls_to_count() -> None:
+    group = Group(labelled=turn_task(), prompt_ids=[7], rollouts=(rollout(EndReason.SUBMITTED, (1, 0, 0)),), doctor="d")
+    found = measured({"turns": TurnsReport()}, [StoredGroup.of(group, group)])
+    assert (found["turns/calls"], found["turns/fault_share"], found["turns/turns"]) == (None, None, 1.0)

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from common.records import EndReason, Episode, LabelledTask
 from envs.contract.by_rule import tasks_by_rule
@@ -84,3 +85,10 @@ def test_the_right_value_written_with_a_fault_earns_nothing() -> None:
     for last in (f"answer(value={value}) I think", f"answer({value})", f"value={value}"):
         episode = Episode(task_id=labelled.task.task_id, actions=('look(id="a")', last))
         assert total(labelled, episode) == 0.0
+
+
+def test_replies_without_a_readable_call_are_named_and_one_that_was_cut_off_is_one_of_them() -> None:
+    actions = ("I look at a", 'look(id="a")', "answer(value=1)")
+    episode = Episode(task_id="t", actions=actions)
+    assert ENV.unread(episode) == (0,)
+    assert ENV.unread(replace(episode, reason=EndReason.LENGTH)) == (0, 2)

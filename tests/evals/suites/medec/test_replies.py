@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,8 @@ def replies(*texts: str) -> tuple[Reply, ...]:
 
 async def answered(path: Path, client: FakeClient, *names: str) -> Journal:
     journal = Journal(path, SETTINGS)
-    async with client.asking(RunSpec(), path, 1) as ask:
+    async with client.asking(RunSpec(), path) as model:
+        ask = partial(model.start, n=1, max_tokens=64)
         await ask_all([note(name) for name in names], ask, journal, 2, lambda: None)
     journal.close()
     return journal

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from common.config import ModelSpec, RunSpec
+from common.metrics import Board
+from common.records import Episode, Group, Reference, StoredGroup
+from deploy.job.run_folder import RunFolder
+from deploy.job.step_record import StepRecord
+from deploy.report.clock import Clock
+from deploy.report.rollout_log import read_run
+from deploy.report.terminal import Screen
+from envs.lookup.environment import Lookup
+from tests.deploy.job.test_run_folder import step as learner_step
+from tests.deploy.report.turns_pages import ENV, lookup_group
+
+GOOD, BAD = ('look(id="a")', "answer(value=1)"), ("I would look at a", "answer(value=1)")
+
+
+class World:
+    def __init__(self, folder: Path, env: Lookup = ENV) -> None:
+        spec = RunSpec(name="mine", envs=(env.settings,), model=ModelSpec(dtype="bfloat16"))
+        self.folder = RunFolder(spec, folder / "mine")
+        self.folder.create()
+        self.told: list[str] = []
+        self.stored: dict[str, Group] = {}
+        screen = Screen("mine", 99, self.folder.reports)
+        self.board = Board()
+        self.record = StepRecord(env, self.folder, self.board, screen, Clock(), self._fetch, self.told.append)
+
+    def _fetch(self, references: Sequence[Reference]) -> list[Group]:
+        return [self.stored[reference] for reference in references]
+
+    async def step(self, number: int, *episodes: tuple[str, ...]) -> None:
+        """A learner step on one group of these episodes."""
+        group = lookup_group(number, *episodes)
+        self.stored = {group.task_id: group}
+        batch = (StoredGroup.of(group, group.task_id),)
+        await self.record.taken(number, batch)
+        self.record.stepped(replace(learner_step(number), groups=batch))
+
+
+async def test_replies_without_a_readable_call_are_counted_logged_and_kept_with_the_rollouts(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.step(1, GOOD, BAD)
+    (row,) = world.folder.rows
+    assert (row["lookup/calls"], row["lookup/fault_share"], row["lookup/turns"]) == (1.5, 0.25, 2.0)
+    assert read_run(world.folder.path)["unread"].to_pylist() == [[], [0]]
+
+
+async def test_a_collapse_is_told_and_is_an_alarm_on_the_board(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for number in range(1, 9):
+        await world.step(number, GOOD, GOOD)
+    assert not world.told
+    for number in range(9, 14):
+        await world.step(number, BAD, BAD)
+    (told,) = world.told
+    assert "calls per episode fall: 2.0 -> 1.0" in told and "learner.learning_rate" in told
+    assert world.board.registry.get_sample_value("medserl_env_alarm", {"env": "lookup"}) == 1.0
+
+
+class Unreadable(Lookup):
+    """Its `unread` raises."""
+
+    def unread(self, episode: Episode) -> tuple[int, ...] | None:
+        raise KeyError("broken game")
+
+
+async def test_a_game_that_cannot_say_what_it_read_costs_the_measure_and_not_the_run(tmp_path: Path) -> None:
+    world = World(tmp_path, Unreadable(ENV.settings, 0))
+    await world.step(1, GOOD)
+    assert world.folder.rows[0]["lookup/calls"] is None and world.folder.rows[0]["lookup/turns"] == 2.0
+    assert read_run(world.folder.path)["unread"].to_pylist() == [None]
