@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import string
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import msgspec
@@ -54,7 +54,7 @@ class Words(gymnasium.Space[str]):
 class GameEnv(gymnasium.Env[str, str]):
     """A game as an environment of Gymnasium. Raises ValueError like `source_of`, whose arguments it takes."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(
         self,

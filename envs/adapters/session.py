@@ -50,7 +50,7 @@ class _Open(NamedTuple):
     """An episode that was begun."""
 
     labelled: LabelledTask
-    index: int
+    slot: int
     split: str
     state: State
     turn: Turn
@@ -164,7 +164,7 @@ class Session:
             "game": self.source.name,
             "task_id": episode.labelled.task.task_id,
             "split": episode.split,
-            "index": episode.index,
+            "index": episode.slot,
             "turn": len(episode.actions),
         }
         if episode.reward is not None:

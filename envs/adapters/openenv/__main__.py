@@ -6,14 +6,13 @@ import socket
 import sys
 from typing import Any
 
-import uvicorn
 import yaml
 
 from common.command_line import Parser
-from envs.adapters.openenv.server import SESSIONS, app_of
-from envs.adapters.source import source_of
+from envs.adapters.source import Source, source_of
 
 NAME = "openenv"
+SESSIONS = 64
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,13 +27,23 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         settings: dict[str, Any] = yaml.safe_load(given.settings)
-        app = app_of(source_of(given.game, given.seed, **settings), given.sessions)
+        source = source_of(given.game, given.seed, **settings)
         listener = socket.create_server((given.host, given.port))
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    _serve(source, given.sessions, listener)
+
+
+def _serve(source: Source, sessions: int, listener: socket.socket) -> None:
+    """OpenEnv takes seconds to import: mistakes are answered before."""
+    import uvicorn
+
+    from envs.adapters.openenv.server import app_of
+
+    server = uvicorn.Server(uvicorn.Config(app_of(source, sessions), log_level="warning"))
     host, port = listener.getsockname()[:2]
-    print(f"serving {given.game} at http://{host}:{port}", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    print(f"serving {source.name} at http://{host}:{port}", flush=True)
+    server.run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ class GameClient(EnvClient[GameAction, GameObservation, GameState]):  # type: ig
     """A connection is a session. `reset` takes `index` or `seed`, and `split`; `.sync()` works without await."""
 
     def _step_payload(self, action: GameAction) -> dict[str, Any]:
-        return action.model_dump(exclude_defaults=True)
+        return action.act()
 
     def _parse_result(self, payload: dict[str, Any]) -> StepResult[GameObservation]:
         reward, done = payload["reward"], payload["done"]

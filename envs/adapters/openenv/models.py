@@ -17,7 +17,7 @@ class GameAction(Action):  # type: ignore[misc]
 
     def act(self) -> dict[str, Any]:
         """As a session takes it, and judges it: OpenEnv 0.10 cannot report the errors of a validator of ours."""
-        return self.model_dump(include={"text", "tool", "arguments"}, exclude_defaults=True)
+        return dict(self.model_dump(include={"text", "tool", "arguments"}, exclude_defaults=True))
 
 
 class Said(BaseModel):

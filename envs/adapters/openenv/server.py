@@ -19,7 +19,6 @@ from envs.adapters.openenv.models import GameAction, GameObservation, GameState
 from envs.adapters.session import Seen, Session
 from envs.adapters.source import Source
 
-SESSIONS = 64
 VERSION = "1"
 
 
@@ -80,7 +79,7 @@ class GameEnvironment(Environment[GameAction, GameObservation, GameState]):  # t
         )
 
 
-def app_of(source: Source, sessions: int = SESSIONS) -> FastAPI:
+def app_of(source: Source, sessions: int) -> FastAPI:
     """The server's application, for at most that many sessions at a time. What is wrong with a request is a 422."""
     app: FastAPI = create_app(
         partial(GameEnvironment, source),

@@ -22,9 +22,9 @@ pytest.importorskip("openenv", reason="OpenEnv is in an environment of its own: 
 import requests
 from websockets.asyncio.client import ClientConnection, connect
 
+from envs.adapters.openenv.__main__ import SESSIONS
 from envs.adapters.openenv.client import GameClient
 from envs.adapters.openenv.models import GameAction
-from envs.adapters.openenv.server import SESSIONS
 from tests.envs.adapters.games import GAMES, made, oracle_of
 
 SEED = "3"

@@ -47,8 +47,8 @@ def test_a_call_of_a_tool_and_its_text_are_one_action() -> None:
 
 def test_a_call_that_the_game_refuses_is_answered_by_the_game() -> None:
     session = Session(LOOKUP)
-    session.reset(index=0)
     for action in ({"tool": "look", "arguments": {"id": 7}}, {"tool": "lock"}):
+        session.reset(index=0)
         seen = session.step(action)
         assert not seen.done and "look" in seen.messages[0].content
 

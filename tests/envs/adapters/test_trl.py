@@ -92,7 +92,9 @@ def test_every_row_is_a_task_of_its_own_and_may_have_other_columns() -> None:
 def test_a_fault_is_an_answer_and_a_call_after_the_end_an_error() -> None:
     environment: Any = environment_factory(made("lookup"))()
     environment.reset(index=0)
-    assert "id must be" in environment.look(id="z") and "look takes id" in environment.look(name="a")
+    assert "id must be" in environment.look(id="z")
+    environment.reset(index=0)
+    assert "look takes id, not 'name'" in environment.look(id="a", name="b")
     environment.reset(index=0)
     assert environment.answer(value=1) == "The task is over."
     with pytest.raises(ValueError, match="over"):
