@@ -130,8 +130,9 @@ def _method(tool: Tool, method: Callable[..., str]) -> Callable[..., str]:
 
 
 def _about(schema: dict[str, Any]) -> str:
-    """One line. The words of the schema say what its type does not, such as a range."""
-    return " ".join(f"{schema.get('description', '')} {kind(schema)}".split())
+    """One line, which transformers asks for. What a type does not say, such as a range, is in it."""
+    words = "" if "enum" in schema or "const" in schema else kind(schema)
+    return " ".join(f"{schema.get('description', '')} {words}".split()) or "one of these"
 
 
 def _hint(schema: Any) -> Any:

@@ -66,7 +66,7 @@ def test_transformers_makes_the_tool_s_schema_of_its_method(monkeypatch: pytest.
         "name": {"type": "string", "description": "which one string ^P"},
         "depth": {"type": "integer", "description": "integer 1 to 9"},
         "value": {"type": ["number", "string"], "nullable": True, "description": "string | number | null"},
-        "kind": {"type": "string", "enum": ["a", "b"], "description": '"a" | "b"'},
+        "kind": {"type": "string", "enum": ["a", "b"], "description": "one of these"},
         "many": {"type": "array", "items": {"type": "number"}, "description": "list of number"},
         "more": {"description": "any"},
     }
