@@ -64,7 +64,7 @@ async def said(connection: ClientConnection, kind: str, **data: object) -> dict[
 
 
 def test_openenv_s_validator_passes_a_running_server(url: str) -> None:
-    command = [str(Path(sys.executable).parent / "openenv"), "validate", "--url", url, "--json"]
+    command = [str(Path(sys.executable).parent / "openenv"), "validate", "--url", url, "--json", "--timeout", "60"]
     report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert report["passed"] and report["mode"] == "simulation" and len(report["criteria"]) == 6
     assert all(criterion["passed"] for criterion in report["criteria"])
