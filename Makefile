@@ -6,13 +6,15 @@ VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.installed
 COMMAND := $(VENV)/bin/medserl
+# OpenEnv needs mcp below 2, vLLM needs mcp 2: they cannot share an environment.
+OPENENV := .venv-openenv
 export RAY_AUTH_MODE ?= disabled
 # A run and a test start dozens of processes that import the same files: they are compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 # torch's CPU build has its own index; a local wheel of the same name is preferred where one is configured.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: selfplay test check bench help setup
+.PHONY: selfplay test check bench help setup openenv
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -44,6 +46,16 @@ test: $(COMMAND)  ## the whole suite; ARGS='-m "not integration"' for the fast p
 
 check: $(COMMAND)  ## ruff, mypy and import-linter
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(VENV)/bin/lint-imports
+
+# Its tests start servers and let `openenv validate` judge one; tests/conftest.py is for the other environment.
+openenv: $(OPENENV)/.installed  ## build .venv-openenv, and test the OpenEnv server in it
+	$(OPENENV)/bin/python -m pytest --confcutdir=tests/envs/adapters -W ignore::pytest.PytestConfigWarning \
+	  tests/envs/adapters/test_openenv.py tests/envs/adapters/test_doors_agree.py $(ARGS)
+
+$(OPENENV)/.installed: deploy/locks/openenv.lock.txt
+	$(PYTHON) -m venv $(OPENENV)
+	$(OPENENV)/bin/python -m pip install --no-deps --progress-bar off -r $<
+	touch $@
 
 bench: $(COMMAND)  ## the tables the README quotes
 	$(PY) -m bench.throughput && $(PY) -m bench.packing && $(PY) -m bench.warm_up && $(PY) -m bench.learns

@@ -14,7 +14,14 @@ FOLDERS = ("actors", "bench", "common", "deploy", "docs", "envs", "evals", "exam
 NAMED = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`")
 
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/design.md", "docs/operations.md", "docs/your-environment.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/design.md",
+    "docs/operations.md",
+    "docs/your-environment.md",
+    "docs/doors.md",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

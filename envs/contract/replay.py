@@ -28,7 +28,7 @@ def play(env: Playable, task: Task, act: Act, answer: Answer | None = None) -> E
     actions, replies = list[str](), list[Reply]()
     while len(actions) < task.limits.max_turns:
         actions.append(act(turn))
-        state, after, said = _advance(env, state, actions[-1], answer)
+        state, after, said = advance(env, state, actions[-1], answer)
         replies += said
         if isinstance(after, Done):
             return Episode(task_id=task.task_id, actions=tuple(actions), reason=after.reason, replies=tuple(replies))
@@ -45,7 +45,7 @@ def turns(env: Playable, task: Task, episode: Episode) -> list[Turn]:
     state, turn = env.begin(task)
     shown = [turn]
     for action in episode.actions[:-1]:
-        state, after, _ = _advance(env, state, action, lambda _: next(recorded))
+        state, after, _ = advance(env, state, action, lambda _: next(recorded))
         if isinstance(after, Done):
             raise ValueError(
                 f"episode of task {task.task_id}: the game ends after {len(shown)} actions, not {len(episode.actions)}"
@@ -61,9 +61,10 @@ def texts(env: Playable, task: Task, episode: Episode) -> list[str]:
     return ["\n".join(message.content for message in turn.messages) for turn in turns(env, task, episode)[1:]]
 
 
-def _advance(
+def advance(
     env: Playable, state: State, action: str, answer: Answer | None
 ) -> tuple[State, Turn | Done, tuple[Reply, ...]]:
+    """What follows an action, with what `answer` said to all that the game asked before."""
     replies: tuple[Reply, ...] = ()
     while True:
         later, after = env.advance(state, action, replies)

