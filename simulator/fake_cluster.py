@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import numpy as np
 
 from actors.doctor import Doctor
+from actors.engine import PromptTooLong
 from actors.engine_errors import EngineDied
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
@@ -27,9 +29,10 @@ class Speeds(Record):
     """Durations in virtual seconds; lengths in tokens."""
 
     tokens_per_second: float = 50.0  # per sequence, however many run: decoding is memory-bound
-    median_tokens: float = 600.0
+    median_tokens: float = 600.0  # of a turn
     sigma: float = 1.0  # standard deviation of the log of a completion's length: 0 all equal, 1 long-tailed
     longest_tokens: float = 8192.0
+    context: float = math.inf  # ids of the longest prompt that is answered; each turn of an episode adds three
     learner_seconds_per_token: float = 1e-3
     load: float = 60.0  # an engine
     transfer: float = 1.0  # of the weights, while engines pause
@@ -95,7 +98,9 @@ class FakeEngine:
         return Sampled(prompt_ids=frozen((1,), np.int32), completions=completions)
 
     async def proceed(self, prefix: Ids, messages: tuple[Message, ...], max_tokens: int, temperature: float) -> Sampled:
-        """A later turn takes as long as a first one."""
+        """A later turn takes as long as a first one. Raises PromptTooLong."""
+        if len(prefix) > self.pace.speeds.context:
+            raise remote_error(PromptTooLong("no room for a reply"))
         sampled = await self.generate(messages, 1, max_tokens, temperature)
         return msgspec.structs.replace(sampled, prompt_ids=np.append(prefix, 9))
 
@@ -105,7 +110,7 @@ class FakeEngine:
             token_ids=frozen((1, 2), np.int32),
             logps=frozen((-1.0, -1.0), np.float32),
             versions=frozen((first, self.version), np.int32),
-            finish_reason="stop",
+            finish_reason="stop" if tokens < self.pace.speeds.longest_tokens else "length",
             engine=self.engine_id,
         )
 
