@@ -3,12 +3,17 @@ else would work on for ever, and only the logs of its Doctors would say why."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 from common.records import RejectReason
 
 IN_A_ROW = 8
 """Rejected tasks of a game, none played in between, after which people are told."""
+
+PAUSE_SECONDS = 1.0
+"""Before a Doctor takes the next task, once people were told: without it a game that raises at once would be rejected
+as fast as the processors can, and fill the journal."""
 
 REMEDIES = {
     RejectReason.GAME_ERROR: "find the fault with `medserl check-env`, or by the tracebacks in logs/doctor-*.log",
@@ -32,6 +37,11 @@ class GameFaults:
                 f"the game {game} plays none of its tasks: {IN_A_ROW} in a row were rejected, the last one as {reason} "
                 f"({detail}): {REMEDIES[RejectReason(reason)]}"
             )
+
+    async def pause(self, game: str) -> None:
+        """Wait a while if the game plays none of its tasks."""
+        if game in self.warnings:
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def played(self, game: str) -> None:
         """A task of the game was played to its end."""

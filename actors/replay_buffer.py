@@ -67,12 +67,10 @@ class ReplayBuffer:
     ) -> None:
         self._spec, self._batch_groups, self._filters = spec, batch_groups, filters
         self._clock, self._store = clock, store
-        self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
         self._tasks = TaskStates(journal, trained_steps, batch_groups)
         self._scribe_rewards = ScribeRewards(batch_groups, spec.max_lag)  # stays empty where the Scribe is not trained
-        if self._novelty is not None:
-            for held in self._tasks.held.values():
-                self._novelty.remember(held.labelled.task)
+        known = [held.labelled.task for held in self._tasks.held.values()]
+        self._novelty = None if filters.novelty is None else Novelty(filters.novelty, known)
         self._faults = GameFaults()
         self._lines = {role: WaitQueue() for role in ("scribe", "doctor", "learner")}
         self._expiry: asyncio.TimerHandle | None = None
@@ -167,14 +165,16 @@ class ReplayBuffer:
         return fresh
 
     async def reject_lease(self, doctor: str, task_id: str, reason: str, detail: str) -> bool:
-        """End a lease of a task that cannot be played. False when the lease was lost meanwhile."""
+        """End a lease of a task that cannot be played. False when the lease was lost meanwhile. May wait a while."""
         index = self._tasks.leased_to(doctor, task_id)
         if index is None:
             return False
-        self._faults.rejected(self._tasks.held[index].labelled.task.env, reason, detail)
+        game = self._tasks.held[index].labelled.task.env
         self._tasks.reject(index, reason)
         self._scribe_rewards.forget(task_id)
+        self._faults.rejected(game, reason, detail)
         self._wake()
+        await self._faults.pause(game)
         return True
 
     async def return_leases(self, doctor: str) -> int:
