@@ -35,7 +35,7 @@ LONG_EPISODES = [
     "--warm_up.steps",
     "150",
 ]
-"""The simulator's game in a real run. The warm-up teaches the model to end its replies, since one that is cut off ends its
+"""The simulator's game in a real run. The warm-up teaches the model to end its replies: one that is cut off ends its
 episode."""
 
 

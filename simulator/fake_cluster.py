@@ -66,12 +66,14 @@ class FakeEngine:
         self.hangs = ""  # the phase of a sync in which it does not answer
         self._paused_at: float | None = None
         self._paused_seconds = 0.0
-        self._core = asyncio.get_running_loop().create_future()
+        self._core_died = False
+        self._working: set[asyncio.Future[None]] = set()
 
     def kill_core(self) -> None:
         """The core dies: running calls, and every later one, raise EngineDied."""
-        if not self._core.done():
-            self._core.set_result(None)
+        self._core_died = True
+        for work in self._working:
+            _end(work)
 
     async def load(self, model_folder: Path) -> None:
         """Takes `Speeds.load` seconds."""
@@ -150,13 +152,24 @@ class FakeEngine:
         await self._work(0.05)
 
     async def _work(self, seconds: float) -> None:
-        self._check_core()
-        await asyncio.wait([self._core], timeout=seconds)
-        self._check_core()
-
-    def _check_core(self) -> None:
-        if self._core.done():
+        """Takes so long, or until the core dies."""
+        if not self._core_died:
+            loop = asyncio.get_running_loop()
+            work: asyncio.Future[None] = loop.create_future()
+            self._working.add(work)
+            timer = loop.call_later(seconds, _end, work)
+            try:
+                await work
+            finally:
+                timer.cancel()
+                self._working.discard(work)
+        if self._core_died:
             raise remote_error(EngineDied("EngineCore encountered an issue"))
+
+
+def _end(work: asyncio.Future[None]) -> None:
+    if not work.done():
+        work.set_result(None)
 
 
 UNTOLD = ("tokens", "completion_tokens", "loss", "grad_norm", "learning_rate", "reward_mean", "reward_std")

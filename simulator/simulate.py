@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import math
 import os
 import random
@@ -148,7 +149,7 @@ def run_schedules(first: int, count: int, console: Console) -> bool:
     """Run schedules on all cores and print the results; returns whether nothing was violated."""
     started, hours, steps, lives, bad = time.monotonic(), 0.0, 0, 0, 0
     faults, turns, episodes = Counter[str](), Counter[int](), Counter[str]()
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as workers:
+    with ProcessPoolExecutor(max_workers=os.cpu_count(), initializer=logging.disable) as workers:  # faults are meant
         outcomes = workers.map(run_schedule, range(first, first + count), chunksize=CHUNK)
         for done, outcome in enumerate(outcomes, start=1):
             if done % PROGRESS == 0:

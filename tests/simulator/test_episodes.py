@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actors.doctor import Doctor
 from actors.engine_pool import EnginePool
@@ -23,7 +26,8 @@ from simulator.rollouts import rewarded
 from simulator.virtual import Handle
 from tests.actors.fake_turns import Turns, turn_task
 
-TURN = Speeds(median_tokens=60, sigma=0.0, travel=0.0)  # 1.2 s
+TURNS, TURN_SECONDS = 5, 1.25
+TURN = Speeds(median_tokens=50 * TURN_SECONDS, sigma=0.0, travel=0.0)
 
 
 def test_the_simulators_episodes_have_one_to_forty_turns_with_a_long_tail_and_are_pure() -> None:
@@ -95,29 +99,36 @@ class Recording(FakeEngine):
         return await super().proceed(prefix, messages, max_tokens, temperature)
 
 
-@pytest.mark.parametrize("death", ["the actor", "the core under it"])
+@settings(max_examples=20)
+@given(at=st.floats(0.1, 6.5), death=st.sampled_from(["the actor", "the core under it"]))
 def test_i11_an_engine_dies_in_mid_episode_and_the_same_episodes_finish_with_the_versions_they_had(
-    tmp_path: Path, death: str
+    at: float, death: str
 ) -> None:
-    found = virtual.run(_played_through_a_death(tmp_path, death))
-    group, engines, stats = found["group"], found["engines"], found["stats"]
+    with tempfile.TemporaryDirectory() as folder:
+        group, engines, stats = virtual.run(_played_through_a_death(Path(folder), at, death))
     assert (stats["imbalance"], stats["batched"], stats["rejected"], stats["returned"]) == (0, 1, 0, 0)
-    assert (group.oldest_version, group.newest_version) == (4, 5)
+    before = min(int(at / TURN_SECONDS), TURNS)  # turns that the first engine finished
+    assert (group.oldest_version, group.newest_version) == (4 if before else 5, 5 if before < TURNS else 4)
     for one in group.rollouts:
-        assert (one.episode.reason, len(one.steps)) == (EndReason.SUBMITTED, 5)
+        assert (one.episode.reason, len(one.steps)) == (EndReason.SUBMITTED, TURNS)
         by_turn = [(step.completion.engine, set(step.completion.versions.tolist())) for step in one.steps]
-        assert by_turn == [("first", {4})] * 2 + [("second", {5})] * 3
-        ids = list[int](group.prompt_ids)
+        assert by_turn == [("first", {4})] * before + [("second", {5})] * (TURNS - before)
+        ids = group.prompt_ids.tolist()
         for step, later in zip(one.steps, one.steps[1:], strict=False):
-            ids += [*step.completion.token_ids.tolist(), *step.observed.tolist()]
-            assert ids[: -len(step.observed)] in engines[later.completion.engine].asked, "the ids as they were sampled"
-    assert engines["first"].asked[-2:] == engines["second"].asked[:2], "the turn that was under way is sampled again"
+            ids += step.completion.token_ids.tolist()
+            assert ids in engines[later.completion.engine].asked, "it goes on from the ids as they were sampled"
+            ids += step.observed.tolist()
+    if 0 < before < TURNS:
+        assert engines["first"].asked[-2:] == engines["second"].asked[:2], "the turn under way is sampled again"
 
 
-async def _played_through_a_death(folder: Path, death: str) -> dict[str, Any]:
+async def _played_through_a_death(
+    folder: Path, at: float, death: str
+) -> tuple[Group, dict[str, Recording], dict[str, Any]]:
+    """A real Doctor, buffer and pool: the group that they made, its engines, and the buffer's account."""
     spec = BufferSpec(max_lag=1, capacity=1, lease_seconds=100)
     buffer = ReplayBuffer(spec, 1, FilterSpec(), folder / "journal", clock=asyncio.get_running_loop().time)
-    await buffer.put_task(await buffer.claim("scribe"), turn_task(wanted=5))
+    await buffer.put_task(await buffer.claim("scribe"), turn_task(wanted=TURNS))
     pool, engines = EnginePool("engines"), {name: Recording(name, at) for name, at in (("first", 4), ("second", 5))}
     handles = {name: Handle(engine) for name, engine in engines.items()}
     for name, handle in handles.items():
@@ -125,10 +136,10 @@ async def _played_through_a_death(folder: Path, death: str) -> dict[str, Any]:
     sampling = SamplingSpec(group_size=2, max_tokens=64)
     doctor = Doctor("doctor-0", Turns(), Handle(buffer), Handle(pool), sampling, 1)
     working = asyncio.ensure_future(doctor.run())
-    await asyncio.sleep(3.0)  # the third turn has begun
+    await asyncio.sleep(at)
     handles["first"].kill() if death == "the actor" else engines["first"].kill_core()
     (stored,) = await buffer.take_batch()
     buffer.check()
     await buffer.close()
     await working
-    return {"group": stored.reference, "engines": engines, "stats": buffer.stats()}
+    return stored.reference, engines, buffer.stats()
