@@ -67,7 +67,7 @@ class FakeEngine:
         self._paused_at: float | None = None
         self._paused_seconds = 0.0
         self._core_died = False
-        self._working: set[asyncio.Future[None]] = set()
+        self._working: dict[asyncio.Future[None], None] = {}
 
     def kill_core(self) -> None:
         """The core dies: running calls, and every later one, raise EngineDied."""
@@ -156,13 +156,13 @@ class FakeEngine:
         if not self._core_died:
             loop = asyncio.get_running_loop()
             work: asyncio.Future[None] = loop.create_future()
-            self._working.add(work)
+            self._working[work] = None
             timer = loop.call_later(seconds, _end, work)
             try:
                 await work
             finally:
                 timer.cancel()
-                self._working.discard(work)
+                del self._working[work]
         if self._core_died:
             raise remote_error(EngineDied("EngineCore encountered an issue"))
 

@@ -72,9 +72,10 @@ class Life:
         pools: dict[str, Any] = {
             pool.name: Handle(EnginePool(pool.name), pace.travel, pace.speeds.service) for pool in spec.pools
         }
+        self._pools = list(pools.values())
         self.placement = FakePlacement(spec, pace, run.game, self.buffer_handle, pools)
         gap = start.manifest.state["loaded_gap"] if start else None
-        self.channel = Channel(spec.weights, self.ranks, list(pools.values()), PROBE, BOUNDS["bfloat16"], gap)
+        self.channel = Channel(spec.weights, self.ranks, self._pools, PROBE, BOUNDS["bfloat16"], gap)
         self.start, self._step = start, step or 0
         self.learner = Learner(
             spec.learner,
@@ -124,7 +125,10 @@ class Life:
         return "finished"
 
     def end(self) -> None:
-        """A dead process has no timers."""
+        """A dead process has no timers, and answers no message that is still on its way."""
+        actors = (self.buffer_handle, *self.ranks, *self._pools, *self.placement.engines.values())
+        for handle in (*actors, *self.placement.roles.values()):
+            handle.kill()
         for timer in (self.buffer._sync, self.buffer._expiry):
             if timer is not None:
                 timer.cancel()

