@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from actors.game_faults import IN_A_ROW, REMEDIES, GameFaults
 from common.records import RejectReason
+from simulator import virtual
 from tests.actors.buffer_world import fill, group, make
 from tests.actors.supervisor_world import World
 
@@ -39,7 +41,10 @@ def test_each_reason_says_what_to_do(reason: RejectReason) -> None:
     assert faults.warnings["game"].endswith(REMEDIES[reason])
 
 
-async def test_the_buffer_counts_what_doctors_reject_until_one_group_of_the_game_comes(tmp_path: Path) -> None:
+async def test_the_buffer_counts_what_doctors_reject_until_one_group_of_the_game_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.game_faults.PAUSE_SECONDS", 0.0)
     buffer = make(tmp_path)
     await fill(buffer, IN_A_ROW + 1)
     for _ in range(IN_A_ROW):
@@ -50,6 +55,18 @@ async def test_the_buffer_counts_what_doctors_reject_until_one_group_of_the_game
     await buffer.put_group(group(await buffer.lease("d")))
     assert buffer.stats()["warnings"] == {}
     buffer.check()
+
+
+def test_a_game_that_raises_at_once_does_not_spin() -> None:
+    async def rejections(until: float) -> int:
+        faults, count, now = GameFaults(), 0, asyncio.get_running_loop().time
+        while now() < until:
+            faults.rejected("broken", RejectReason.GAME_ERROR, "begin: KeyError: 1")
+            await faults.pause("broken")
+            count += 1
+        return count
+
+    assert virtual.run(rejections(60.0)) == IN_A_ROW - 1 + 60
 
 
 async def test_the_screen_shows_a_warning_once_and_again_when_it_comes_back() -> None:
