@@ -17,13 +17,14 @@ from common.records import (
     Limits,
     Message,
     Provenance,
+    Record,
     Rejection,
     Reply,
     Reward,
     Task,
 )
 from common.sections import EnvSettings
-from envs.contract.env import Act, Ask, Complete, Done, Record, Slot, State, Turn
+from envs.contract.env import Act, Ask, Complete, Done, Slot, State, Turn
 from envs.contract.game import Game
 
 KINDS = ("first twin", "second twin")
