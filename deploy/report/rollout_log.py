@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from common.records import Episode, Group, Rollout, Task
+from common.records import EndReason, Episode, Group, Reply, Rollout, Task
 from envs.contract.reports import ALL_READ, Readings
 
 _COLUMNS = (
@@ -48,6 +48,7 @@ _COLUMNS = (
     ("unread", pa.list_(pa.int32())),
     ("replies", pa.string()),
     ("step_tokens", pa.list_(pa.int32())),
+    ("step_engines", pa.list_(pa.string())),
     ("observed_ids", pa.list_(pa.int32())),
     ("observed_tokens", pa.list_(pa.int32())),
 )
@@ -77,8 +78,9 @@ def write_step(
     label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. `actions` are what the policy
     wrote in each turn, `completion` in the last one, `shown` what it was shown in between, `unread` which actions the
     game could not read (null where it reads any). `token_ids`, `logps` and `versions` are of the sampled tokens of all
-    turns, one after another, `step_tokens` counts those of each turn; `observed_ids` and `observed_tokens` say the same
-    of what followed it unsampled. Every reward component has a column `reward_<name>`, null where a rollout lacks it.
+    turns, one after another, `step_tokens` counts those of each turn and `step_engines` says who sampled them, `engine`
+    in the last turn; `observed_ids` and `observed_tokens` say the same of what followed it unsampled. Every reward
+    component has a column `reward_<name>`, null where a rollout lacks it.
     """
     rows = [
         {**_row(step, version, group, number, shown), "unread": unread[number] if unread else None}
@@ -121,6 +123,17 @@ def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table
         for step, names in sorted(tasks.items())
     )
     return pa.concat_tables(list(tables), promote_options="default")
+
+
+def episode_of(row: Mapping[str, Any]) -> Episode:
+    """The episode of a row of `read_run`, as its game scored it.
+
+    Of a run from before episodes had turns: its only action, submitted unless the token limit ended it.
+    """
+    replies = msgspec.json.decode(row.get("replies") or "[]", type=tuple[Reply, ...])
+    ended = row.get("ended") or (EndReason.LENGTH if row["finish_reason"] == "length" else EndReason.SUBMITTED)
+    actions = tuple(row.get("actions") or [row["completion"]])
+    return Episode(task_id=row["task_id"], actions=actions, replies=replies, reason=EndReason(ended))
 
 
 def _known(file: Path, columns: Sequence[str] | None) -> list[str] | None:
@@ -176,6 +189,7 @@ def _sampled(rollout: Rollout, version: int) -> dict[str, Any]:
         "logps": np.concatenate([one.logps for one in completions]),
         "versions": versions,
         "step_tokens": [len(one.token_ids) for one in completions],
+        "step_engines": [one.engine for one in completions],
         "observed_ids": np.concatenate([step.observed for step in rollout.steps]),
         "observed_tokens": [len(step.observed) for step in rollout.steps],
     }

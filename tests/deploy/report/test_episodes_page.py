@@ -201,6 +201,17 @@ def test_a_page_of_replies_of_one_turn_has_no_word_of_turns(tmp_path: Path) -> N
 def test_the_page_of_a_run_from_before_turns_shows_its_replies(tmp_path: Path) -> None:
     write_step(tmp_path, 1, 4, [group(labelled())])
     file = tmp_path / "rollouts" / "step-00001.parquet"
-    new = ["solved", "ended", "actions", "shown", "unread", "replies", "step_tokens", "observed_ids", "observed_tokens"]
+    new = [
+        "solved",
+        "ended",
+        "actions",
+        "shown",
+        "unread",
+        "replies",
+        "step_tokens",
+        "step_engines",
+        "observed_ids",
+        "observed_tokens",
+    ]
     parquet.write_table(parquet.read_table(file).drop_columns(new), file)
     assert "the drug does not fit the finding" in write_page(tmp_path, {}).read_text()

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import random
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
-from common.records import EndReason, Episode, Label
-from deploy.report.rollout_log import read_run
+from common.record import frozen
+from common.records import EndReason, Episode, Label, Reward, Rollout, Step
+from deploy.report import rollout_log
+from deploy.report.rollout_log import episode_of, read_run
 from envs.contract import registry
+from envs.contract.by_rule import tasks_by_rule
+from envs.contract.replay import play, texts
+from envs.lookup.spec import LookupSettings
 from envs.verdict.spec import RewardSpec, VerdictSettings
 from tests.deploy.report.rollouts import REPLY, SENTENCES, group, labelled, rollout, write_step
 
@@ -63,7 +72,44 @@ def test_every_reward_can_be_computed_again_from_its_row(tmp_path: Path) -> None
     write_step(tmp_path, 1, 5, [group(task, *rollouts)])
     for row, reward in zip(read_run(tmp_path).to_pylist(), rewards, strict=True):
         label = Label(task_id=row["task_id"], truth=json.loads(row["truth"]))
-        episode = Episode(task_id=row["task_id"], actions=tuple(row["actions"]), reason=EndReason(row["ended"]))
-        again = env.score(episode, label, row["scored_version"])
+        again = env.score(episode_of(row), label, row["scored_version"])
         assert (again, again.total, again.reason) == (reward, row["reward"], row["reason"])
     assert rewards[1].total == pytest.approx(-1.15), "half way between -0.9 and -1.4"
+
+
+def test_i3_a_row_replays_what_the_policy_was_shown_and_scores_the_same(tmp_path: Path) -> None:
+    env = registry.make(LookupSettings(), 3)
+    ((_, task),) = asyncio.run(tasks_by_rule(env, env.plan, 1))
+    played = play(env, task.task, env.oracle(task, random.Random(0)))
+    rolled = _rolled(played, env.score(played, task.label), engines=("engines-0", "engines-1"))
+
+    rollout_log.write_step(tmp_path, 1, 4, [group(task, rolled)], partial(texts, env))
+    rollout_log.publish_step(tmp_path, 1)
+    (row,) = read_run(tmp_path).to_pylist()
+    again = episode_of(row)
+    assert again == played
+    assert row["shown"] == texts(env, task.task, again)
+    label = Label(task_id=row["task_id"], truth=json.loads(row["truth"]))
+    assert env.score(again, label, row["scored_version"]) == rolled.reward
+    observed = [step.observed.tolist() for step in rolled.steps]
+    assert row["observed_ids"] == [token for ids in observed for token in ids]
+    assert row["observed_tokens"] == [len(ids) for ids in observed]
+    assert row["step_engines"] == ["engines-0", "engines-1"]
+
+
+def test_a_row_of_a_run_from_before_episodes_had_turns_is_an_episode_too() -> None:
+    row = {"task_id": "t", "completion": "yes", "finish_reason": "length"}
+    assert episode_of(row) == Episode(task_id="t", actions=("yes",), reason=EndReason.LENGTH)
+    assert episode_of({**row, "finish_reason": "stop"}).reason == EndReason.SUBMITTED
+
+
+def _rolled(played: Episode, reward: Reward, engines: tuple[str, ...]) -> Rollout:
+    """The rollout of an episode, each turn sampled by another engine."""
+    steps = tuple(
+        Step(
+            completion=msgspec.structs.replace(rollout(text).steps[0].completion, engine=engine),
+            observed=frozen(observed, np.int32),
+        )
+        for text, engine, observed in zip(played.actions, engines, ((4, 5, 6), ()), strict=True)
+    )
+    return Rollout(steps=steps, episode=played, reward=reward)
