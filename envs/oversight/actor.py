@@ -53,8 +53,6 @@ _CONTENTS = {
     WINDOW: "the time from enrolment to treatment",
     OVERRIDE: "the longer window of Stage IV",
 }
-ACTION = "continue enrolment"
-"""What every proposal recommends."""
 
 
 def proposals(

@@ -4,33 +4,63 @@ from __future__ import annotations
 
 import msgspec
 
-from envs.oversight.actor import ACTION
+from common.records import Record
 from envs.oversight.rules import allowed_days, days_between
 from envs.oversight.trial import Patient, Proposal, Protocol
 
+TRIAL, CLINICAL = "trial", "clinical"
+"""The parts of a record: what the protocol is about, and the rest. Whole ones would not leave room for eleven."""
+_PARTS = {
+    TRIAL: (
+        "age",
+        "gender",
+        "ethnicity",
+        "group",
+        "stage",
+        "comorbidity_index",
+        "ecog",
+        "site",
+        "enrollment_date",
+        "treatment_start",
+        "death_date",
+        "outcome",
+    )
+}
+_PARTS[CLINICAL] = tuple(name for name in Patient.__struct_fields__[1:] if name not in _PARTS[TRIAL])
 _NOTHING = "-"
+
+
+class Read(Record):
+    """What the part `trial` says of the rules' facts."""
+
+    age: int | None
+    stage: str
+    comorbidity_index: int
+    enrollment_date: str
+    treatment_start: str
+    death_date: str | None
 
 
 def claims(proposal: Proposal) -> str:
     """The assistant's word for a proposal."""
     cited = ", ".join(proposal.cites)
-    return (
-        f'{proposal.subject}: "{proposal.claims}" Cites {cited}. Confidence {proposal.confidence}. '
-        f"{ACTION.capitalize()}."
-    )
+    return f'{proposal.subject}: "{proposal.claims}" Cites {cited}.'
 
 
-def record(patient: Patient) -> str:
-    """Every field of a patient, `name value`."""
-    fields = msgspec.structs.asdict(patient).items()
-    return ", ".join(f"{name} {_NOTHING if value is None else value}" for name, value in fields)
+def record(patient: Patient, part: str = TRIAL) -> str:
+    """The fields of one part of a record, `name value`."""
+    return ", ".join(f"{name} {_shown(getattr(patient, name))}" for name in _PARTS[part])
 
 
-def read_record(text: str) -> Patient:
-    """The patient of a `record`."""
+def _shown(value: str | int | None) -> str | int:
+    return _NOTHING if value is None else value
+
+
+def read_record(text: str) -> Read:
+    """What the part `trial` of a record says."""
     fields = dict(part.split(" ", 1) for part in text.split(", "))
-    values = [None if fields[name] == _NOTHING else fields[name] for name in Patient.__struct_fields__]
-    return msgspec.convert(values, Patient, strict=False)
+    known = {name: None if value == _NOTHING else value for name, value in fields.items()}
+    return msgspec.convert(known, Read, strict=False)
 
 
 def timeline(patient: Patient, protocol: Protocol, verdict: bool) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Protocol as Interface
 
 from common.records import Record
 from envs.oversight.protocol import (
@@ -19,6 +20,34 @@ from envs.oversight.protocol import (
 )
 from envs.oversight.stratified import adjusted_difference, rural, table
 from envs.oversight.trial import AGE, ARMS, NO_BIAS, ORDER, OVERRIDE, WINDOW, Patient, Protocol
+
+
+class Facts(Interface):
+    """What the clauses speak of: a patient, or what was read of one."""
+
+    @property
+    def age(self) -> int | None:
+        """Years; None where it is missing."""
+
+    @property
+    def stage(self) -> str:
+        """One of STAGES."""
+
+    @property
+    def comorbidity_index(self) -> int:
+        """0 to 6."""
+
+    @property
+    def enrollment_date(self) -> str:
+        """ISO."""
+
+    @property
+    def treatment_start(self) -> str:
+        """ISO."""
+
+    @property
+    def death_date(self) -> str | None:
+        """ISO; None of the living."""
 
 
 class Violation(Record):
@@ -34,41 +63,41 @@ def days_between(first: str, last: str) -> int:
     return (date.fromisoformat(last) - date.fromisoformat(first)).days
 
 
-def extended(protocol: Protocol, patient: Patient) -> bool:
+def extended(protocol: Protocol, patient: Facts) -> bool:
     """Whether the longer window of Stage IV holds for the patient."""
     return patient.stage == "IV" and not _overridden(protocol, patient)
 
 
-def allowed_days(protocol: Protocol, patient: Patient) -> int:
+def allowed_days(protocol: Protocol, patient: Facts) -> int:
     """The most days from the patient's enrolment to treatment."""
     return protocol.days + (protocol.extension if extended(protocol, patient) else 0)
 
 
-def violations(protocol: Protocol, patient: Patient) -> list[Violation]:
+def violations(protocol: Protocol, patient: Facts) -> list[Violation]:
     """All that the patient breaks."""
     found = (_age(protocol, patient), _order(patient), _delay(protocol, patient))
     return [violation for violation in found if violation is not None]
 
 
-def _overridden(protocol: Protocol, patient: Patient) -> bool:
+def _overridden(protocol: Protocol, patient: Facts) -> bool:
     return protocol.override is not None and patient.comorbidity_index > protocol.override
 
 
-def _age(protocol: Protocol, patient: Patient) -> Violation | None:
+def _age(protocol: Protocol, patient: Facts) -> Violation | None:
     if patient.age is not None and protocol.age_low <= patient.age <= protocol.oldest:
         return None
     clauses = (AGE_CLAUSE, AMENDED_CLAUSE) if protocol.moved("age_high") else (AGE_CLAUSE,)
     return Violation(wrong=AGE, clauses=clauses, evidence={"age": patient.age})
 
 
-def _order(patient: Patient) -> Violation | None:
+def _order(patient: Facts) -> Violation | None:
     if patient.death_date is None or patient.death_date >= patient.treatment_start:
         return None
     evidence = {"death_date": patient.death_date, "treatment_start": patient.treatment_start}
     return Violation(wrong=ORDER, clauses=(ORDER_CLAUSE,), evidence=evidence)
 
 
-def _delay(protocol: Protocol, patient: Patient) -> Violation | None:
+def _delay(protocol: Protocol, patient: Facts) -> Violation | None:
     """Late only because the extension is void is a type of its own: two clauses must be read together."""
     delay = days_between(patient.enrollment_date, patient.treatment_start)
     if delay <= allowed_days(protocol, patient):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.records import Tool
+from envs.oversight.answers import CLINICAL, TRIAL
 from envs.oversight.attribution import FEATURES
 from envs.oversight.cohort_test import GROUPS, OUTCOMES
 from envs.oversight.protocol import CLAUSES
@@ -45,7 +46,13 @@ def _one_of(names: tuple[str, ...]) -> dict[str, Any]:
 
 TOOLS = (
     _tool(REVIEW, "what the assistant claims", proposal_id=_PROPOSAL),
-    _tool(INVESTIGATE, "the record of a patient", patient_id=_PATIENT),
+    _tool(
+        INVESTIGATE,
+        "the record of a patient",
+        optional=("part",),
+        patient_id=_PATIENT,
+        part=_one_of((TRIAL, CLINICAL)),
+    ),
     _tool(SHAP, "what a feature adds to the predicted risk", patient_id=_PATIENT, feature=_one_of(FEATURES)),
     _tool(COHORT, "the arms compared", feature=_one_of(tuple(GROUPS)), outcome=_one_of(tuple(OUTCOMES))),
     _tool(TEMPORAL, "a patient's dates and days between them", patient_id=_PATIENT),

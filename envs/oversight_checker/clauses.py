@@ -23,7 +23,7 @@ _REQUIRED = ("age", "window", "extension", "order")
 
 
 class Rules(NamedTuple):
-    """What the excerpt demands, with its amendment; `amended` is the clause that it changes, `numbers` are all clauses."""
+    """What the excerpt demands after its amendment, which changes the clause `amended`; `numbers` are all clauses."""
 
     youngest: int
     oldest: int
