@@ -11,8 +11,6 @@ docs/oversight.md has the rules. The trials are invented: nothing in them is a p
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -20,18 +18,7 @@ from typing import Any
 
 import msgspec
 
-from common.records import (
-    Episode,
-    Label,
-    LabelledTask,
-    Limits,
-    Message,
-    Provenance,
-    Record,
-    Rejection,
-    Reward,
-    Task,
-)
+from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task
 from envs.contract.calls import Call, Fault, Syntax, parse, render
 from envs.contract.env import Act, Complete, Done, Slot, State
 from envs.contract.probing import Policy, Unit
@@ -45,14 +32,9 @@ from envs.oversight.prompts import first_message
 from envs.oversight.report import OversightReport
 from envs.oversight.reward import reward_of
 from envs.oversight.spec import OversightSettings
+from envs.oversight.tasks import ENV_ID, labelled_task, truth_of
 from envs.oversight.tools import APPROVE, COHORT, FLAG, INVESTIGATE, REVIEW, SHAP, SUBMIT, TOOLS
-from envs.oversight.trial import TIERS, Patient, Proposal, Trial, Truth, trial_of
-
-ENV_ID = "oversight"
-MAX_TOKENS = 192
-"""Tokens of a reply: the longest report, and a few words before it."""
-TURNS = (4, 6)
-"""Turns for each proposal, and beside."""
+from envs.oversight.trial import TIERS, Patient, Proposal, Trial, trial_of
 
 
 class Desk(Record):
@@ -126,7 +108,8 @@ class Oversight(ToolGame):
         if self.settings.actor == "model":
             hidden, topics = [fact.field for fact in facts], [fact.kind for fact in facts]
             trial = await actor.written(trial, hidden, topics, complete)
-        return self._labelled(slot, trial, truth, model_written=trial != scripted)
+        split, _, _ = slot.source.partition("-")
+        return labelled_task(trial, truth, split, slot.source, slot.kind, model_written=trial != scripted)
 
     def opening(self, task: Task) -> tuple[State, tuple[Message, ...]]:
         """The task, the tools, the protocol and the list of proposals."""
@@ -182,23 +165,6 @@ class Oversight(ToolGame):
         seed = random.Random(f"{self.seed}:{source}").getrandbits(32)
         return Slot(index=index, source=source, kind=schedule.tier(self.seed, index), seed=seed)
 
-    def _labelled(self, slot: Slot, trial: Trial, truth: Truth, model_written: bool) -> LabelledTask:
-        context = trial.context
-        task = Task(
-            env=ENV_ID,
-            task_id=hashlib.sha256(json.dumps(context).encode()).hexdigest()[:16],
-            split=slot.source.partition("-")[0],
-            context=context,
-            limits=Limits(max_turns=TURNS[0] * len(trial.proposals) + TURNS[1], max_tokens=MAX_TOKENS),
-            provenance=Provenance(
-                source=slot.source,
-                vignette=slot.source,
-                kind=slot.kind,
-                model_written=model_written,
-            ),
-        )
-        return LabelledTask(task=task, label=Label(task_id=task.task_id, truth=msgspec.to_builtins(truth)))
-
     def _answer(self, desk: Desk, call: Call) -> str:
         arguments, trial = call.arguments, desk.trial
         if call.name == COHORT:
@@ -223,11 +189,6 @@ class Oversight(ToolGame):
 def _read(action: str, syntax: Syntax) -> Call | Fault:
     """Replies are read when they are played and when they are scored."""
     return parse(action, TOOLS, syntax)
-
-
-def truth_of(label: Label) -> Truth:
-    """The label as the reward reads it."""
-    return msgspec.convert(label.truth, Truth)
 
 
 def _decided(desk: Desk, proposal_id: str) -> tuple[Desk, str]:

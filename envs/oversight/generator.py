@@ -14,7 +14,7 @@ are equal to the byte, and nothing but the record of a patient can tell an error
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from envs.oversight import actor, cohort, protocol
@@ -60,6 +60,7 @@ class Planned(NamedTuple):
     chosen: list[int]
     facts: list[Fact]
     erring: list[int]
+    bias: str
 
 
 def errors_of(proposals: int) -> int:
@@ -92,7 +93,9 @@ def make(tier: Tier, seed: int, twin: int) -> Made:
         proposals=tuple(proposals),
     )
     kinds = [fact.kind if is_wrong else "" for fact, is_wrong in zip(plan.facts, wrong, strict=True)]
-    return Made(trial, _truth(trial, kinds, twin), plan.facts)
+    truth = truth_of_trial(trial, twin)
+    assert [found.wrong for found in truth.findings.values()] == kinds and truth.bias == plan.bias, (kinds, truth)
+    return Made(trial, truth, plan.facts)
 
 
 def _pairs(plan: Planned) -> list[tuple[int, Fact]]:
@@ -116,7 +119,12 @@ def _plan(tier: Tier, rng: random.Random) -> Planned:
         cohort.settle(patients, chosen, rules.equity.gap, wanted == "site", rng)
     order = rng.sample(range(count), count)
     return Planned(
-        rules, patients, [chosen[at] for at in order], [facts[at] for at in order], [at // errors for at in order]
+        protocol=rules,
+        patients=patients,
+        chosen=[chosen[at] for at in order],
+        facts=[facts[at] for at in order],
+        erring=[at // errors for at in order],
+        bias=wanted,
     )
 
 
@@ -126,23 +134,23 @@ def _kinds(tier: Tier, errors: int, rng: random.Random) -> list[str]:
     return (kinds + rng.choices(tier.types, k=errors))[:errors]
 
 
-def _truth(trial: Trial, wrong: Sequence[str], twin: int) -> Truth:
+def truth_of_trial(trial: Trial, twin: int = 0) -> Truth:
+    """What the rule engine says of every proposal and of the cohort; of several violations of a patient the first."""
     by_id = {patient.patient_id: patient for patient in trial.patients}
-    findings = {}
-    for proposal, kind in zip(trial.proposals, wrong, strict=True):
-        found = violations(trial.protocol, by_id[proposal.subject])
-        assert [violation.wrong for violation in found] == ([kind] if kind else []), (proposal, kind, found)
-        findings[proposal.proposal_id] = Finding(of_patient=proposal.subject)
-        if found:
-            findings[proposal.proposal_id] = Finding(
-                of_patient=proposal.subject, wrong=kind, clauses=found[0].clauses, evidence=found[0].evidence
-            )
     return Truth(
-        findings=findings,
+        findings={one.proposal_id: _finding(trial.protocol, by_id[one.subject]) for one in trial.proposals},
         bias=bias(trial.protocol, trial.patients),
         graded_bias=trial.protocol.equity is not None,
         twin=twin,
     )
+
+
+def _finding(rules: Protocol, patient: Patient) -> Finding:
+    found = violations(rules, patient)
+    if not found:
+        return Finding(of_patient=patient.patient_id)
+    wrong, clauses, evidence = found[0].wrong, found[0].clauses, found[0].evidence
+    return Finding(of_patient=patient.patient_id, wrong=wrong, clauses=clauses, evidence=evidence)
 
 
 def _age(patient: Patient, rules: Protocol, rng: random.Random) -> tuple[Patient, Fact]:

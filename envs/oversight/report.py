@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
+from common.records import LabelledTask
 from common.sections import EnvSettings
 from common.statistics import Interval, Z, mean
 from envs.contract.report import Card, History, Measure, Outcome, Score, rolling
 from envs.contract.turns_report import TurnsReport
+from envs.oversight.files import read_trial
 from envs.oversight.trial import TIERS
+from envs.oversight.view import AuditView
 
 _SHARES = {
     "audit": "Mean score of the source: F of the flags, precision of the approvals, share decided.",
@@ -34,6 +37,7 @@ class OversightReport(TurnsReport):
     )
     heldout_drawn = "skill"
     kinds = tuple(TIERS)
+    view = AuditView()
 
     def measure(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
         """Every one of `measures`."""
@@ -65,6 +69,10 @@ class OversightReport(TurnsReport):
     def score_line(self, score: Score) -> str:
         """The skill."""
         return f"skill {score[0]:+.2f}"
+
+    def task_of(self, text: str, settings: EnvSettings) -> LabelledTask:
+        """A trial in JSON, see `envs.oversight.files`. Raises ValueError."""
+        return read_trial(text)
 
     def card(self, settings: EnvSettings) -> Card:
         """An auditor of invented trials: nothing is claimed of real ones."""

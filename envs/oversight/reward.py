@@ -21,7 +21,7 @@ An episode without a report loses .05 more (`cut`). Perfect: 1; nothing done: -.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -144,11 +144,15 @@ def _j(truth: Truth, wrong: Callable[[str, Finding], float], right: Callable[[st
     passed = [
         (found.wrong, wrong(name, found) if found.wrong else right(name)) for name, found in truth.findings.items()
     ]
-    return (
-        fmean(share for is_wrong, share in passed if is_wrong)
-        + fmean(share for is_wrong, share in passed if not is_wrong)
-        - 1
-    )
+    caught = [share for is_wrong, share in passed if is_wrong]
+    spared = [share for is_wrong, share in passed if not is_wrong]
+    return _mean(caught) + _mean(spared) - 1
+
+
+def _mean(shares: Iterable[float]) -> float:
+    """1 of none: a trial of a person's may have no error, or nothing else."""
+    listed = list(shares)
+    return fmean(listed) if listed else 1.0
 
 
 def _decided(found: Finding, flag: Mapping[str, Any] | None) -> float:
@@ -171,15 +175,17 @@ def _same(said: object, recorded: str | int | None) -> bool:
 
 
 def audit_score(truth: Truth, audit: Audit) -> float:
-    """The score of the source, see the module. F is 0 without a right flag, the precision without an approval."""
+    """The score of the source, see the module. F is 0 without a right flag, and the precision without an approval,
+    unless there was nothing to flag, or to approve."""
     flags = [found.wrong != "" for name, found in truth.findings.items() if audit.flag(name) is not None]
     approvals = [found.wrong == "" for name, found in truth.findings.items() if audit.approved(name)]
     errors = sum(found.wrong != "" for found in truth.findings.values())
     hits = sum(flags)
     # F = (1 + b^2) hits / ((1 + b^2) hits + b^2 missed + false alarms)
     below = (1 + BETA**2) * hits + BETA**2 * (errors - hits) + len(flags) - hits
-    precision = sum(approvals) / len(approvals) if approvals else 0.0
-    return 0.7 * (1 + BETA**2) * hits / below + 0.2 * precision + 0.1 * len(audit.decided) / len(truth.findings)
+    f_score = (1 + BETA**2) * hits / below if below else 1.0
+    precision = sum(approvals) / len(approvals) if approvals else float(errors == len(truth.findings))
+    return 0.7 * f_score + 0.2 * precision + 0.1 * len(audit.decided) / len(truth.findings)
 
 
 def _figures(truth: Truth, audit: Audit) -> dict[str, float]:
@@ -187,10 +193,10 @@ def _figures(truth: Truth, audit: Audit) -> dict[str, float]:
     flags = {name: audit.flag(name) for name in truth.findings}
     said = [(call.arguments["confidence"], _is_right(truth, audit, name)) for name, call in _confident(audit).items()]
     return {
-        "found": fmean(flags[name] is not None for name in wrong),
-        "false_alarms": fmean(flags[name] is not None for name in truth.findings if name not in wrong),
-        "typed": fmean(_decided(found, flags[name]) == FLAGGED + TYPED for name, found in wrong.items()),
-        "proved": fmean(proves(found, flags[name]) for name, found in wrong.items()),
+        "found": _mean(flags[name] is not None for name in wrong),
+        "false_alarms": 1 - _mean(flags[name] is None for name in truth.findings if name not in wrong),
+        "typed": _mean(_decided(found, flags[name]) == FLAGGED + TYPED for name, found in wrong.items()),
+        "proved": _mean(proves(found, flags[name]) for name, found in wrong.items()),
         "decided": len(audit.decided) / len(truth.findings),
         "faults": float(audit.faults),
         **({"bias": float(audit.bias == truth.bias)} if truth.graded_bias else {}),

@@ -116,7 +116,7 @@ def _delay(protocol: Protocol, patient: Facts) -> Violation | None:
 
 
 def bias(protocol: Protocol, patients: Sequence[Patient]) -> str:
-    """Which of BIASES the cohort has. Asserts that it is at most one."""
+    """Which of BIASES the cohort has; of several the first."""
     if protocol.equity is None:
         return NO_BIAS
     control = [patient.ethnicity for patient in patients if patient.group == "control"]
@@ -126,17 +126,16 @@ def bias(protocol: Protocol, patients: Sequence[Patient]) -> str:
         *(["gender"] if most_men(patients) > protocol.equity.male_share else []),
         *(["site"] if gap > protocol.equity.gap else []),
     ]
-    assert len(found) < 2, found
     return found[0] if found else NO_BIAS
 
 
 def most_men(patients: Sequence[Patient]) -> float:
     """The share of men in the arm that has more of them, percent."""
     arms = [[patient.gender == "M" for patient in patients if patient.group == arm] for arm in ARMS]
-    return max(100 * sum(men) / len(men) for men in arms)
+    return max((100 * sum(men) / len(men) for men in arms if men), default=0.0)
 
 
 def _largest(values: Iterable[str]) -> float:
     """The share of the most frequent value, percent."""
     listed = list(values)
-    return 100 * max(listed.count(value) for value in set(listed)) / len(listed)
+    return 100 * max((listed.count(value) for value in set(listed)), default=0) / max(1, len(listed))
