@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task
+from common.statistics import Interval
 from envs.contract.calls import Call, Fault, Syntax, parse, render
 from envs.contract.env import Act, Complete, Done, Slot, State
 from envs.contract.probing import Policy, Unit
@@ -29,7 +30,7 @@ from envs.oversight.blind import PLANS, beginning
 from envs.oversight.cohort_test import analysis
 from envs.oversight.curriculum import Schedule
 from envs.oversight.prompts import first_message
-from envs.oversight.report import OversightReport
+from envs.oversight.report import OversightReport, skills_of
 from envs.oversight.reward import reward_of
 from envs.oversight.spec import OversightSettings
 from envs.oversight.tasks import ENV_ID, labelled_task, truth_of
@@ -80,12 +81,12 @@ class Oversight(ToolGame):
             return curriculum.read(chosen.journal, tiers)
         return curriculum.constant(tiers)
 
-    def adapt(self, slot: int, skills: Mapping[str, float]) -> bool:
-        """Where the curriculum is adaptive: whether held-out `skills` by tier change the tiers, from after `slot` on,
-        the newest one that was planned. The change is in the journal when this returns."""
+    def adapt(self, slot: int, measures: Mapping[str, Interval]) -> bool:
+        """See `envs.contract.adaptive.Adaptive`: where the curriculum is adaptive, a mastered tier brings the next."""
         chosen = self.settings.curriculum
         if chosen.journal is None or chosen.mode != "adaptive":
             return False
+        skills = skills_of(measures)
         change = curriculum.next_change(self.schedule, self.settings.tiers, slot, skills, chosen.threshold)
         if change is not None:
             curriculum.append(chosen.journal, change)

@@ -24,6 +24,9 @@ _SHARES = {
 }
 
 
+_OF_TIER = "skill_"
+
+
 class OversightReport(TurnsReport):
     """Skill, in which whoever decides without reading has 0 at most, and what it is made of."""
 
@@ -49,7 +52,7 @@ class OversightReport(TurnsReport):
         """Over trials, each pair of twins counting as one where both were played; skill also by tier."""
         tiers = sorted({one.labelled.task.provenance.kind for one in outcomes}, key=list(TIERS).index)
         by_tier = {
-            f"skill_{tier}": _interval([o for o in outcomes if o.labelled.task.provenance.kind == tier], "skill")
+            f"{_OF_TIER}{tier}": _interval([o for o in outcomes if o.labelled.task.provenance.kind == tier], "skill")
             for tier in tiers
         }
         overall = {name: _interval(outcomes, name) for name in ("skill", *_SHARES)}
@@ -81,6 +84,12 @@ class OversightReport(TurnsReport):
             "the patients of invented clinical trials, with tools, and reports those that break the trial's protocol."
         )
         return Card(about=about, data=f"The synthetic game `{settings.id}`: invented trials, no patient's data.")
+
+
+def skills_of(measures: Mapping[str, Interval]) -> dict[str, float]:
+    """The skill by tier, of held-out measures."""
+    found = {name.removeprefix(_OF_TIER): one.value for name, one in measures.items() if name.startswith(_OF_TIER)}
+    return {tier: skill for tier, skill in found.items() if skill is not None}
 
 
 def _interval(outcomes: Sequence[Outcome], name: str) -> Interval:

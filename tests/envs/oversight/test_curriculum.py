@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from common.statistics import Interval
+from envs.contract.adaptive import Adaptive
 from envs.oversight import curriculum
 from envs.oversight.curriculum import Change, mixed, next_change, phases
 from envs.oversight.environment import Oversight
@@ -16,6 +18,15 @@ TIERS = ("easy", "medium", "hard")
 
 def mix(env: Oversight, first: int, last: int) -> Counter[str]:
     return Counter(env.plan(index).kind for index in range(first, last, 2))
+
+
+def skills(**by_tier: float) -> dict[str, Interval]:
+    """Held-out measures as the report gives them."""
+    unknown = {"skill": Interval(value=None, lower=None, upper=None, of=0)}
+    return {
+        **unknown,
+        **{f"skill_{tier}": Interval(value=value, lower=0, upper=1, of=9) for tier, value in by_tier.items()},
+    }
 
 
 def test_phases_change_the_mix_of_tiers_at_sixty_and_eighty_five_percent() -> None:
@@ -39,18 +50,18 @@ def test_a_tier_joins_when_the_hardest_one_so_far_is_mastered(tmp_path: Path) ->
     env = Oversight(OversightSettings(curriculum=chosen), 0)
     before = [env.plan(index) for index in range(64)]
     assert {slot.kind for slot in before} == {"easy"}
-    assert not env.adapt(40, {"easy": 0.7})
-    assert env.adapt(63, {"easy": 0.71}) and not env.adapt(70, {"easy": 0.9, "medium": 0.2})
+    assert isinstance(env, Adaptive) and not env.adapt(40, skills(easy=0.7))
+    assert env.adapt(63, skills(easy=0.71)) and not env.adapt(70, skills(easy=0.9, medium=0.2))
     assert [env.plan(index) for index in range(64)] == before
     assert set(mix(env, 64, 264)) == {"easy", "medium"}
-    assert env.adapt(299, {"easy": 0.9, "medium": 0.8}) and not env.adapt(999, {"hard": 1.0})
+    assert env.adapt(299, skills(easy=0.9, medium=0.8)) and not env.adapt(999, skills(hard=1.0))
     assert set(mix(env, 300, 600)) == set(TIERS)
 
 
 def test_another_process_plans_the_same_from_the_journal(tmp_path: Path) -> None:
     chosen = CurriculumSpec(mode="adaptive", journal=tmp_path / "curriculum.jsonl")
     env = Oversight(OversightSettings(curriculum=chosen), 0)
-    env.adapt(20, {"easy": 0.9})
+    env.adapt(20, skills(easy=0.9))
     again = Oversight(OversightSettings(curriculum=chosen), 0)
     assert [again.plan(index) for index in range(80)] == [env.plan(index) for index in range(80)]
     assert again.schedule.changes[-1] == Change(since=22, weights={"easy": 0.5, "medium": 0.5}, skills={"easy": 0.9})
