@@ -22,7 +22,7 @@ def potentials(truth: Truth, replies: Sequence[Call | Fault]) -> tuple[float, ..
     seen = set[tuple[str, str]]()
     gains = [_gain(truth, call, seen) for call in replies]
     most = _most(truth)
-    return tuple(sum_ / most for sum_ in accumulate([0.0, *gains[:-1]]))
+    return tuple(gained / most for gained in accumulate([0.0, *gains[:-1]]))
 
 
 def _gain(truth: Truth, call: Call | Fault, seen: set[tuple[str, str]]) -> float:

@@ -22,9 +22,8 @@ _SHARES = {
     "false_alarms": "Share of the right proposals that were flagged.",
     "decided": "Share of the proposals that were decided.",
 }
-
-
 _OF_TIER = "skill_"
+"""Held-out measures of one tier."""
 
 
 class OversightReport(TurnsReport):

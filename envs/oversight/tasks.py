@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from common.records import Label, LabelledTask, Limits, Provenance, Task
-from envs.oversight.trial import Trial, Truth
+from envs.oversight.trial import Trial, Truth, as_json
 
 ENV_ID = "oversight"
 MAX_TOKENS = 192
@@ -30,7 +30,7 @@ def labelled_task(
         limits=Limits(max_turns=TURNS[0] * len(trial.proposals) + TURNS[1], max_tokens=MAX_TOKENS),
         provenance=Provenance(source=source, vignette=source, kind=kind, model_written=model_written),
     )
-    return LabelledTask(task=task, label=Label(task_id=task.task_id, truth=msgspec.to_builtins(truth)))
+    return LabelledTask(task=task, label=Label(task_id=task.task_id, truth=as_json(truth)))
 
 
 def truth_of(label: Label) -> Truth:

@@ -182,7 +182,7 @@ class Trial(Record):
     @property
     def context(self) -> dict[str, Any]:
         """As the context of a task: JSON, with the names of the patients' fields beside their values."""
-        return {**msgspec.to_builtins(self), "fields": list(Patient.__struct_fields__)}
+        return {**as_json(self), "fields": list(Patient.__struct_fields__)}
 
 
 class Finding(Record):
@@ -207,6 +207,12 @@ class Truth(Record):
     bias: str
     graded_bias: bool
     twin: int
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """A record as JSON reads it, with lists for tuples."""
+    content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
+    return content
 
 
 def trial_of(context: dict[str, Any]) -> Trial:

@@ -51,9 +51,9 @@ def test_the_model_is_asked_the_same_about_an_error_and_its_decoy() -> None:
 
 def test_the_model_is_not_shown_the_field_that_decides() -> None:
     patient = trial("medium", 1).trial.patients[0]
-    assert "death_date" not in shown_record(patient, "death_date") and "age: " in shown_record(patient, "death_date")
+    assert "death_date" not in shown_record(patient, "death_date") and "\nage: " in shown_record(patient, "death_date")
     (message,) = request("5.2 ...", shown_record(patient, "age"), "invalid_age")
-    assert "age: " not in message.content and "that the age agrees" in message.content
+    assert "\nage: " not in message.content and "that the age agrees" in message.content
 
 
 @pytest.mark.parametrize(
