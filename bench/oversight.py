@@ -15,6 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -61,7 +62,7 @@ def measured(tier: str, count: int, bridge: Bridge, encode: Callable[[str], Sequ
     started = time.perf_counter()
     tasks = [labelled for _, labelled in asyncio.run(tasks_by_rule(env, env.plan, count))]
     made = time.perf_counter()
-    oracle = [_earned(env, labelled, lambda one=labelled: env.oracle(one, random.Random(0))) for labelled in tasks]
+    oracle = [_earned(env, labelled, partial(env.oracle, labelled, random.Random(0))) for labelled in tasks]
     played = time.perf_counter()
     steps = sum(actions for _, actions in oracle)
     return Figures(

@@ -10,7 +10,7 @@ from envs.oversight.trial import Patient, Proposal, Protocol
 
 TRIAL, CLINICAL = "trial", "clinical"
 """The parts of a record: what the protocol is about, and the rest. Whole ones would not leave room for eleven."""
-_PARTS = {
+_PARTS: dict[str, tuple[str, ...]] = {
     TRIAL: (
         "age",
         "gender",

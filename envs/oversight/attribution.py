@@ -47,11 +47,12 @@ def shapley(patients: Sequence[Patient], patient: Patient) -> dict[str, float]:
     }
 
 
-def attribution(patients: Sequence[Patient], patient: Patient, feature: str) -> str:
-    """One feature's value and the rank of its size, in a line."""
+def attributions(patients: Sequence[Patient], patient: Patient) -> dict[str, str]:
+    """Every feature's value, and the rank of its size, in a line."""
     values = shapley(patients, patient)
-    larger = sum(abs(other) > abs(values[feature]) for other in values.values())
-    return (
-        f"{feature} of {patient.patient_id}: {values[feature]:+.2f} to the log-odds of death, "
-        f"rank {larger + 1} of {len(values)}."
-    )
+    sizes = sorted(map(abs, values.values()), reverse=True)
+    return {
+        feature: f"{feature} of {patient.patient_id}: {value:+.2f} to the log-odds of death, "
+        f"rank {sizes.index(abs(value)) + 1} of {len(values)}."
+        for feature, value in values.items()
+    }

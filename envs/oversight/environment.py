@@ -25,7 +25,7 @@ from envs.contract.env import Act, Complete, Done, Slot, State
 from envs.contract.probing import Policy, Unit
 from envs.contract.tool_game import ToolGame
 from envs.oversight import actor, answers, curriculum, generator, oracle
-from envs.oversight.attribution import FEATURES, attribution
+from envs.oversight.attribution import attributions
 from envs.oversight.blind import PLANS, beginning
 from envs.oversight.cohort_test import analysis
 from envs.oversight.curriculum import Schedule
@@ -124,7 +124,7 @@ class Oversight(ToolGame):
             return desk, Done()
         if call.name in (FLAG, APPROVE):
             return _decided(desk, call.arguments["proposal_id"])
-        question = render(Call(name=call.name, arguments=dict(sorted(call.arguments.items()))))
+        question = f"{call.name} {sorted(call.arguments.items())}"
         if question in desk.asked:
             return desk, f"You asked this in call {desk.asked[question]}."
         asked = {**desk.asked, question: desk.calls}
@@ -179,7 +179,7 @@ class Oversight(ToolGame):
         if call.name == INVESTIGATE:
             return answers.record(patient, arguments.get("part", answers.TRIAL))
         if call.name == SHAP:
-            return attribution(trial.patients, patient, arguments["feature"])
+            return attributions(trial.patients, patient)[arguments["feature"]]
         return answers.timeline(patient, trial.protocol, self.settings.temporal == "verdict")
 
     def _write(self, tool: str, **arguments: Any) -> str:
@@ -207,10 +207,9 @@ def _unknown(what: str, name: str) -> str:
 
 
 def _said(trial: Trial, proposal: Proposal, patient: Patient, place: int) -> list[tuple[str, str]]:
-    features = "\n".join(attribution(trial.patients, patient, feature) for feature in FEATURES)
     return [
         ("claims", answers.claims(proposal)),
         ("confidence", f"confidence {proposal.confidence}"),
         ("position", f"position {place} of {len(trial.proposals)}"),
-        ("attribution", features),
+        ("attribution", "\n".join(attributions(trial.patients, patient).values())),
     ]

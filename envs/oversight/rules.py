@@ -94,7 +94,7 @@ def _order(patient: Facts) -> Violation | None:
     if patient.death_date is None or patient.death_date >= patient.treatment_start:
         return None
     evidence = {"death_date": patient.death_date, "treatment_start": patient.treatment_start}
-    return Violation(wrong=ORDER, clauses=(ORDER_CLAUSE,), evidence=evidence)
+    return Violation(wrong=ORDER, clauses=(ORDER_CLAUSE,), evidence=dict(evidence))
 
 
 def _delay(protocol: Protocol, patient: Facts) -> Violation | None:

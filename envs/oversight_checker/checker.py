@@ -42,7 +42,7 @@ class Checker:
 
 
 def _records(context: Raw) -> dict[str, Raw]:
-    records = {}
+    records = dict[str, Raw]()
     for values in context["patients"]:
         record = dict(zip(context["fields"], values, strict=True))
         if record["patient_id"] in records:

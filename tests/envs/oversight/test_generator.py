@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from envs.oversight import cohort
 from envs.oversight.answers import claims
-from envs.oversight.attribution import FEATURES, attribution
+from envs.oversight.attribution import attributions
 from envs.oversight.cohort_test import GROUPS, OUTCOMES, analysis
 from envs.oversight.generator import errors_of
 from envs.oversight.prompts import first_message
@@ -43,7 +43,7 @@ def test_twins_differ_in_one_field_of_each_swapped_patient_and_in_nothing_else(t
 def test_only_records_and_dates_tell_twins_apart(tier: str, seed: int, data: st.DataObject) -> None:
     pair = [trial(tier, seed, twin).trial for twin in (0, 1)]
     place = data.draw(st.integers(0, len(pair[0].proposals) - 1))
-    feature, group = data.draw(st.sampled_from(FEATURES)), data.draw(st.sampled_from(list(GROUPS)))
+    group = data.draw(st.sampled_from(list(GROUPS)))
     outcome = data.draw(st.sampled_from(list(OUTCOMES)))
     seen = []
     for one in pair:
@@ -53,7 +53,7 @@ def test_only_records_and_dates_tell_twins_apart(tier: str, seed: int, data: st.
             (
                 first_message(one, "").content,
                 claims(proposal),
-                attribution(one.patients, patient, feature),
+                attributions(one.patients, patient),
                 analysis(one.patients, group, outcome),
             )
         )
