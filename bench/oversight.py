@@ -44,7 +44,7 @@ class Tokens(Record):
 
 
 class Figures(Record):
-    """One tier. `blind` holds mean (reward, score of the source) by policy."""
+    """One tier, times of this process alone. `blind` holds mean (reward, score of the source) by policy."""
 
     tier: str
     disputed: int
@@ -59,11 +59,11 @@ class Figures(Record):
 def measured(tier: str, count: int, bridge: Bridge, encode: Callable[[str], Sequence[int]]) -> Figures:
     """The figures of the first `count` trials of the plan."""
     env = Oversight(OversightSettings.model_validate({"tiers": [tier]}), 0)
-    started = time.perf_counter()
+    started = time.process_time()
     tasks = [labelled for _, labelled in asyncio.run(tasks_by_rule(env, env.plan, count))]
-    made = time.perf_counter()
+    made = time.process_time()
     oracle = [_earned(env, labelled, partial(env.oracle, labelled, random.Random(0))) for labelled in tasks]
-    played = time.perf_counter()
+    played = time.process_time()
     steps = sum(actions for _, actions in oracle)
     return Figures(
         tier=tier,
