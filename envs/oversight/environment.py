@@ -210,6 +210,6 @@ def _said(trial: Trial, proposal: Proposal, patient: Patient, place: int) -> lis
     return [
         ("claims", answers.claims(proposal)),
         ("confidence", f"confidence {proposal.confidence}"),
-        ("position", f"position {place} of {len(trial.proposals)}"),
+        ("position", f"position {place}"),
         ("attribution", "\n".join(attributions(trial.patients, patient).values())),
     ]
