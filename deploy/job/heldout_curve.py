@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -11,12 +11,15 @@ import msgspec
 
 from actors.handles import PoolHandle
 from common.config import RunSpec
+from envs.contract.adaptive import adapt
 from envs.contract.env import Environment
 from evals.core.curve import line, points
-from evals.core.evaluator import Evaluator
+from evals.core.evaluator import EvalPoint, Evaluator
 
 Hold = Callable[[], AbstractAsyncContextManager[int]]
 """A context in which the engines keep the policy_version that it yields."""
+Unclaimed = Callable[[], Awaitable[int | None]]
+"""A slot of the plan that no Scribe has claimed, nor will for a moment; None where nobody can say."""
 
 
 class HeldoutCurve:
@@ -25,8 +28,10 @@ class HeldoutCurve:
     Rollouts continue during an evaluation; only the next version's weights wait for it.
     """
 
-    def __init__(self, env: Environment, spec: RunSpec, path: Path, tell: Callable[[str], None]) -> None:
-        self._env, self._spec, self._path, self._tell = env, spec, path, tell
+    def __init__(
+        self, env: Environment, spec: RunSpec, path: Path, tell: Callable[[str], None], unclaimed: Unclaimed
+    ) -> None:
+        self._env, self._spec, self._path, self._tell, self._unclaimed = env, spec, path, tell, unclaimed
         self._evaluator: Evaluator | None = None
         self._hold: Hold | None = None
         self._running: asyncio.Task[None] | None = None
@@ -70,3 +75,10 @@ class HeldoutCurve:
             file.write(msgspec.json.encode(point) + b"\n")
         self._newest = version
         self._tell(line(point, self._env.reports))
+        await self._adapt(point)
+
+    async def _adapt(self, point: EvalPoint) -> None:
+        slot = await self._unclaimed()
+        if slot is not None:
+            for env_id in adapt(self._env, slot, point.measures):
+                self._tell(f"the game {env_id} changes its tasks from slot {slot} on, by the held-out measures")

@@ -166,7 +166,7 @@ class Run:
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
         await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
-        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._notify)
+        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._notify, self._unclaimed)
         doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
         self._curve.attach(doctors, channel.hold)
         self._curve.stepped(channel.version)
@@ -223,6 +223,14 @@ class Run:
         await self._deadlines.of_ranks(
             "it saved the model", [rank.save_model.remote(self.folder.model) for rank in ranks]
         )
+
+    async def _unclaimed(self) -> int | None:
+        """See `heldout_curve.Unclaimed`: no more claims than the buffer has room for come while a game adapts."""
+        try:
+            stats = await self._placement.buffer.stats.remote()
+        except RayActorError:  # the supervisor makes another, and the next point of the curve asks it
+            return None
+        return int(stats["given"]) + 2 * self.spec.buffer.capacity
 
     async def _examine(self) -> None:
         for frozen in self._placement.frozen_pools:  # one, or none without tier C

@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
@@ -117,6 +118,15 @@ class Mixture:
     def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
         """The game's own."""
         return self._games[labelled.task.env].demonstrator(_own(labelled), rng)
+
+    def parts(self, index: int) -> dict[str, tuple[Environment, int]]:
+        """Each game, with the first slot of its own plan that comes at or after the index."""
+        env_id, own = self._place(index)
+        return {name: (game, own if name == env_id else self._later(name, index)) for name, game in self._games.items()}
+
+    def _later(self, env_id: str, index: int) -> int:
+        found = next(at for at in count(index + 1) if self._place(at)[0] == env_id)
+        return self._place(found)[1]
 
     def _place(self, index: int) -> tuple[str, int]:
         """The game of a slot, and the slot's index in that game's plan."""

@@ -7,13 +7,14 @@ import json
 import msgspec
 from markupsafe import Markup
 
-from envs.contract.page_view import PageView, Shown, words
+from envs.contract.page_view import Shown, words
+from envs.contract.turns_view import TurnsView
 from envs.oversight.trial import Proposal, Truth, trial_of
 
 _ROW = Markup("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>")
 
 
-class AuditView(PageView):
+class AuditView(TurnsView):
     """Trials of a page."""
 
     task_title = "Trial and label"

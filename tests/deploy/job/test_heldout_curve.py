@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.config import RunSpec
+from common.statistics import Interval
 from deploy.job.heldout_curve import HeldoutCurve
+from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.spec import VerdictSettings
 from evals.core.curve import points
 from simulator.fakes import Handle
 from tests.evals.clients import CLEAN, completion
@@ -20,13 +24,16 @@ SPEC = RunSpec.model_validate({"evaluation": {"every": 2, "tasks": 4}})
 class World:
     """A curve over the bundled notes; the policy always says that there is no error."""
 
-    def __init__(self, path: Path, spec: RunSpec = SPEC) -> None:
+    def __init__(self, path: Path, spec: RunSpec = SPEC, env: Any = None) -> None:
         self.notes: list[str] = []
-        self.curve = HeldoutCurve(environment(), spec, path, self.notes.append)
+        self.curve = HeldoutCurve(env or environment(), spec, path, self.notes.append, self.unclaimed)
         self.pool = Pool(lambda _: completion(CLEAN, versions=(self.version,)))
         self.curve.attach(Handle(self.pool), self.hold)
         self.path = path
         self.version = 0
+
+    async def unclaimed(self) -> int | None:
+        return 10
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[int]:
@@ -73,3 +80,22 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "curve.jsonl"
     path.write_text('{"policy_ver')
     assert points(path) == []
+
+
+async def test_an_adaptive_game_hears_of_each_point_and_a_slot_that_was_not_given_out(tmp_path: Path) -> None:
+    heard = list[tuple[int, float | None]]()
+
+    class Growing(VerdictEnvironment):
+        def adapt(self, slot: int, measures: Mapping[str, Interval]) -> bool:
+            heard.append((slot, measures["flag_accuracy"].value))
+            return len(heard) == 2
+
+    world = World(tmp_path / "curve.jsonl", env=Growing(VerdictSettings(), 0))
+    for version in (0, 2):
+        world.stepped(version)
+        await world.idle()
+    await world.curve.finish(2)
+    assert heard == [(10, 0.5), (10, 0.5)]
+    assert [note for note in world.notes if "slot" in note] == [
+        "the game verdict changes its tasks from slot 10 on, by the held-out measures"
+    ]

@@ -72,6 +72,14 @@ def test_a_run_with_one_game_is_that_game() -> None:
         assert type(environment_of([settings], 3)) is type(ALONE[settings.id])
 
 
+@given(weights=st.lists(st.floats(0.1, 9), min_size=2, max_size=4), index=st.integers(0, 60))
+def test_every_games_next_slot_at_or_after_one_of_the_run_is_known(weights: list[float], index: int) -> None:
+    mixed = mixture(weights, 5)
+    for name, (game, own) in mixed.parts(index).items():
+        later = next(at for at in range(index, index + 10_000) if mixed.plan(at).env == name)
+        assert msgspec.structs.replace(mixed.plan(later), index=own, env="") == game.plan(own)
+
+
 async def test_each_task_is_made_shown_and_scored_as_by_its_own_game() -> None:
     seen = Counter[str]()
     for index in range(40):
