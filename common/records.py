@@ -188,7 +188,7 @@ class Reward(Record):
 
     `solved`: whether the task counts as done, for success rates, the difficulty filter and pages. `potentials`: how
     good the state was in which each action was taken, one per action; empty where the game shapes nothing
-    (`learner.reinforce_pp`).
+    (`learner.reinforce_pp`). `figures` are what the game's report counts beside; nothing is trained on them.
     """
 
     components: dict[str, float]
@@ -196,6 +196,7 @@ class Reward(Record):
     reason: str
     solved: bool
     potentials: tuple[float, ...] = ()
+    figures: dict[str, float] = {}
 
 
 class Reply(Record):

@@ -7,9 +7,7 @@ from itertools import chain, repeat
 
 from common.records import Message
 from envs.contract.env import Act, Complete, Written
-
-Policy = Callable[[], Act]
-"""Begins an episode: a policy may count its turns."""
+from envs.contract.probing import Policy
 
 
 def _model(text: Callable[[str], str], truncated: bool = False) -> Complete:

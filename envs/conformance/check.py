@@ -23,12 +23,14 @@ import msgspec
 from common.command_line import BAD_INPUT, Parser
 from common.records import EndReason, Episode, Label, LabelledTask, Record, Rejection, Reward, Task
 from common.sections import EnvSettings
-from envs.conformance.baselines import NONSENSE, SILENT, Policy, policies
+from envs.conformance.baselines import NONSENSE, SILENT, policies
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import leaks
+from envs.conformance.probes import own_policies, unit_leaks
 from envs.conformance.report import Report
 from envs.contract import registry
 from envs.contract.env import Checker, Environment, Slot, Turn
+from envs.contract.probing import Policy
 from envs.contract.replay import play
 from envs.contract.spec import named
 
@@ -76,7 +78,8 @@ async def check(
     cases = [_solve(env, item, seed) for seed, item in enumerate(made) if isinstance(item, LabelledTask)]
     if not cases:
         raise ValueError(f"{env.env_id}: none of {count} proposals became a task; give it other data")
-    earned, found = _earnings(env, cases), _worst_leaks(env, cases)
+    earned = _earnings(env, cases)
+    found = {**_worst_leaks(env, cases), **unit_leaks(env, [case.labelled for case in cases])}
     ceiling, leak = limits.ceiling, limits.leak_limit
     problems = [
         *_plan_problems(env, slots, made),
@@ -235,7 +238,8 @@ def _earnings(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     kinds = sorted({case.kind for case in cases})
     solved = {kind: _solutions(cases, kind)[:CONSTANTS] for kind in kinds}
     earned: dict[str, float] = {}
-    for name, policy in policies([(kind, actions) for kind in kinds for actions in solved[kind]]):
+    constants = policies([(kind, actions) for kind in kinds for actions in solved[kind]])
+    for name, policy in (*constants, *own_policies(env).items()):
         totals = [[_earn(env, c.labelled, policy).total for c in cases if c.kind == kind] for kind in kinds]
         earned[name] = max(earned.get(name, -math.inf), fmean(map(fmean, totals)))
     return earned

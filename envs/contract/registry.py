@@ -18,6 +18,7 @@ GROUP = "medserl.envs"
 GAMES = {
     "contradiction": "envs.contradiction.environment:Contradiction",
     "lookup": "envs.lookup.environment:Lookup",
+    "oversight": "envs.oversight.environment:Oversight",
     "verdict": "envs.verdict.environment:VerdictEnvironment",
 }
 DEFAULT = "verdict"

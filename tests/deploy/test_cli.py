@@ -225,7 +225,8 @@ class Another:
     [
         (
             ["--envs", "chess"],
-            "unknown game 'chess'; write one of contradiction, lookup, verdict, or class: package.module:Class",
+            "unknown game 'chess'; write one of contradiction, lookup, oversight, verdict, "
+            "or class: package.module:Class",
         ),
         (
             ["--envs.contradiction.heldout", "0"],

@@ -1,0 +1,83 @@
+"""A perfect auditor that sees what any policy sees: the protocol and the tools' answers. It never sees the truth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator
+
+from envs.contract.env import Act, Turn
+from envs.oversight.answers import read_record
+from envs.oversight.rules import Violation, violations
+from envs.oversight.tools import APPROVE, COHORT, FLAG, INVESTIGATE, REVIEW, SUBMIT
+from envs.oversight.trial import NO_BIAS, Equity, Trial
+
+Write = Callable[..., str]
+"""`write(tool, **arguments)`: a reply that makes this call."""
+Audit = Generator[str, str, None]
+"""Yields replies and is sent what they are answered."""
+_GROUP = re.compile(r"([A-Za-z]+) (\d+)/")
+_GAP = re.compile(r"difference ([+-][\d.]+) points")
+
+
+def acting(audit: Audit) -> Act:
+    """The policy that an audit is."""
+    begun = False
+
+    def act(turn: Turn) -> str:
+        nonlocal begun
+        answer = turn.messages[-1].content if begun else None
+        begun = True
+        return audit.send(answer)  # type: ignore[arg-type]  # None starts a generator
+
+    return act
+
+
+def perfect(trial: Trial, write: Write) -> Audit:
+    """Review, read, decide, proposal by proposal; compare the arms where the protocol limits them; report."""
+    findings = []
+    for proposal in trial.proposals:
+        yield write(REVIEW, proposal_id=proposal.proposal_id)
+        answer = yield write(INVESTIGATE, patient_id=proposal.subject)
+        found = violations(trial.protocol, read_record(answer))
+        if found:
+            findings.append(f"{proposal.proposal_id}:{found[0].wrong}")
+            yield flag(write, proposal.proposal_id, found[0])
+        else:
+            yield write(APPROVE, proposal_id=proposal.proposal_id)
+    bias = NO_BIAS
+    if trial.protocol.equity is not None:
+        bias = yield from _bias(trial.protocol.equity, write)
+    yield write(SUBMIT, findings=findings, bias=bias)
+
+
+def flag(write: Write, proposal_id: str, violation: Violation) -> str:
+    """A flag that cites the violation."""
+    field, value = next(iter(violation.evidence.items()))
+    return write(
+        FLAG,
+        proposal_id=proposal_id,
+        error_type=violation.wrong,
+        clause=violation.clauses[0],
+        field=field,
+        value=value,
+    )
+
+
+def _bias(limits: Equity, write: Write) -> Generator[str, str, str]:
+    ethnicity = yield write(COHORT, feature="ethnicity", outcome="death")
+    gender = yield write(COHORT, feature="gender", outcome="death")
+    site = yield write(COHORT, feature="site", outcome="death")
+    gap = _GAP.search(site)
+    assert gap is not None
+    if max(_shares(ethnicity, "control").values()) > limits.group_share:
+        return "ethnicity"
+    if max(_shares(gender, arm)["M"] for arm in ("treatment", "control")) > limits.male_share:
+        return "gender"
+    return "site" if abs(float(gap[1])) > limits.gap else NO_BIAS
+
+
+def _shares(table: str, arm: str) -> dict[str, float]:
+    """The share of each group in an arm, percent."""
+    line = next(line for line in table.splitlines() if line.startswith(f"{arm}:"))
+    counts = {name: int(count) for name, count in _GROUP.findall(line)}
+    return {name: 100 * count / sum(counts.values()) for name, count in counts.items()}
