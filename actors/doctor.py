@@ -12,6 +12,8 @@ from actors.engine import PromptTooLong
 from actors.episode import GameError, PartnerError, PoolModel, newest_version, play, scored
 from actors.role import Role
 from common.config import SamplingSpec
+from common.errors import last_line
+from common.metrics import REJECTED
 from common.record import Ids
 from common.records import Group, LabelledTask, Message, RejectReason, Sampled
 from envs.contract.env import Environment
@@ -23,7 +25,7 @@ LOG = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """The task's lease was lost: the buffer gave it to another Doctor."""
+    """The task's lease was lost, so that its group can no longer be trained within max_lag."""
 
 
 _REASONS = {
@@ -62,29 +64,49 @@ class Doctor(Role[LabelledTask]):
             # One version for the whole group: its rollouts are compared with each other.
             rollouts = scored(self._env, labelled, played, newest_version(played))
         except LeaseLost:
+            self._late()
             return
         except tuple(_REASONS) as error:
             reason = next(reason for kind, reason in _REASONS.items() if isinstance(error, kind))
-            await self._buffer.reject_lease.remote(self.name, task.task_id, reason)
+            await self._buffer.reject_lease.remote(self.name, task.task_id, reason, last_line(error))
             LOG.debug("rejected, %s: %s", reason, error)
             return
         group = Group(labelled=labelled, prompt_ids=played[0].prompt_ids, rollouts=tuple(rollouts), doctor=self.name)
-        used = await self._buffer.put_group.remote(group)
-        LOG.debug("put a group of %d%s", len(rollouts), "" if used else ", which cannot be used")
+        if await self._buffer.put_group.remote(group):
+            LOG.debug("put a group of %d", len(rollouts))
+        else:
+            self._late()
 
-    async def _still_leased(self, task_id: str) -> bool:
-        return await self._buffer.renew_lease.remote(self.name, task_id)
+    def _late(self) -> None:
+        LOG.debug("its lease was lost: what was played cannot be used")
+        self._meter.add(REJECTED, 1, RejectReason.LATE)
+
+    async def _still_leased(self, task_id: str, oldest_version: int | None) -> bool:
+        return await self._buffer.renew_lease.remote(self.name, task_id, oldest_version)
 
 
 class _LeasedModel(PoolModel):
-    """Renews the task's lease at every later turn, and plays no further once it is lost: nobody would use the group."""
+    """Renews the task's lease at every later turn, and plays no further once it is lost: nobody would use the group.
 
-    def __init__(self, pool: PoolHandle, temperature: float, renew: Callable[[], Awaitable[bool]]) -> None:
+    `renew` is told the oldest version of a token of the group.
+    """
+
+    def __init__(self, pool: PoolHandle, temperature: float, renew: Callable[[int | None], Awaitable[bool]]) -> None:
         super().__init__(pool, "doctor", temperature)
         self._renew = renew
+        self._oldest: int | None = None
+
+    async def start(self, messages: tuple[Message, ...], n: int, max_tokens: int) -> Sampled:
+        """See `actors.episode.Model`."""
+        return self._seen(await super().start(messages, n, max_tokens))
 
     async def proceed(self, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int) -> Sampled:
         """See `actors.episode.Model`. Raises LeaseLost."""
-        if not await self._renew():
+        if not await self._renew(self._oldest):
             raise LeaseLost
-        return await super().proceed(prefix, engine, messages, max_tokens)
+        return self._seen(await super().proceed(prefix, engine, messages, max_tokens))
+
+    def _seen(self, sampled: Sampled) -> Sampled:
+        versions = (self._oldest, sampled.oldest_version)
+        self._oldest = min((version for version in versions if version is not None), default=None)
+        return sampled

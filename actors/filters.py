@@ -9,6 +9,7 @@ short completions (`too_short`); a completion that is too long is cut off and sc
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 
 import msgspec
 
@@ -22,17 +23,18 @@ RECENT = 64
 class Novelty:
     """Rejects a task whose context overlaps one of the last `RECENT` accepted ones more than `limit` (ROUGE-L F).
 
-    A twin (same vignette, other kind) is similar to its sibling by design and is not compared with it.
+    A twin (same vignette, other kind) is similar to its sibling by design and is not compared with it. `known` were
+    accepted by an earlier process: a resumed run holds them.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, known: Iterable[Task] = ()) -> None:
         from rouge_score.rouge_scorer import RougeScorer
         from rouge_score.tokenizers import DefaultTokenizer
 
         self._limit = limit
         self._tokenizer = DefaultTokenizer(use_stemmer=False)
         self._scorer = RougeScorer(["rougeL"], tokenizer=self._tokenizer)
-        self._recent: deque[tuple[Task, str, Counter[str]]] = deque(maxlen=RECENT)
+        self._recent = deque[tuple[Task, str, Counter[str]]](((task, *self._read(task)) for task in known), RECENT)
 
     def accepts(self, task: Task) -> bool:
         """Whether the task is new; an accepted task is remembered."""
@@ -41,10 +43,6 @@ class Novelty:
             return False
         self._recent.append((task, text, words))
         return True
-
-    def remember(self, task: Task) -> None:
-        """Compare later tasks with this one: a resumed run holds tasks that an earlier process accepted."""
-        self._recent.append((task, *self._read(task)))
 
     def _overlaps(
         self, task: Task, text: str, words: Counter[str], other: Task, other_text: str, other_words: Counter[str]

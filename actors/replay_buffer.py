@@ -23,7 +23,8 @@ At k = 0 it says that at most B tasks are due now. It holds at all times:
   could overtake two slow tasks, which would then both be due in one batch of one. If any B rolled tasks pass, the B
   oldest do, for they leave the fewest old ones behind; of all that pass, twins are taken together (actors.pairing).
 - Deaths, expiries and rejections only take tasks away from the outstanding ones; a new lease has the newer version.
-The wait ends: a leased task comes back rolled, rejected or ready, and with none leased the B oldest pass, by (H).
+The wait ends: a leased task comes back rolled, rejected or ready, and with none leased the B oldest pass, by (H). So a
+group is too late only when its lease was lost, and `renew_lease` says so at an episode's next turn.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.filters import Novelty, group_rejection
+from actors.game_faults import GameFaults
 from actors.journal import SYNC_SECONDS
 from actors.pairing import choose
 from actors.scribe_rewards import ScribeRewards
@@ -65,12 +67,11 @@ class ReplayBuffer:
     ) -> None:
         self._spec, self._batch_groups, self._filters = spec, batch_groups, filters
         self._clock, self._store = clock, store
-        self._novelty = None if filters.novelty is None else Novelty(filters.novelty)
         self._tasks = TaskStates(journal, trained_steps, batch_groups)
         self._scribe_rewards = ScribeRewards(batch_groups, spec.max_lag)  # stays empty where the Scribe is not trained
-        if self._novelty is not None:
-            for held in self._tasks.held.values():
-                self._novelty.remember(held.labelled.task)
+        known = [held.labelled.task for held in self._tasks.held.values()]
+        self._novelty = None if filters.novelty is None else Novelty(filters.novelty, known)
+        self._faults = GameFaults()
         self._lines = {role: WaitQueue() for role in ("scribe", "doctor", "learner")}
         self._expiry: asyncio.TimerHandle | None = None
         self._sync: asyncio.TimerHandle | None = None
@@ -128,11 +129,13 @@ class ReplayBuffer:
         self._wake()
         return labelled
 
-    async def renew_lease(self, doctor: str, task_id: str) -> bool:
-        """An episode of a leased task made progress: renew the lease. False when it was lost meanwhile."""
+    async def renew_lease(self, doctor: str, task_id: str, oldest_version: int | None) -> bool:
+        """An episode of a leased task made progress: renew the lease. False when its group can no longer be trained."""
         index = self._tasks.leased_to(doctor, task_id)
         if index is None:
             return False
+        if oldest_version is not None and oldest_version < self._tasks.held[index].version:
+            return False  # its lease was lost, and this is a younger one of the same Doctor
         self._tasks.renew(index, self._clock() + self._spec.lease_seconds)
         return True
 
@@ -146,6 +149,7 @@ class ReplayBuffer:
         if index is None:
             self._tasks.refused["late"] += 1
             return False
+        self._faults.played(group.labelled.task.env)
         reason = group_rejection(self._filters, group)
         fresh = reason is not None or group.oldest_version >= self._tasks.held[index].version
         if fresh:  # before the filter: errors that all or no replies find are rewarded too
@@ -160,14 +164,17 @@ class ReplayBuffer:
         self._wake()
         return fresh
 
-    async def reject_lease(self, doctor: str, task_id: str, reason: str) -> bool:
-        """End a lease of a task that cannot be played. False when the lease was lost meanwhile."""
+    async def reject_lease(self, doctor: str, task_id: str, reason: str, detail: str) -> bool:
+        """End a lease of a task that cannot be played. False when the lease was lost meanwhile. May wait a while."""
         index = self._tasks.leased_to(doctor, task_id)
         if index is None:
             return False
+        game = self._tasks.held[index].labelled.task.env
         self._tasks.reject(index, reason)
         self._scribe_rewards.forget(task_id)
+        self._faults.rejected(game, reason, detail)
         self._wake()
+        await self._faults.pause(game)
         return True
 
     async def return_leases(self, doctor: str) -> int:
@@ -247,14 +254,18 @@ class ReplayBuffer:
             line.close()
 
     def stats(self) -> dict[str, Any]:
-        """The figures of `TaskStates.stats`, and the number of `waiting` calls by role."""
+        """The figures of `TaskStates.stats`, `waiting` calls by role, and `warnings` of games that cannot be played."""
         ledger, waiting = self._tasks.stats(), {role: line.calls for role, line in self._lines.items()}
-        return {**ledger, "counts": {**ledger["counts"], **self._scribe_rewards.counts()}, "waiting": waiting}
+        counts = {**ledger["counts"], **self._scribe_rewards.counts()}
+        return {**ledger, "counts": counts, "waiting": waiting, "warnings": dict(self._faults.warnings)}
 
     def check(self) -> None:
         """Assert that every index given is in exactly one state, and that the staleness accounting holds."""
         self._tasks.check()
         running = self._tasks.count(TaskState.LEASED, TaskState.ROLLED, TaskState.BATCHED)
+        due = self._tasks.version + bool(self._tasks.count(TaskState.BATCHED)) - self._spec.max_lag
+        outstanding = [held for held in self._tasks.held.values() if held.state in (TaskState.LEASED, TaskState.ROLLED)]
+        assert all(held.version >= due for held in outstanding), "a lease that holds is too late for the next batch"
         assert self._tasks.trained == self._tasks.version * self._batch_groups, self.stats()
         assert running <= (self._spec.max_lag + 1) * self._batch_groups, self.stats()
 

@@ -69,6 +69,7 @@ class Supervisor:
         self._role_actors = RoleActors(spec.rollout, placement, board, restarts, self._name)
         self._heartbeats = Heartbeats(spec.rollout.silence_seconds)
         self._repairing = asyncio.Lock()
+        self._warned = set[str]()  # games of which people were told that they cannot be played
 
     async def start(self, on_phase: Callable[[str], None], examine: Examine | None = None) -> None:
         """Load every engine, let each prove the policy, then call `examine`, if given, and start the role actors.
@@ -173,6 +174,10 @@ class Supervisor:
         for metric, name in ((MADE, "made"), (CLAIMED, "claimed"), (IMBALANCE, "imbalance")):
             self._board.set(metric, stats[name])
         self._board.merge("buffer", stats["counts"])
+        warnings: dict[str, str] = stats["warnings"]
+        for game in warnings.keys() - self._warned:
+            self._restarts.notify(warnings[game])
+        self._warned = set(warnings)
 
     async def stop(self) -> None:
         """End every actor that this supervisor started."""

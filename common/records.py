@@ -55,6 +55,7 @@ class RejectReason(StrEnum):
     TOO_SHORT = "too_short"  # a completion has too few tokens
     DIFFICULTY = "difficulty"  # too many or too few replies were right
     STALE = "stale"  # older than max_lag
+    LATE = "late"  # its lease was lost while it was played, so that it is played again
     GAME_ERROR = "game_error"  # the game raised an error while it was played
     PARTNER = "partner"  # another model that the game asked failed
 
@@ -166,6 +167,11 @@ class Sampled(TokenRecord, eq=False):
 
     def __post_init__(self) -> None:
         self._freeze(prompt_ids=np.int32)
+
+    @property
+    def oldest_version(self) -> int | None:
+        """None when no completion has a token."""
+        return min((int(c.versions.min()) for c in self.completions if len(c.versions)), default=None)
 
     @property
     def newest_version(self) -> int:

@@ -129,6 +129,8 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
     if series:
         states = metrics.BUFFER_STATES
         shown.add_row("buffer", ", ".join(f"{_value(series, metrics.BUFFER, state)} {state}" for state in states))
+        if refused := _rejections(series):
+            shown.add_row("rejected", refused)
         restarts = [f"{_value(series, metrics.ACTOR_RESTARTS, kind)} {kind}" for kind in metrics.ACTOR_KINDS]
         shown.add_row("restarts", f"{', '.join(restarts)}; {_value(series, metrics.ENGINE_RESTARTS)} engines replaced")
     if spent := clock.read(run):
@@ -146,6 +148,12 @@ def _alarms(spec: RunSpec, rows: list[Row]) -> list[str]:
 
 def _serving(series: Series, kind: str) -> str:
     return f"{_value(series, metrics.ACTORS, kind)} of {_value(series, metrics.ACTORS_WANTED, kind)} {kind}s"
+
+
+def _rejections(series: Series) -> str:
+    """How many, by reason; without the reasons that there were none for."""
+    counts = {values: count for (name, values), count in series.items() if name == metrics.REJECTED.name and count}
+    return ", ".join(f"{count:g} {reason}" for (reason,), count in counts.items())
 
 
 def _throughput(rows: list[Row]) -> str:

@@ -27,6 +27,18 @@ LONGEST_WAIT_SECONDS = 4.0
 """Maximum delay between a step and the next kill: long enough to reach every phase of the loop."""
 
 
+LONG_EPISODES = [
+    "--envs",
+    "[{class: simulator.fake_game:FakeGame, goes_on: 0.9}]",
+    "--sampling.max_tokens",
+    "8",
+    "--warm_up.steps",
+    "150",
+]
+"""The simulator's game in a real run. The warm-up teaches the model to end its replies: one that is cut off ends its
+episode."""
+
+
 class Kill(Record):
     """One SIGKILL, with the seconds until the new process of that kind, and until the next published step."""
 
@@ -42,6 +54,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the jobs end with this process
     runs = options.runs or Path(tempfile.mkdtemp(prefix="chaos-"))
     flags = ["--steps", str(options.steps), "--model.cache", str(runs / "cache")]
+    flags += LONG_EPISODES if options.turns else []
     calm = None
     if not options.alone:
         calm = Job(runs, "calm", options.spec, flags)
@@ -76,6 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--spec", type=Path, default=Path("deploy/smoke.yaml"))
     parser.add_argument("--runs", type=Path, help="default: a temporary folder")
+    parser.add_argument("--turns", action="store_true", help="episodes of 1 to 40 turns instead of the spec's game")
     parser.add_argument("--alone", action="store_true", help="without the undisturbed run")
     return parser.parse_args()
 
@@ -136,13 +150,14 @@ def _span(values: list[float]) -> str:
 
 
 def account_lines(accounts: Accounts, steps: int) -> str:
-    """The final state of every task, in two lines."""
-    each = sorted(set(accounts.steps.values()))
+    """The final state of every task, and what its episodes were like, in three lines."""
+    each, turns = sorted(set(accounts.steps.values())), accounts.turns
     return (
         f"given {accounts.given} = ready {accounts.ready} + to be given again {accounts.unclaimed} + trained "
         f"{accounts.trained} + rejected {accounts.rejected}\n"
         f"{len(accounts.steps)} of {steps} steps of {'/'.join(map(str, each))} tasks, {len(accounts.twice)} tasks "
-        f"trained twice: {'all tasks accounted for' if accounts.balance else 'TASKS ARE LOST OR DUPLICATED'}"
+        f"trained twice: {'all tasks accounted for' if accounts.balance else 'TASKS ARE LOST OR DUPLICATED'}\n"
+        f"{sum(turns.values())} episodes of {min(turns)} to {max(turns)} turns; largest lag {accounts.lag}"
     )
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +49,8 @@ class Accounts(Record):
     rejected: int
     steps: dict[int, int]  # step -> tasks trained in it
     twice: tuple[str, ...]  # tasks whose rollouts were logged for two steps
+    turns: dict[int, int]  # episodes trained on, by their turns
+    lag: int  # largest of an episode
 
     @property
     def balance(self) -> bool:
@@ -147,10 +150,12 @@ class Job:
         steps = len(self.rows())
         found = replay(self.folder / "journal.jsonl", steps)
         at: dict[str, set[int]] = {}
+        turns, lags = Counter[int](), [0]
         for file in sorted((self.folder / "rollouts").glob("step-*.parquet")):
-            table = pq.read_table(file, columns=["step", "task_id"])
-            for step, task in zip(table["step"].to_pylist(), table["task_id"].to_pylist(), strict=True):
-                at.setdefault(task, set()).add(step)
+            for row in pq.read_table(file, columns=["step", "task_id", "step_tokens", "policy_lag"]).to_pylist():
+                at.setdefault(row["task_id"], set()).add(row["step"])
+                turns[len(row["step_tokens"])] += 1
+                lags.append(row["policy_lag"])
         trained = list(found.trained.values())
         return Accounts(
             given=found.next_index,
@@ -160,6 +165,8 @@ class Job:
             rejected=len(found.rejected),
             steps={step: trained.count(step) for step in sorted(set(trained))},
             twice=tuple(sorted(task for task, seen in at.items() if len(seen) > 1)),
+            turns=dict(turns),
+            lag=max(lags),
         )
 
 

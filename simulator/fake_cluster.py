@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import numpy as np
 
 from actors.doctor import Doctor
+from actors.engine import PromptTooLong
 from actors.engine_errors import EngineDied
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
@@ -27,9 +29,10 @@ class Speeds(Record):
     """Durations in virtual seconds; lengths in tokens."""
 
     tokens_per_second: float = 50.0  # per sequence, however many run: decoding is memory-bound
-    median_tokens: float = 600.0
+    median_tokens: float = 600.0  # of a turn
     sigma: float = 1.0  # standard deviation of the log of a completion's length: 0 all equal, 1 long-tailed
     longest_tokens: float = 8192.0
+    context: float = math.inf  # ids of the longest prompt that is answered; each turn of an episode adds three
     learner_seconds_per_token: float = 1e-3
     load: float = 60.0  # an engine
     transfer: float = 1.0  # of the weights, while engines pause
@@ -63,12 +66,14 @@ class FakeEngine:
         self.hangs = ""  # the phase of a sync in which it does not answer
         self._paused_at: float | None = None
         self._paused_seconds = 0.0
-        self._core = asyncio.get_running_loop().create_future()
+        self._core_died = False
+        self._working: dict[asyncio.Future[None], None] = {}
 
     def kill_core(self) -> None:
         """The core dies: running calls, and every later one, raise EngineDied."""
-        if not self._core.done():
-            self._core.set_result(None)
+        self._core_died = True
+        for work in self._working:
+            _end(work)
 
     async def load(self, model_folder: Path) -> None:
         """Takes `Speeds.load` seconds."""
@@ -95,7 +100,9 @@ class FakeEngine:
         return Sampled(prompt_ids=frozen((1,), np.int32), completions=completions)
 
     async def proceed(self, prefix: Ids, messages: tuple[Message, ...], max_tokens: int, temperature: float) -> Sampled:
-        """A later turn takes as long as a first one."""
+        """A later turn takes as long as a first one. Raises PromptTooLong."""
+        if len(prefix) > self.pace.speeds.context:
+            raise remote_error(PromptTooLong("no room for a reply"))
         sampled = await self.generate(messages, 1, max_tokens, temperature)
         return msgspec.structs.replace(sampled, prompt_ids=np.append(prefix, 9))
 
@@ -105,7 +112,7 @@ class FakeEngine:
             token_ids=frozen((1, 2), np.int32),
             logps=frozen((-1.0, -1.0), np.float32),
             versions=frozen((first, self.version), np.int32),
-            finish_reason="stop",
+            finish_reason="stop" if tokens < self.pace.speeds.longest_tokens else "length",
             engine=self.engine_id,
         )
 
@@ -145,13 +152,24 @@ class FakeEngine:
         await self._work(0.05)
 
     async def _work(self, seconds: float) -> None:
-        self._check_core()
-        await asyncio.wait([self._core], timeout=seconds)
-        self._check_core()
-
-    def _check_core(self) -> None:
-        if self._core.done():
+        """Takes so long, or until the core dies."""
+        if not self._core_died:
+            loop = asyncio.get_running_loop()
+            work: asyncio.Future[None] = loop.create_future()
+            self._working[work] = None
+            timer = loop.call_later(seconds, _end, work)
+            try:
+                await work
+            finally:
+                timer.cancel()
+                del self._working[work]
+        if self._core_died:
             raise remote_error(EngineDied("EngineCore encountered an issue"))
+
+
+def _end(work: asyncio.Future[None]) -> None:
+    if not work.done():
+        work.set_result(None)
 
 
 UNTOLD = ("tokens", "completion_tokens", "loss", "grad_norm", "learning_rate", "reward_mean", "reward_std")

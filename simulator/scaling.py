@@ -14,7 +14,7 @@ from common.records import Record
 from common.weights import SHARED_MEMORY
 from simulator import virtual
 from simulator.fake_cluster import Pace, Speeds
-from simulator.fake_game import FakeGame
+from simulator.fake_game import FakeGame, FakeSettings
 from simulator.simulated_run import SimulatedRun
 
 DOCTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -57,7 +57,7 @@ def measure(doctors: int, batch: int, max_lag: int, speeds: Speeds, steps: int =
         learner=LearnerSpec(batch_groups=batch, checkpoint_every=10_000),
     )
     with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as folder:
-        run = SimulatedRun(spec, speeds, FakeGame(refused=0.0, asks=0.0), 0, Path(folder))
+        run = SimulatedRun(spec, speeds, FakeGame(FakeSettings(), 0), 0, Path(folder))
         virtual.run(run.play((), HEARTBEAT, 1e9))
     assert not run.violations, run.violations
     (first, _), measured = run.steps[SKIPPED - 1], run.steps[SKIPPED:]

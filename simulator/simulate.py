@@ -5,18 +5,21 @@
     python -m simulator.simulate --scale                # Doctors from 1 to 256, and asynchronous against synchronous
 
 A schedule is one run of 3 to 8 learner steps with a seeded spec (Scribes, Doctors, engines, ranks, lag, batch,
-capacity, leases, transport, checkpoints) and up to 8 faults at seeded moments: a Scribe, Doctor or engine killed, an
-engine's core killed under its actor, an engine twenty times slower for five minutes, one that hangs in a phase of a
-sync, a learner rank killed or hanging, the buffer or the driver killed, and a power failure that loses a part of the
-journal's lines that were not synced. A run whose learner, buffer or driver died continues from its newest checkpoint.
-Checked: task accounting at every transition, the lag of every group trained, no task trained twice and no version
-skipped along the checkpoints that led to the end, the journal against the steps made, and that the run ends.
+capacity, leases, transport, checkpoints), a game whose episodes have 1 to 40 turns, and up to 8 faults at seeded
+moments: a Scribe, Doctor or engine killed, an engine's core killed under its actor, an engine twenty times slower for
+five minutes, one that hangs in a phase of a sync, a learner rank killed or hanging, the buffer or the driver killed,
+and a power failure that loses a part of the journal's lines that were not synced. A run whose learner, buffer or driver
+died continues from its newest checkpoint. Checked: task accounting at every transition, the version of every token and
+the lag of every group trained, no task trained twice and no version skipped along the checkpoints that led to the end,
+the journal against the steps made, and that the run ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import math
 import os
 import random
 import sys
@@ -42,7 +45,7 @@ from common.records import Record
 from common.weights import SHARED_MEMORY
 from simulator import scaling, virtual
 from simulator.fake_cluster import Speeds
-from simulator.fake_game import FakeGame
+from simulator.fake_game import FakeGame, FakeSettings
 from simulator.simulated_run import FAULTS, Fault, SimulatedRun
 
 HEARTBEAT = 10.0  # s
@@ -60,6 +63,9 @@ class Outcome(Record):
     lives: int
     faults: dict[str, int]  # by kind, those that hit a living actor
     endings: dict[str, int]  # ends of its lives, by reason
+    turns: dict[int, int]  # episodes trained on, by their turns
+    moved: int  # of these, those that changed their engine
+    late: int  # groups given up or refused because their lease was lost
     violations: tuple[str, ...]
 
 
@@ -80,7 +86,9 @@ def schedule(seed: int) -> tuple[RunSpec, Speeds, FakeGame, list[Fault]]:
             concurrency=rng.randint(1, 4),
         ),
         buffer=BufferSpec(
-            max_lag=lag, capacity=batch + rng.randint(0, (lag + 2) * batch), lease_seconds=rng.choice((120.0, 600.0))
+            max_lag=lag,
+            capacity=batch + rng.randint(0, (lag + 2) * batch),
+            lease_seconds=rng.choice((30.0, 120.0, 600.0)),
         ),
         learner=LearnerSpec(
             batch_groups=batch, ranks=ranks, checkpoint_every=rng.randint(1, 3), keep_checkpoints=rng.randint(1, 2)
@@ -89,10 +97,22 @@ def schedule(seed: int) -> tuple[RunSpec, Speeds, FakeGame, list[Fault]]:
             transport=rng.choice(("full", "full", "adapter")), timeout_seconds=rng.choice((20.0, 60.0))
         ),
     )
-    speeds = Speeds(sigma=rng.choice((0.0, 0.5, 1.0)), load=rng.choice((20.0, 60.0)), travel=rng.choice((1e-3, 0.1)))
+    game = FakeSettings(
+        refused=rng.choice((0.0, 0.3)),
+        asks=rng.choice((0.0, 0.5)),
+        goes_on=rng.choice((0.0, 0.5) if crowd else (0.0, 0.5, 0.8, 0.9, 0.95)),
+        strands=rng.choice((0.0, 0.0, 0.02)),
+    )
+    speeds = Speeds(
+        median_tokens=600 * (1 - game.goes_on),  # so that episodes take equally long, however many turns they have
+        sigma=rng.choice((0.0, 0.5, 1.0, 1.5)),
+        context=rng.choice((math.inf, math.inf, 60.0)),
+        load=rng.choice((20.0, 60.0)),
+        travel=rng.choice((1e-3, 0.1)),
+    )
     busy = speeds.load * spec.pools[0].engines + 40 * spec.steps  # s, roughly
     faults = [Fault(at=rng.uniform(0, busy), kind=rng.choice(FAULTS)) for _ in range(rng.randint(0, 8))]
-    return spec, speeds, FakeGame(refused=rng.choice((0.0, 0.3)), asks=rng.choice((0.0, 0.5))), faults
+    return spec, speeds, FakeGame(game, seed), faults
 
 
 def run_schedule(seed: int) -> Outcome:
@@ -118,6 +138,9 @@ def run_schedule(seed: int) -> Outcome:
         lives=run.endings.total(),
         faults=dict(run.faults),
         endings=dict(run.endings),
+        turns=dict(run.episodes.turns),
+        moved=run.episodes.moved,
+        late=run.late,
         violations=tuple(run.violations),
     )
 
@@ -125,14 +148,16 @@ def run_schedule(seed: int) -> Outcome:
 def run_schedules(first: int, count: int, console: Console) -> bool:
     """Run schedules on all cores and print the results; returns whether nothing was violated."""
     started, hours, steps, lives, bad = time.monotonic(), 0.0, 0, 0, 0
-    faults: Counter[str] = Counter()
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as workers:
+    faults, turns, episodes = Counter[str](), Counter[int](), Counter[str]()
+    with ProcessPoolExecutor(max_workers=os.cpu_count(), initializer=logging.disable) as workers:  # faults are meant
         outcomes = workers.map(run_schedule, range(first, first + count), chunksize=CHUNK)
         for done, outcome in enumerate(outcomes, start=1):
             if done % PROGRESS == 0:
                 console.print(f"{done} of {count} schedules, {bad} with violations, {time.monotonic() - started:.0f} s")
             hours, steps, lives = hours + outcome.seconds / 3600, steps + outcome.steps, lives + outcome.lives
             faults.update(outcome.faults)
+            turns.update(outcome.turns)
+            episodes.update(moved=outcome.moved, late=outcome.late)
             bad += bool(outcome.violations)
             for violation in outcome.violations:
                 console.print(f"seed {outcome.seed}: {violation}", soft_wrap=True, highlight=False)
@@ -143,8 +168,18 @@ def run_schedules(first: int, count: int, console: Console) -> bool:
         soft_wrap=True,
         highlight=False,
     )
+    console.print(_episodes(turns, episodes), soft_wrap=True, highlight=False)
     console.print("faults: " + ", ".join(f"{kind} {faults[kind]}" for kind in FAULTS), soft_wrap=True, highlight=False)
     return not bad
+
+
+def _episodes(turns: Counter[int], counted: Counter[str]) -> str:
+    total = turns.total()
+    mean = sum(number * count for number, count in turns.items()) / max(total, 1)
+    return (
+        f"episodes trained on: {total} of {min(turns, default=0)} to {max(turns, default=0)} turns, {mean:.1f} on "
+        f"average, {counted['moved']} on more than one engine; {counted['late']} groups given up, their lease lost"
+    )
 
 
 def tell(seed: int, console: Console) -> bool:

@@ -1,5 +1,5 @@
 """A run of the real loop on a virtual clock: the real ReplayBuffer, journal, Supervisor, Channel, Learner, EnginePool,
-Scribe and Doctor; the engines, learner ranks, game and Ray of `simulator.fake_cluster`.
+Scribe and Doctor, with `actors.episode`; the engines, learner ranks, game and Ray of `simulator.fake_cluster`.
 
 A run has several lives: when its driver, buffer or learner dies, or the supervisor gives up, it continues from its
 newest checkpoint. Invariants are checked all the time; violations are collected in `violations`.
@@ -13,31 +13,24 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
 
 from ray.exceptions import RayError
 
-from actors.engine_pool import EnginePool
 from actors.journal import replay
-from actors.replay_buffer import ReplayBuffer
-from actors.restarts import RestartBudget
-from actors.supervisor import Supervisor
 from common.config import RunSpec
-from common.errors import ActorLost, last_line
+from common.errors import last_line
 from common.records import Record, RejectReason
-from common.weights import Probe
 from learner import checkpoint
-from learner.bounds import BOUNDS
-from learner.channel import Channel
-from learner.learner import Learner, LearnerStep
+from learner.learner import LearnerStep
 from learner.rank_calls import AdaptiveDeadline
-from simulator.fake_cluster import FakePlacement, FakeRank, Pace, Speeds
+from simulator.episodes import Episodes
+from simulator.fake_cluster import Pace, Speeds
 from simulator.fake_game import FakeGame
+from simulator.life import Life
 from simulator.virtual import Handle, end_tasks
 
 SLOW_SECONDS = 300.0  # duration of an engine's slowness
 SLOWNESS = 20.0
-PROBE = Probe(canary_ids=(1, 2, 3), prompt_ids=(1,), completions=1, max_tokens=8, temperature=1.0)
 
 
 class Fault(Record):
@@ -52,96 +45,6 @@ FAULTS = ("scribe", "doctor", "engine", "core", "slow", "hang", "rank", "rank_ha
 RANK_CALLS = ("accumulate", "apply", "stage", "send", "save")  # in which a rank may hang
 
 
-class NoBoard:
-    """Metrics that nobody scrapes."""
-
-    def merge(self, *_: Any) -> None:
-        """Dropped."""
-
-    def add(self, *_: Any) -> None:
-        """Dropped."""
-
-    def set(self, *_: Any) -> None:
-        """Dropped."""
-
-
-class Life:
-    """The actors of one process, from a start or a checkpoint to an end or a death."""
-
-    def __init__(self, run: SimulatedRun, start: checkpoint.Checkpoint | None) -> None:
-        spec, pace = run.spec, run.pace
-        loop = asyncio.get_running_loop()
-        step = start.manifest.step if start else None
-        self.buffer = ReplayBuffer(
-            spec.buffer, spec.learner.batch_groups, spec.filters, run.journal, step, clock=loop.time
-        )
-        self.buffer_handle = cast(Any, Handle(self.buffer, pace.travel, pace.speeds.service))
-        adapter = spec.weights.transport == "adapter"
-        self.ranks: list[Any] = [
-            Handle(FakeRank(pace, adapter), pace.travel, serial=True) for _ in range(spec.learner.ranks)
-        ]
-        pools: dict[str, Any] = {
-            pool.name: Handle(EnginePool(pool.name), pace.travel, pace.speeds.service) for pool in spec.pools
-        }
-        self.placement = FakePlacement(spec, pace, run.game, self.buffer_handle, pools)
-        gap = start.manifest.state["loaded_gap"] if start else None
-        self.channel = Channel(spec.weights, self.ranks, list(pools.values()), PROBE, BOUNDS["bfloat16"], gap)
-        self.start, self._step = start, step or 0
-        self.learner = Learner(
-            spec.learner,
-            spec.steps,
-            run.folder,
-            self.buffer_handle,
-            self.ranks,
-            self.channel,
-            run.stepped,
-            lambda _: None,
-            lambda _: None,
-            self._lost_buffer,
-            run.deadlines,
-            run.score,
-        )
-        board: Any = NoBoard()
-        self.restarts = RestartBudget(lambda _: None)
-        self.supervisor = Supervisor(
-            spec, self.placement, pools, self.buffer_handle, lambda _: self.channel, board, self.restarts
-        )
-        self.killed: asyncio.Future[str] = loop.create_future()
-
-    async def _lost_buffer(self, version: int) -> Any:
-        raise ActorLost("buffer", f"the buffer died at version {version}")
-
-    async def play(self, heartbeat: float) -> str:
-        """Run to the end; returns "finished", or the reason of the death."""
-        if self.start is not None:
-            await asyncio.gather(*(rank.load.remote(self.start.folder) for rank in self.ranks))
-            self.channel.version = self._step
-        await self.supervisor.start(lambda _: None)
-        learning = asyncio.ensure_future(self.learner.run())
-        watching = asyncio.ensure_future(self._watch(heartbeat))
-        await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
-        if not learning.done():
-            watching.result()  # raises
-        learning.result()
-        await self.buffer_handle.close.remote()
-        return "finished"
-
-    def end(self) -> None:
-        """A dead process has no timers."""
-        for timer in (self.buffer._sync, self.buffer._expiry):
-            if timer is not None:
-                timer.cancel()
-        self.buffer._tasks.close()
-
-    async def _watch(self, heartbeat: float) -> None:
-        while True:
-            await self.supervisor.beat()
-            self.restarts.progressed(self.learner.version)
-            self._step = self.learner.version
-            self.buffer.check()
-            await asyncio.sleep(heartbeat)
-
-
 class SimulatedRun:
     """One run below `folder`; `play` it inside `simulator.virtual.run`."""
 
@@ -153,6 +56,8 @@ class SimulatedRun:
         self.history: dict[str, int] = {}  # task id -> the step that trained it, along the checkpoints that led here
         self.steps: list[tuple[float, LearnerStep]] = []  # when each was made, in order, abandoned ones too
         self.violations: list[str] = []
+        self.episodes = Episodes()
+        self.late = 0  # groups whose lease was lost
         self.endings: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.life: Life | None = None

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import selectors
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
@@ -97,10 +96,10 @@ class Handle:
         self, actor: Any, travel: Callable[[], float] = lambda: 0.0, service: float = 0.0, serial: bool = False
     ) -> None:
         self.actor, self.travel, self.service = actor, travel, service
-        self.turn = asyncio.Lock() if serial else nullcontext()
+        self.serial, self.turn = serial, asyncio.Lock()
         self.dead = False
         self.free_at = 0.0
-        self.calls: set[asyncio.Task[Any]] = set()
+        self.calls: dict[asyncio.Task[Any], None] = {}  # in order, so that a seed repeats a run
 
     def __getattr__(self, name: str) -> _Method:
         return _Method(self, name)
@@ -111,39 +110,53 @@ class Handle:
         for call in self.calls:
             call.cancel()
 
+    def arrives(self, now: float) -> float:
+        """Seconds until a call that is made now begins."""
+        delay = self.travel()
+        if self.service:
+            self.free_at = max(self.free_at, now + delay) + self.service
+            delay = self.free_at - now
+        return delay
+
 
 class _Method:
     def __init__(self, handle: Handle, name: str) -> None:
         self._handle, self._name = handle, name
 
     def remote(self, *arguments: Any) -> asyncio.Future[Any]:
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        call = asyncio.ensure_future(self._call(*arguments))
-        self._handle.calls.add(call)
-        call.add_done_callback(lambda call: self._answered(call, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        if self._handle.serial:
+            self._begin(answer, self._run_alone, arguments)
+        else:
+            loop.call_later(self._handle.arrives(loop.time()), self._begin, answer, self._run, arguments)
         return answer
 
-    async def _call(self, *arguments: Any) -> Any:
-        async with self._handle.turn:
-            return await self._run(*arguments)
+    def _begin(
+        self,
+        answer: asyncio.Future[Any],
+        run: Callable[[tuple[Any, ...]], Coroutine[Any, Any, Any]],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        call = asyncio.ensure_future(run(arguments))
+        self._handle.calls[call] = None
+        call.add_done_callback(lambda call: self._answered(call, answer))
 
-    async def _run(self, *arguments: Any) -> Any:
-        handle, now = self._handle, asyncio.get_running_loop().time()
-        delay = handle.travel()
-        if handle.service:
-            handle.free_at = max(handle.free_at, now + delay) + handle.service
-            delay = handle.free_at - now
-        if delay:
-            await asyncio.sleep(delay)
-        if handle.dead:
+    async def _run_alone(self, arguments: tuple[Any, ...]) -> Any:
+        async with self._handle.turn:
+            await asyncio.sleep(self._handle.arrives(asyncio.get_running_loop().time()))
+            return await self._run(arguments)
+
+    async def _run(self, arguments: tuple[Any, ...]) -> Any:
+        if self._handle.dead:
             raise ActorDiedError()
         if self._name == "__ray_ready__":  # every actor has it
             return True
-        outcome = getattr(handle.actor, self._name)(*arguments)
+        outcome = getattr(self._handle.actor, self._name)(*arguments)
         return await outcome if inspect.isawaitable(outcome) else outcome
 
     def _answered(self, call: asyncio.Task[Any], answer: asyncio.Future[Any]) -> None:
-        self._handle.calls.discard(call)
+        self._handle.calls.pop(call, None)
         error = ActorDiedError() if call.cancelled() else call.exception()
         if answer.done():  # the caller is gone
             return

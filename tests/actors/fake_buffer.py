@@ -14,8 +14,10 @@ class FakeBuffer:
         self._work = list(work)
         self.tasks: dict[int, LabelledTask] = {}
         self.groups: list[Group] = []
-        self.renewed, self.lost = 0, False
+        self.renewed, self.lost, self.used = 0, False, True
+        self.oldest: list[int | None] = []
         self.rejected: list[tuple[Any, ...]] = []
+        self.details: list[str] = []
 
     async def claim(self, _name: str) -> Any:
         return self._next()
@@ -36,14 +38,16 @@ class FakeBuffer:
         self.rejected.append((index, reason))
         return True
 
-    async def renew_lease(self, doctor: str, task_id: str) -> bool:
+    async def renew_lease(self, doctor: str, task_id: str, oldest_version: int | None) -> bool:
         self.renewed += 1
+        self.oldest.append(oldest_version)
         return not self.lost
 
     async def put_group(self, group: Group) -> bool:
         self.groups.append(group)
-        return True
+        return self.used
 
-    async def reject_lease(self, doctor: str, task_id: str, reason: str) -> bool:
+    async def reject_lease(self, doctor: str, task_id: str, reason: str, detail: str) -> bool:
+        self.details.append(detail)
         self.rejected.append((doctor, task_id, reason))
         return True

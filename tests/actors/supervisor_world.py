@@ -77,6 +77,7 @@ class FakeBuffer:
         self.trained_steps = trained_steps
         self.returned: list[tuple[str, str]] = []
         self.retired: list[tuple[str, str]] = []
+        self.warnings: dict[str, str] = {}
         self.hangs = False
 
     def retire(self, role: str, name: str) -> None:
@@ -91,7 +92,8 @@ class FakeBuffer:
     async def stats(self) -> dict[str, Any]:
         if self.hangs:
             await asyncio.Event().wait()
-        return {**dict.fromkeys(BUFFER_STATES, 1), "made": 6, "claimed": 2, "imbalance": 0, "counts": {}}
+        states = dict.fromkeys(BUFFER_STATES, 1)
+        return {**states, "made": 6, "claimed": 2, "imbalance": 0, "counts": {}, "warnings": self.warnings}
 
 
 class FakeRank:

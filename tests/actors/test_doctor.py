@@ -7,7 +7,8 @@ import pytest
 from actors.doctor import Doctor
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
-from common.records import Completion, Episode, Label, Reward, Sampled
+from common.metrics import REJECTED
+from common.records import Completion, Episode, Label, RejectReason, Reward, Sampled
 from simulator.fakes import Handle, remote_error, settle
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
@@ -107,15 +108,46 @@ async def test_an_episode_of_several_turns_becomes_one_rollout_and_renews_its_le
     assert rollout.episode.actions == ("a", "b", "c") and len(rollout.steps) == 3 and buffer.renewed == 2
 
 
-async def test_an_episode_whose_lease_was_lost_is_played_no_further() -> None:
+LATE = (REJECTED.name, (RejectReason.LATE,))
+
+
+async def test_an_episode_whose_lease_was_lost_is_played_no_further_and_counted() -> None:
     buffer = FakeBuffer(turn_task(wanted=3))
     buffer.lost = True
-    await turning(buffer, (completion("a"),)).run()
+    doctor = turning(buffer, (completion("a"),))
+    await doctor.run()
     assert buffer.groups == [] and buffer.rejected == []
+    assert await doctor.state() == (False, {LATE: 1})
+
+
+async def test_a_whole_group_that_comes_too_late_is_counted_as_one() -> None:
+    buffer = FakeBuffer(turn_task(wanted=2))
+    buffer.lost = True
+    sampling = SamplingSpec(group_size=3, max_tokens=96, temperature=0.9)
+    pool = FakePool((completion("a"), completion("b"), completion("c")))
+    doctor = Doctor("doctor-0", Turns(), Handle(buffer), Handle(pool), sampling, 1)
+    await doctor.run()
+    assert buffer.renewed == 3 and (await doctor.state())[1] == {LATE: 1}
+
+
+async def test_a_group_that_the_buffer_refuses_is_counted() -> None:
+    buffer = FakeBuffer(turn_task(wanted=1))
+    buffer.used = False
+    doctor = turning(buffer, (completion("a"),))
+    await doctor.run()
+    assert (await doctor.state())[1] == {LATE: 1}
+
+
+async def test_each_renewal_says_the_oldest_version_of_the_group_so_far() -> None:
+    buffer = FakeBuffer(turn_task(wanted=4))
+    versions = ((), (7, 8), (6, 9), (9, 9))
+    await turning(buffer, *((completion("a", versions=these),) for these in versions)).run()
+    assert buffer.oldest == [None, 7, 6]
 
 
 async def test_a_game_that_raises_costs_its_task_and_the_next_one_is_played() -> None:
     buffer = FakeBuffer(turn_task(1), turn_task(2, wanted=1))
     await turning(buffer, (completion("break"),), (completion("a"),)).run()
     assert buffer.rejected == [("doctor-0", "task-1", "game_error")]
+    assert buffer.details == ["advance: KeyError: 'broken game'"]
     assert [group.task_id for group in buffer.groups] == ["task-2"]

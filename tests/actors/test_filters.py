@@ -58,10 +58,9 @@ def test_novelty_compares_with_the_recent_tasks_only() -> None:
 
 
 def test_a_refused_task_is_not_remembered() -> None:
-    novelty, words = Novelty(0.5), NOTE.split()
+    novelty, words = Novelty(0.5, [labelled(0, NOTE).task]), NOTE.split()
     halfway = " ".join(words[:12] + ["x"] * 6)
     further = " ".join(words[:6] + ["y"] * 6 + ["x"] * 6)
-    novelty.remember(labelled(0, NOTE).task)
     assert not novelty.accepts(labelled(1, halfway).task)
     assert novelty.accepts(labelled(2, further).task), "near the refused one, far from the remembered one"
 

@@ -133,10 +133,33 @@ async def test_a_lease_is_held_as_long_as_its_episode_continues(tmp_path: Path) 
     await buffer.lease("slow")
     for _ in range(3):
         clock.now += 0.6 * LEASE_SECONDS
-        assert await buffer.renew_lease("d", held.task.task_id)
+        assert await buffer.renew_lease("d", held.task.task_id, 0)
     assert (await buffer.lease("other")).task.task_id == "task-1", "the slow Doctor's came back"
     assert await buffer.put_group(group(held, "d"))
-    assert not await buffer.renew_lease("slow", "task-1")
+    assert not await buffer.renew_lease("slow", "task-1", 0)
+    buffer.check()
+
+
+async def test_a_group_of_a_lost_lease_is_not_continued_under_a_younger_lease_of_the_same_doctor(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    buffer = make(tmp_path, batch=1, clock=clock)
+    await fill(buffer, 2)
+    held = await buffer.lease("d")
+    clock.now = LEASE_SECONDS
+    other, again = await buffer.lease("other"), await buffer.lease("d")
+    assert other.task.task_id == held.task.task_id and again.task.task_id == "task-1"
+    assert not await buffer.renew_lease("d", held.task.task_id, 0), "another Doctor plays it"
+    await buffer.put_group(group(again))
+    await buffer.take_batch()
+    await buffer.release(1)
+    clock.now = 2 * LEASE_SECONDS
+    assert (await buffer.lease("d")).task.task_id == held.task.task_id
+    assert not await buffer.renew_lease("d", held.task.task_id, 0), "it was begun before the lease"
+    assert await buffer.renew_lease("d", held.task.task_id, 1) and await buffer.renew_lease(
+        "d", held.task.task_id, None
+    )
     buffer.check()
 
 

@@ -42,7 +42,7 @@ async def test_a_transition_that_the_disk_refuses_did_not_happen(
         buffer.reject_claim(3, "gate"),
         buffer.return_claims("s"),
         buffer.put_group(group(leased)),
-        buffer.reject_lease("d", leased.task.task_id, "too_long"),
+        buffer.reject_lease("d", leased.task.task_id, "too_long", "900 tokens"),
         buffer.return_leases("d"),
     ]
     for call in calls:

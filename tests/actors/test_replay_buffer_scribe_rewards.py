@@ -70,6 +70,6 @@ async def test_a_try_whose_note_the_doctor_cannot_read_is_never_paid(tmp_path: P
     buffer = make(tmp_path)
     await fill(buffer, 1, written)
     leased = await buffer.lease("d")
-    assert await buffer.reject_lease("d", leased.task.task_id, "too_long")
+    assert await buffer.reject_lease("d", leased.task.task_id, "too_long", "900 tokens")
     counts = {label: n for (name, (label,)), n in buffer.stats()["counts"].items() if name == ROYALTIES.name}
     assert counts == {"unread": 2} and await buffer.take_authored(0) == AuthorBatch()

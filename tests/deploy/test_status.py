@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,15 @@ def test_a_running_job_is_read_from_its_metrics(tmp_path: Path, capsys: pytest.C
     board = Board()
     board.set(metrics.BUFFER, 7, "leased")
     board.add(metrics.ACTOR_RESTARTS.name, 2, "doctor")
+    board.add(metrics.REJECTED.name, 3, "late")
+    board.add(metrics.REJECTED.name, 8, "game_error")
     for metric, count in ((metrics.ACTORS, 1), (metrics.ACTORS_WANTED, 3)):
         board.set(metric, count, "engine")
     port = board.serve(0, "127.0.0.1")
     run = folder(tmp_path, RunSpec(name="live", metrics=MetricsSpec(port=port)), rows(0.63))
     assert status.main([str(run)]) == 0
     out = capsys.readouterr().out
+    assert re.search(r"^rejected +3 late, 8 game_error *$", out, re.MULTILINE)
     assert "0 ready, 7 leased" in out and "2 doctor" in out and "does not answer" not in out
     assert "rollouts 63% of the time: set rollout.scribes: 2" in out and "python -m deploy.apply SPEC" in out
     assert "1 of 3 engines, 0 of 0 scribes, 0 of 0 doctors" in out

@@ -13,7 +13,7 @@ from actors.task_states import TaskStates
 from common.config import BufferSpec, LearnerSpec, PoolSpec, RolloutSpec, RunSpec, SamplingSpec, WeightsSpec
 from simulator import simulate, virtual
 from simulator.fake_cluster import Speeds
-from simulator.fake_game import FakeGame
+from simulator.fake_game import FakeGame, FakeSettings
 from simulator.scaling import measure
 from simulator.simulated_run import FAULTS, Fault, SimulatedRun
 from simulator.virtual import Handle
@@ -32,7 +32,8 @@ def spec(**more: Any) -> RunSpec:
 
 
 def played(folder: Path, *faults: Fault, limit: float = 1e5, seed: int = 0, **more: Any) -> SimulatedRun:
-    run = SimulatedRun(spec(**more), Speeds(), FakeGame(refused=0.2, asks=0.3), seed, folder)
+    game = FakeGame(FakeSettings(refused=0.2, asks=0.3, goes_on=0.8), seed)
+    run = SimulatedRun(spec(**more), Speeds(median_tokens=120), game, seed, folder)
     virtual.run(run.play(faults, heartbeat=10.0, limit=limit))
     return run
 
@@ -150,6 +151,9 @@ def test_forty_seeded_schedules_break_nothing_and_meet_every_fault() -> None:
     met = sum((Counter(outcome.faults) for outcome in outcomes), Counter[str]())
     assert all(met[kind] for kind in FAULTS)
     assert sum(outcome.lives for outcome in outcomes) > 60
+    turns = sum((Counter(outcome.turns) for outcome in outcomes), Counter[int]())
+    assert (min(turns), max(turns)) == (1, 40)
+    assert sum(outcome.moved for outcome in outcomes) and sum(outcome.late for outcome in outcomes)
 
 
 def test_sizes_may_change_while_faults_happen(tmp_path: Path) -> None:
@@ -211,6 +215,7 @@ def test_the_command_runs_schedules_and_says_what_they_were(capsys: pytest.Captu
     assert simulate.main(["--schedules", "6", "--seed", "100"]) == 0
     said = capsys.readouterr().out
     assert "6 schedules (seeds 100 to 105): 0 with violations" in said and "faults: scribe" in said
+    assert "episodes trained on: " in said
 
 
 def test_twice_the_doctors_make_nearly_twice_the_groups_until_the_learner_is_the_bound() -> None:
