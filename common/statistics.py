@@ -1,12 +1,18 @@
-"""Shares and their 95 % intervals."""
+"""Shares, means and their 95 % intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy
+from numpy.typing import NDArray
 
 from common.records import Record
 
 Z = 1.959964  # two-sided 95 %
+RESAMPLES = 4000
+Array = NDArray[numpy.float64]
 
 
 class Interval(Record):
@@ -43,3 +49,10 @@ def share(flags: Iterable[bool]) -> Interval:
         return Interval(value=None, lower=None, upper=None, of=0)
     lower, upper = wilson(sum(known), len(known))
     return Interval(value=sum(known) / len(known), lower=lower, upper=upper, of=len(known))
+
+
+@lru_cache(maxsize=4)
+def resamples(units: int) -> Array:
+    """[R, U]: how often each of the units occurs in each of RESAMPLES resamples (Efron 1979); seeded."""
+    even = numpy.full(units, 1 / units)
+    return numpy.random.default_rng(0).multinomial(units, even, size=RESAMPLES).astype(float)
