@@ -14,18 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from actors.episode import Model
 
 Item = TypeVar("Item")
-QUEUED = 2
-"""Items asked at once, times what the engine decodes at once."""
 
 
 def ask(
     items: Sequence[Item],
     asking: AbstractAsyncContextManager[Model],
     one: Callable[[Model, Item], Awaitable[None]],
-    sequences: int,
+    concurrency: int,
     console: Console,
 ) -> None:
-    """Start the model and ask it `one` of every item, as many at once as keep `sequences` sequences decoding.
+    """Start the model and ask it `one` of every item, `concurrency` at once.
 
     Without an item no model is started.
     """
@@ -38,7 +36,7 @@ def ask(
         async def all_of_them() -> None:
             async with asking as model:
                 progress.update(task, description="asking")
-                await each(items, partial(one, model), QUEUED * sequences, lambda: progress.advance(task))
+                await each(items, partial(one, model), concurrency, lambda: progress.advance(task))
 
         asyncio.run(all_of_them())
 

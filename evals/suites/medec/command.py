@@ -44,6 +44,9 @@ from evals.suites.medec.protocol import (
 from evals.suites.medec.replies import Journal, Judged, answer, judge, reply_figures, unanswered
 from evals.suites.medec.result import Result, compared, load_result, part, sha256_of
 
+QUEUED = 2
+"""Notes asked at once, times what the engine decodes at once."""
+
 
 def run(args: Namespace, client: ModelClient | None = None) -> int:
     """Score what the arguments name; returns the exit code."""
@@ -99,7 +102,7 @@ def asked(
         async def one(model: Model, note: Note) -> None:
             await answer(note, partial(model.start, n=args.samples, max_tokens=args.max_tokens), journal)
 
-        ask(waiting, client.asking(spec, folder), one, doctor_pool(spec).max_num_seqs, console)
+        ask(waiting, client.asking(spec, folder), one, QUEUED * doctor_pool(spec).max_num_seqs, console)
     return {note.note_id: judge(note, journal.answered[note.note_id].replies) for note in notes}, settings
 
 
