@@ -10,10 +10,11 @@ from common.records import Record
 from envs.verdict.data.medec import Note
 from envs.verdict.statistics import Case, Detection, McNemar, detection, mcnemar
 from evals.core import results
+from evals.core.journal import Settings
 from evals.suites.medec.corrections import Scorer
 from evals.suites.medec.floors import FLOORS, floor
 from evals.suites.medec.protocol import Protocol, Submission, cases, official
-from evals.suites.medec.replies import ReplyFigures, Settings
+from evals.suites.medec.replies import ReplyFigures
 
 
 class Scores(Record):

@@ -39,7 +39,10 @@ def _skills(axes: Axes, result: Result) -> None:
         group = result.group(HELDOUT, tier)
         first = at == 0
         for name, mark in MARKS.items():
+            if name == result.system:
+                continue
             value = group.baselines[name].measures["skill"].value
+            assert value is not None
             axes.plot(value, at + 0.2, mark, color=GREY, mfc="none", markersize=6, label=name if first else None)
         point(axes, group.baselines[ORACLE].measures["skill"], at, GREEN, "*", ORACLE if first else None)
         if tier in others:
@@ -64,7 +67,7 @@ def _confusion(axes: Axes, one: Figures, name: str) -> None:
             dark = shares[at][place] > 0.6
             axes.text(place, at, str(count), ha="center", va="center", fontsize=8, color="white" if dark else INK)
     axes.set_yticks(range(len(counts)), [_short(true, "right") for true in one.confusion], fontsize=8)
-    axes.set_xticks(range(len(said)), [_short(column, "approved") for column in said], fontsize=8)
+    axes.set_xticks(range(len(said)), [_short(column, "approved") for column in said], fontsize=7)
     axes.set_title(f"What is true (rows), and what {name} said", loc="left", fontsize=11)
 
 

@@ -33,7 +33,7 @@ MEASURES: Mapping[str, tuple[_Counts, _Counts]] = {
     "decided": (lambda c: c.proposals - c.said().get(UNDECIDED, 0), lambda c: c.proposals),
     "bias": (lambda c: bool(c.bias), lambda c: c.bias is not None),
     "turns": (lambda c: c.turns, _once),
-    "tokens": (lambda c: c.tokens, _once),
+    "tokens": (lambda c: c.tokens, lambda c: c.tokens > 0),
     "invalid": (lambda c: c.invalid, lambda c: c.turns),
     "truncated": (lambda c: c.cut, _once),
 }

@@ -9,7 +9,7 @@ from common.records import EndReason
 from common.statistics import Interval
 from envs.contract.page_view import words
 from envs.oversight.trial import TYPES
-from evals.suites.oversight.audits import Case
+from evals.suites.oversight.audits import UNDECIDED, Case
 from evals.suites.oversight.figures import Figures
 from evals.suites.oversight.result import Group, Result
 from evals.suites.oversight.trials import HELDOUT
@@ -96,7 +96,7 @@ def _flags(system: Figures) -> list[str]:
     if found and typed < 0.9 * found:
         texts.append(f"Of the errors that it flags, {1 - typed / found:.0%} get the wrong type.")
     if found and proved < 0.9 * found:
-        texts.append(f"Only {proved / found:.0%} of them are proved by a clause and the value that breaks it.")
+        texts.append(f"{proved / found:.0%} of its right flags are proved by a clause and the value that breaks it.")
     if system.false_alarms:
         texts.append(
             f"{system.false_alarms} of its {system.found + system.false_alarms} flags are false alarms, and "
@@ -129,15 +129,17 @@ def _coverage(cases: Sequence[Case]) -> list[str]:
     few, many = ([case for case in cases if (case.proposals >= middle) == is_many] for is_many in (False, True))
     if not few or not many:
         return []
-    shares = [
-        1 - sum(c.said().get("undecided", 0) for c in some) / sum(c.proposals for c in some) for some in (few, many)
-    ]
-    if shares[1] > 0.95 or shares[0] - shares[1] < 0.05:
-        return [f"It decides {shares[1]:.0%} of the proposals of its longer trials."] if shares[1] < 0.95 else []
+    fewer, more = _decided(few), _decided(many)
+    if more > 0.95:
+        return []
     return [
-        f"It decides {shares[0]:.0%} of the proposals of trials with fewer than {middle}, and {shares[1]:.0%} of those "
-        "with more."
+        f"It decides {more:.0%} of the proposals of trials with {middle} or more, and {fewer:.0%} of those of "
+        "trials with fewer."
     ]
+
+
+def _decided(cases: Sequence[Case]) -> float:
+    return 1 - sum(case.said().get(UNDECIDED, 0) for case in cases) / sum(case.proposals for case in cases)
 
 
 def _system(group: Group) -> Figures:

@@ -11,6 +11,7 @@ from common.command_line import alike, meant
 from common.records import LabelledTask
 from envs.contract.calls import Call, render
 from envs.contract.env import Act
+from envs.contract.probing import Policy as Begin
 from envs.oversight.attribution import FEATURES
 from envs.oversight.blind import Desk, beginning
 from envs.oversight.cohort_test import GROUPS, OUTCOMES
@@ -30,10 +31,15 @@ Policy = Callable[[LabelledTask], Act]
 def policies(env: Oversight) -> Mapping[str, Policy]:
     """All by name, the oracle first; every other one decides without reading, or as if it had not."""
     blind = dict(env.blind())
-    named = {NULL: lambda: lambda _: "", RANDOM: partial(beginning, _random, partial(_write, env))}
-    named[HEURISTIC] = blind.pop(_HEURISTIC)
-    return {ORACLE: lambda labelled: env.oracle(labelled, random.Random(0))} | {
-        name: partial(_begun, begin) for name, begin in (named | blind).items()
+    named: dict[str, Begin] = {
+        NULL: lambda: lambda _: "",
+        RANDOM: partial(beginning, _random, partial(_write, env)),
+        HEURISTIC: blind.pop(_HEURISTIC),
+        **blind,
+    }
+    return {
+        ORACLE: lambda labelled: env.oracle(labelled, random.Random(0)),
+        **{name: partial(_begun, begin) for name, begin in named.items()},
     }
 
 
@@ -44,7 +50,7 @@ def check(name: str, known: Mapping[str, Policy]) -> None:
         raise ValueError(f"--policy {name}: no such policy{close}")
 
 
-def _begun(begin: Callable[[], Act], labelled: LabelledTask) -> Act:
+def _begun(begin: Begin, labelled: LabelledTask) -> Act:
     return begin()
 
 
