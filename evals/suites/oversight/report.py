@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from common.statistics import Interval
 from envs.contract.page_view import words
 from envs.oversight.trial import TYPES
 from evals.core import sheets as sheets_of
-from evals.core.sheets import Sheet
+from evals.core.sheets import Sheet, shown
 from evals.suites.oversight.audits import RIGHT, UNDECIDED
 from evals.suites.oversight.figures import COMPARED, Difference, Figures
 from evals.suites.oversight.limitations import limitations
@@ -81,9 +80,9 @@ def _scores(result: Result, part: str) -> Sheet:
         (
             tier,
             str(system.trials),
-            _shown(system.measures["skill"], "+.2f"),
-            _shown(system.measures["audit"], ".2f"),
-            *(_shown(system.measures[name], ".2f") for name in _SHARES),
+            shown(system.measures["skill"], "+.2f"),
+            shown(system.measures["audit"], ".2f"),
+            *(shown(system.measures[name], ".2f") for name in _SHARES),
         )
         for tier, system in _systems(result, part)
     ]
@@ -96,7 +95,7 @@ def _counts(result: Result) -> Sheet:
         (
             tier,
             *map(str, (s.errors, s.found, s.missed, s.proposals - s.errors, s.false_alarms, s.approvals, s.undecided)),
-            *(_shown(s.measures[name], ".1f" if name in ("turns", "tokens") else ".2f") for name in _COSTS),
+            *(shown(s.measures[name], ".1f" if name in ("turns", "tokens") else ".2f") for name in _COSTS),
         )
         for tier, s in _systems(result, HELDOUT)
     ]
@@ -185,7 +184,7 @@ def _groups(result: Result, part: str) -> Sequence[Group]:
 
 
 def _difference(one: Difference) -> tuple[str, ...]:
-    return f"{one.this:.3f}", f"{one.other:.3f}", _shown(one.gap, "+.3f"), f"{one.p:.4f}"
+    return f"{one.this:.3f}", f"{one.other:.3f}", shown(one.gap, "+.3f"), f"{one.p:.4f}"
 
 
 def _pair(one: Figures) -> str:
@@ -194,10 +193,6 @@ def _pair(one: Figures) -> str:
 
 def _mean(one: Figures) -> float:
     return one.measures["skill"].value or 0.0
-
-
-def _shown(figure: Interval, form: str) -> str:
-    return sheets_of.shown(figure, form)
 
 
 def _titled(part: str) -> str:
