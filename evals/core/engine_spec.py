@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from pydantic import ValidationError
 
@@ -41,3 +42,12 @@ def read_spec(
     if max_tokens >= spec.model.context:
         raise ValueError(f"--max-tokens {max_tokens} leaves no room for a prompt in model.context {spec.model.context}")
     return spec.concrete()
+
+
+def fitting(spec: RunSpec, folder: Path) -> RunSpec:
+    """The spec with a context of at most the positions that the model in `folder` has, where it says how many."""
+    file = folder / "config.json"
+    config = msgspec.json.decode(file.read_bytes()) if file.is_file() else {}
+    positions = config.get("text_config", config).get("max_position_embeddings", spec.model.context)
+    policy = spec.model.model_copy(update={"context": min(spec.model.context, positions)})
+    return spec.model_copy(update={"model": policy})

@@ -31,7 +31,7 @@ from evals.core.asking import ask
 from evals.core.client import ModelClient
 from evals.core.command import REPLIES, Suite, conclude, resolved
 from evals.core.engine import doctor_pool
-from evals.core.engine_spec import read_spec
+from evals.core.engine_spec import fitting, read_spec
 from evals.suites.oversight import report
 from evals.suites.oversight.audits import AuditSettings, Case, Journal, audit, by_journal, by_policy, unplayed
 from evals.suites.oversight.policies import Policy, check, policies
@@ -39,7 +39,7 @@ from evals.suites.oversight.result import Result, compared, groups, load_result
 from evals.suites.oversight.trials import Trial, tiers_of, trials
 
 DEFAULTS: dict[str, Any] = {"envs": [{"id": "oversight"}], "model": {"context": 4096}}
-"""Of the engine without a --spec: the longest audits take almost 4,096 tokens."""
+"""Of the engine without a --spec: the longest audits take almost 4,096 tokens. A model may have fewer positions."""
 BASELINES = "baselines"
 
 
@@ -93,6 +93,8 @@ def _asked(
 ) -> tuple[list[Case], AuditSettings]:
     """The model's audits, played now or found in the journal."""
     folder, sampling = resolved(args, spec, console, client, samples=1)
+    if args.spec is None:
+        spec = fitting(spec, folder)
     settings = AuditSettings(
         **msgspec.structs.asdict(sampling),
         context=spec.model.context,

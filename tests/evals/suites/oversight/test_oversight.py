@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from common.config import ModelSpec, RunSpec
 from common.records import EndReason, Episode, LabelledTask
 from envs.contract.env import Act, Turn
 from envs.oversight.environment import Oversight
 from envs.oversight.spec import OversightSettings
 from envs.oversight.trial import AGE, TYPES, WINDOW
 from evals.arguments import parse
+from evals.core.engine_spec import fitting
 from evals.run import main
 from evals.suites.oversight.audits import RIGHT, UNDECIDED, Case, by_policy, judge
 from evals.suites.oversight.command import evaluate
@@ -273,6 +275,14 @@ def test_bad_input_is_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], told: str
 ) -> None:
     assert told in refusal(capsys, *flags, "--out", str(tmp_path))
+
+
+def test_without_a_spec_the_context_is_as_long_as_audits_need_and_the_model_has(tmp_path: Path) -> None:
+    client = player(right)
+    assert evaluated(tmp_path / "long", client).settings.context == 4096  # type: ignore[union-attr]
+    (tmp_path / "config.json").write_text('{"text_config": {"max_position_embeddings": 2048}}')
+    spec = RunSpec(model=ModelSpec(context=4096))
+    assert fitting(spec, tmp_path).model.context == 2048 and fitting(spec, tmp_path / "none") == spec
 
 
 def test_calls_are_written_as_the_spec_says(tmp_path: Path) -> None:
