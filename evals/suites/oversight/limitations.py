@@ -15,7 +15,7 @@ from evals.suites.oversight.result import Group, Result
 from evals.suites.oversight.trials import HELDOUT
 
 FEW = 30
-"""Errors below which no share of a type is compared with another."""
+"""Errors below which no share of a type is compared with another, and trials below which no spread is given."""
 _REMEDIES = {
     EndReason.CONTEXT: "had no room left in the model's context: raise model.context of --spec",
     EndReason.LENGTH: "had a reply cut off: raise --max-tokens",
@@ -39,6 +39,8 @@ def limitations(result: Result) -> list[str]:
 
 def _size(system: Figures, cases: Sequence[Case]) -> str:
     skills = [case.skill for case in cases]
+    if len(cases) < FEW:
+        return f"Trials audited: {len(cases)}. The intervals of so few are too narrow, and no figure is reliable."
     return (
         f"{len(cases)} trials, one audit each: the skill of single audits ranges from {min(skills):+.2f} to "
         f"{max(skills):+.2f} (standard deviation {pstdev(skills):.2f}), and its mean is known to about "

@@ -142,6 +142,7 @@ def test_a_trial_that_does_not_fit_is_counted_as_truncated_with_a_remedy(tmp_pat
 def test_a_model_without_calls_is_said_to_hold_none(tmp_path: Path) -> None:
     found = limitations(evaluated(tmp_path, player(lambda _: lambda turn: "I see.")))
     assert "6 of 6 audits ended at replies that hold no readable call." in found
+    assert "Trials audited: 6. The intervals of so few are too narrow, and no figure is reliable." in found
     assert "100.0% of its replies hold no readable call." in found
 
 
