@@ -158,7 +158,7 @@ def test_samples_are_asked_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ((), "one of the arguments --model --submission --baselines is required"),
+        ((), "one of the arguments --model --submission --policy --baselines is required"),
         (("--model", "m", "--baselines"), "not allowed with"),
         (("--model", "m", "--samples", "2"), "--samples 2 at temperature 0"),
         (("--model", "m", "--temperature", "-1"), "--temperature -1"),

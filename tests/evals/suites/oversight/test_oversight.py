@@ -23,7 +23,7 @@ from evals.suites.oversight.figures import COMPARED, differences, figures
 from evals.suites.oversight.limitations import limitations
 from evals.suites.oversight.policies import policies
 from evals.suites.oversight.report import markdown
-from evals.suites.oversight.result import Result, load_result
+from evals.suites.oversight.result import Result, groups, load_result
 from evals.suites.oversight.trials import HELDOUT, PLAYED, SEEDS, SOURCE, Trial, trials
 from tests.evals.clients import ActingClient, FakeClient, too_long
 
@@ -245,6 +245,15 @@ def test_limitations_name_the_weakest_type_wrong_types_false_alarms_and_long_tri
     found = "\n".join(limitations(result))
     assert "It decides " in found and "trials with fewer." in found and "0% of its right flags are proved" in found
     assert "get the wrong type" in found and "are false alarms" in found
+
+
+def test_of_enough_trials_the_spread_and_what_the_mean_is_known_to_are_said() -> None:
+    many, known = trials(("duo",), 30), policies(ENV)
+    oracle, coin = (by_policy(ENV, many, known[name]) for name in ("oracle", "coin"))
+    parts = groups(("duo",), coin, {"oracle": oracle, "approve all": by_policy(ENV, many, known["approve all"])})
+    found = limitations(Result(suite="oversight", system="coin", tiers=("duo",), groups=parts, cases=tuple(coin)))
+    assert found[1].startswith("30 trials, one audit each: the skill of single audits ranges from -1.00 to +1.00 (")
+    assert any(text.startswith("Not shown to be better than `approve all`, which does not read") for text in found)
 
 
 def halfway(labelled: LabelledTask) -> Act:
