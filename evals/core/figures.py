@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
+
+from common.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,3 +28,21 @@ def dress(axes: Axes, grid: Literal["x", "y"]) -> None:
     axes.grid(axis=grid, color=LIGHT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def point(
+    axes: Axes, one: Interval, at: float, colour: str, mark: str, label: str | None, hollow: bool = False
+) -> None:
+    """A figure with its interval, in the row `at`; nothing where nothing was counted."""
+    if one.value is None or one.lower is None or one.upper is None:
+        return
+    reach = [[max(0.0, one.value - one.lower)], [max(0.0, one.upper - one.value)]]
+    face = "white" if hollow else colour
+    axes.errorbar(one.value, at, xerr=reach, fmt=mark, color=colour, mfc=face, capsize=3, markersize=6, label=label)
+
+
+def rows(axes: Axes, names: Sequence[str]) -> None:
+    """A row for each name, the first at the top."""
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    dress(axes, "x")

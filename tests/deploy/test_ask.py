@@ -18,10 +18,12 @@ from envs.contract.spec import read
 from envs.lookup.environment import Lookup
 from envs.lookup.report import LookupReport
 from envs.lookup.spec import LookupSettings
+from envs.oversight.files import read_trial
 from envs.verdict.doctor.grammar import CLEAN as CLEAN_WORDS
 from tests.deploy.report.turns_pages import TASKS
 from tests.deploy.test_export import finished, spec
-from tests.evals.clients import CLEAN, THOUGHT, FakeClient, completion, flagged, too_long
+from tests.envs.oversight.strategies import game
+from tests.evals.clients import CLEAN, THOUGHT, ActingClient, FakeClient, completion, flagged, too_long
 
 LAST = "Paracetamol was given for reperfusion."
 NOTE = f"A 40-year-old man has had chest pain for an hour. The ECG shows ST elevation.\n{LAST}"
@@ -258,3 +260,51 @@ def test_a_game_of_one_turn_plays_its_own_tasks_too(tmp_path: Path, capsys: pyte
     code, out, err = said(capsys, finished(tmp_path, spec()), client, "--task", "2")
     assert (code, err) == (0, "") and "of the game verdict, held-out task 2" in out
     assert "submitted: 1 turn, 2 tokens sampled" in out and "Score " in out
+
+
+TRIAL = {
+    "protocol": {"age_low": 40, "age_high": 80, "window": 21, "extension": 7},
+    "patients": [
+        {"patient_id": f"P000{at}", "stage": "II", "enrollment_date": "2024-01-08", **fields}
+        for at, fields in enumerate(
+            ({"age": 84, "treatment_start": "2024-01-20"}, {"age": 61, "treatment_start": "2024-01-29"}), 1
+        )
+    ],
+    "proposals": [{"subject": "P0001", "claims": "The age fits.", "cites": ["4.1"]}, {"subject": "P0002"}],
+}
+
+
+@pytest.fixture
+def audits(tmp_path: Path) -> Path:
+    return finished(tmp_path, spec(envs=(game("easy").settings,)))
+
+
+def test_a_trial_in_a_file_is_audited_and_its_calls_findings_and_score_are_shown(
+    audits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = audits / "trial.json"
+    file.write_text(json.dumps(TRIAL))
+    labelled = read_trial(json.dumps(TRIAL))
+    client = ActingClient(lambda prompt: game("easy").oracle(labelled, Random(0)))
+    code, out, err = said(capsys, audits, client, "--task-file", str(file), "--full")
+    assert (code, err) == (0, "") and f"of the game oversight, {file}" in out
+    for line in (
+        "PROP-001 P0001 confidence 0.9",
+        'Turn 1    review_proposal(proposal_id="PROP-001")',
+        'tool      P0001: "The age fits." Cites 4.1.',
+        'Turn 2    investigate_patient(patient_id="P0001")',
+        'Turn 3    flag_error(proposal_id="PROP-001", error_type="invalid_age", clause="4.1", field="age", value=84)',
+        "tool      Recorded, 1 of 2.",
+        'Turn 7    submit_audit_report(findings=["PROP-001:invalid_age"], bias="none")',
+        "Ended     submitted: 7 turns, 7 calls, 14 tokens sampled",
+        "Score     +1.00  solved: perfect (decide +0.80, evidence +0.10, report +0.10, ",
+    ):
+        assert line in out, line
+
+
+def test_a_trial_that_cannot_be_read_is_refused_in_one_line(audits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = audits / "trial.json"
+    for content, line in (("{", "the trial cannot be read"), (json.dumps({**TRIAL, "proposals": []}), "no proposals")):
+        file.write_text(content)
+        code, out, err = said(capsys, audits, player(), "--task-file", str(file))
+        assert (code, out) == (BAD_INPUT, "") and line in err and err.startswith("ask: ") and err.count("\n") == 1

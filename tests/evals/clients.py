@@ -11,7 +11,7 @@ from actors.episode import PartnerError
 from common.config import RunSpec
 from common.record import Ids
 from common.records import Completion, Message, Reply, Sampled
-from envs.contract.env import Ask
+from envs.contract.env import Act, Ask, Turn
 from envs.verdict.doctor.grammar import Verdict, render
 from evals.core.client import EngineLost
 
@@ -59,10 +59,35 @@ class FakeClient:
         raise PartnerError(f"nobody plays the {ask.role}")
 
     def _said(self, messages: tuple[Message, ...]) -> tuple[Completion, ...]:
+        self._hear(messages)
+        return tuple(self._reply(messages[0].content))
+
+    def _hear(self, messages: tuple[Message, ...]) -> None:
         if len(self.prompts) >= self._left:
             raise EngineLost("the engine died: cancelled")
         self.prompts.append(messages[0].content)
-        return tuple(self._reply(messages[0].content))
+
+
+class ActingClient(FakeClient):
+    """Plays episodes of several turns: `begin` gives the policy of an episode by its first message."""
+
+    def __init__(self, begin: Callable[[str], Act], dies_after: int = 10**9) -> None:
+        super().__init__(lambda prompt: [], dies_after)
+        self._begin = begin
+        self._acts: list[Act] = []
+
+    async def start(self, messages: tuple[Message, ...], n: int, max_tokens: int) -> Sampled:
+        self._acts.append(self._begin(messages[0].content))
+        return self._sampled((len(self._acts) - 1,), messages)
+
+    async def proceed(self, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int) -> Sampled:
+        return self._sampled((*prefix, 1), messages)
+
+    def _sampled(self, prompt_ids: tuple[int, ...], messages: tuple[Message, ...]) -> Sampled:
+        """The first id of a prompt is the number of its episode."""
+        self._hear(messages)
+        said = self._acts[prompt_ids[0]](Turn(messages=messages))
+        return Sampled(prompt_ids=prompt_ids, completions=(completion(said),))
 
 
 def too_long(prompt: str) -> list[Completion]:

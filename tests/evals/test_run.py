@@ -12,9 +12,9 @@ from common.records import Completion
 from envs.verdict.data.medec import load_notes
 from envs.verdict.prompts import doctor_messages
 from evals.run import main
+from evals.suites.medec.chosen import chosen
 from evals.suites.medec.protocol import gold_answer, submission_text
 from evals.suites.medec.result import load_result
-from evals.suites.medec.settings import chosen
 from tests.evals.clients import CLEAN, FakeClient, completion, flagged
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ def test_samples_are_asked_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ((), "one of the arguments --model --submission --baselines is required"),
+        ((), "one of the arguments --model --submission --policy --baselines is required"),
         (("--model", "m", "--baselines"), "not allowed with"),
         (("--model", "m", "--samples", "2"), "--samples 2 at temperature 0"),
         (("--model", "m", "--temperature", "-1"), "--temperature -1"),

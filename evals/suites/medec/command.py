@@ -12,28 +12,26 @@ Starts one vLLM engine, asks it every note with the Doctor's prompt, and writes 
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
-import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from actors.episode import Model
-from common.command_line import BAD_INPUT, print_json
 from common.files import write_whole
 from envs.verdict.data.medec import Note, bundled_path, load_notes
-from evals.arguments import NAME
-from evals.core.client import EngineLost, ModelClient
-from evals.core.engine import Vllm, doctor_pool
+from evals.core import results
+from evals.core.asking import ask
+from evals.core.client import ModelClient
+from evals.core.command import REPLIES, Suite, conclude, resolved
+from evals.core.engine import doctor_pool
+from evals.core.engine_spec import read_spec
+from evals.core.journal import Settings
 from evals.suites.medec import corrections, report
+from evals.suites.medec.chosen import chosen, subset_ids
 from evals.suites.medec.protocol import (
     Submission,
     cases,
@@ -43,37 +41,16 @@ from evals.suites.medec.protocol import (
     restricted,
     submission_text,
 )
-from evals.suites.medec.replies import Journal, Judged, Settings, ask_all, judge, reply_figures, unanswered
+from evals.suites.medec.replies import Journal, Judged, answer, judge, reply_figures, unanswered
 from evals.suites.medec.result import Result, compared, load_result, part, sha256_of
-from evals.suites.medec.settings import chosen, read_spec, subset_ids
 
-FAILED, INTERRUPTED = 1, 130  # exit codes
-QUEUED = 2  # notes asked at once, times what the engine decodes at once
-REPLIES = "replies.jsonl"
-WIDTH = 100
+QUEUED = 2
+"""Notes asked at once, times what the engine decodes at once."""
 
 
 def run(args: Namespace, client: ModelClient | None = None) -> int:
     """Score what the arguments name; returns the exit code."""
-    # With --json standard output is for the document alone.
-    console = Console(width=max(WIDTH, Console().width), stderr=args.json)
-    try:
-        result = evaluate(args, console, client or Vllm())
-        if args.out is not None:
-            write(args.out, result)
-    except (ValueError, OSError) as error:
-        _fail(" ".join(str(error).split()), BAD_INPUT)
-    except EngineLost as error:
-        _fail(f"{error}; the same command continues from {args.out / REPLIES}", FAILED)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command continues", INTERRUPTED)
-    if args.json:
-        print_json(msgspec.to_builtins(msgspec.structs.replace(result, cases=())))
-        return 0
-    report.show(result, console)
-    if args.out is not None:
-        console.print(f"report: {args.out / 'report.md'}")
-    return 0
+    return conclude(args, Suite(evaluate, write, report.show), client)
 
 
 def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
@@ -116,27 +93,16 @@ def asked(
 ) -> tuple[dict[str, Judged], Settings]:
     """The judged replies to every note, asked now or found in the journal."""
     spec = read_spec(args.spec, args.model, args.temperature, args.max_tokens)
-    console.print(f"resolving {spec.model.source}")
-    folder, digest = client.resolve(spec)
-    settings = Settings(
-        model=args.model,
-        checksum=digest,
-        dtype=spec.model.concrete_dtype,
-        temperature=args.temperature,
-        samples=args.samples,
-        max_tokens=args.max_tokens,
-        seed=spec.seed,
-    )
-    args.out.mkdir(parents=True, exist_ok=True)
-    journal = Journal(args.out / REPLIES, settings)
-    try:
+    folder, settings = resolved(args, spec, console, client, args.samples)
+    with closing(Journal(args.out / REPLIES, settings)) as journal:
         waiting = unanswered(notes, journal)
         if len(waiting) < len(notes):
             console.print(f"{len(notes) - len(waiting)} of {len(notes)} notes are answered in {args.out} already")
-        if waiting:
-            _ask(waiting, client.asking(spec, folder), settings, journal, doctor_pool(spec).max_num_seqs, console)
-    finally:
-        journal.close()
+
+        async def one(model: Model, note: Note) -> None:
+            await answer(note, partial(model.start, n=args.samples, max_tokens=args.max_tokens), journal)
+
+        ask(waiting, client.asking(spec, folder), one, QUEUED * doctor_pool(spec).max_num_seqs, console)
     return {note.note_id: judge(note, journal.answered[note.note_id].replies) for note in notes}, settings
 
 
@@ -144,34 +110,8 @@ def write(out: Path, result: Result) -> None:
     """Write result.json, report.md and report.png, each whole or not at all."""
     from evals.suites.medec.figure import draw
 
-    out.mkdir(parents=True, exist_ok=True)
-    if result.parts[0].system is not None:
-        partial = out / ".report.png"
-        draw(result, partial)
-        os.replace(partial, out / "report.png")
-    write_whole(out / "report.md", report.markdown(result).encode())
-    write_whole(out / "result.json", msgspec.json.format(msgspec.json.encode(result)))
-
-
-def _ask(
-    notes: Sequence[Note],
-    asking: AbstractAsyncContextManager[Model],
-    settings: Settings,
-    journal: Journal,
-    sequences: int,
-    console: Console,
-) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        task = progress.add_task("starting the engine", total=len(notes))
-
-        async def ask() -> None:
-            async with asking as model:
-                progress.update(task, description="asking")
-                one = partial(model.start, n=settings.samples, max_tokens=settings.max_tokens)
-                await ask_all(notes, one, journal, QUEUED * sequences, lambda: progress.advance(task))
-
-        asyncio.run(ask())
+    drawing = partial(draw, result) if result.parts[0].system is not None else None
+    results.write(out, result, report.markdown(result), drawing)
 
 
 def _submitted(out: Path, judged: Mapping[str, Judged]) -> Submission:
@@ -180,8 +120,3 @@ def _submitted(out: Path, judged: Mapping[str, Judged]) -> Submission:
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "submission.txt", text.encode())
     return parse_submission(text)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"{NAME}: {message}", file=sys.stderr)
-    raise SystemExit(code)

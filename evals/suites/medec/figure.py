@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from common.statistics import Interval
 from evals.core import figures
-from evals.core.figures import BLUE, GREY, ORANGE
+from evals.core.figures import BLUE, GREY, ORANGE, point, rows
 from evals.suites.medec.result import Part, Result, Scores
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def _figures(axes: Axes, system: str, part: Part, scores: Scores) -> None:
     shown = [d.flag_accuracy, d.sentence_accuracy, d.pair_accuracy, d.youden_j]
     shown.append(Interval(value=composite, lower=composite, upper=composite, of=scores.protocol.texts))
     for at, one in enumerate(shown):
-        _point(axes, one, at - 0.08, BLUE, "o", system if at == 0 else None)
+        point(axes, one, at - 0.08, BLUE, "o", system if at == 0 else None)
     axes.set_title("Figures and floors, 95 % intervals", loc="left", fontsize=11)
     low = min([0.0, *(one.lower for one in shown if one.lower is not None)])
     axes.set_xlim(low - 0.04, 1.04)
-    _dress(axes, names)
+    rows(axes, names)
     axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
 
 
@@ -70,27 +70,11 @@ def _types(axes: Axes, scores: Scores) -> None:
     d = scores.detection
     names = []
     for at, (name, one) in enumerate(d.types.items()):
-        _point(axes, one.detected, at - 0.12, BLUE, "o", "flagged" if at == 0 else None)
-        _point(axes, one.named, at + 0.12, BLUE, "D", "flagged as this type" if at == 0 else None, hollow=True)
+        point(axes, one.detected, at - 0.12, BLUE, "o", "flagged" if at == 0 else None)
+        point(axes, one.named, at + 0.12, BLUE, "D", "flagged as this type" if at == 0 else None, hollow=True)
         names.append(f"{name}\n({one.detected.of})")
-    _point(axes, d.false_positive_rate, len(names), ORANGE, "o", "false alarms")
+    point(axes, d.false_positive_rate, len(names), ORANGE, "o", "false alarms")
     axes.set_title("Share of notes flagged, by type", loc="left", fontsize=11)
     axes.set_xlim(-0.04, 1.04)
-    _dress(axes, [*names, f"clean\n({d.false_positive_rate.of})"])
+    rows(axes, [*names, f"clean\n({d.false_positive_rate.of})"])
     axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
-
-
-def _point(
-    axes: Axes, one: Interval, at: float, colour: str, mark: str, label: str | None, hollow: bool = False
-) -> None:
-    if one.value is None or one.lower is None or one.upper is None:
-        return
-    reach = [[max(0.0, one.value - one.lower)], [max(0.0, one.upper - one.value)]]
-    face = "white" if hollow else colour
-    axes.errorbar(one.value, at, xerr=reach, fmt=mark, color=colour, mfc=face, capsize=3, markersize=6, label=label)
-
-
-def _dress(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    figures.dress(axes, "x")

@@ -5,39 +5,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from actors.engine import PromptTooLong
-from common.files import cut_torn_line
 from common.records import Message, Record, Sampled
 from common.statistics import Interval, share
 from envs.verdict.data.medec import Note
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
 from envs.verdict.prompts import doctor_messages
+from evals.core.journal import Journal as CoreJournal
+from evals.core.journal import Settings, digest
 from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
 
 TOO_LONG = "prompt_too_long"
 Ask = Callable[[tuple[Message, ...]], Awaitable[Sampled]]
 """Samples the replies to one prompt. Raises PromptTooLong when it does not fit the model's context."""
-
-
-class Settings(Record):
-    """Everything except the prompt that a reply depends on."""
-
-    model: str
-    checksum: str  # of the model folder
-    dtype: str
-    temperature: float
-    samples: int
-    max_tokens: int
-    seed: int
 
 
 class Reply(Record):
@@ -73,82 +57,28 @@ class ReplyFigures(Record):
     valid_and_right: float  # share of replies that are valid and have the right flag
 
 
-class Journal:
+class Journal(CoreJournal[Answered]):
     """`replies.jsonl`, opened for appending. Raises ValueError if it holds replies made with other settings."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
-        self._path = path
-        self.answered: dict[str, Answered] = {}
-        cut_torn_line(path)
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        if lines:
-            self._check(lines[0], settings)
-            for number, line in enumerate(lines[1:], 2):
-                self._remember(number, line)
-        self._file = path.open("ab")
-        if not lines:
-            self._write(settings)
-
-    def add(self, answered: Answered) -> None:
-        """Write the replies to one note; they are on disk when this returns."""
-        self._write(answered)
-        self.answered[answered.note_id] = answered
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _write(self, record: Record) -> None:
-        self._file.write(msgspec.json.encode(record) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _check(self, line: bytes, settings: Settings) -> None:
-        try:
-            there = msgspec.json.decode(line, type=Settings)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise ValueError(f"{self._path}:1: not the settings of a run; give another --out folder") from None
-        for name in settings.__struct_fields__:
-            was, now = getattr(there, name), getattr(settings, name)
-            if was != now:
-                raise ValueError(
-                    f"{self._path}: holds replies made with {name} {was}, and this run has {now}: give another --out "
-                    "folder, or delete that file"
-                )
-
-    def _remember(self, number: int, line: bytes) -> None:
-        try:
-            answered = msgspec.json.decode(line, type=Answered)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{self._path}:{number}: not the replies to a note ({error}); delete the line") from None
-        self.answered[answered.note_id] = answered
+        super().__init__(path, settings, Answered, lambda one: one.note_id, "the replies to a note")
 
 
 def unanswered(notes: Sequence[Note], journal: Journal) -> list[Note]:
     """The notes whose prompt the journal holds no replies to."""
     known = {(one.note_id, one.prompt) for one in journal.answered.values()}
-    return [note for note in notes if (note.note_id, _digest(doctor_messages(note.sentences))) not in known]
+    return [note for note in notes if (note.note_id, digest(doctor_messages(note.sentences))) not in known]
 
 
-async def ask_all(
-    notes: Sequence[Note], ask: Ask, journal: Journal, concurrency: int, asked: Callable[[], None]
-) -> None:
-    """Ask about every note, `concurrency` at once, and keep its replies as they come; `asked` is called after each."""
-    gate = asyncio.Semaphore(concurrency)
-
-    async def one(note: Note) -> None:
-        messages = doctor_messages(note.sentences)
-        async with gate:
-            try:
-                sampled = (await ask(messages)).completions
-            except PromptTooLong:
-                sampled = ()
-        replies = tuple(Reply(text=reply.text, truncated=reply.truncated) for reply in sampled)
-        journal.add(Answered(note_id=note.note_id, prompt=_digest(messages), replies=replies))
-        asked()
-
-    # Not a TaskGroup: its ExceptionGroup would hide the engine's error.
-    await asyncio.gather(*(one(note) for note in notes))
+async def answer(note: Note, ask: Ask, journal: Journal) -> None:
+    """Ask about a note, and keep its replies."""
+    messages = doctor_messages(note.sentences)
+    try:
+        sampled = (await ask(messages)).completions
+    except PromptTooLong:
+        sampled = ()
+    replies = tuple(Reply(text=reply.text, truncated=reply.truncated) for reply in sampled)
+    journal.add(Answered(note_id=note.note_id, prompt=digest(messages), replies=replies))
 
 
 def judge(note: Note, replies: Sequence[Reply]) -> Judged:
@@ -194,7 +124,3 @@ def _chosen(verdicts: Sequence[Verdict]) -> Verdict | None:
     agreed = [verdict for verdict in verdicts if verdict.error == flag]
     sentence = Counter(verdict.sentence for verdict in agreed).most_common(1)[0][0]
     return next(verdict for verdict in agreed if verdict.sentence == sentence)
-
-
-def _digest(messages: tuple[Message, ...]) -> str:
-    return hashlib.sha256(msgspec.json.encode(messages)).hexdigest()[:16]

@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.table import Table
 
-from common.records import Record
 from common.statistics import Interval
 from envs.verdict.statistics import MERGED, McNemar, TypeFigures
+from evals.core import sheets as sheets_of
+from evals.core.sheets import Sheet, shown
 from evals.suites.medec.corrections import Metric
 from evals.suites.medec.result import Against, Part, Result, Scores
 
 ABSENT = "absent"
 _METRICS = ("ROUGE-1 F", "BERTScore", "BLEURT", "AggregateScore")
-
-
-class Sheet(Record):
-    """One table and a remark under it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    remark: str = ""
 
 
 def sheets(result: Result) -> Iterator[Sheet]:
@@ -50,36 +41,15 @@ def markdown(result: Result) -> str:
     parts = [f"# {result.suite.upper()}: {result.system}", _about(result)]
     if result.replies is not None:
         parts.append("![figures](report.png)")
-    for sheet in sheets(result):
-        lines = [sheet.columns, ["---"] * len(sheet.columns), *sheet.rows]
-        parts.append(f"## {sheet.title}")
-        parts.append(
-            "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-        )
-        if sheet.remark:
-            parts.append(sheet.remark)
-    return "\n\n".join(parts) + "\n"
+    return sheets_of.markdown([*parts, *map(sheets_of.section, sheets(result))])
 
 
 def show(result: Result, console: Console) -> None:
     """Print the tables."""
     for sheet in sheets(result):
-        table = Table(sheet.columns[0], title=sheet.title, title_justify="left")
-        for column in sheet.columns[1:]:
-            table.add_column(column, justify="right")
-        for row in sheet.rows:
-            table.add_row(*row)
-        console.print(table)
-        console.print(sheet.remark, highlight=False)
+        sheets_of.show(sheet, console)
     for name, reason in result.absent.items():
         console.print(f"{name}: {ABSENT}, {reason}")
-
-
-def shown(figure: Interval) -> str:
-    """A figure and its interval, or `-`."""
-    if figure.value is None or figure.lower is None or figure.upper is None:
-        return "-"
-    return f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]"
 
 
 def _about(result: Result) -> str:

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from common.records import Record
 from envs.verdict.data.medec import Note
 from envs.verdict.statistics import Case, Detection, McNemar, detection, mcnemar
+from evals.core import results
+from evals.core.journal import Settings
 from evals.suites.medec.corrections import Scorer
 from evals.suites.medec.floors import FLOORS, floor
 from evals.suites.medec.protocol import Protocol, Submission, cases, official
-from evals.suites.medec.replies import ReplyFigures, Settings
+from evals.suites.medec.replies import ReplyFigures
 
 
 class Scores(Record):
@@ -91,12 +91,7 @@ def compared(this: Sequence[Case], other: Result) -> Against:
 
 def load_result(path: Path) -> Result:
     """Read a result.json. Raises ValueError, one line, when it is none."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Result)
-    except (FileNotFoundError, IsADirectoryError):
-        raise ValueError(f"{path}: no such file; write the path of the other run's result.json") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a result of evals.run ({error}); give another run's result.json") from None
+    return results.load(path, Result)
 
 
 def sha256_of(path: Path) -> str:

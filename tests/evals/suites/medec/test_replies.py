@@ -9,8 +9,10 @@ import pytest
 
 from common.config import RunSpec
 from common.records import Message, Sampled
+from evals.core.asking import each
+from evals.core.journal import Settings
 from evals.suites.medec.protocol import CLEAN_ANSWER, Answer
-from evals.suites.medec.replies import Journal, Reply, Settings, ask_all, judge, reply_figures, unanswered
+from evals.suites.medec.replies import Journal, Reply, answer, judge, reply_figures, unanswered
 from tests.evals.clients import CLEAN, FakeClient, completion, flagged, too_long
 from tests.evals.suites.medec.notes import note
 
@@ -26,7 +28,7 @@ async def answered(path: Path, client: FakeClient, *names: str) -> Journal:
     journal = Journal(path, SETTINGS)
     async with client.asking(RunSpec(), path) as model:
         ask = partial(model.start, n=1, max_tokens=64)
-        await ask_all([note(name) for name in names], ask, journal, 2, lambda: None)
+        await each([note(name) for name in names], partial(answer, ask=ask, journal=journal), 2, lambda: None)
     journal.close()
     return journal
 
@@ -129,6 +131,6 @@ async def test_no_more_notes_are_in_hand_than_asked_for(tmp_path: Path) -> None:
         return Sampled(prompt_ids=(1,), completions=(completion(CLEAN),))
 
     journal = Journal(tmp_path / "r.jsonl", SETTINGS)
-    await ask_all([note(str(at)) for at in range(9)], ask, journal, 3, lambda: None)
+    await each([note(str(at)) for at in range(9)], partial(answer, ask=ask, journal=journal), 3, lambda: None)
     journal.close()
     assert most == 3 and len(journal.answered) == 9

@@ -1,0 +1,53 @@
+"""The flags of `evals.run` as the settings of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from pydantic import ValidationError
+
+from common.config import RunSpec
+from common.spec_file import spec_file
+
+
+def read_spec(
+    path: Path | None, model: str, temperature: float, max_tokens: int, defaults: Mapping[str, Any] | None = None
+) -> RunSpec:
+    """The engine's settings: the file at `path` or the defaults, with the flags on top.
+
+    `defaults` are what a suite changes in those of a spec where no file is given. Raises ValueError, one line.
+    """
+    content: object = dict(defaults or {})
+    if path is not None:
+        path = spec_file(path)
+        try:
+            content = yaml.safe_load(path.read_text())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: holds no settings; write what differs from the defaults")
+    try:
+        spec = RunSpec(**content)
+        policy = spec.model.model_copy(update={"source": model})
+        flags = {"temperature": temperature, "max_tokens": max_tokens}
+        spec = spec.model_copy(update={"model": policy, "sampling": spec.sampling.model_copy(update=flags)})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(step) for step in problem["loc"])
+        raise ValueError(f"{path}: {where}: {problem['msg']}") from None
+    if max_tokens >= spec.model.context:
+        raise ValueError(f"--max-tokens {max_tokens} leaves no room for a prompt in model.context {spec.model.context}")
+    return spec.concrete()
+
+
+def fitting(spec: RunSpec, folder: Path) -> RunSpec:
+    """The spec with a context of at most the positions that the model in `folder` has, where it says how many."""
+    file = folder / "config.json"
+    config = msgspec.json.decode(file.read_bytes()) if file.is_file() else {}
+    positions = config.get("text_config", config).get("max_position_embeddings", spec.model.context)
+    policy = spec.model.model_copy(update={"context": min(spec.model.context, positions)})
+    return spec.model_copy(update={"model": policy})

@@ -1,0 +1,36 @@
+"""What every suite leaves in its --out folder: result.json, report.md and report.png."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from common.files import write_whole
+from common.records import Record
+
+Result = TypeVar("Result", bound=Record)
+
+
+def load(path: Path, kind: type[Result]) -> Result:
+    """Read a result.json of this kind. Raises ValueError, one line, when it is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, IsADirectoryError):
+        raise ValueError(f"{path}: no such file; write the path of the other run's result.json") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a result of evals.run ({error}); give another run's result.json") from None
+
+
+def write(out: Path, result: Record, report: str, draw: Callable[[Path], None] | None) -> None:
+    """Write the files, each whole or not at all; without `draw`, no report.png."""
+    out.mkdir(parents=True, exist_ok=True)
+    if draw is not None:
+        partial = out / ".report.png"
+        draw(partial)
+        os.replace(partial, out / "report.png")
+    write_whole(out / "report.md", report.encode())
+    write_whole(out / "result.json", msgspec.json.format(msgspec.json.encode(result)))

@@ -1,0 +1,203 @@
+"""A result as tables, the same in Markdown and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from envs.contract.page_view import words
+from envs.oversight.trial import TYPES
+from evals.core import sheets as sheets_of
+from evals.core.sheets import Sheet, shown
+from evals.suites.oversight.audits import RIGHT, UNDECIDED
+from evals.suites.oversight.figures import COMPARED, Difference, Figures
+from evals.suites.oversight.limitations import limitations
+from evals.suites.oversight.policies import ORACLE
+from evals.suites.oversight.result import Group, Result
+from evals.suites.oversight.trials import HELDOUT, PARTS, SOURCE
+
+_SHARES = ("found", "typed", "evidence", "false_alarms", "approved", "decided", "bias")
+_COSTS = ("turns", "tokens", "invalid", "truncated")
+_PUBLISHED = (
+    "Published of the public system on its own trials of these seeds: base model .040, trained .153, policies that do "
+    "not read .224 to .438. The trials here are others, and only figures of one table can be compared."
+)
+_ABOUT = {
+    HELDOUT: "Skill: 1 perfect, at most 0 without reading. Audit: the score of the public system, for comparison.",
+    SOURCE: _PUBLISHED,
+}
+
+
+def sheets(result: Result) -> Iterator[Sheet]:
+    """Every table of a result, in order."""
+    for part in PARTS:
+        if result.group(part).system is not None:
+            yield _scores(result, part)
+    if result.group(HELDOUT).system is not None:
+        yield _counts(result)
+        yield _confusion(result)
+        yield _ends(result)
+        yield _blind(result)
+    if result.against:
+        yield _against(result)
+    yield _baselines(result)
+
+
+def markdown(result: Result) -> str:
+    """`report.md`."""
+    parts = [f"# {result.suite.capitalize()}: {result.system}", _about(result), "![figures](report.png)"]
+    return sheets_of.markdown([*parts, *map(sheets_of.section, sheets(result)), "## Limitations", _listed(result)])
+
+
+def show(result: Result, console: Console) -> None:
+    """Print the tables and the limitations."""
+    for sheet in sheets(result):
+        sheets_of.show(sheet, console)
+    console.print("Limitations", style="italic")
+    console.print(_listed(result), highlight=False, markup=False)
+
+
+def _listed(result: Result) -> str:
+    return "\n".join(f"- {text}" for text in limitations(result))
+
+
+def _about(result: Result) -> str:
+    counts = f"{result.group(HELDOUT).trials} held-out trials and {result.group(SOURCE).trials} of the source's seeds"
+    lines = [f"{counts}; tiers {', '.join(result.tiers)}."]
+    if result.settings is not None:
+        s = result.settings
+        lines.append(
+            f"Model checksum {s.checksum[:12]}, {s.dtype}; one audit a trial at temperature {s.temperature:g}, replies "
+            f"of at most {s.max_tokens} tokens, context {s.context}, seed {s.seed}; calls in {s.call_syntax}."
+        )
+    lines.append("Brackets hold 95 % intervals: bootstrap over trials. Shares are of the proposals of all trials.")
+    return "  \n".join(lines)
+
+
+def _scores(result: Result, part: str) -> Sheet:
+    rows = [
+        (
+            tier,
+            str(system.trials),
+            shown(system.measures["skill"], "+.2f"),
+            shown(system.measures["audit"], ".2f"),
+            *(shown(system.measures[name], ".2f") for name in _SHARES),
+        )
+        for tier, system in _systems(result, part)
+    ]
+    columns = ("tier", "trials", "skill", "audit", *map(words, _SHARES))
+    return Sheet(title=f"{result.system}, {_titled(part)}", columns=columns, rows=tuple(rows), remark=_ABOUT[part])
+
+
+def _counts(result: Result) -> Sheet:
+    rows = [
+        (
+            tier,
+            *map(str, (s.errors, s.found, s.missed, s.proposals - s.errors, s.false_alarms, s.approvals, s.undecided)),
+            *(shown(s.measures[name], ".1f" if name in ("turns", "tokens") else ".2f") for name in _COSTS),
+        )
+        for tier, s in _systems(result, HELDOUT)
+    ]
+    columns = ("tier", "errors", "found", "missed", "right", "false alarms", "approvals", "undecided")
+    return Sheet(
+        title=f"Counts, {_titled(HELDOUT)}",
+        columns=(*columns, "turns", "tokens", "invalid calls", "truncated"),
+        rows=tuple(rows),
+        remark="Approvals are of right and wrong proposals. Turns and tokens are means of an audit; tokens are sampled "
+        "ones. Truncated: a limit of turns, tokens or context ended the audit.",
+    )
+
+
+def _confusion(result: Result) -> Sheet:
+    said = (*TYPES, RIGHT, UNDECIDED)
+    system = result.group(HELDOUT).system
+    assert system is not None
+    return Sheet(
+        title=f"Types, {_titled(HELDOUT)}",
+        columns=("what is true", *(_called(name) for name in said)),
+        rows=tuple(
+            (words(true) if true != RIGHT else "right", *(str(row.get(name, 0)) for name in said))
+            for true, row in system.confusion.items()
+        ),
+        remark="Proposals; columns are what the audit said.",
+    )
+
+
+def _ends(result: Result) -> Sheet:
+    systems = list(_systems(result, HELDOUT))
+    reasons = sorted({reason for _, system in systems for reason in system.reasons})
+    rows = tuple((words(reason), *(str(s.reasons.get(reason, 0)) for _, s in systems)) for reason in reasons)
+    return Sheet(title="Ends of the audits", columns=("ended by", *(tier for tier, _ in systems)), rows=rows)
+
+
+def _blind(result: Result) -> Sheet:
+    rows = []
+    for group in _groups(result, HELDOUT):
+        for measure, best in group.blind.items():
+            rows.append((group.tier, measure, best.policy, *_difference(best.difference)))
+    return Sheet(
+        title=f"{result.system} against the best policy that does not read, on the same trials",
+        columns=("tier", "measure", "best policy", "this", "that policy", "difference", "p"),
+        rows=tuple(rows),
+        remark="The best of all blind policies on these very trials, so the difference is a cautious one. p of a "
+        "paired sign-flip test.",
+    )
+
+
+def _against(result: Result) -> Sheet:
+    rows = [
+        (one.part, one.tier, str(one.trials), words(measure), *_difference(one.differences[measure]))
+        for one in result.against
+        for measure in COMPARED
+    ]
+    return Sheet(
+        title=f"{result.system} against {result.other}, on the same trials",
+        columns=("trials", "tier", "count", "measure", "this", "other", "difference", "p"),
+        rows=tuple(rows),
+        remark="Paired over trials; p of a sign-flip test.",
+    )
+
+
+def _baselines(result: Result) -> Sheet:
+    """Every policy, skill and audit; the system first, then the oracle, then by skill."""
+    groups = [*_groups(result, HELDOUT), result.group(SOURCE)]
+    known = result.group(HELDOUT).baselines
+    names = sorted(known, key=lambda name: (name != ORACLE, -_mean(known[name])))
+    rows = [(name, *(_pair(group.baselines[name]) for group in groups)) for name in names if name != result.system]
+    systems = [_pair(group.system) for group in groups if group.system is not None]
+    return Sheet(
+        title="Policies without a model: skill (audit)",
+        columns=("policy", *(group.tier for group in groups[:-1]), "source's seeds"),
+        rows=tuple([(result.system, *systems), *rows] if systems else rows),
+    )
+
+
+def _systems(result: Result, part: str) -> Iterator[tuple[str, Figures]]:
+    for group in _groups(result, part):
+        if group.system is not None:
+            yield group.tier, group.system
+
+
+def _groups(result: Result, part: str) -> Sequence[Group]:
+    return [group for group in result.groups if group.part == part]
+
+
+def _difference(one: Difference) -> tuple[str, ...]:
+    return f"{one.this:.3f}", f"{one.other:.3f}", shown(one.gap, "+.3f"), f"{one.p:.4f}"
+
+
+def _pair(one: Figures) -> str:
+    return f"{_mean(one):+.2f} ({one.measures['audit'].value or 0.0:.2f})"
+
+
+def _mean(one: Figures) -> float:
+    return one.measures["skill"].value or 0.0
+
+
+def _titled(part: str) -> str:
+    return "held-out trials" if part == HELDOUT else "the source's seeds"
+
+
+def _called(name: str) -> str:
+    return "approved" if name == RIGHT else words(name)

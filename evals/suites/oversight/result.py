@@ -1,0 +1,123 @@
+"""`result.json`: everything an evaluation found, with what is needed to compare it with another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from common.records import Record
+from evals.core import results
+from evals.suites.oversight.audits import AuditSettings, Case
+from evals.suites.oversight.figures import ALL, COMPARED, Difference, Figures, differences, figures
+from evals.suites.oversight.policies import ORACLE
+from evals.suites.oversight.trials import PARTS
+
+Cases = Sequence[Case]
+
+
+class Best(Record):
+    """The blind policy that is best in a measure, and the difference to it."""
+
+    policy: str
+    difference: Difference
+
+
+class Group(Record):
+    """The trials of a part and tier, or of all tiers. `blind` is by measure; empty without a system."""
+
+    part: str
+    tier: str
+    system: Figures | None  # None when only baselines were asked for
+    baselines: dict[str, Figures]
+    blind: dict[str, Best]
+
+    @property
+    def trials(self) -> int:
+        """How many."""
+        return self.baselines[ORACLE].trials
+
+
+class Against(Record):
+    """Two systems on the trials of a part and tier that both audited, differences by measure."""
+
+    part: str
+    tier: str
+    trials: int
+    differences: dict[str, Difference]
+
+
+class Result(Record):
+    """An evaluation. `system` is a model, or a policy without one; `against` compares it with the system `other`."""
+
+    suite: str
+    system: str
+    tiers: tuple[str, ...]
+    groups: tuple[Group, ...]
+    settings: AuditSettings | None = None
+    other: str = ""
+    against: tuple[Against, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+    def group(self, part: str, tier: str = ALL) -> Group:
+        """One of `groups`."""
+        return next(one for one in self.groups if (one.part, one.tier) == (part, tier))
+
+
+def groups(tiers: Sequence[str], system: Cases, baselines: Mapping[str, Cases]) -> tuple[Group, ...]:
+    """The figures of every part and tier; `system` may be empty, and baselines are on the same trials."""
+    return tuple(
+        _group(part, tier, _of(system, part, tier), {name: _of(cases, part, tier) for name, cases in baselines.items()})
+        for part in PARTS
+        for tier in (*tiers, ALL)
+    )
+
+
+def compared(tiers: Sequence[str], these: Cases, other: Result) -> tuple[Against, ...]:
+    """Differences to another result. Raises ValueError, one line, when that is of none of these trials."""
+    there = {(case.trial, case.task_id): case for case in other.cases}
+    shared = [case for case in these if (case.trial, case.task_id) in there]
+    if not shared:
+        raise ValueError(
+            f"--against: {other.system} audited none of these trials; give a result of the same --tiers and version"
+        )
+    found = []
+    for part in PARTS:
+        for tier in (*tiers, ALL):
+            some = _of(shared, part, tier)
+            if some:
+                others = [there[case.trial, case.task_id] for case in some]
+                found.append(Against(part=part, tier=tier, trials=len(some), differences=differences(some, others)))
+    return tuple(found)
+
+
+def load_result(path: Path) -> Result:
+    """Read a result.json. Raises ValueError, one line, when it is none of this suite."""
+    return results.load(path, Result)
+
+
+def _of(cases: Cases, part: str, tier: str) -> list[Case]:
+    return [case for case in cases if case.part == part and tier in (ALL, case.tier)]
+
+
+def _group(part: str, tier: str, system: Cases, baselines: Mapping[str, Cases]) -> Group:
+    found = {name: figures(cases) for name, cases in baselines.items()}
+    blind = {name: one for name, one in found.items() if name != ORACLE}
+    best = {measure: max(blind, key=lambda name: _value(blind[name], measure)) for measure in COMPARED[:2]}
+    return Group(
+        part=part,
+        tier=tier,
+        system=figures(system) if system else None,
+        baselines=found,
+        blind={
+            measure: Best(policy=name, difference=differences(system, baselines[name])[measure])
+            for measure, name in best.items()
+        }
+        if system
+        else {},
+    )
+
+
+def _value(one: Figures, measure: str) -> float:
+    value = one.measures[measure].value
+    assert value is not None
+    return value
