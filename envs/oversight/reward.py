@@ -105,7 +105,7 @@ def reward_of(spec: RewardSpec, truth: Truth, replies: Replies, reason: EndReaso
     )
     components = {
         **earned,
-        "efficiency": -spec.step_cost * max(0, audit.steps - allowed_steps(truth)),
+        "efficiency": 0.0 - spec.step_cost * max(0, audit.steps - allowed_steps(truth)),
         "cut": 0.0 if audit.submitted else -CUT,
     }
     return Reward(
