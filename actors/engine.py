@@ -26,6 +26,7 @@ from common.records import Completion, Message, Sampled
 from common.weights import SyncReport, progress_file
 
 if TYPE_CHECKING:
+    from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.lora.request import LoRARequest
     from vllm.outputs import CompletionOutput
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -66,9 +67,7 @@ class Engine:
         """Start vLLM on a model folder and call its weights version 0; returns the engine id."""
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._llm = AsyncLLM.from_engine_args(
-            arguments(self._spec, self._pool, model_folder), stat_loggers=[lambda *_: self._kv_use]
-        )
+        self._llm = AsyncLLM.from_engine_args(self._arguments(model_folder), stat_loggers=[lambda *_: self._kv_use])
         self._chat = Bridge(self._llm.get_tokenizer())
         await self._llm.update_weight_version("0")
         if self._spec.weights.transport == "full" and weight_backend(self._spec) == "shm":
@@ -78,6 +77,9 @@ class Engine:
         self._forget_shared_memory()
         LOG.info("loaded %s", model_folder)
         return self.engine_id
+
+    def _arguments(self, folder: Path) -> AsyncEngineArgs:
+        return arguments(self._spec, self._pool, folder)
 
     async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
         """Sample n completions of one chat prompt.

@@ -71,7 +71,7 @@ def learner_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     items = {item.what: item.size for item in learner_items(spec, arch)}
     return [
         ("learner: weights and LoRA, MiB", (items["weights"] + items["LoRA"]) / MIB, weights / MIB),
-        ("learner: activations, MiB", items["activations"] / MIB, saved / MIB),
+        ("learner: activations, MiB", (items["activations"] + items["attention masks"]) / MIB, saved / MIB),
         ("learner: process without tensors, MiB", items["process"] / MIB, before / MIB),
         ("learner: all at the peak, MiB", peak(learner_items(spec, arch)) / MIB, memory.gib * GIB / MIB),
     ]

@@ -154,9 +154,7 @@ def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
     _, row = longest_row(spec)
     layer = layer_bytes(spec, arch)
     training = ("layer", "head")
-    group, windows = arch.heads // arch.kv_heads, 2 if arch.window and arch.window < spec.model.context else 1
-    how = f"what the positions of a row see, at most S {row} x context x {windows} x {group} heads a key head x {b} B"
-    yield Item(what="attention masks", size=row * spec.model.context * windows * group * b, how=how, phases=training)
+    yield _masks(spec, arch, row)
     if learner.gradient_checkpointing:
         how = f"S {row} x D {arch.hidden} x {b} B at the input of each of {arch.layers} layers"
         yield Item(what="layer inputs", size=row * arch.hidden * b * arch.layers, how=how, phases=training)
@@ -172,6 +170,21 @@ def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
     if not learner.lora_rank:
         how = f"gradient of the head from one chunk, V x D x {b} B"
         yield Item(what="head gradient", size=arch.embedding * b, how=how, phases=("head",))
+
+
+def _masks(spec: RunSpec, arch: Architecture, row: int) -> Item:
+    """What the positions of a row see, for each kind of layer, once for all layers and heads that share a key head.
+
+    A prompt's longest branch of L tokens sees T: L x T, at most T^2. Several prompts of n branches in a row have
+    together at most S / n tokens in their longest branches.
+    """
+    context, group = spec.model.context, arch.heads // arch.kv_heads
+    windows = 2 if arch.window and arch.window < context else 1
+    seeing = max(context, row // spec.sampling.group_size)
+    b = width(spec)
+    how = f"{seeing} positions that see {context} x {group} heads a key head x {windows} kinds of layers x {b} B"
+    size = seeing * context * group * windows * b
+    return Item(what="attention masks", size=size, how=how, phases=("layer", "head"))
 
 
 def layer_bytes(spec: RunSpec, arch: Architecture) -> int:

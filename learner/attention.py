@@ -62,7 +62,7 @@ class Packing:
     """A row's shared tokens, and the prompts that begin with them."""
 
     lengths: tuple[int, ...]  # C, then R and M of each prompt; they add up to S
-    causal: dict[int | None, Tensor | None]  # bool [1, 1, C, C], None where plain causal attention does
+    causal: dict[int | None, Tensor | None]  # [1, 1, C, C], None where plain causal attention does
     forks: tuple[ForkPacking, ...]
 
 
@@ -84,9 +84,7 @@ class _Masks:
         }
 
     def _mask(self, before: int, queries: int, window: int | None) -> Tensor:
-        seen = _visible(before, queries, window, self.device)
-        mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device).masked_fill_(~seen, float("-inf"))
-        return mask.repeat(1, 1, self.group, 1)
+        return _additive(_visible(before, queries, window, self.device), self.dtype).repeat(1, 1, self.group, 1)
 
 
 def packing_of(row: Row, config: Any, dtype: torch.dtype) -> Packing:
@@ -102,7 +100,9 @@ def packing_of(row: Row, config: Any, dtype: torch.dtype) -> Packing:
     return Packing(
         lengths=(shared, *(length for fork in row.forks for length in (fork.own, int(fork.length_n.sum())))),
         causal={
-            window: None if window is None or window >= shared else _visible(0, shared, window, device)
+            window: None
+            if window is None or window >= shared
+            else _additive(_visible(0, shared, window, device), dtype)
             for window in windows
         },
         forks=tuple(_fork_packing(fork, shared, masks) for fork in row.forks),
@@ -234,3 +234,7 @@ def _visible(before: int, queries: int, window: int | None, device: torch.device
     if window is not None:
         seen &= distance < window
     return seen[None, None]
+
+
+def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
