@@ -70,8 +70,8 @@ class TurnsReport(Report):
     )
     view = TurnsView()
     collapse_remedy = (
-        "the policy is likely collapsing; stop the run and start again with half the learner.learning_rate, or with "
-        "learner.weighting: episode if replies grow"
+        "the policy is likely collapsing; stop the run and start again with learner.kl_coef: 0.05 and "
+        "learner.kl_estimator: k3, or with half the learner.learning_rate"
     )
 
     def measure(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:
