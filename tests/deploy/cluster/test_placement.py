@@ -125,6 +125,7 @@ class World:
     def __init__(self, spec: RunSpec) -> None:
         self.spec, self.notes = spec, list[str]()
         self.placement = Placement(spec, FakeEnv(), self.notes.append)
+        self.placement.logs = Path("no such folder")  # so no actor leaves a log in the working directory
         self.ranks: list[Any] = []
         self.engines: dict[str, Any] = {}
 
