@@ -1,4 +1,4 @@
-"""Ask a trained model: `medserl ask runs/lookup --task 3`, `medserl ask runs/laptop --note note.txt`.
+"""Ask a trained model: `medserl ask runs/lookup --task 3`, `medserl ask runs/laptop --text note.txt`.
 
 It plays one task of the run's game, one that the game makes or one in a file, through the code that rollouts and
 evaluation use; or it replies to a text, with the prompt that the game makes of it. `-` reads standard input. The model
@@ -48,14 +48,14 @@ def run(args: Namespace, client: ModelClient | None = None) -> int:
         spec = finished_run(args.run)
         settings = _game(spec, args.env)
         asking = _Asking(client or Vllm(), spec, args.run / "model", reports_of(spec)[settings.id])
-        spans = asking.about(args.note) if args.note is not None else asking.play(settings, args)
+        spans = asking.about(args.text) if args.text is not None else asking.play(settings, args)
     except ValueError as error:
         return _fail(error, BAD_INPUT)
     except (EngineLost, GameError, PartnerError) as error:
         return _fail(error, FAILED)
     shown = Text.assemble(*spans)
     shown.rstrip()
-    Console().print(shown, soft_wrap=args.note is None)  # prose is wrapped at words, what a game reads is left as it is
+    Console().print(shown, soft_wrap=args.text is None)  # prose is wrapped at words, what a game reads is left as it is
     return 0
 
 
@@ -71,7 +71,7 @@ class _Asking:
 
     def about(self, path: str) -> tuple[Span, ...]:
         """The reply about the text of a file."""
-        text = read_text("--note", path)
+        text = read_text("--text", path)
         question = self._report.question(text)
 
         async def reply() -> tuple[str, bool]:

@@ -84,7 +84,7 @@ def _ask(add: ArgumentParser) -> None:
     asked.add_argument(
         "--task-file", metavar="FILE", help="a task in a file, if the game takes any; - is standard input"
     )
-    asked.add_argument("--note", metavar="FILE", help="a text, if the game takes any; - is standard input")
+    asked.add_argument("--text", metavar="FILE", help="a text, if the game takes any; - is standard input")
     add.add_argument("--env", metavar="ID", help="which game, if the run plays several (default: its first)")
     _switch(add, "--full", what="cut no text")
 
@@ -188,8 +188,8 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
         examples=(
             ("runs/lookup", "one episode: turns, calls, what the tools answer, the end and the score"),
             ("runs/lookup --task 3", "another held-out task"),
-            ("runs/laptop --note note.txt", "a text of yours, where the game reads texts"),
-            ("runs/laptop --note -", "read it from standard input"),
+            ("runs/laptop --text note.txt", "a text of yours, where the game reads texts"),
+            ("runs/laptop --text -", "read it from standard input"),
         ),
         options=_ask,
         details="""

@@ -37,7 +37,7 @@ def note(tmp_path: Path) -> Path:
 
 
 def asked(tmp_path: Path, note: str, client: FakeClient, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    return said(capsys, finished(tmp_path, spec()), client, "--note", note)
+    return said(capsys, finished(tmp_path, spec()), client, "--text", note)
 
 
 def said(capsys: pytest.CaptureFixture[str], run: Path, client: FakeClient, *flags: str) -> tuple[int, str, str]:
@@ -200,7 +200,7 @@ def test_a_game_may_take_a_task_from_a_file_and_without_a_label_there_is_no_scor
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        (("--note", "NOTE"), "the game takes no text of yours, only tasks: give --task N"),
+        (("--text", "NOTE"), "the game takes no text of yours, only tasks: give --task N"),
         (("--task-file", "NOTE"), "the game lookup takes no task from a file: give --task N"),
         (("--task-file", "nowhere.json"), "--task-file nowhere.json: cannot be read"),
         (("--env", "verdict"), "--env verdict: the run plays lookup"),
@@ -218,7 +218,7 @@ def test_what_the_game_does_not_take_is_refused_in_one_line(
     ("flags", "line"),
     [
         (("--task", "0"), "'0': write a whole number from 1"),
-        (("--task", "1", "--note", "x"), "--note: not allowed with argument --task"),
+        (("--task", "1", "--text", "x"), "--text: not allowed with argument --task"),
     ],
 )
 def test_flags_that_cannot_be_meant_are_refused(

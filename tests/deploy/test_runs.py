@@ -155,7 +155,7 @@ def test_the_model_of_a_run_is_exported_loaded_again_and_agrees(
 def test_the_doctor_of_a_run_reads_a_note_and_answers(home: Path) -> None:
     note = home / "note.txt"
     note.write_text("A fictional man of 40 has had chest pain for an hour. He takes no drugs.\n")
-    said = ran("deploy.ask", home / "runs" / "two", "--note", note)
+    said = ran("deploy.ask", home / "runs" / "two", "--text", note)
     assert " 0 A fictional man of 40 has had chest pain for an hour." in said and " 1 He takes no drugs." in said
     assert re.search(r"^(Reasoning  .+\nVerdict    .+|The reply does not follow the format \(\w+\):)$", said, re.M), (
         said
