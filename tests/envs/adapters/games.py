@@ -19,7 +19,6 @@ from common.records import (
     Task,
 )
 from envs.adapters.source import Source, source_of
-from envs.contract import registry
 from envs.contract.env import Act, Ask, Complete, Done, Slot, State, Turn
 from envs.contract.game import Game
 from envs.contract.replay import play, texts
@@ -30,7 +29,7 @@ GAMES: dict[str, tuple[str, dict[str, Any]]] = {
     "lookup": ("lookup", {}),
     "lookup in JSON": ("lookup", {"call_syntax": "hermes"}),
     "guess": (GUESS, {}),
-    **{name: (name, {}) for name in ("oversight", "clinic") if name in registry.GAMES},
+    "oversight": ("oversight", {}),
 }
 """Every game of several turns that there is."""
 
