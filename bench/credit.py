@@ -7,15 +7,12 @@ do not show one. The control (`bench.last_turn`) zeroes the returns of earlier t
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.ours import wait
+from bench import one_run
 from common.records import Record
 from common.statistics import Interval
 from evals.core import curve
@@ -44,25 +41,11 @@ class Run(Record):
 
 def run(spec: Path, seed: int, max_lag: int, control: bool, home: Path, timeout_s: float) -> Run:
     """One run as its own process. Raises ValueError with the end of its output when it fails."""
-    name = f"seed{seed}-lag{max_lag}" + "-control" * control
-    given = {
-        "name": name,
-        "runs": home,
-        "seed": seed,
-        "buffer.max_lag": max_lag,
-        "model.cache": home / f"cache-{seed}",
-    }
-    command = [sys.executable, "-m", "bench.last_turn" if control else "deploy.selfplay", str(spec)]
-    command += [text for flag, value in given.items() for text in (f"--{flag}", str(value))]
-    started, log = time.monotonic(), home / f"{name}.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        code = wait(process, timeout_s)
-    if code:
-        raise ValueError(f"{' '.join(command)} ended with {code}:\n{log.read_text()[-3000:]}")
+    name = one_run.name_of(seed, max_lag) + "-control" * control
+    module = "bench.last_turn" if control else one_run.SELFPLAY
+    minutes = one_run.run(spec, seed, max_lag, home, timeout_s, name, module)
     points = curve.points(home / name / "evaluations.jsonl")
     before, after = (point.measures["lookup"][MEASURE] for point in (points[0], points[-1]))
-    minutes = (time.monotonic() - started) / 60
     return Run(seed=seed, max_lag=max_lag, control=control, before=before, after=after, minutes=minutes)
 
 

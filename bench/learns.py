@@ -2,6 +2,7 @@
 
     python -m bench.learns
     python -m bench.learns --env lookup        the credit test (bench/credit.py)
+    python -m bench.learns --env oversight     audits of two proposals (bench/audits.py)
 
 Every run is `medserl selfplay learns` as its own process. A seed's two modes start from the same
 warmed-up model. The exit code is 1 when the lower bound of the pooled gain in held-out accuracy is not above zero.
@@ -13,10 +14,8 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,9 +27,8 @@ from pyarrow import parquet
 from rich.console import Console
 from rich.table import Table
 
-from bench import credit, heldout
+from bench import audits, credit, heldout, one_run
 from bench.heldout import Outcome
-from bench.ours import wait
 from common.config import RunSpec
 from common.files import json_lines
 from common.records import Record
@@ -42,7 +40,9 @@ from evals.core import figures
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SPECS = {"contradiction": "learns.yaml", "lookup": "lookup.yaml"}
+SPECS = {"contradiction": "learns.yaml", "lookup": "lookup.yaml", "oversight": "oversight_duo.yaml"}
+OTHERS = {"lookup": credit.measure, "oversight": audits.measure}
+"""Games with a measure of their own; it prints its table and says whether the game is learnt."""
 RESAMPLES = 4000
 EDGE = 3  # first and last steps whose mean reward is shown
 COLOURS = {"synchronous": figures.BLUE, "asynchronous": figures.ORANGE}
@@ -71,25 +71,12 @@ def run(path: Path, seed: int, max_lag: int, home: Path, count: int, timeout_s: 
 
     Raises ValueError with the end of its output when it fails.
     """
-    name = f"seed{seed}-lag{max_lag}"
+    name = one_run.name_of(seed, max_lag)
     done = home / f"{name}.json"
     if done.is_file():
         return msgspec.json.decode(done.read_bytes(), type=Learnt)
-    cache = home / f"cache-{seed}"
-    given = {"name": name, "runs": home, "seed": seed, "buffer.max_lag": max_lag, "model.cache": cache}
-    command = [sys.executable, "-m", "deploy.selfplay", str(path)]
-    command += [text for flag, value in given.items() for text in (f"--{flag}", str(value))]
-    started = time.monotonic()
-    log = home / f"{name}.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        code = wait(process, timeout_s)
-    if code:
-        raise ValueError(f"{' '.join(command)} ended with {code}:\n{log.read_text()[-3000:]}")
-    minutes = (time.monotonic() - started) / 60
-    warmed = list((cache / "warm").iterdir())
-    assert len(warmed) == 1, f"a seed has one warm-up, found {warmed}"
-    result = _evaluated(home / name, warmed[0], max_lag, count, minutes)
+    minutes = one_run.run(path, seed, max_lag, home, timeout_s)
+    result = _evaluated(home / name, one_run.warmed(home, seed), max_lag, count, minutes)
     done.write_bytes(msgspec.json.encode(result))
     return result
 
@@ -232,11 +219,11 @@ def _dress(axes: Axes) -> None:
 def arguments() -> argparse.Namespace:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", choices=SPECS, default="contradiction", help="the game; lookup is the credit test")
+    parser.add_argument("--env", choices=SPECS, default="contradiction", help="the game (default: %(default)s)")
     parser.add_argument("--spec", type=Path, help="spec of every run (default: the game's own)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="buffer.max_lag; 0 is synchronous")
-    parser.add_argument("--tasks", type=int, default=512, help="held-out tasks")
+    parser.add_argument("--tasks", type=int, default=512, help="held-out tasks (contradiction)")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds per run")
     parser.add_argument("--runs", type=Path, help="keep the runs here and continue them (default: a temporary folder)")
     parser.add_argument("--out", type=Path, default=Path("runs/learns.png"), help="where the plot goes")
@@ -262,8 +249,8 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             home = args.runs or Path(folder)
-            if args.env == "lookup":
-                return 0 if credit.measure(args, home) else 1
+            if args.env in OTHERS:
+                return 0 if OTHERS[args.env](args, home) else 1
             results = measure(args, home)
     except ValueError as error:
         print(error, file=sys.stderr)

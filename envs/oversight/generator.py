@@ -109,7 +109,7 @@ def _plan(tier: Tier, rng: random.Random) -> Planned:
     count = rng.randint(*tier.proposals)
     errors = errors_of(count)
     kinds = [*_kinds(tier, errors, rng), *_kinds(tier, errors, rng), *rng.choices(tier.types, k=count - 2 * errors)]
-    chosen = rng.sample(range(len(patients)), count)
+    chosen = rng.sample(range(count if tier.first else len(patients)), count)
     facts = []
     for at, kind in zip(chosen, kinds, strict=True):
         patients[at], fact = _PREPARE[kind](patients[at], rules, rng)

@@ -30,6 +30,9 @@ class Tier(Record):
     """How hard a trial is. `patients` in the cohort, a range of `proposals`, the `types` of error in it.
 
     `equity`: whether the protocol limits the imbalance of the cohort, so that the report must name a bias.
+    `amended`: whether protocols may have an amendment.
+    `first`: the proposals are about the first patients, in any order, so that a model of few parameters, which learns
+    to copy one of forty ids late or never, can call the tools.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Tier(Record):
     windows: tuple[int, ...]
     equity: bool = False
     amended: bool = True
+    first: bool = False
 
 
 _FEW_AGES = ((35, 75), (40, 80), (45, 85))
@@ -55,6 +59,7 @@ TIERS = {
             ages=_FEW_AGES,
             windows=(21, 24, 28),
             amended=False,
+            first=True,
         ),
         Tier(name="easy", patients=40, proposals=(4, 6), types=(AGE,), ages=_FEW_AGES, windows=(21, 24, 28)),
         Tier(
