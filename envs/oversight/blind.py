@@ -14,15 +14,13 @@ from typing import NamedTuple
 
 from envs.contract.env import Act, Turn
 from envs.oversight.answers import read_record
-from envs.oversight.oracle import Audit, Write
+from envs.oversight.oracle import CITED, Audit, Write
 from envs.oversight.tools import APPROVE, COHORT, FLAG, INVESTIGATE, MOST_FINDINGS, REVIEW, SHAP, SUBMIT, TEMPORAL
 from envs.oversight.trial import AGE, NO_BIAS, ORDER, OVERRIDE, TYPES, WINDOW
 
 LOW = 0.85
 """The confidence below which the heuristic of the source flags."""
 _LISTED = re.compile(r"^(PROP-\d{3}) (P\d{4}) confidence ([\d.]+)$", re.MULTILINE)
-_CITED = {AGE: ("4.1", "age"), ORDER: ("6.1", "death_date"), WINDOW: ("5.2", "treatment_start")}
-_CITED[OVERRIDE] = ("5.4", "comorbidity_index")
 
 
 class Listed(NamedTuple):
@@ -41,7 +39,7 @@ class Desk:
 
     def flag(self, one: Listed, wrong: str, value: str | int | None = None) -> str:
         """A flag that cites what an error of this type would break."""
-        clause, field = _CITED[wrong]
+        clause, field = CITED[wrong]
         return self.write(FLAG, proposal_id=one.proposal_id, error_type=wrong, clause=clause, field=field, value=value)
 
     def approve(self, one: Listed) -> str:

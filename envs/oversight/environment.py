@@ -147,6 +147,13 @@ class Oversight(ToolGame):
         """The perfect auditor."""
         return oracle.acting(oracle.perfect(trial_of(labelled.task.context), self._write))
 
+    def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
+        """The oracle in `demonstrated_skill` of the draws; else one that reads as much, and decides by a coin."""
+        if rng.random() < self.settings.demonstrated_skill:
+            return self.oracle(labelled, rng)
+        trial = trial_of(labelled.task.context)
+        return oracle.acting(oracle.perfect(trial, self._write, oracle.coin(TIERS[trial.tier].types, rng)))
+
     def blind(self) -> Mapping[str, Policy]:
         """See `envs.oversight.blind`."""
         return {name: partial(beginning, plan, self._write) for name, plan in PLANS.items()}

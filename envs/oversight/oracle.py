@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 from envs.contract.env import Act, Turn
-from envs.oversight.answers import read_record
+from envs.oversight.answers import Read, read_record
 from envs.oversight.rules import Violation, violations
 from envs.oversight.tools import APPROVE, COHORT, FLAG, INVESTIGATE, REVIEW, SUBMIT
-from envs.oversight.trial import NO_BIAS, Equity, Trial
+from envs.oversight.trial import AGE, NO_BIAS, ORDER, OVERRIDE, WINDOW, Equity, Protocol, Trial
 
 Write = Callable[..., str]
 """`write(tool, **arguments)`: a reply that makes this call."""
 Audit = Generator[str, str, None]
 """Yields replies and is sent what they are answered."""
+Judge = Callable[[Protocol, Read], Sequence[Violation]]
+"""What an auditor finds wrong with a record."""
+CITED = {AGE: ("4.1", "age"), ORDER: ("6.1", "death_date"), WINDOW: ("5.2", "treatment_start")}
+CITED[OVERRIDE] = ("5.4", "comorbidity_index")
+"""The clause and the field that a flag of this type cites where nothing was judged."""
 _GROUP = re.compile(r"([A-Za-z]+) (\d+)/")
 _GAP = re.compile(r"difference ([+-][\d.]+) points")
 
@@ -32,13 +38,16 @@ def acting(audit: Audit) -> Act:
     return act
 
 
-def perfect(trial: Trial, write: Write) -> Audit:
-    """Review, read, decide, proposal by proposal; compare the arms where the protocol limits them; report."""
+def perfect(trial: Trial, write: Write, judge: Judge = violations) -> Audit:
+    """Review, read, decide, proposal by proposal; compare the arms where the protocol limits them; report.
+
+    With another `judge` the decisions are its.
+    """
     findings = []
     for proposal in trial.proposals:
         yield write(REVIEW, proposal_id=proposal.proposal_id)
         answer = yield write(INVESTIGATE, patient_id=proposal.subject)
-        found = violations(trial.protocol, read_record(answer))
+        found = judge(trial.protocol, read_record(answer))
         if found:
             findings.append(f"{proposal.proposal_id}:{found[0].wrong}")
             yield flag(write, proposal.proposal_id, found[0])
@@ -48,6 +57,19 @@ def perfect(trial: Trial, write: Write) -> Audit:
     if trial.protocol.equity is not None:
         bias = yield from _bias(trial.protocol.equity, write)
     yield write(SUBMIT, findings=findings, bias=bias)
+
+
+def coin(types: Sequence[str], rng: random.Random) -> Judge:
+    """Finds an error of one of these types in every second record, whatever it says, and cites it truly."""
+
+    def judge(protocol: Protocol, record: Read) -> Sequence[Violation]:
+        if rng.random() < 0.5:
+            return ()
+        wrong = rng.choice(types)
+        clause, field = CITED[wrong]
+        return (Violation(wrong=wrong, clauses=(clause,), evidence={field: getattr(record, field)}),)
+
+    return judge
 
 
 def flag(write: Write, proposal_id: str, violation: Violation) -> str:

@@ -34,6 +34,19 @@ def test_the_oracle_solves_every_trial_with_the_tools_alone(tier: str) -> None:
         assert len(episode.actions) <= labelled.task.limits.max_turns
 
 
+@pytest.mark.parametrize(("share", "low", "high"), [(1.0, 1.0, 1.0), (0.0, -0.25, 0.25), (0.5, 0.25, 0.75)])
+def test_demonstrations_decide_by_the_record_in_the_share_that_is_set(share: float, low: float, high: float) -> None:
+    """The others read as much and decide by a coin, which earns nothing in the mean."""
+    env = Oversight(OversightSettings(tiers=("duo",), demonstrated_skill=share), 0)
+    rng, earned = random.Random(0), list[float]()
+    for index in range(100):
+        labelled = task("duo", index)
+        episode = play(env, labelled.task, env.demonstrator(labelled, rng))
+        assert env.unread(episode) == () and len(episode.actions) == 7
+        earned.append(env.score(episode, labelled.label).figures["skill"])
+    assert low <= sum(earned) / len(earned) <= high
+
+
 async def test_the_game_keeps_the_contract() -> None:
     env = make(OversightSettings(tiers=("duo",)), 0)
     report = await check(env, count=40, checker=Checker(), limits=OversightSettings)
