@@ -4,12 +4,12 @@ an async Ray actor. It holds no torch and no vllm, and knows no game."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
-from actors.episode import GameError, PartnerError, PoolModel, newest_version, play, scored
+from actors.episode import NOBODY, GameError, PartnerError, PoolModel, newest_version, play, scored
 from actors.role import Role
 from common.config import SamplingSpec
 from common.errors import last_line
@@ -36,7 +36,7 @@ _REASONS = {
 
 
 class Doctor(Role[LabelledTask]):
-    """Its work is a leased task."""
+    """Its work is a leased task. `partners` are pools by the role in which games ask them."""
 
     def __init__(
         self,
@@ -46,9 +46,10 @@ class Doctor(Role[LabelledTask]):
         pool: PoolHandle,
         sampling: SamplingSpec,
         concurrency: int,
+        partners: Mapping[str, PoolHandle] = NOBODY,
     ) -> None:
         super().__init__(name, env, buffer, pool, concurrency)
-        self._sampling = sampling
+        self._sampling, self._partners = sampling, partners
 
     async def _take(self) -> LabelledTask:
         return await self._buffer.lease.remote(self.name)
@@ -58,7 +59,8 @@ class Doctor(Role[LabelledTask]):
 
     async def _finish(self, labelled: LabelledTask) -> None:
         task, sampling = labelled.task, self._sampling
-        model = _LeasedModel(self._pool, sampling.temperature, partial(self._still_leased, task.task_id))
+        renew = partial(self._still_leased, task.task_id)
+        model = _LeasedModel(self._pool, sampling.temperature, self._partners, renew)
         try:
             played = await play(self._env, task, model, sampling.group_size, sampling.max_tokens)
             # One version for the whole group: its rollouts are compared with each other.
@@ -91,8 +93,14 @@ class _LeasedModel(PoolModel):
     `renew` is told the oldest version of a token of the group.
     """
 
-    def __init__(self, pool: PoolHandle, temperature: float, renew: Callable[[int | None], Awaitable[bool]]) -> None:
-        super().__init__(pool, "doctor", temperature)
+    def __init__(
+        self,
+        pool: PoolHandle,
+        temperature: float,
+        partners: Mapping[str, PoolHandle],
+        renew: Callable[[int | None], Awaitable[bool]],
+    ) -> None:
+        super().__init__(pool, "doctor", temperature, partners)
         self._renew = renew
         self._oldest: int | None = None
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -39,6 +40,7 @@ LOG = logging.getLogger(__name__)
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
+NOBODY: Mapping[str, PoolHandle] = MappingProxyType({})
 
 
 class GameError(Exception):
@@ -66,10 +68,12 @@ class Model(Protocol):
 
 
 class PoolModel:
-    """The engines of a pool, under one role and temperature."""
+    """The engines of a pool, under one role and temperature. `partners` are the pools that games ask, by role."""
 
-    def __init__(self, pool: PoolHandle, role: str, temperature: float) -> None:
-        self._pool, self._role, self._temperature = pool, role, temperature
+    def __init__(
+        self, pool: PoolHandle, role: str, temperature: float, partners: Mapping[str, PoolHandle] = NOBODY
+    ) -> None:
+        self._pool, self._role, self._temperature, self._partners = pool, role, temperature, partners
 
     async def start(self, messages: tuple[Message, ...], n: int, max_tokens: int) -> Sampled:
         """See `Model`."""
@@ -81,7 +85,20 @@ class PoolModel:
 
     async def partner(self, ask: Ask) -> Reply:
         """See `Model`."""
-        raise PartnerError(f"no pool of this run serves the role {ask.role}")
+        if (pool := self._partners.get(ask.role)) is None:
+            served = ", ".join(sorted(self._partners)) or "none"
+            raise PartnerError(f"the game asks a {ask.role}, and the pools of this run serve {served}")
+        try:
+            sampled = await pool.generate.remote(ask.role, ask.messages, 1, ask.max_tokens, ask.temperature)
+        except PromptTooLong as error:
+            raise PartnerError(f"{ask.role}: {last_line(error)}") from None
+        return said_by(ask, sampled)
+
+
+def said_by(ask: Ask, sampled: Sampled) -> Reply:
+    """The reply of a partner, with the oldest policy_version that sampled a token of it."""
+    (one,) = sampled.completions
+    return Reply(role=ask.role, text=one.text, policy_version=sampled.oldest_version or 0)
 
 
 class Played(Record):

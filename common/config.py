@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
@@ -49,6 +50,8 @@ __all__ = [
     "WarmUpSpec",
     "WeightsSpec",
 ]
+
+Pool = TypeVar("Pool")
 
 
 def _games_module() -> Any:
@@ -148,6 +151,10 @@ class RunSpec(Section):
             return self
         decided = dtype or best_dtype(self.backend).name
         return self.model_copy(update={"model": self.model.model_copy(update={"dtype": decided})})
+
+    def by_role(self, pools: Mapping[str, Pool]) -> dict[str, Pool]:
+        """What is given for each pool, by the role that it serves."""
+        return {role: pools[pool.name] for pool in self.pools for role in pool.serves}
 
     @property
     def of_scribe(self) -> RunSpec:

@@ -134,14 +134,13 @@ class Placement:
 
     def role(self, kind: str, name: str) -> RoleHandle:
         """A new Scribe or Doctor over the pool that serves its persona."""
-        spec = self._spec
-        pool = next(self.pools[pool.name] for pool in spec.pools if kind in pool.serves)
-        shared, concurrency = (name, self._env, self.buffer, pool), spec.rollout.concurrency
+        spec, pools = self._spec, self._spec.by_role(self.pools)
+        shared, concurrency = (name, self._env, self.buffer, pools[kind]), spec.rollout.concurrency
         handle: RoleHandle
         if kind == "scribe":
             handle = self._start(Scribe, name, self._here, *shared, concurrency, self.verifier, spec.scribe.train)
         else:
-            handle = self._start(Doctor, name, self._here, *shared, spec.sampling, concurrency)
+            handle = self._start(Doctor, name, self._here, *shared, spec.sampling, concurrency, pools)
         return handle
 
     def _start(self, actor: type[Any], name: str, options: dict[str, Any], *arguments: Any, **named: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -37,9 +37,9 @@ class HeldoutCurve:
         self._running: asyncio.Task[None] | None = None
         self._newest = max((point.policy_version for point in points(path)), default=-1)  # version evaluated last
 
-    def attach(self, pool: PoolHandle, hold: Hold) -> None:
-        """The Doctor's `pool`, and how to keep the version that it holds."""
-        self._evaluator = Evaluator(self._env, pool, self._spec.sampling, self._spec.evaluation.tasks)
+    def attach(self, pools: Mapping[str, PoolHandle], hold: Hold) -> None:
+        """`pools` by the role that they serve, and how to keep the version that the Doctor's holds."""
+        self._evaluator = Evaluator(self._env, pools, self._spec.sampling, self._spec.evaluation.tasks)
         self._hold = hold
 
     def stepped(self, version: int) -> None:

@@ -167,8 +167,7 @@ class Run:
             self._learner.stop()
         await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
         self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._notify, self._unclaimed)
-        doctors = next(pools[pool.name] for pool in self.spec.pools if "doctor" in pool.serves)
-        self._curve.attach(doctors, channel.hold)
+        self._curve.attach(self.spec.by_role(pools), channel.hold)
         self._curve.stepped(channel.version)
         watching = asyncio.ensure_future(self._supervisor.watch(self._changes.poll))
         try:

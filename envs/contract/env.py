@@ -56,12 +56,13 @@ class Turn(Record):
 class Ask(Record):
     """The game wants another model's words (a patient, an assistant under audit) before it can go on.
 
-    `role` is one that a pool of the run serves.
+    `role` is one that a pool of the run serves: `scribe`, `doctor` (both are the policy) or `verifier` (frozen).
     """
 
     role: str
     messages: tuple[Message, ...]
     max_tokens: int
+    temperature: float = 1.0
 
 
 class Done(Record):

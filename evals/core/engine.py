@@ -16,7 +16,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from actors.engine import Engine, PromptTooLong
 from actors.engine_arguments import environment as engine_environment
 from actors.engine_pool import engine_died
-from actors.episode import Model, PartnerError
+from actors.episode import Model, PartnerError, said_by
 from common.backends import BACKENDS
 from common.config import PoolSpec, RunSpec
 from common.errors import last_line
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 MANY_CALLS = 10_000
 SHUTDOWN_S = 30
+POLICY_ROLES = ("scribe", "doctor")
 
 
 class Vllm:
@@ -73,8 +74,14 @@ class EngineModel:
         return await _answer(self._handle.proceed.remote(prefix, messages, max_tokens, self._temperature))
 
     async def partner(self, ask: Ask) -> Reply:
-        """Raises PartnerError: there is this model alone."""
-        raise PartnerError(f"the game asks a {ask.role}, and only the policy is loaded here")
+        """See `Model`. The policy alone is loaded, so that it plays what it plays in a run, and no frozen model."""
+        if ask.role not in POLICY_ROLES:
+            raise PartnerError(f"the game asks a {ask.role}, and only the policy is loaded here")
+        try:
+            sampled = await _answer(self._handle.generate.remote(ask.messages, 1, ask.max_tokens, ask.temperature))
+        except PromptTooLong as error:
+            raise PartnerError(f"{ask.role}: {last_line(error)}") from None
+        return said_by(ask, sampled)
 
 
 async def _answer(call: Awaitable[Sampled]) -> Sampled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
@@ -42,11 +43,11 @@ class Heldout(Record):
 
 
 class Evaluator:
-    """Asks the same held-out tasks each time: made once, by rule, in twins. `pool` is an EnginePool's handle."""
+    """Asks the same held-out tasks each time: made once, by rule, in twins. `pools` are by the role that they serve."""
 
-    def __init__(self, env: Environment, pool: PoolHandle, sampling: SamplingSpec, tasks: int) -> None:
+    def __init__(self, env: Environment, pools: Mapping[str, PoolHandle], sampling: SamplingSpec, tasks: int) -> None:
         self._env, self._sampling, self._count = env, sampling, tasks
-        self._model = PoolModel(pool, ROLE, sampling.temperature)
+        self._model = PoolModel(pools[ROLE], ROLE, sampling.temperature, pools)
         self._tasks: list[Heldout] = []
 
     async def run(self, policy_version: int) -> EvalPoint:

@@ -30,7 +30,7 @@ def turn_task(index: int = 0, wanted: int = 3, max_turns: int = 8) -> LabelledTa
 
 
 class Turns(Game):
-    """Ends after `wanted` actions. The action "ask" makes it ask a partner; "break" makes it raise."""
+    """Ends after `wanted` actions. The action "ask" makes it ask a Scribe; "break" makes it raise."""
 
     env_id = "turns"
 
@@ -52,7 +52,7 @@ class Turns(Game):
         if action == "break":
             raise KeyError("broken game")
         if action == "ask" and not replies:
-            return state, Ask(role="partner", messages=(), max_tokens=8)
+            return state, Ask(role="scribe", messages=_turn("say").messages, max_tokens=8, temperature=0.7)
         after = Said(turns=state.turns + 1, wanted=state.wanted)
         if after.turns == after.wanted:
             return after, Done(reason=EndReason.SUBMITTED)

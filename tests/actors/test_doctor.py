@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from actors.doctor import Doctor
 from actors.engine import PromptTooLong
 from common.config import SamplingSpec
 from common.metrics import REJECTED
-from common.records import Completion, Episode, Label, RejectReason, Reward, Sampled
+from common.records import Completion, Episode, Label, RejectReason, Reply, Reward, Sampled
 from simulator.fakes import Handle, remote_error, settle
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task
@@ -109,6 +110,29 @@ async def test_an_episode_of_several_turns_becomes_one_rollout_and_renews_its_le
 
 
 LATE = (REJECTED.name, (RejectReason.LATE,))
+
+
+def asking(buffer: FakeBuffer, doctors: FakePool, partners: dict[str, Handle[FakePool]]) -> Doctor:
+    sampling = SamplingSpec(group_size=1, max_tokens=96, temperature=0.9)
+    return Doctor("doctor-0", Turns(), Handle(buffer), Handle(doctors), sampling, 1, partners)
+
+
+async def test_a_partner_that_the_game_asks_is_a_pool_of_the_run_at_the_games_temperature() -> None:
+    buffer, scribes = FakeBuffer(turn_task(wanted=2)), FakePool((completion("hello", versions=(4, 3)),))
+    doctors = FakePool((completion("ask"),), (completion("a"),))
+    await asking(buffer, doctors, {"scribe": Handle(scribes)}).run()
+    ((rollout,),) = [group.rollouts for group in buffer.groups]
+    assert rollout.episode.replies == (Reply(role="scribe", text="hello", policy_version=3),)
+    ((role, messages, n, max_tokens, temperature),) = scribes.asked
+    assert (role, messages[0].content, n, max_tokens, temperature) == ("scribe", "say", 1, 8, 0.7)
+    assert "['hello']" in doctors.asked[1][1][0].content, "the game goes on with what the partner said"
+
+
+@pytest.mark.parametrize("partners", [{}, {"scribe": Handle(FakePool(remote_error(PromptTooLong("900 tokens"))))}])
+async def test_a_partner_that_is_missing_or_gets_too_long_a_prompt_rejects_the_task(partners: dict[str, Any]) -> None:
+    buffer = FakeBuffer(turn_task(wanted=2))
+    await asking(buffer, FakePool((completion("ask"),)), partners).run()
+    assert buffer.groups == [] and buffer.rejected == [("doctor-0", "task-0", "partner")]
 
 
 async def test_an_episode_whose_lease_was_lost_is_played_no_further_and_counted() -> None:

@@ -28,7 +28,7 @@ class World:
         self.notes: list[str] = []
         self.curve = HeldoutCurve(env or environment(), spec, path, self.notes.append, self.unclaimed)
         self.pool = Pool(lambda _: completion(CLEAN, versions=(self.version,)))
-        self.curve.attach(Handle(self.pool), self.hold)
+        self.curve.attach({"doctor": Handle(self.pool)}, self.hold)
         self.path = path
         self.version = 0
 

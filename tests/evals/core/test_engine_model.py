@@ -48,6 +48,12 @@ async def test_an_engine_that_fails_in_a_later_turn_is_lost_and_a_full_context_e
     assert played.episode.reason == "context"
 
 
-async def test_a_game_that_asks_a_partner_is_told_that_there_is_none() -> None:
+async def test_the_policy_plays_the_partner_that_it_plays_in_a_run() -> None:
+    ask = Ask(role="scribe", messages=(), max_tokens=8, temperature=0.7)
+    engine = OneEngine()
+    assert (await EngineModel(Handle(engine), 0.5).partner(ask)).text == "word" and engine.asked == [(8, 0.7)]
+
+
+async def test_a_game_that_asks_another_model_is_told_that_there_is_none() -> None:
     with pytest.raises(PartnerError, match="the game asks a patient"):
         await EngineModel(Handle(OneEngine()), 0.5).partner(Ask(role="patient", messages=(), max_tokens=8))

@@ -49,7 +49,7 @@ class Pool:
 
 
 def evaluator(pool: Pool) -> Evaluator:
-    return Evaluator(environment(), Handle(pool), SamplingSpec(temperature=0.8, max_tokens=64), COUNT)
+    return Evaluator(environment(), {"doctor": Handle(pool)}, SamplingSpec(temperature=0.8, max_tokens=64), COUNT)
 
 
 async def test_the_oracle_is_right_on_every_twin() -> None:
@@ -118,5 +118,5 @@ async def test_a_task_whose_game_fails_is_left_out_of_the_point_and_ends_nothing
     env = FailsOnce(VerdictSettings(), seed=0)
     env.broken = (await heldout_tasks(env, COUNT))[0].labelled.task.task_id
     pool = Handle(Pool(lambda prompt: completion(CLEAN)))
-    point = await Evaluator(env, pool, SamplingSpec(temperature=0.8, max_tokens=64), COUNT).run(0)
+    point = await Evaluator(env, {"doctor": pool}, SamplingSpec(temperature=0.8, max_tokens=64), COUNT).run(0)
     assert point.tasks == COUNT - 1
