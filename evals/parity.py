@@ -20,6 +20,7 @@ from evals.core.parity import Table, Verdict
 
 NAME = "parity"
 SUITES = ("oversight",)
+WIDTH = 120
 DESCRIPTION = """Check what public systems do and ours must show, row by row (docs/parity.md).
 
 Each row is checked on the game as it is, and then again with one part of it corrupted on purpose: its negative control,
@@ -43,9 +44,9 @@ def parser(program: str) -> Parser:
     return made
 
 
-def run(args: Namespace) -> int:
-    """Check the rows and print them; the exit code."""
-    tables = [importlib.import_module(f"evals.suites.{suite}.parity.table").table() for suite in SUITES]
+def run(args: Namespace, tables: Sequence[Table] = ()) -> int:
+    """Check the rows, of all suites or of other tables, and print them; the exit code."""
+    tables = tables or [importlib.import_module(f"evals.suites.{suite}.parity.table").table() for suite in SUITES]
     known = [one.row for table in tables for one in table.rows]
     names = known if args.rows is None else args.rows
     for name in names:
@@ -57,7 +58,7 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json({"ok": all(one.ok for one in verdicts), "rows": [msgspec.to_builtins(one) for one in verdicts]})
     else:
-        show(verdicts, Console())
+        show(verdicts, Console(width=max(WIDTH, Console().width)))
     return 0 if all(one.ok for one in verdicts) else 1
 
 
@@ -68,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def show(verdicts: Sequence[Verdict], console: Console) -> None:
     """Print the table, how many rows are in which state, and what is wrong."""
-    printed = Printed("row", "what it says", "figure", "state", "control", "turns red")
+    printed = Printed("row", "what it says", "figure", "state", "control")
     for one in verdicts:
-        printed.add_row(one.row, one.says, one.figure, one.state, one.control, turned(one))
+        printed.add_row(one.row, one.says, one.figure, one.state, turned(one))
     console.print(printed)
     states = [one.state for one in verdicts]
     console.print(", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
@@ -82,8 +83,10 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
 
 
 def turned(one: Verdict) -> str:
-    """The rows that its control turned red, `-` without a control."""
-    return "-" if one.turned is None else ", ".join(one.turned) or "none"
+    """What its control turned red, `-` without a control."""
+    if one.turned is None:
+        return "-"
+    return "red alone" if one.turned == (one.row,) else f"red: {', '.join(one.turned) or 'none'}"
 
 
 def _judging(tables: Sequence[Table], names: Sequence[str], controls: bool) -> Iterator[Verdict]:

@@ -26,7 +26,7 @@ class State(StrEnum):
     """Nothing was checked here: what shows the row is too heavy, or needs an environment of its own."""
 
 
-class Found(Record):
+class Found(NamedTuple):
     """What a check measured, in one line, and what of the demands is not met."""
 
     figure: str

@@ -14,15 +14,6 @@ from envs.oversight.spec import OversightSettings
 from envs.oversight.trial import Finding, as_json
 
 
-class Salted(Oversight):
-    """Seeds trials with Python's hash of a text, which is another one in every process."""
-
-    def plan(self, index: int) -> Slot:
-        """See Oversight."""
-        slot = super().plan(index)
-        return msgspec.structs.replace(slot, seed=hash(slot.source) % 2**32)
-
-
 class Deaf(Oversight):
     """Lets the rules write the claims even where a model was asked for."""
 
@@ -34,7 +25,7 @@ class Deaf(Oversight):
         return await Oversight(scripted, self.seed).propose(slot, rng, complete, verify)
 
 
-class _Relabelling(Oversight):
+class _Changing(Oversight):
     """Changes every task before it is given out."""
 
     async def propose(
@@ -49,23 +40,29 @@ class _Relabelling(Oversight):
         raise NotImplementedError
 
 
-class Telling(_Relabelling):
-    """The claims about wrong patients begin in lower case."""
+class Salted(_Changing):
+    """Lists the patients in the order of a set, which is another one in every process."""
+
+    def changed(self, labelled: LabelledTask) -> LabelledTask:
+        """See above."""
+        patients = [list(one) for one in {tuple(one) for one in labelled.task.context["patients"]}]
+        return _with(labelled, patients=patients)
+
+
+class Telling(_Changing):
+    """The assistant is less confident of wrong proposals, as in the source on its easy tier."""
 
     def changed(self, labelled: LabelledTask) -> LabelledTask:
         """See above."""
         findings = labelled.label.truth["findings"]
         told = [
-            {**one, "claims": one["claims"][0].lower() + one["claims"][1:]}
-            if findings[one["proposal_id"]]["wrong"]
-            else one
+            {**one, "confidence": round(one["confidence"] - 0.1, 2)} if findings[one["proposal_id"]]["wrong"] else one
             for one in labelled.task.context["proposals"]
         ]
-        context: dict[str, Any] = {**labelled.task.context, "proposals": told}
-        return msgspec.structs.replace(labelled, task=msgspec.structs.replace(labelled.task, context=context))
+        return _with(labelled, proposals=told)
 
 
-class Hidden(_Relabelling):
+class Hidden(_Changing):
     """As in the source, an error counts that no proposal shows."""
 
     def changed(self, labelled: LabelledTask) -> LabelledTask:
@@ -85,3 +82,9 @@ class Unbound(Oversight):
     @staticmethod
     def check_label(episode: Episode, label: Label) -> None:
         """Accepts all."""
+
+
+def _with(labelled: LabelledTask, **changes: Any) -> LabelledTask:
+    """The task with parts of its context replaced."""
+    context = {**labelled.task.context, **changes}
+    return msgspec.structs.replace(labelled, task=msgspec.structs.replace(labelled.task, context=context))

@@ -36,9 +36,10 @@ def held_out_and_paired(chosen: Callable[[Sequence[str], int | None], list[Trial
     heuristic, flat = (by_policy(ENV, some, policies(ENV)[name]) for name in (HEURISTIC, NAMED[4]))
     gap = differences(heuristic, flat)["skill"]
     skill = figures(heuristic).measures["skill"]
+    sizes = " and ".join(f"{counts[part, PLAYED[-1]]} x {len(PLAYED)}" for part in (SOURCE, HELDOUT))
     return Found(
-        f"{counts[SOURCE, 'hard']} x {len(PLAYED)} and {counts[HELDOUT, 'hard']} x {len(PLAYED)} trials, {shared} of them "
-        f"in training; heuristic against flag all on {len(some)}: {gap.gap}, p {gap.p:.4f}",
+        f"{sizes} trials, {shared} of them in training; "
+        f"heuristic against flag all on {len(some)}: {gap.gap}, p {gap.p:.4f}",
         demands(
             five_seeds_a_tier=all(counts[SOURCE, tier] == 5 for tier in PLAYED),
             a_hundred_held_out=all(counts[HELDOUT, tier] >= 100 for tier in PLAYED),
@@ -104,9 +105,7 @@ def limitations_follow(limitations: Callable[[Result], list[str]]) -> Found:
 
 def _result(system: str, cases: Mapping[str, list[Case]]) -> Result:
     own = cases[system]
-    return Result(
-        suite="oversight", system=system, tiers=PLAYED, groups=groups(PLAYED, own, cases), cases=tuple(own)
-    )
+    return Result(suite="oversight", system=system, tiers=PLAYED, groups=groups(PLAYED, own, cases), cases=tuple(own))
 
 
 def _contaminated(parts: Parts) -> Parts:
@@ -143,7 +142,10 @@ ROWS = (
     Row(
         "SA26",
         "the 5 seeds of the source on 3 tiers and at least 100 held-out seeds, intervals, a paired test",
-        ("medserl eval --suite oversight --baselines", f"{TESTS}::test_no_trial_is_one_that_a_run_trains_or_evaluates_on"),
+        (
+            "medserl eval --suite oversight --baselines",
+            f"{TESTS}::test_no_trial_is_one_that_a_run_trains_or_evaluates_on",
+        ),
         held_out_and_paired,
         Control("one trial is of training", _contaminated),
     ),
@@ -171,7 +173,9 @@ ROWS = (
         limitations_follow,
         Control(
             "they are the same sentences for every result",
-            lambda parts: parts._replace(limitations=lambda result: ["The trials are synthetic.", "More seeds are needed."]),
+            lambda parts: parts._replace(
+                limitations=lambda result: ["The trials are synthetic.", "More seeds are needed."]
+            ),
         ),
     ),
 )

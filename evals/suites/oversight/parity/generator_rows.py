@@ -13,14 +13,13 @@ import msgspec
 from common.records import LabelledTask
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.oversight.cohort import later
-from envs.oversight.environment import Oversight
-from envs.oversight.generator import Made, truth_of_trial
 from envs.oversight.rules import Facts, Violation, days_between
 from envs.oversight.tasks import labelled_task
-from envs.oversight.trial import AGE, ORDER, OVERRIDE, TIERS, TYPES, WINDOW, Finding, Patient, Protocol, Tier
+from envs.oversight.trial import AGE, ORDER, OVERRIDE, TIERS, TYPES, WINDOW, Patient, Protocol
 from evals.core.parity import Control, Found, Row, demands
+from evals.suites.oversight.parity import generator_controls as controls
 from evals.suites.oversight.parity.corrupted_games import Salted
-from evals.suites.oversight.parity.parts import PLAYED, Make, Parts, about, made, playing, tasks
+from evals.suites.oversight.parity.parts import PLAYED, Game, Make, Parts, about, made, playing, tasks
 
 PATIENTS = {"easy": 40, "medium": 60, "hard": 80}
 """Of the source."""
@@ -28,11 +27,9 @@ HASHED = 24
 """Trials that two processes compare."""
 
 
-def counts_and_bytes(game: type[Oversight], trials_a_tier: int) -> Found:
+def counts_and_bytes(game: Game, trials_a_tier: int) -> Found:
     """SA01."""
-    sizes = {
-        tier: {len(task.task.context["patients"]) for task in tasks(game, tier, trials_a_tier)} for tier in PLAYED
-    }
+    sizes = {tier: {len(task.task.context["patients"]) for task in tasks(game, tier, trials_a_tier)} for tier in PLAYED}
     env = playing(game, "hard", **{"class": f"{game.__module__}:{game.__name__}"})
     here = asyncio.run(fingerprint(env, HASHED))
     other = 2 if os.environ.get("PYTHONHASHSEED") == "1" else 1
@@ -187,81 +184,6 @@ def proposals(make: Make, document: str, trials_a_tier: int) -> Found:
     )
 
 
-def _mislabelled(parts: Parts) -> Parts:
-    """One error of one trial is labelled as right."""
-
-    def make(tier: Tier, seed: int, twin: int) -> Made:
-        trial, truth, facts = parts.make(tier, seed, twin)
-        if (tier.name, seed, twin) != ("hard", 5, 0):
-            return Made(trial, truth, facts)
-        name, found = next((name, found) for name, found in truth.findings.items() if found.wrong)
-        findings = {**truth.findings, name: Finding(of_patient=found.of_patient)}
-        return Made(trial, msgspec.structs.replace(truth, findings=findings), facts)
-
-    return parts._replace(make=make)
-
-
-Change = Callable[[Protocol, Patient], Patient]
-
-
-def _changed(make: Make, kind: str, change: Change, relabel: bool = True) -> Make:
-    """Changes the patients of every error of a type, and by default makes the labels of what comes out."""
-
-    def changed(tier: Tier, seed: int, twin: int) -> Made:
-        trial, truth, facts = make(tier, seed, twin)
-        wrong = {found.of_patient for found in truth.findings.values() if found.wrong == kind}
-        patients = tuple(change(trial.protocol, one) if one.patient_id in wrong else one for one in trial.patients)
-        trial = msgspec.structs.replace(trial, patients=patients)
-        return Made(trial, truth_of_trial(trial, truth.twin) if relabel else truth, facts)
-
-    return changed
-
-
-def _never_missing(parts: Parts) -> Parts:
-    def change(rules: Protocol, patient: Patient) -> Patient:
-        return patient.but(age=999) if patient.age is None else patient
-
-    return parts._replace(make=_changed(parts.make, AGE, change))
-
-
-def _early_deaths(parts: Parts) -> Parts:
-    def change(rules: Protocol, patient: Patient) -> Patient:
-        assert patient.death_date is not None
-        return patient.but(death_date=later(patient.death_date, -30))
-
-    return parts._replace(make=_changed(parts.make, ORDER, change))
-
-
-def _never_a_day_late(parts: Parts) -> Parts:
-    """All are two days later, still before any death."""
-
-    def change(rules: Protocol, patient: Patient) -> Patient:
-        return patient.but(treatment_start=later(patient.treatment_start, 2))
-
-    return parts._replace(make=_changed(parts.make, WINDOW, change))
-
-
-def _later_than_any_window(parts: Parts) -> Parts:
-    """Generator and checker take whatever is late for Stage IV with a high index for an error of this type."""
-
-    def change(rules: Protocol, patient: Patient) -> Patient:
-        return patient.but(treatment_start=later(patient.enrollment_date, rules.days + rules.extension + 1))
-
-    def lenient(labelled: LabelledTask) -> str | None:
-        why = parts.disagreement(labelled)
-        return None if why is not None and OVERRIDE in why else why
-
-    make = _changed(parts.make, OVERRIDE, change, relabel=False)
-    return parts._replace(make=make, disagreement=lenient)
-
-
-def _without_the_last_rule(parts: Parts) -> Parts:
-    def fewer(rules: Protocol, patient: Facts) -> list[Violation]:
-        return [one for one in parts.violations(rules, patient) if one.wrong != ORDER]
-
-    return parts._replace(violations=fewer)
-
-
 TESTS = "tests/envs/oversight/test_generator.py"
 ROWS = (
     Row(
@@ -272,14 +194,14 @@ ROWS = (
             "medserl check-env oversight",
         ),
         counts_and_bytes,
-        Control("the seed of a trial is a salted hash of its name", lambda parts: parts._replace(game=Salted)),
+        Control("patients are listed in the order of a Python set", lambda parts: parts._replace(game=Salted)),
     ),
     Row(
         "SA02",
         "a protocol drawn for each trial, at least 4 rules, all decided by one engine",
         ("tests/envs/oversight/test_rules.py",),
         clauses,
-        Control("the engine forgets clause 6.1", _without_the_last_rule),
+        Control("the engine forgets clause 6.1", controls.without_the_last_rule),
     ),
     Row(
         "SA03",
@@ -289,35 +211,38 @@ ROWS = (
             "tests/envs/oversight/test_checker.py::test_the_checker_finds_every_label_again",
         ),
         labels_agree,
-        Control("one error of one trial is labelled as right", _mislabelled),
+        Control("one error of two hops, in one trial, is labelled as right", controls.mislabelled),
     ),
     Row(
         "SA04",
         "ages off by one on both sides, and missing ones",
         (f"{TESTS}::test_ages_are_wrong_by_one_year_on_either_side_missing_and_mistyped",),
         ages,
-        Control("no age is missing: 999 stands there", _never_missing),
+        Control("no age is missing: 999 stands there", controls.never_missing),
     ),
     Row(
         "SA05",
         "deaths before the start of treatment",
         (f"{TESTS}::test_a_decoy_is_at_the_limit_of_the_rule_that_its_twin_breaks",),
         order_of_dates,
-        Control("every such death is 30 days earlier", _early_deaths),
+        Control("every such death is 30 days earlier", controls.early_deaths),
     ),
     Row(
         "SA06",
         "treatment after the window",
         (f"{TESTS}::test_a_decoy_is_at_the_limit_of_the_rule_that_its_twin_breaks",),
         windows,
-        Control("every such start is two days later", _never_a_day_late),
+        Control("every such start is two days later", controls.never_a_day_late),
     ),
     Row(
         "SA07",
         "all errors of two hops are violations only by the override",
         (f"{TESTS}::test_an_override_is_late_by_the_base_window_and_in_time_by_the_longer_one",),
         two_hops,
-        Control("as in the source, they also break the longer window, and the checker allows it", _later_than_any_window),
+        Control(
+            "as in the source, they also break the longer window, and the checker allows it",
+            controls.later_than_any_window,
+        ),
     ),
     Row(
         "SA11",

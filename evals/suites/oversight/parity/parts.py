@@ -32,6 +32,7 @@ from evals.suites.oversight import limitations, policies, trials
 PLAYED = ("easy", "medium", "hard")
 DOCUMENT = Path(__file__).parents[4] / "docs" / "oversight.md"
 Calls = Sequence[Call | Fault]
+Game = Callable[[OversightSettings, int], Oversight]
 Make = Callable[[Tier, int, int], Made]
 Score = Callable[[RewardSpec, Truth, Calls, EndReason], Reward]
 
@@ -57,7 +58,7 @@ def make(tier: Tier, seed: int, twin: int) -> Made:
 class Parts(NamedTuple):
     """What a control may replace. `trials_a_tier` are generated or played, `labels` are checked, of each tier."""
 
-    trials_a_tier: int = 40
+    trials_a_tier: int = 100
     labels: int = 334
     make: Make = make
     violations: Callable[[Protocol, Facts], list[Violation]] = violations
@@ -67,7 +68,7 @@ class Parts(NamedTuple):
     attributions: Callable[[Sequence[Patient], Patient], dict[str, str]] = attribution.attributions
     analysis: Callable[[Sequence[Patient], str, str], str] = cohort_test.analysis
     timeline: Callable[[Patient, Protocol, bool], str] = timeline
-    game: type[Oversight] = Oversight
+    game: Game = Oversight
     score: Score = reward.reward_of
     confusion: Callable[[Truth, Audit], Mapping[tuple[str, str], int]] = reward.confusion
     phases: Callable[[Sequence[str], int], Schedule] = curriculum.phases
@@ -93,20 +94,20 @@ def about(make: Make, tiers: Sequence[str], count: int, kind: str) -> Iterator[t
                     yield trial.protocol, by_id[proposal.subject], truth.findings[proposal.proposal_id]
 
 
-def playing(game: type[Oversight], tier: str, **settings: Any) -> Oversight:
+def playing(game: Game, tier: str, **settings: Any) -> Oversight:
     """A game on one tier."""
     return game(OversightSettings.model_validate({"tiers": [tier], **settings}), 0)
 
 
 @cache
-def tasks(game: type[Oversight], tier: str, count: int) -> tuple[LabelledTask, ...]:
+def tasks(game: Game, tier: str, count: int) -> tuple[LabelledTask, ...]:
     """The first tasks of its plan."""
     env = playing(game, tier)
     return tuple(labelled for _, labelled in asyncio.run(tasks_by_rule(env, env.plan, count)))
 
 
 @cache
-def audits(game: type[Oversight], tier: str, count: int) -> tuple[Audited, ...]:
+def audits(game: Game, tier: str, count: int) -> tuple[Audited, ...]:
     """What the oracle does with them."""
     env = playing(game, tier)
     return tuple(
@@ -119,9 +120,7 @@ def blind_audits(tier: str, count: int) -> Mapping[str, tuple[Audited, ...]]:
     """What each policy that does not read does with the first tasks of the game, as it is."""
     env = playing(Oversight, tier)
     some = tasks(Oversight, tier, count)
-    return {
-        name: tuple(_audited(env, labelled, begin()) for labelled in some) for name, begin in env.blind().items()
-    }
+    return {name: tuple(_audited(env, labelled, begin()) for labelled in some) for name, begin in env.blind().items()}
 
 
 def _audited(env: Oversight, labelled: LabelledTask, act: Any) -> Audited:

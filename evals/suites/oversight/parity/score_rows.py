@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-import msgspec
-
 from common.records import EndReason, Episode, Label, Reward
-from envs.contract.calls import Call, Fault
+from envs.contract.calls import Call
 from envs.oversight.environment import Oversight
 from envs.oversight.reward import DECIDE, Audit, allowed_steps, audit_of
 from envs.oversight.spec import OversightSettings, RewardSpec
 from envs.oversight.tools import APPROVE, FLAG, INVESTIGATE, SHAP, SUBMIT
 from envs.oversight.trial import AGE, NO_BIAS, TYPES, WINDOW, Finding, Truth
 from evals.core.parity import Control, Found, Row, demands
+from evals.suites.oversight.parity import score_controls as controls
 from evals.suites.oversight.parity.corrupted_games import Hidden, Unbound
-from evals.suites.oversight.parity.parts import PLAYED, Calls, Parts, Score, audits, blind_audits, playing, tasks
+from evals.suites.oversight.parity.parts import PLAYED, Calls, Game, Score, audits, blind_audits, playing, tasks
 
 LATE = {"treatment_start": "2023-03-15", "enrollment_date": "2023-02-20"}
 TRUTH = Truth(
@@ -71,14 +72,14 @@ def step_rewards(score: Score) -> Found:
     most = 2 * 0.30 + 2 * 0.15 + 2 * 0.12 + 4 * 0.10
     calls = (look, look, shap, shap, flag(1), flag(1), approve(3), REPORT)
     with_them, without = earned(score, calls, shaping="potential"), earned(score, calls)
-    paid = [round(most * (after - before), 4) for before, after in _pairs(with_them.potentials)]
+    paid = [round(most * (after - before), 4) for before, after in pairwise(with_them.potentials)]
     late = [look] * (allowed_steps(TRUTH) - len(PERFECT) + 1)
     cost = earned(score, (*late, *PERFECT)).components["efficiency"]
     once = [SOURCE[name] for name in ("look", "attribution", "flag", "approval")]
-    figures = ", ".join(f"{name} {value:+g}" for name, value in SOURCE.items())
+    figures = ", ".join(f"{name} {value:+.3g}" for name, value in SOURCE.items())
     return Found(
-        f"{figures}; {sum(gain > 0 for gain in paid)} steps of {len(calls)} paid, repeated ones not; total the same "
-        f"with and without: {with_them.total == without.total}",
+        f"{figures}; {sum(gain > 0 for gain in paid)} steps of {len(calls)} paid, repeated ones not; total "
+        f"{with_them.total:+.3f} with and {without.total:+.3f} without",
         demands(
             the_constants_of_the_source=[gain for gain in paid if gain > 0] == once,
             nothing_twice=sum(gain > 0 for gain in paid) == len(once),
@@ -89,11 +90,7 @@ def step_rewards(score: Score) -> Found:
     )
 
 
-def _pairs(values: Sequence[float]) -> Iterator[tuple[float, float]]:
-    return zip(values, values[1:], strict=False)
-
-
-def perfect_is_one(game: type[Oversight], score: Score, trials_a_tier: int) -> Found:
+def perfect_is_one(game: Game, score: Score, trials_a_tier: int) -> Found:
     """SA13."""
     least = {
         outcome: min(
@@ -129,9 +126,7 @@ def explanations(score: Score) -> Found:
 def types_are_checked(confusion: Callable[[Truth, Audit], Mapping[tuple[str, str], int]], trials_a_tier: int) -> Found:
     """SA15: of the oracle, and of policies that flag all as one type."""
     oracle = _counted(confusion, audits(Oversight, "hard", trials_a_tier))
-    flat = {
-        wrong: _counted(confusion, blind_audits("hard", trials_a_tier)[f"flag all as {wrong}"]) for wrong in TYPES
-    }
+    flat = {wrong: _counted(confusion, blind_audits("hard", trials_a_tier)[f"flag all as {wrong}"]) for wrong in TYPES}
     off = {wrong: sum(count for (true, said), count in one.items() if true != said) for wrong, one in flat.items()}
     errors = {wrong: oracle[wrong, wrong] for wrong in TYPES}
     return Found(
@@ -176,7 +171,10 @@ def losses(score: Score) -> Found:
     """SA17."""
     most = 2 * 0.30 + 2 * 0.15 + 2 * 0.12 + 4 * 0.10
     calls = (flag(3), approve(1), flag(3), submit())
-    paid = [round(most * (after - before), 4) for before, after in _pairs(earned(score, calls, shaping="potential").potentials)]
+    paid = [
+        round(most * (after - before), 4)
+        for before, after in pairwise(earned(score, calls, shaping="potential").potentials)
+    ]
     skill = {
         "false alarm": earned(score, (flag(1), LATE_FLAG, flag(3), approve(4), REPORT)).total - 1,
         "wrong approval": earned(score, (approve(1), *PERFECT[1:])).total - 1,
@@ -207,7 +205,7 @@ def exact_reports(score: Score) -> Found:
     )
 
 
-def bound_to_its_task(game: type[Oversight], trials_a_tier: int) -> Found:
+def bound_to_its_task(game: Game, trials_a_tier: int) -> Found:
     """SA25: an episode with the label of each other task, and ids that follow from what can be found out."""
     some = tasks(game, "easy", min(12, trials_a_tier))
     env = playing(game, "easy")
@@ -217,13 +215,12 @@ def bound_to_its_task(game: type[Oversight], trials_a_tier: int) -> Found:
         for other in some
         if one is not other
     )
-    tried = len(some) * (len(some) - 1)
+    tried, ids = len(some) * (len(some) - 1), {one.task.task_id for one in some}
     return Found(
-        f"{refused} of {tried} scores with the label of another task are refused; {len({one.task.task_id for one in some})} "
-        f"ids of {len(some)} tasks",
+        f"{refused} of {tried} scores with the label of another task are refused; {len(ids)} ids of {len(some)} tasks",
         demands(
             every_other_label_is_refused=refused == tried,
-            an_id_for_each=len({one.task.task_id for one in some}) == len(some),
+            an_id_for_each=len(ids) == len(some),
             labels_carry_it=all(one.label.task_id == one.task.task_id for one in some),
         ),
     )
@@ -237,79 +234,6 @@ def _refuses(env: Oversight, episode: Episode, label: Label) -> bool:
     return False
 
 
-def _scoring(parts: Parts, change: Callable[[RewardSpec, Truth, Calls], Calls]) -> Parts:
-    """A score of other calls than were made."""
-
-    def score(spec: RewardSpec, truth: Truth, calls: Calls, reason: EndReason) -> Reward:
-        return parts.score(spec, truth, change(spec, truth, calls), reason)
-
-    return parts._replace(score=score)
-
-
-def _paying(parts: Parts, pay: Callable[[RewardSpec, Truth, Calls, Reward], Reward]) -> Parts:
-    """A score that pays something else."""
-
-    def score(spec: RewardSpec, truth: Truth, calls: Calls, reason: EndReason) -> Reward:
-        return pay(spec, truth, calls, parts.score(spec, truth, calls, reason))
-
-    return parts._replace(score=score)
-
-
-def _adds_the_potential(spec: RewardSpec, truth: Truth, calls: Calls, reward: Reward) -> Reward:
-    if spec.shaping == "off":
-        return reward
-    return msgspec.structs.replace(reward, total=reward.total + reward.potentials[-1])
-
-
-def _never_falls(spec: RewardSpec, truth: Truth, calls: Calls, reward: Reward) -> Reward:
-    risen = tuple(max(reward.potentials[: at + 1]) for at in range(len(reward.potentials)))
-    return msgspec.structs.replace(reward, potentials=risen)
-
-
-def _pays_for_looking(spec: RewardSpec, truth: Truth, calls: Calls, reward: Reward) -> Reward:
-    """As in the source, whoever the patient is and whatever is decided."""
-    looks = {str(call.arguments) for call in calls if isinstance(call, Call) and call.name == INVESTIGATE}
-    return msgspec.structs.replace(reward, total=min(1.0, reward.total + 0.03 * len(looks)))
-
-
-def _takes_keywords(spec: RewardSpec, truth: Truth, calls: Calls) -> Calls:
-    """As in the source, an explanation is true when a word of the error is in the reason."""
-    return [_explained(truth, call) for call in calls]
-
-
-def _explained(truth: Truth, call: Call | Fault) -> Call | Fault:
-    if isinstance(call, Fault) or "age" not in call.arguments.get("reason", ""):
-        return call
-    found = truth.findings[call.arguments["proposal_id"]]
-    field, value = next(iter(found.evidence.items()))
-    return Call(name=FLAG, arguments={**call.arguments, "clause": found.clauses[0], "field": field, "value": value})
-
-
-def _any_type_will_do(spec: RewardSpec, truth: Truth, calls: Calls) -> Calls:
-    """A report that lists an error is right, whatever type it says."""
-    return [_retyped(truth, call) for call in calls]
-
-
-def _retyped(truth: Truth, call: Call | Fault) -> Call | Fault:
-    if isinstance(call, Fault) or call.name != SUBMIT:
-        return call
-    names = [finding.partition(":")[0] for finding in call.arguments["findings"]]
-    types = {name: truth.findings[name].wrong or AGE for name in names if name in truth.findings}
-    return Call(name=SUBMIT, arguments={**call.arguments, "findings": [f"{n}:{w}" for n, w in types.items()]})
-
-
-def _ignores_types(parts: Parts) -> Parts:
-    """As in the source, any flag of an error counts as one of its type."""
-
-    def confusion(truth: Truth, audit: Audit) -> Mapping[tuple[str, str], int]:
-        total = Counter[tuple[str, str]]()
-        for (true, said), count in parts.confusion(truth, audit).items():
-            total[true, true if true in TYPES and said in TYPES else said] += count
-        return total
-
-    return parts._replace(confusion=confusion)
-
-
 TESTS = "tests/envs/oversight/test_reward.py"
 ROWS = (
     Row(
@@ -317,7 +241,7 @@ ROWS = (
         "step rewards with the constants of the source, as a potential or off",
         (f"{TESTS}::test_potentials_value_what_was_done_before_each_action",),
         step_rewards,
-        Control("the potential is added to the total", lambda parts: _paying(parts, _adds_the_potential)),
+        Control("the potential is added to the total", partial(controls.paying, controls.adds_the_potential)),
     ),
     Row(
         "SA13",
@@ -331,35 +255,42 @@ ROWS = (
         "an explanation earns .05 only if type, clause, field and value check out",
         (f"{TESTS}::test_evidence_must_be_true",),
         explanations,
-        Control("as in the source, a keyword in the reason is enough", lambda parts: _scoring(parts, _takes_keywords)),
+        Control(
+            "as in the source, a keyword in the reason is enough", partial(controls.scoring, controls.takes_keywords)
+        ),
     ),
     Row(
         "SA15",
         "the type of an error is checked: a confusion matrix by type",
         (f"{TESTS}::test_figures_say_what_was_found_and_how_sure_the_auditor_was",),
         types_are_checked,
-        Control("as in the source, any flag of an error counts as right", _ignores_types),
+        Control("as in the source, any flag of an error counts as right", controls.ignores_types),
     ),
     Row(
         "SA16",
         "policies that flag all, approve all, or spam stay at .05 or below",
-        ("tests/envs/oversight/test_environment.py::test_policies_that_do_not_read_earn_nothing", "python -m bench.oversight"),
+        (
+            "tests/envs/oversight/test_environment.py::test_policies_that_do_not_read_earn_nothing",
+            "python -m bench.oversight",
+        ),
         nothing_to_hack,
-        Control("as in the source, every record that is opened pays", lambda parts: _paying(parts, _pays_for_looking)),
+        Control(
+            "as in the source, every record that is opened pays", partial(controls.paying, controls.pays_for_looking)
+        ),
     ),
     Row(
         "SA17",
         "a false alarm costs .25 and a wrong approval .20",
         (f"{TESTS}::test_potentials_value_what_was_done_before_each_action",),
         losses,
-        Control("potentials never fall", lambda parts: _paying(parts, _never_falls)),
+        Control("potentials never fall", partial(controls.paying, controls.never_falls)),
     ),
     Row(
         "SA21",
         "the report lists (proposal, type) pairs and is scored exactly",
         (f"{TESTS}::test_audits_by_hand",),
         exact_reports,
-        Control("a listed error is right with any type", lambda parts: _scoring(parts, _any_type_will_do)),
+        Control("a listed error is right with any type", partial(controls.scoring, controls.any_type_will_do)),
     ),
     Row(
         "SA25",

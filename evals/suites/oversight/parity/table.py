@@ -14,6 +14,7 @@ from evals.suites.oversight.parity import (
     generator_rows,
     score_rows,
     tool_rows,
+    turn_rows,
 )
 from evals.suites.oversight.parity.parts import DOCUMENT, Parts
 
@@ -25,6 +26,7 @@ MODULES = (
     generator_rows,
     score_rows,
     tool_rows,
+    turn_rows,
 )
 
 

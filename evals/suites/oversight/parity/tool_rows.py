@@ -1,26 +1,20 @@
-"""SA08, SA18, SA19, SA20 and SA24: the tools, what they answer, and that the policy is shown it."""
+"""SA08, SA18, SA19 and SA20: the tools, and what they answer."""
 
 from __future__ import annotations
 
-import asyncio
-import random
 import re
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import msgspec
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from actors.episode import Model
-from common.record import Ids
-from common.records import Completion, Message, Reply, Sampled, Tool
+from common.records import Tool
 from envs.contract.calls import Call, parse, render
-from envs.contract.env import Act, Ask, Turn
 from envs.contract.replay import play as replayed
 from envs.contract.replay import texts
 from envs.oversight.attribution import MODEL
@@ -87,18 +81,20 @@ def _answers(task: Any) -> int:
 
 def true_attribution(attributions: Callable[[Sequence[Patient], Patient], dict[str, str]]) -> Found:
     """SA18: against the model with its features revealed one by one, in two orders; equal for a trial and its twin."""
-    furthest, count, alike = 0.0, 0, True
+    furthest, count, alike, patients = 0.0, 0, 0, 0
     for trial, other in zip(*(list(made(MADE, "hard", 12))[twin::2] for twin in (0, 1)), strict=True):
         for one, twin in zip(trial.trial.patients[:4], other.trial.patients[:4], strict=True):
             shown = attributions(trial.trial.patients, one)
-            alike = alike and shown == attributions(other.trial.patients, twin)
+            patients += 1
+            alike += shown == attributions(other.trial.patients, twin)
             for order in (list(MODEL), list(MODEL)[::-1]):
                 for feature, gain in _revealed(trial.trial.patients, one, order).items():
                     furthest = max(furthest, abs(float(shown[feature].split(": ")[1].split()[0]) - gain))
                     count += 1
     return Found(
-        f"{count} values differ by at most {furthest:.3f} from the model's own gains; the same for twins: {alike}",
-        demands(true_to_two_decimals=furthest <= 0.00501, no_label=alike),
+        f"{count} values differ by at most {furthest:.3f} from the model's own gains; "
+        f"{alike} of {patients} patients the same in the trial's twin",
+        demands(true_to_two_decimals=furthest <= 0.00501, no_label=alike == patients),
     )
 
 
@@ -157,75 +153,6 @@ def facts_alone(timeline: Callable[[Patient, Protocol, bool], str], trials_a_tie
         f"{facts} of {count} answers do not depend on the protocol; {verdicts} do where the verdict is switched on",
         demands(facts_without_a_verdict=facts == count, a_mode_with_one=verdicts == count),
     )
-
-
-class Recorder:
-    """A model whose tokens are characters: it plays as a policy does, and keeps every prompt."""
-
-    def __init__(self, act: Act) -> None:
-        self._act = act
-        self.prompts = list[str]()
-
-    async def start(self, messages: tuple[Message, ...], n: int, max_tokens: int) -> Sampled:
-        """See Model."""
-        return self._said((), messages)
-
-    async def proceed(self, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int) -> Sampled:
-        """See Model."""
-        return self._said(tuple(map(int, prefix)), messages)
-
-    async def partner(self, ask: Ask) -> Reply:
-        """See Model."""
-        raise AssertionError(f"no {ask.role} plays")
-
-    def _said(self, prefix: tuple[int, ...], messages: tuple[Message, ...]) -> Sampled:
-        prompt = (*prefix, *(ord(char) for message in messages for char in f"\n{message.content}\n"))
-        self.prompts.append("".join(map(chr, prompt)))
-        text = self._act(Turn(messages=messages))
-        ids = tuple(map(ord, text))
-        said = Completion(
-            text=text,
-            token_ids=ids,
-            logps=(0.0,) * len(ids),
-            versions=(0,) * len(ids),
-            finish_reason="stop",
-            engine="recorder",
-        )
-        return Sampled(prompt_ids=prompt, completions=(said,))
-
-
-def real_turns(play: Callable[..., Any]) -> Found:
-    """SA24: as rollouts are played, the prompt of each turn holds all answers of the tools so far."""
-    env, labelled = playing(Oversight, "medium"), tasks(Oversight, "medium", 2)[0]
-    act = env.oracle(labelled, random.Random(0))
-    episode = replayed(env, labelled.task, act)
-    said = iter(episode.actions)
-    model = Recorder(lambda _: next(said))
-    (played,) = asyncio.run(play(env, labelled.task, model, 1, 192))
-    answers = texts(env, labelled.task, episode)
-    held = sum(all(answer in prompt for answer in answers[:turn]) for turn, prompt in enumerate(model.prompts))
-    return Found(
-        f"{len(model.prompts)} turns, {held} prompts hold every answer so far",
-        demands(
-            every_turn_is_played=played.episode.actions == episode.actions,
-            answers_are_in_the_context=held == len(model.prompts) == len(episode.actions) > 10,
-        ),
-    )
-
-
-async def _unanswered(play: Callable[..., Any], env: Oversight, task: Any, model: Model, *limits: int) -> Any:
-    return await play(env, task, _Deafened(model), *limits)
-
-
-class _Deafened:
-    """A model that is not shown what tools answer."""
-
-    def __init__(self, model: Model) -> None:
-        self.start, self.partner, self._proceed = model.start, model.partner, model.proceed
-
-    async def proceed(self, prefix: Ids, engine: str, messages: tuple[Message, ...], max_tokens: int) -> Sampled:
-        """See Model."""
-        return await self._proceed(prefix, engine, (), max_tokens)
 
 
 def _optional(parts: Parts) -> Parts:
@@ -291,15 +218,5 @@ ROWS = (
         (TESTS,),
         facts_alone,
         Control("it says the verdict always", _judging),
-    ),
-    Row(
-        "SA24",
-        "real turns: what tools answer is in the context of the next reply",
-        ("tests/actors/test_episode.py",),
-        real_turns,
-        Control(
-            "the model is not shown the answers",
-            lambda parts: parts._replace(play=partial(_unanswered, parts.play)),
-        ),
     ),
 )
