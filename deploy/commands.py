@@ -220,6 +220,11 @@ score is shown where the task has a label.
         summary="Check that environments keep the contract: generator, checker, reward and leaks.",
         parser_of="envs.conformance.check",
     ),
+    "parity": Command(
+        module="evals.parity",
+        summary="Check what public systems do and ours must show, each row with a negative control.",
+        parser_of="evals.parity",
+    ),
     "completion": Command(
         module="deploy.completion",
         summary="Print the script that completes these commands in a shell.",

@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/operations.md",
     "docs/your-environment.md",
     "docs/doors.md",
+    "docs/parity.md",
 )
 
 

@@ -17,13 +17,14 @@ from common import gguf
 from common.models import TINY_CHAT_TEMPLATE, _train_bpe
 
 CORPUS = ["Fever for three days, then a rash.\n\nResult: it is the left one\nuser\nassistant\nlook(id=7)"] * 4
-FAMILIES = ("tiny", "smollm2", "gemma3", "llama3", "llama3_2", "qwen3")
+FAMILIES = ("tiny", "smollm2", "gemma3", "llama3", "llama3_2", "qwen2_5", "qwen3")
 TOOL_ROLES = {"gemma3": "user"}
 ENDS = {"gemma3": "<end_of_turn>", "llama3": "<|eot_id|>", "llama3_2": "<|eot_id|>"}
 OTHERS = {
     "gemma3": ("<start_of_turn>", "<start_of_image>", "[multimodal]", "<unused0>"),
     "llama3": ("<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", "<|end_of_text|>"),
     "llama3_2": ("<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", "<|end_of_text|>"),
+    "qwen2_5": ("<|im_start|>", "<|endoftext|>"),
     "qwen3": ("<|im_start|>", "<|endoftext|>"),
 }
 BEGINS = {"gemma3": "<bos>", "llama3": "<|begin_of_text|>", "llama3_2": "<|begin_of_text|>"}

@@ -1,4 +1,4 @@
-"""Token in, token out, with the stock templates of five families."""
+"""Token in, token out, with the stock templates of six families."""
 
 from __future__ import annotations
 
@@ -86,6 +86,10 @@ def test_the_end_of_a_turn_is_the_templates(family: str) -> None:
             "<|start_header_id|>assistant<|end_header_id|>\n\n",
         ),
         (
+            "qwen2_5",
+            "\n<|im_start|>user\n<tool_response>\nseven\n</tool_response><|im_end|>\n<|im_start|>assistant\n",
+        ),
+        (
             "qwen3",
             "\n<|im_start|>user\n<tool_response>\nseven\n</tool_response><|im_end|>\n<|im_start|>assistant\n",
         ),
@@ -138,6 +142,15 @@ def test_i9_the_turns_one_after_the_other_are_the_whole_chat(family: str, data: 
         chat += [Message(role="assistant", content=reply), message]
         ids += (*tokenizer.encode(reply, add_special_tokens=False), bridge.end_of_turn, *bridge.suffix((message,)))
     assert ids == stock(family, chat)
+
+
+def test_qwen_2_5_writes_a_system_message_of_its_own_where_a_chat_has_none() -> None:
+    bridge, tokenizer = bridge_of("qwen2_5"), tokenizer_of("qwen2_5")
+    own = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+    asked = "<|im_start|>user\nWhich?<|im_end|>\n<|im_start|>assistant\n"
+    assert tokenizer.decode(list(bridge.prompt((user("Which?"),)))) == f"<|im_start|>system\n{own}<|im_end|>\n{asked}"
+    given = (Message(role="system", content="Be short."), user("Which?"))
+    assert tokenizer.decode(list(bridge.prompt(given))) == f"<|im_start|>system\nBe short.<|im_end|>\n{asked}"
 
 
 def test_i9_thoughts_of_past_turns_stay_although_qwen_would_drop_them() -> None:

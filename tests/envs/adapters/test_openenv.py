@@ -6,9 +6,11 @@ The path of this interpreter's `openenv` command is beside it.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -20,15 +22,21 @@ import pytest
 pytest.importorskip("openenv", reason="OpenEnv is in an environment of its own: make openenv runs these tests")
 
 import requests
+import yaml
 from websockets.asyncio.client import ClientConnection, connect
 
 from envs.adapters.openenv.__main__ import SESSIONS
 from envs.adapters.openenv.client import GameClient
+from envs.adapters.openenv.hub import GAME
 from envs.adapters.openenv.models import GameAction
+from envs.adapters.session import Session
+from envs.adapters.source import source_of
 from tests.envs.adapters.games import GAMES, made, oracle_of
 
 SEED = "3"
 """Of `made`."""
+MANIFEST = Path(__file__).parents[3] / "openenv.yaml"
+WORST = 'review_proposal(proposal_id="PROP-001")'
 
 
 def serving(game: str) -> Iterator[str]:
@@ -221,3 +229,25 @@ def test_the_server_s_environment_has_no_engine_and_no_trainer() -> None:
     code = "import envs.adapters.openenv.server, sys; print([*{'torch', 'ray', 'learner', 'actors'} & {*sys.modules}])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_manifest_of_the_hub_s_package_passes_its_static_checks(tmp_path: Path) -> None:
+    """Of a copy: OpenEnv refuses a package with links in it, such as those of a virtual environment."""
+    shutil.copy(MANIFEST, tmp_path)
+    command = [str(Path(sys.executable).parent / "openenv"), "validate", str(tmp_path), "--level", "static", "--json"]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert [(one["check_id"], one["status"]) for one in report["results"]] == [("static.manifest", "pass")]
+
+
+def test_the_manifest_names_the_application_of_the_game_with_its_tools_and_the_bounds_of_its_reward() -> None:
+    manifest = yaml.safe_load(MANIFEST.read_text())
+    module, _, name = manifest["app"].partition(":")
+    app = getattr(importlib.import_module(module), name)
+    assert {"/ws", "/reset", "/metadata"} <= {getattr(route, "path", "") for route in app.routes}
+    session = Session(source_of(GAME))
+    declared = manifest["validation"]["capabilities"]["declared_tools"]
+    assert [tool.name for tool in session.reset(index=0).tools] == declared
+    low, high = manifest["validation"]["reward"]["range"]
+    while not session.done:
+        seen = session.step("nothing that can be read" if session.info()["turn"] % 3 == 2 else WORST)
+    assert low < seen.reward < -0.8 and high == 1.0
