@@ -1,6 +1,7 @@
 """The vLLM side of the weight channel. vLLM imports this module in every worker, as `worker_extension_cls`.
 
-Importing it registers the `shm` weight-transfer backend, the CPU counterpart of vLLM's `nccl` and `ipc`.
+Importing it registers two weight-transfer backends: `shm`, which reads a segment of this machine's shared memory, and
+`broadcast`, which receives from the learner's rank 0 over a process group (common/broadcast.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from vllm.distributed.weight_transfer.base import (
     WeightTransferEngine,
@@ -23,6 +25,7 @@ from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 from vllm.utils.torch_utils import set_random_seed
 
+from common.broadcast import Bucket, GroupInfo, Receiver
 from common.weights import TensorEntry, checksum
 
 # Without it the first AMX attention batch of four tokens died of SIGILL; a no-op where the processor has no AMX.
@@ -47,8 +50,8 @@ class WorkerExtension:
 
 
 @dataclass
-class ShmInitInfo(WeightTransferInitInfo):  # type: ignore[misc]
-    """Shared memory needs no rendezvous."""
+class NoInitInfo(WeightTransferInitInfo):  # type: ignore[misc]
+    """Shared memory needs no rendezvous, and a broadcast's is part of each update."""
 
 
 @dataclass
@@ -61,15 +64,22 @@ class ShmUpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
     progress: str
 
 
-class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):  # type: ignore[misc]
-    """Loads a complete model from a shared-memory segment, checking every tensor before it is used."""
+@dataclass
+class BroadcastUpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
+    """A `GroupInfo` and the `Bucket`s, as plain lists."""
 
-    init_info_cls = ShmInitInfo
-    update_info_cls = ShmUpdateInfo
+    group: dict[str, Any]
+    buckets: list[dict[str, Any]]
+
+
+class _Reload(WeightTransferEngine[NoInitInfo, Any]):  # type: ignore[misc]
+    """Replaces all weights of the served model, layer by layer."""
+
+    init_info_cls = NoInitInfo
     received = ""
 
-    def init_transfer_engine(self, init_info: ShmInitInfo) -> None:
-        """Does nothing: shared memory has no connections to open."""
+    def init_transfer_engine(self, init_info: NoInitInfo) -> None:
+        """Does nothing: no connection outlives the group that an update names."""
 
     def start_weight_update(self) -> None:
         """Begin a layer-by-layer reload of the served model; `received` is empty until it is complete."""
@@ -80,6 +90,12 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
         """Activate the reloaded weights, packed copies included."""
         finalize_layerwise_reload(self.model, self.model_config)
         repack_tied_heads(self.model)
+
+
+class ShmWeightTransferEngine(_Reload):
+    """Loads a complete model from a shared-memory segment, checking every tensor before it is used."""
+
+    update_info_cls = ShmUpdateInfo
 
     def receive_weights(self, update_info: ShmUpdateInfo) -> None:
         """Read and load the tensors. Raises ValueError naming a tensor whose bytes differ from those that were sent."""
@@ -102,6 +118,27 @@ class ShmWeightTransferEngine(WeightTransferEngine[ShmInitInfo, ShmUpdateInfo]):
         """Does nothing: the mapping ends with the process."""
 
 
+class BroadcastWeightTransferEngine(_Reload):
+    """Loads a complete model from the learner's rank 0, checking every tensor before it is used."""
+
+    update_info_cls = BroadcastUpdateInfo
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._receiver = Receiver(self.parallel_config.rank, str(self.device))
+
+    def receive_weights(self, update_info: BroadcastUpdateInfo) -> None:
+        """Receive and load the tensors. Raises ValueError naming a damaged one, and BrokenTransfer when others fail."""
+        info = msgspec.convert(update_info.group, GroupInfo)
+        buckets = msgspec.convert(update_info.buckets, tuple[Bucket, ...])
+        self.model.load_weights(self._receiver.tensors(info, buckets))
+        self.received = self._receiver.received
+
+    def shutdown(self) -> None:
+        """Leave the group."""
+        self._receiver.close()
+
+
 def _read(view: mmap.mmap, entry: TensorEntry) -> torch.Tensor:
     data = memoryview(view)[entry.offset : entry.offset + entry.nbytes]
     if zlib.crc32(data) != entry.crc32:
@@ -120,5 +157,6 @@ def repack_tied_heads(model: torch.nn.Module) -> None:
             module.quant_method.process_weights_after_loading(module)
 
 
-if "shm" not in WeightTransferEngineFactory._registry:
-    WeightTransferEngineFactory.register_engine("shm", ShmWeightTransferEngine)
+for _name, _engine in (("shm", ShmWeightTransferEngine), ("broadcast", BroadcastWeightTransferEngine)):
+    if _name not in WeightTransferEngineFactory._registry:
+        WeightTransferEngineFactory.register_engine(_name, _engine)

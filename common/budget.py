@@ -66,7 +66,7 @@ def engine_items(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> tuple[Ite
             phases=("logits",),
         ),
     ]
-    if spec.weights.transport == "adapter" and not pool.frozen:
+    if spec.transport == "adapter" and not pool.frozen:
         slots, lora = spec.buffer.max_lag + 2, arch.lora_parameters(spec.learner.lora_rank)
         how = f"(max_lag + 2) = {slots} adapters x {_millions(lora)} x {b} B{_over(shards)}"
         items.append(Item(what="LoRA slots", size=slots * lora * b // shards, how=how))
