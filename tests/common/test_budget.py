@@ -11,7 +11,7 @@ def sizes(items: tuple[Item, ...]) -> dict[str, int]:
     return {item.what: item.size for item in items}
 
 
-def cuda(lora_rank: int = 16, ranks: int = 1, stage: int = 0, transport: str = "full") -> RunSpec:
+def cuda(lora_rank: int = 16, ranks: int = 1, stage: int = 0, transport: str = "broadcast") -> RunSpec:
     return RunSpec(
         backend="cuda",
         model=ModelSpec(source="google/medgemma-4b-it", dtype="bfloat16"),

@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from learner.broadcast import BroadcastSender, Link
 from simulator.fakes import remote_error
-from tests.learner.receiving import serve
+from tests.learner.receiving import hash_of, serve
 
 LINK = Link(backend="gloo", device="cpu", host="127.0.0.1", timeout=30, bucket_seconds=10, bucket_bytes=2**20)
 HASTY = Link(backend="gloo", device="cpu", host="127.0.0.1", timeout=30, bucket_seconds=2, bucket_bytes=2**20)
@@ -34,8 +35,8 @@ class Weights:
         yield "large", torch.randn(1000, 500, generator=generator)  # larger than a bucket
         yield "scale", torch.tensor(float(self.version))
 
-    def lists(self) -> dict[str, list[Any]]:
-        return {name: tensor.tolist() for name, tensor in self()}
+    def hashes(self) -> dict[str, int]:
+        return {name: hash_of(tensor) for name, tensor in self()}
 
 
 class Reference:
@@ -82,13 +83,25 @@ class Engine:
         try:
             for pipe in self._pipes:
                 pipe.send((method, arguments))
-            answers = [pipe.recv() for pipe in self._pipes]
+            answers = self._answers()
         except (EOFError, OSError) as error:
             raise ActorDiedError() from error
         for _, error in answers:
             if error is not None:
                 raise remote_error(error)
         return len(answers) if method == "start_weight_update" else [answer for answer, _ in answers]
+
+    def _answers(self) -> list[Any]:
+        """Of all workers. Raises EOFError as soon as one is dead, as vLLM's executor does."""
+        waiting = dict(zip(self._pipes, self._processes, strict=True))
+        answers = {}
+        while waiting:
+            for ready in wait([*waiting, *(process.sentinel for process in waiting.values())]):
+                if not isinstance(ready, Connection):
+                    raise EOFError
+                answers[ready] = ready.recv()
+                del waiting[ready]
+        return [answers[pipe] for pipe in self._pipes]
 
     def end(self) -> None:
         for process in self._processes:
@@ -130,7 +143,7 @@ class World:
 
     def has_all(self, name: str) -> bool:
         """Whether each worker of an engine holds every tensor and the checksum of the version sent last."""
-        wanted = (self.sender.checksum(), self.weights.lists())
+        wanted = (self.sender.checksum(), self.weights.hashes())
         return all(held == wanted for held in self.engines[name].ask("held"))
 
 

@@ -24,6 +24,7 @@ def test_every_worker_of_every_engine_holds_every_version(workers: tuple[int, ..
         assert len(checksums) == 3
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("when", ["before", "in", "after"])
 @pytest.mark.parametrize("bucket", [0, 2])
 def test_an_engine_that_is_killed_at_a_bucket_fails_alone(when: str, bucket: int) -> None:
@@ -38,6 +39,7 @@ def test_an_engine_that_is_killed_at_a_bucket_fails_alone(when: str, bucket: int
         assert all(here.has_all(name) for name in ("e0", "e2", "e3"))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("when", ["before", "in"])
 def test_an_engine_that_hangs_at_a_bucket_fails_alone_and_is_named(when: str) -> None:
     with world(HASTY) as here:
@@ -83,7 +85,7 @@ def test_a_corrupted_tensor_at_one_engine_fails_that_engine_alone() -> None:
     class Damaged(Engine):
         def edit(self, info: dict[str, Any]) -> dict[str, Any]:
             first, *others = info["buckets"]
-            entry = {**first["tensors"][1], "offset": first["tensors"][1]["offset"] + 4}
+            entry = {**first["tensors"][1], "offset": first["tensors"][1]["offset"] + 64}
             tensors = [first["tensors"][0], entry, *first["tensors"][2:]]
             return {**info, "buckets": [{**first, "tensors": tensors}, *others]}
 
@@ -116,6 +118,7 @@ def resources(here: World) -> list[tuple[int, int]]:
     return [(ours.num_fds(), ours.num_threads()), *here.engines["stays"].ask("resources")]
 
 
+@pytest.mark.integration
 def test_engines_that_join_and_leave_twenty_times_leave_no_group_behind() -> None:
     with world() as here:
         here.add("stays")
@@ -123,10 +126,9 @@ def test_engines_that_join_and_leave_twenty_times_leave_no_group_behind() -> Non
         for number in range(21):
             name = f"e{number}"
             here.add(name)
-            assert here.publish(name) == {}  # as it joins, alone
+            assert here.publish(name) == {} and here.has_all(name)  # as it joins, alone
             assert here.publish() == {} and here.has_all(name) and here.has_all("stays")
             here.remove(name)
-            assert here.publish() == {} and here.has_all("stays")
             seen.append(resources(here))
         assert seen[-1] == seen[0], seen
 
