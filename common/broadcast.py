@@ -13,7 +13,8 @@ from __future__ import annotations
 import socket
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,7 @@ class Receiver:
         self._together(group, number, lambda: group.broadcast(buffer))
         return buffer
 
-    def _together(self, group: Group, number: int, collective: Any) -> None:
+    def _together(self, group: Group, number: int, collective: Callable[[], None]) -> None:
         """Enter a collective once all are ready for it."""
         try:
             group.say(number)
@@ -193,10 +194,8 @@ class Receiver:
         raise BrokenTransfer(f"weight sync: {place(number)}: rank 0 said {words}")
 
     def _break(self, group: Group, why: str) -> None:
-        try:
+        with suppress(RuntimeError):  # rank 0 has closed the store, and is not interested
             group.say(f"broken {why}")
-        except RuntimeError:
-            pass  # then rank 0 has closed the store, and is not interested
         self.close()
 
 

@@ -266,10 +266,10 @@ class WeightsSpec(Section):
         if not isinstance(content, dict):
             return content
         if "backend" in content:
-            way = "shm" if content["backend"] in ("shm", "ipc") else "broadcast"
+            way = {"shm": "shm", "ipc": "shm", "nccl": "broadcast"}.get(content["backend"], "null")
             raise ValueError(f"weights.backend is no field any more: write weights.transport: {way} instead")
         if content.get("transport") in ("full", "nccl", "ipc"):
-            way = {"full": "shm or broadcast", "nccl": "broadcast", "ipc": "shm"}[content["transport"]]
+            way = {"full": "shm, broadcast or null", "nccl": "broadcast", "ipc": "shm"}[content["transport"]]
             raise ValueError(f"weights.transport {content['transport']} is no transport any more: write {way}")
         return content
 
