@@ -42,6 +42,10 @@ class PromptTooLong(ValueError):
     """The prompt and the completion would not fit the model's context."""
 
 
+class TransferFailed(RuntimeError):
+    """New weights did not arrive whole; the engine still holds the process, but no policy that it may serve."""
+
+
 @readable_deaths
 class Engine:
     """One vLLM engine. `load` first; then `generate` at any concurrency, with weight updates in between.
@@ -177,12 +181,18 @@ class Engine:
         return self._pool.tensor_parallel
 
     async def update_weights(self, info: dict[str, Any]) -> None:
-        """Receive tensors. `info` is the `update_info` of the transport's engine in `actors.engine_worker`."""
+        """Receive tensors. `info` is the `update_info` of the transport's engine in `actors.engine_worker`.
+
+        Raises TransferFailed with what a worker says is wrong.
+        """
         from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
 
         if "path" in info:  # shm
             info = {**info, "progress": str(progress_file(Path(info["path"]), self.engine_id))}
         await self._answered(self._llm.update_weights(WeightTransferUpdateRequest(update_info=info)))
+        faults = await self._answered(self._llm.collective_rpc("transfer_fault"))
+        if fault := next(filter(None, faults), ""):
+            raise TransferFailed(fault)
 
     async def finish_weight_update(self) -> None:
         """Make the new tensors the ones that are served."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import zlib
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 from vllm.utils.torch_utils import set_random_seed
 
-from common.broadcast import Bucket, GroupInfo, Receiver
+from common.broadcast import BrokenTransfer, Bucket, GroupInfo, Receiver
 from common.weights import TensorEntry, checksum
 
 # Without it the first AMX attention batch of four tokens died of SIGILL; a no-op where the processor has no AMX.
@@ -39,6 +40,15 @@ class WorkerExtension:
         """Checksum of the last complete update; "" before the first one."""
         engine = self.weight_transfer_engine  # type: ignore[attr-defined]
         return getattr(engine, "received", "")
+
+    def transfer_fault(self) -> str:
+        """Why the last update is not complete, or ""; then another can begin, as after an error in vLLM's own code."""
+        engine = self.weight_transfer_engine  # type: ignore[attr-defined]
+        if engine.fault:
+            self._weight_update_active = False
+            engine.reset_weight_update_target()
+        fault: str = engine.fault
+        return fault
 
     def begin_draws(self, seed: int) -> None:
         """Reset the random state: engines with equal `seed` sample alike from here on.
@@ -73,18 +83,33 @@ class BroadcastUpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
 
 
 class _Reload(WeightTransferEngine[NoInitInfo, Any]):  # type: ignore[misc]
-    """Replaces all weights of the served model, layer by layer."""
+    """Replaces all weights of the served model, layer by layer.
+
+    What is wrong with a transfer is kept in `fault` and not raised: when several workers raise at once, vLLM 0.32's
+    executor reads the first answer only, and takes the others for answers to its next call.
+    """
 
     init_info_cls = NoInitInfo
-    received = ""
+    received = fault = ""
 
     def init_transfer_engine(self, init_info: NoInitInfo) -> None:
         """Does nothing: no connection outlives the group that an update names."""
 
     def start_weight_update(self) -> None:
         """Begin a layer-by-layer reload of the served model; `received` is empty until it is complete."""
-        self.received = ""
+        self.received = self.fault = ""
         initialize_layerwise_reload(self.model)
+
+    def receive_weights(self, update_info: Any) -> None:
+        """Receive and load all tensors. A tensor that is damaged or unknown is named in `fault`."""
+        try:
+            self.received = self.load(update_info)
+        except (BrokenTransfer, ValueError) as error:
+            self.fault = str(error)
+
+    @abstractmethod
+    def load(self, update_info: Any) -> str:
+        """Load all tensors; the checksum of what arrived. Raises ValueError and BrokenTransfer."""
 
     def finish_weight_update(self) -> None:
         """Activate the reloaded weights, packed copies included."""
@@ -97,7 +122,7 @@ class ShmWeightTransferEngine(_Reload):
 
     update_info_cls = ShmUpdateInfo
 
-    def receive_weights(self, update_info: ShmUpdateInfo) -> None:
+    def load(self, update_info: ShmUpdateInfo) -> str:
         """Read and load the tensors. Raises ValueError naming a tensor whose bytes differ from those that were sent."""
         entries = [TensorEntry(**{**t, "shape": tuple(t["shape"])}) for t in update_info.tensors]
         with open(update_info.path, "rb") as file:
@@ -112,7 +137,7 @@ class ShmWeightTransferEngine(_Reload):
 
         self.model.load_weights(tensors())
         progress.unlink(missing_ok=True)  # tensor-parallel workers share it
-        self.received = checksum(entries)
+        return checksum(entries)
 
     def shutdown(self) -> None:
         """Does nothing: the mapping ends with the process."""
@@ -127,12 +152,12 @@ class BroadcastWeightTransferEngine(_Reload):
         super().__init__(*arguments, **named)
         self._receiver = Receiver(self.parallel_config.rank, str(self.device))
 
-    def receive_weights(self, update_info: BroadcastUpdateInfo) -> None:
+    def load(self, update_info: BroadcastUpdateInfo) -> str:
         """Receive and load the tensors. Raises ValueError naming a damaged one, and BrokenTransfer when others fail."""
         info = msgspec.convert(update_info.group, GroupInfo)
         buckets = msgspec.convert(update_info.buckets, tuple[Bucket, ...])
         self.model.load_weights(self._receiver.tensors(info, buckets))
-        self.received = self._receiver.received
+        return self._receiver.received
 
     def shutdown(self) -> None:
         """Leave the group."""

@@ -23,7 +23,6 @@ from common.weights import TensorEntry, checksum
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.distributed import TCPStore
 
 COLUMNS = 1024  # 8-byte words
 POLL_SECONDS = 0.0005
@@ -58,7 +57,7 @@ class Bucket(Record):
 class Group:
     """One end of a group. `rank` 0 makes the store at a free port, the others connect to it."""
 
-    def __init__(self, info: GroupInfo, rank: int, store: TCPStore) -> None:
+    def __init__(self, info: GroupInfo, rank: int, store: Any) -> None:
         self.info, self.rank = info, rank
         self._store: Any = store
         self._ends: Any = None
@@ -66,7 +65,7 @@ class Group:
     @classmethod
     def open(cls, info: GroupInfo, rank: int) -> Group:
         """A worker's end. Raises BrokenTransfer when the store does not answer in time."""
-        from torch.distributed import TCPStore
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         # Rank 0 answers once a collective and its waiting for all others, each up to the deadline, are over.
         try:
@@ -79,7 +78,7 @@ class Group:
 
     def form(self) -> None:
         """Connect to all other ranks. A collective."""
-        from torch.distributed import PrefixStore
+        from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
         make = {"gloo": _gloo, "nccl": _nccl}[self.info.backend]
         self._ends = make(PrefixStore("group", self._store), self.rank, self.info)
@@ -241,7 +240,7 @@ def _view(buffer: Tensor, entry: TensorEntry) -> Tensor:
 def _gloo(store: Any, rank: int, info: GroupInfo) -> Any:
     from torch.distributed import ProcessGroupGloo
 
-    options = ProcessGroupGloo._Options()
+    options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
     options._timeout = _seconds(info.seconds)
     options._threads = 1
     options._devices = [ProcessGroupGloo.create_device(hostname=_own_address(info))]

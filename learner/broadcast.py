@@ -121,7 +121,7 @@ class BroadcastSender:
 
     def _join(self, members: Members) -> tuple[Group, bool]:
         """The group of these engines, and whether it still has to be formed."""
-        from torch.distributed import TCPStore
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         if self._group is not None and self._members == members:
             return self._group, False

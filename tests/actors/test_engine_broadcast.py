@@ -117,8 +117,14 @@ async def test_workers_hold_every_version_and_a_core_killed_in_a_sync_fails_alon
             await proved(name, version)
         policy = moved_policy(tiny_model, SPEC, seed=3 + version)
 
-    handles["e0"].kills = True
+    sender.stage(3)
+    sender.packed.buffer(1, "cpu")[777] ^= 1  # `.to` copies nothing on a CPU
     failures = await publish(3)
-    assert list(failures) == ["e0"] and failures["e0"].startswith("update_weights: ")
-    await proved("e1", 3)
+    assert failures.keys() == set(engines) and all("arrived damaged" in line for line in failures.values()), failures
+    policy = moved_policy(tiny_model, SPEC, seed=9)
+
+    handles["e0"].kills = True
+    failures = await publish(4)
+    assert list(failures) == ["e0"] and failures["e0"].startswith("update_weights: "), failures
+    await proved("e1", 4)
     sender.close()
