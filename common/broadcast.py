@@ -81,7 +81,10 @@ class Group:
         from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
         make = {"gloo": _gloo, "nccl": _nccl}[self.info.backend]
+        waits = self._store.timeout
+        self._store.set_timeout(_seconds(self.info.seconds))
         self._ends = make(PrefixStore("group", self._store), self.rank, self.info)
+        self._store.set_timeout(waits)
 
     def broadcast(self, buffer: Tensor) -> None:
         """Send (rank 0) or receive `buffer`. Raises RuntimeError when it is not done by the deadline. A collective."""

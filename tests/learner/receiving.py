@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import zlib
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -13,15 +14,26 @@ import psutil
 import torch
 from torch import Tensor
 
-from common.broadcast import Bucket, Group, GroupInfo, Receiver
+from common.broadcast import FORM, Bucket, Group, GroupInfo, Receiver
 
 
 class FaultyReceiver(Receiver):
-    """Dies or stops at a bucket: `fault` is for example "die before 1", "die in 1", "die after 1" or "hang in 1"."""
+    """Dies or stops at a bucket: `fault` is for example "die before 1", "die in 1", "die after 1" or "hang in 1".
+
+    -1 stands for forming the group.
+    """
 
     def __init__(self, worker: int, fault: str) -> None:
         super().__init__(worker, "cpu")
         self._what, self._when, self._bucket = fault.split() if fault else ("", "", "-9")
+
+    def _together(self, group: Group, number: int, collective: Callable[[], None]) -> None:
+        if number == FORM == int(self._bucket):
+            if self._when == "in":
+                group.say(number)
+                group.answered()
+            self._fail()
+        super()._together(group, number, collective)
 
     def _receive(self, group: Group, number: int, bucket: Bucket) -> Tensor:
         here = number == int(self._bucket)

@@ -6,6 +6,7 @@ import psutil
 import pytest
 import torch
 
+from common.broadcast import place
 from learner.broadcast import BroadcastSender
 from tests.learner.broadcast_world import HASTY, LINK, Engine, Weights, World, world
 
@@ -25,8 +26,9 @@ def test_every_worker_of_every_engine_holds_every_version(workers: tuple[int, ..
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("when", ["before", "in", "after"])
-@pytest.mark.parametrize("bucket", [0, 2])
+@pytest.mark.parametrize(
+    ("when", "bucket"), [("in", -1), *((when, bucket) for when in ("before", "in", "after") for bucket in (0, 2))]
+)
 def test_an_engine_that_is_killed_at_a_bucket_fails_alone(when: str, bucket: int) -> None:
     with world() as here:
         for number in range(4):
@@ -40,13 +42,13 @@ def test_an_engine_that_is_killed_at_a_bucket_fails_alone(when: str, bucket: int
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("when", ["before", "in"])
-def test_an_engine_that_hangs_at_a_bucket_fails_alone_and_is_named(when: str) -> None:
+@pytest.mark.parametrize(("when", "bucket"), [("in", -1), ("before", 1), ("in", 1)])
+def test_an_engine_that_hangs_at_a_bucket_fails_alone_and_is_named(when: str, bucket: int) -> None:
     with world(HASTY) as here:
         for number in range(3):
-            here.add(f"e{number}", fault=f"hang {when} 1" if number == 0 else "")
+            here.add(f"e{number}", fault=f"hang {when} {bucket}" if number == 0 else "")
         failures = here.publish()
-        assert list(failures) == ["e0"] and failures["e0"].startswith("bucket "), failures
+        assert list(failures) == ["e0"] and failures["e0"].startswith(place(bucket)), failures
         assert here.has_all("e1") and here.has_all("e2")
 
 
