@@ -10,13 +10,14 @@ import signal
 import time
 import uuid
 import zlib
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actors.engine_arguments import arguments, weight_backend
+from actors.engine_arguments import arguments
 from actors.engine_errors import readable_deaths
 from actors.kv_use import KvUse
 from common.chat import Bridge
@@ -41,11 +42,15 @@ class PromptTooLong(ValueError):
     """The prompt and the completion would not fit the model's context."""
 
 
+class TransferFailed(RuntimeError):
+    """New weights did not arrive whole; the engine still holds the process, but no policy that it may serve."""
+
+
 @readable_deaths
 class Engine:
     """One vLLM engine. `load` first; then `generate` at any concurrency, with weight updates in between.
 
-    Full transport: an update is `pause`, the trainer side's start/update/finish calls, `resume`. Adapter transport: one
+    Whole weights: an update is `pause`, the sender's start/update/finish calls, `resume`. Adapter transport: one
     `load_adapter`. Both end with `prove`, in which the engine reports its version, checksum and canary log-probs.
     """
 
@@ -70,7 +75,7 @@ class Engine:
         self._llm = AsyncLLM.from_engine_args(self._arguments(model_folder), stat_loggers=[lambda *_: self._kv_use])
         self._chat = Bridge(self._llm.get_tokenizer())
         await self._llm.update_weight_version("0")
-        if self._spec.weights.transport == "full" and weight_backend(self._spec) == "shm":
+        if self._spec.transport != "adapter":
             from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
             await self._llm.init_weight_transfer_engine(WeightTransferInitRequest())
@@ -156,7 +161,7 @@ class Engine:
         )
 
     def _versions(self, output: CompletionOutput, adapter: LoRARequest | None) -> tuple[int, ...]:
-        if self._spec.weights.transport == "adapter":
+        if self._spec.transport == "adapter":
             # The request's adapter: vLLM 0.32 leaves the completion's own `lora_request` empty.
             name = adapter.lora_name if adapter else "v0"
             return (int(name.removeprefix("v")),) * len(output.token_ids)
@@ -170,27 +175,28 @@ class Engine:
         self._paused_at = time.monotonic()
         await self._llm.pause_generation(mode="keep", clear_cache=False)
 
-    async def init_weight_transfer_engine(self, request: Any) -> None:
-        """Trainer side, vLLM's client protocol: rendezvous (nccl) or wire parameters (ipc)."""
-        await self._llm.init_weight_transfer_engine(request)
+    async def start_weight_update(self) -> int:
+        """Begin a reload; returns the number of workers, each of which needs the weights."""
+        await self._answered(self._llm.start_weight_update())
+        return self._pool.tensor_parallel
 
-    async def start_weight_update(self) -> None:
-        """Trainer side: begin a reload."""
-        await self._llm.start_weight_update()
+    async def update_weights(self, info: dict[str, Any]) -> None:
+        """Receive tensors. `info` is the `update_info` of the transport's engine in `actors.engine_worker`.
 
-    async def update_weights(self, request: Any) -> None:
-        """Trainer side: receive tensors. `request` is a WeightTransferUpdateRequest or its `update_info` dict."""
+        Raises TransferFailed with what a worker says is wrong.
+        """
         from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
 
-        if isinstance(request, dict):
-            if "path" in request:  # the shm backend's
-                request = {**request, "progress": str(progress_file(Path(request["path"]), self.engine_id))}
-            request = WeightTransferUpdateRequest(update_info=request)
-        await self._llm.update_weights(request)
+        if "path" in info:  # shm
+            info = {**info, "progress": str(progress_file(Path(info["path"]), self.engine_id))}
+        await self._answered(self._llm.update_weights(WeightTransferUpdateRequest(update_info=info)))
+        faults = await self._answered(self._llm.collective_rpc("transfer_fault"))
+        if fault := next(filter(None, faults), ""):
+            raise TransferFailed(fault)
 
     async def finish_weight_update(self) -> None:
-        """Trainer side: make the new tensors the ones that are served."""
-        await self._llm.finish_weight_update()
+        """Make the new tensors the ones that are served."""
+        await self._answered(self._llm.finish_weight_update())
 
     async def resume(self, version: int) -> None:
         """Set the version of the weights and resume sequences; their further tokens are recorded with `version`."""
@@ -245,12 +251,16 @@ class Engine:
 
         Raises EngineDied when the core is gone.
         """
-        answer = asyncio.ensure_future(self._llm.is_paused())
-        while not answer.done():
-            await self._llm.check_health()  # a call to a core that dies is never answered
-            await asyncio.wait([answer], timeout=1)
-        answer.result()
+        await self._answered(self._llm.is_paused())
         return self._kv_use.take()
+
+    async def _answered(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """The core's answer. Raises EngineDied when the core dies: vLLM lets a call wait for its answer for ever."""
+        answer = asyncio.ensure_future(call)
+        while not answer.done():
+            await self._llm.check_health()
+            await asyncio.wait([answer], timeout=1)
+        return answer.result()
 
     def process_ids(self) -> tuple[int, ...]:
         """This actor's process and its children."""

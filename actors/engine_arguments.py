@@ -34,18 +34,13 @@ def environment(spec: RunSpec, pool: PoolSpec, alone: bool = False) -> dict[str,
     }
 
 
-def weight_backend(spec: RunSpec) -> str:
-    """The way weights reach the engines under the full transport: a name of vLLM's weight transfer."""
-    return spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
-
-
 def arguments(spec: RunSpec, pool: PoolSpec, folder: Path) -> AsyncEngineArgs:
     """vLLM's arguments for an engine of the pool that loads the model in `folder`."""
     from vllm.config.weight_transfer import WeightTransferConfig
     from vllm.engine.arg_utils import AsyncEngineArgs
 
     adapters: dict[str, Any] = {}
-    if spec.weights.transport == "adapter":
+    if spec.transport == "adapter":
         adapters = {
             "enable_lora": True,
             "max_lora_rank": spec.learner.lora_rank,
@@ -68,7 +63,7 @@ def arguments(spec: RunSpec, pool: PoolSpec, folder: Path) -> AsyncEngineArgs:
         seed=spec.seed,
         limit_mm_per_prompt={"image": 0} if _is_multimodal(folder) else {},
         worker_extension_cls="actors.engine_worker.WorkerExtension",
-        weight_transfer_config=WeightTransferConfig(backend=weight_backend(spec)),
+        weight_transfer_config=None if adapters else WeightTransferConfig(backend=spec.transport),
         disable_log_stats=True,
         **adapters,
         **BACKENDS[spec.backend].engine_args,  # type: ignore[arg-type]

@@ -66,10 +66,12 @@ def engine_items(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> tuple[Ite
             phases=("logits",),
         ),
     ]
-    if spec.weights.transport == "adapter" and not pool.frozen:
+    if spec.transport == "adapter" and not pool.frozen:
         slots, lora = spec.buffer.max_lag + 2, arch.lora_parameters(spec.learner.lora_rank)
         how = f"(max_lag + 2) = {slots} adapters x {_millions(lora)} x {b} B{_over(shards)}"
         items.append(Item(what="LoRA slots", size=slots * lora * b // shards, how=how))
+    if not pool.frozen:
+        items.extend(_bucket(spec, arch))
     if spec.backend == "cuda":
         items.append(Item(what="CUDA graphs", size=GRAPH_BYTES, how="assumed"))
     return tuple(items)
@@ -77,7 +79,13 @@ def engine_items(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> tuple[Ite
 
 def learner_items(spec: RunSpec, arch: Architecture) -> tuple[Item, ...]:
     """One learner rank."""
-    return (_process(spec), *_held(spec, arch), *_optimizer(spec, arch), *_activations(spec, arch))
+    return (
+        _process(spec),
+        *_held(spec, arch),
+        *_optimizer(spec, arch),
+        *_activations(spec, arch),
+        *_bucket(spec, arch),
+    )
 
 
 def longest_row(spec: RunSpec) -> tuple[int, int]:
@@ -102,6 +110,14 @@ def trained_parameters(spec: RunSpec, arch: Architecture) -> int:
 def reduce_bucket(trained: int) -> int:
     """How many numbers DeepSpeed reduces at once: all of them, but no more than its default, 500 million."""
     return min(500_000_000, trained)
+
+
+def _bucket(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
+    """At either end of a broadcast: the largest tensor, which travels whole (learner/buckets.py)."""
+    if spec.transport == "broadcast":
+        b = width(spec)
+        how = f"the largest tensor, V {arch.vocabulary} x D {arch.hidden} x {b} B"
+        yield Item(what="broadcast bucket", size=arch.vocabulary * arch.hidden * b, how=how, phases=("sync",))
 
 
 def _process(spec: RunSpec, processes: int = 1) -> Item:

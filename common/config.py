@@ -122,23 +122,23 @@ class RunSpec(Section):
         self._trained_scribe_fits()
         if len({pool.name for pool in self.pools}) < len(self.pools):
             raise ValueError("pools: two pools have the same name; give each its own")
-        works = BACKENDS[self.backend].weight_backends
-        if self.weights.backend is not None and self.weights.backend not in works:
-            raise ValueError(
-                f"weights.backend {self.weights.backend} does not work on {self.backend}: write {' or '.join(works)}"
-            )
         if self.learner.algorithm == "reinforce_pp_baseline" and self.sampling.group_size < 2:
             raise ValueError(
                 "sampling.group_size 1 has no group mean: use 2 or more, or learner.algorithm: reinforce_pp"
             )
         if self.weights.transport == "adapter" and self.learner.lora_rank == 0:
-            raise ValueError("weights.transport adapter needs learner.lora_rank above 0: use transport full")
+            raise ValueError("weights.transport adapter needs learner.lora_rank above 0: use shm or broadcast")
         if self.evaluation.every and (without := [env.id for env in self.envs if not env.has_heldout]):
             raise ValueError(
                 f"evaluation.every needs held-out tasks, and {', '.join(without)} keeps none back: set its "
                 "heldout above 0, or evaluation.every to 0"
             )
         return self._cannot_deadlock()
+
+    @property
+    def transport(self) -> str:
+        """How weights reach the engines: `weights.transport`, by default the hardware's."""
+        return self.weights.transport or BACKENDS[self.backend].transport
 
     @property
     def settled(self) -> RunSpec:

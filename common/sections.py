@@ -252,14 +252,26 @@ class WarmUpSpec(Section):
 class WeightsSpec(Section):
     """The weight-sync channel."""
 
-    transport: Literal["full", "adapter"] = "full"
-    """Merged weights, or LoRA tensors only (best on GPU; slow in vLLM's CPU kernels)."""
-    backend: Literal["shm", "nccl", "ipc"] | None = None
-    """Weight-transfer backend of the full transport; null takes the hardware's first."""
+    transport: Literal["shm", "broadcast", "adapter"] | None = None
+    """Merged weights through one machine's shared memory, or over a process group to any machine (gloo on a CPU, NCCL
+    on GPUs), or LoRA tensors only (best on GPU; slow in vLLM's CPU kernels). null: shm on a CPU, broadcast on GPUs."""
     canary_factor: float = Field(1.5, ge=1)
     """The canary's log-prob difference may be this many times its value right after loading."""
     timeout_seconds: float = Field(300, gt=0)
     """Deadline of each phase of a sync."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_former_names(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        if "backend" in content:
+            way = {"shm": "shm", "ipc": "shm", "nccl": "broadcast"}.get(content["backend"], "null")
+            raise ValueError(f"weights.backend is no field any more: write weights.transport: {way} instead")
+        if content.get("transport") in ("full", "nccl", "ipc"):
+            way = {"full": "shm, broadcast or null", "nccl": "broadcast", "ipc": "shm"}[content["transport"]]
+            raise ValueError(f"weights.transport {content['transport']} is no transport any more: write {way}")
+        return content
 
 
 class HardwareSpec(Section):

@@ -65,8 +65,8 @@ class _Asking:
     def __init__(self, client: ModelClient, spec: RunSpec, folder: Path, report: Report) -> None:
         # Temperature 0: the most likely reply, the same each time. The run left merged weights, whatever its transport.
         likeliest = spec.sampling.model_copy(update={"temperature": 0.0})
-        full = spec.weights.model_copy(update={"transport": "full"})
-        self._spec = spec.model_copy(update={"sampling": likeliest, "weights": full})
+        whole = spec.weights.model_copy(update={"transport": None})
+        self._spec = spec.model_copy(update={"sampling": likeliest, "weights": whole})
         self._client, self._folder, self._report = client, folder, report
 
     def about(self, path: str) -> tuple[Span, ...]:

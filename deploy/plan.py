@@ -71,20 +71,13 @@ def _no_sequence(spec: RunSpec, arch: Architecture) -> Iterator[str]:
 
 
 def _wrong_transport(spec: RunSpec, cards: tuple[Card, ...]) -> Iterator[str]:
-    shared = len(cards) == 1
-    way = _way(spec)
-    if way == "nccl" and shared:
-        yield "NCCL does not join two processes on one GPU: set weights.backend: ipc, or weights.transport: adapter"
-    if way == "ipc" and not shared:
-        yield "CUDA IPC reaches only processes on the same GPU: set weights.backend: nccl"
+    if spec.transport == "broadcast" and spec.backend == "cuda" and len(cards) == 1:
+        yield "NCCL does not join two processes on one GPU: set weights.transport: shm, or adapter"
     if one_machine(spec) and spec.hardware.nodes > 1:
-        yield f"{way} travels through one machine's shared memory: set hardware.nodes: 1, or transport full over nccl"
-
-
-def _way(spec: RunSpec) -> str:
-    if spec.weights.transport == "adapter":
-        return "adapter"
-    return spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
+        yield (
+            f"{spec.transport} travels through one machine's shared memory: set hardware.nodes: 1, or "
+            "weights.transport: broadcast"
+        )
 
 
 def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | None:
@@ -110,7 +103,7 @@ def _edits(spec: RunSpec, arch: Architecture) -> list[list[Edit]]:
     """The fields that could be changed, mildest first, each with its values, mildest first."""
     learner = spec.learner
     fields: list[list[Edit]] = [
-        [("weights.backend", backend) for backend in BACKENDS[spec.backend].weight_backends],
+        [("weights.transport", way) for way in ("broadcast", "shm") if spec.transport in ("broadcast", "shm")],
         [("learner.gradient_checkpointing", True)] if not learner.gradient_checkpointing else [],
         [("learner.logp_chunk", rows) for rows in (128, 64, 32) if rows < learner.logp_chunk],
         *(
@@ -169,11 +162,15 @@ def plan(spec: RunSpec, folder: Path) -> str:
 
 def transport(spec: RunSpec, arch: Architecture) -> str:
     """How a policy version is sent, and its size."""
-    way, b = _way(spec), width(spec)
+    way, b = spec.transport, width(spec)
     numbers = trained_parameters(spec, arch) if way == "adapter" else arch.text_parameters
     kept = "running sequences keep their version" if way == "adapter" else "engines pause, load and resume"
-    means = {"adapter": "LoRA adapters through shared memory", "shm": "full weights through shared memory"}
-    return f"{means.get(way, f'full weights over {way}')}, {numbers * b / GIB:.2f} GiB per version; {kept}"
+    means = {
+        "adapter": "LoRA adapters through shared memory",
+        "shm": "full weights through shared memory",
+        "broadcast": f"full weights by broadcast ({BACKENDS[spec.backend].process_group})",
+    }
+    return f"{means[way]}, {numbers * b / GIB:.2f} GiB per version; {kept}"
 
 
 def render(spec: RunSpec, arch: Architecture, cards: tuple[Card, ...]) -> list[Table | str]:

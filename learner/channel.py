@@ -142,7 +142,7 @@ class Channel:
         started = _now()
         failures: dict[str, str] = {}
         await self._of_ranks("stage", engines, [rank.stage.remote(self.version) for rank in self._ranks])
-        full = self._spec.transport == "full"
+        full = self._spec.transport != "adapter"
         if full:
             await self._phase("pause", {e: h.pause.remote() for e, h in engines.items()}, failures)
         left = _without(engines, failures)

@@ -44,12 +44,12 @@ class PublishingRank(LearnerRank):
         return Sent(checksum=self._sender.checksum(), failures=failures)
 
     def close(self) -> None:
-        """Remove the shared-memory files and leave the process group."""
+        """Remove the shared-memory files and leave the process groups."""
         self._sender.close()
         super().close()
 
     def _published(self) -> Iterator[tuple[str, Tensor]]:
-        if self._spec.weights.transport == "adapter":
+        if self._spec.transport == "adapter":
             return iter(self.adapter_weights().items())
         return self.published_weights()
 

@@ -1,17 +1,15 @@
 """The trainer side of the weight channel: how the learner's tensors reach the engines, one class per transport.
 
-A sender drives the engines' update calls itself (`start_weight_update`, `update_weights`, `finish_weight_update`: the
-protocol of vLLM's weight-sync clients), so that CPU shared memory, CUDA IPC and NCCL look alike from outside. Rank 0
-sends; under ZeRO-3 the other ranks iterate the same tensors, because gathering them is a collective.
+A sender drives the engines' update calls itself (`start_weight_update`, `update_weights`, `finish_weight_update`), so
+that shared memory and broadcast look alike from outside. Rank 0 sends; under ZeRO-3 the other ranks iterate the same
+tensors, because gathering them is a collective.
 """
 
 from __future__ import annotations
 
 import shutil
-import socket
-import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,14 +20,14 @@ from torch import Tensor
 
 from common.backends import BACKENDS
 from common.config import RunSpec
-from common.errors import last_line
 from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum, progress_file
+from learner.broadcast import BroadcastSender, Link
+from learner.engine_calls import Call, each
 
 if TYPE_CHECKING:
-    from learner.handles import EngineHandle, Engines
+    from learner.handles import Engines
 
 Weights = Callable[[], Iterator[tuple[str, Tensor]]]
-Call = Callable[["EngineHandle"], Awaitable[None]]
 
 
 class Sender(Protocol):
@@ -42,25 +40,33 @@ class Sender(Protocol):
         """Bring `engines` to the current weights; returns the error line of each that failed, by engine id."""
 
     def checksum(self) -> str:
-        """Checksum of what was sent last; "" where the transport has none."""
+        """Checksum of what was sent last."""
 
     def close(self) -> None:
-        """Remove all files in shared memory."""
+        """Remove all files in shared memory, and close all connections."""
 
 
 def make_sender(spec: RunSpec, name: str, rank: int, weights: Weights, save_config: Callable[[Path], None]) -> Sender:
-    """The sender that `spec.weights` selects. `name` is part of the names of its files in shared memory."""
+    """The sender of `spec.transport`. `name` is part of the names of its files in shared memory."""
     timeout = spec.weights.timeout_seconds
-    if spec.weights.transport == "adapter":
+    if spec.transport == "adapter":
         return AdapterSender(name, rank, weights, save_config, timeout)
-    backend = spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
-    if backend == "shm":
+    if spec.transport == "shm":
         return ShmSender(name, rank, weights, timeout)
-    return VllmSender(backend, rank, weights)
+    backend = BACKENDS[spec.backend]
+    link = Link(
+        backend=backend.process_group,
+        device=backend.device,
+        host=ray.util.get_node_ip_address(),
+        timeout=timeout,
+        # Engines that wait for one that hangs answer their heartbeats late, but not so late that they are killed.
+        bucket_seconds=min(timeout, spec.rollout.silence_seconds) / 4,
+    )
+    return BroadcastSender(rank, weights, link)
 
 
 class ShmSender:
-    """Full transport on one machine: a segment in /dev/shm, mapped by every engine."""
+    """Whole weights on one machine: a segment in /dev/shm, mapped by every engine."""
 
     def __init__(self, name: str, rank: int, weights: Weights, timeout: float) -> None:
         self._path = SHARED_MEMORY / f"medserl-{name}-weights"
@@ -96,7 +102,7 @@ class ShmSender:
             "update_weights": lambda engine: engine.update_weights.remote(self._info),
             "finish_weight_update": lambda engine: engine.finish_weight_update.remote(),
         }
-        failures = _each(engines, calls, self._timeout)
+        failures = each(engines, calls, self._timeout)
         return {engine: f"{line}{self._at(engine)}" for engine, line in failures.items()}
 
     def _at(self, engine: str) -> str:
@@ -152,7 +158,7 @@ class AdapterSender:
             return {}
         folder = str(self._folder(version))
         load: Call = lambda engine: engine.load_adapter.remote(version, folder, self._checksum)  # noqa: E731
-        failures = _each(engines, {"load_adapter": load}, self._timeout)
+        failures = each(engines, {"load_adapter": load}, self._timeout)
         shutil.rmtree(self._folder(version - self.KEPT), ignore_errors=True)
         return failures
 
@@ -167,99 +173,6 @@ class AdapterSender:
         """Remove the adapters of all versions."""
         if self._rank == 0:
             shutil.rmtree(self._root, ignore_errors=True)
-
-
-class VllmSender:
-    """Full transport on GPUs: vLLM's own trainer engines, `nccl` between GPUs and `ipc` on one.
-
-    Written for vLLM 0.32's `WeightTransferTrainerFactory`; the rendezvous is repeated when the set of engines changes.
-    """
-
-    def __init__(self, backend: str, rank: int, weights: Weights) -> None:
-        self._backend, self._rank, self._weights = backend, rank, weights
-        self._engine: Any = None
-        self._engine_ids: frozenset[str] = frozenset()
-
-    def stage(self, version: int) -> None:
-        """Does nothing: vLLM gathers while it sends."""
-
-    def send(self, version: int, engines: Engines) -> dict[str, str]:
-        """Send to all engines at once; vLLM raises when one fails, so the answer names no engine."""
-        if self._engine_ids != frozenset(engines):
-            self._rendezvous(engines)
-        self._engine.send_weights()
-        return {}
-
-    def _rendezvous(self, engines: Engines) -> None:
-        from vllm.distributed.weight_transfer.clients import RayVLLMWeightSyncClient
-        from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
-
-        if self._engine is not None:
-            self._engine.shutdown()
-        self._engine = WeightTransferTrainerFactory.trainer_init(
-            self._init_info(len(engines)),
-            client=RayVLLMWeightSyncClient(list(engines.values())),
-            source=_source(self._weights),
-        )
-        self._engine_ids = frozenset(engines)
-
-    def _init_info(self, engines: int) -> Any:
-        if self._backend == "ipc":
-            from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
-
-            return IPCTrainerInitInfo(rank=self._rank, packed=True)
-        from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
-
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = free.getsockname()[1]
-        return NCCLTrainerInitInfo(ray.util.get_node_ip_address(), port, engines + 1, rank=self._rank)
-
-    def checksum(self) -> str:
-        """Always "": vLLM's transports compute no checksum."""
-        return ""
-
-    def close(self) -> None:
-        """End vLLM's trainer side."""
-        if self._engine is not None:
-            self._engine.shutdown()
-
-
-def _source(weights: Weights) -> Any:
-    from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
-
-    class Source(WeightSource):  # type: ignore[misc]
-        """The merged weights in vLLM's form; shapes come from one dry pass."""
-
-        def __init__(self) -> None:
-            self._metadata = [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in weights()]
-
-        def metadata(self) -> list[Any]:
-            return self._metadata
-
-        def __iter__(self) -> Iterator[tuple[str, Tensor]]:
-            return weights()
-
-    return Source()
-
-
-def _each(engines: Engines, calls: Mapping[str, Call], timeout: float) -> dict[str, str]:
-    """Make `calls` in order on all engines concurrently; an engine that fails gets no further calls.
-
-    `timeout` seconds are one deadline for a call on all engines, so several hanging engines cost no more than one.
-    """
-    failures: dict[str, str] = {}
-    for method, call in calls.items():
-        deadline = time.monotonic() + timeout
-        pending = {engine_id: call(handle) for engine_id, handle in engines.items() if engine_id not in failures}
-        for engine_id, reference in pending.items():
-            try:
-                ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
-            except ray.exceptions.GetTimeoutError:
-                failures[engine_id] = f"{method}: no answer within {timeout:g} s"
-            except ray.exceptions.RayError as error:
-                failures[engine_id] = f"{method}: {last_line(error)}"
-    return failures
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -65,7 +65,7 @@ class Life:
             store=self._batched,
         )
         self.buffer_handle = cast(Any, Handle(self.buffer, pace.travel, pace.speeds.service))
-        adapter = spec.weights.transport == "adapter"
+        adapter = spec.transport == "adapter"
         self.ranks: list[Any] = [
             Handle(FakeRank(pace, adapter), pace.travel, serial=True) for _ in range(spec.learner.ranks)
         ]

@@ -94,7 +94,7 @@ def schedule(seed: int) -> tuple[RunSpec, Speeds, FakeGame, list[Fault]]:
             batch_groups=batch, ranks=ranks, checkpoint_every=rng.randint(1, 3), keep_checkpoints=rng.randint(1, 2)
         ),
         weights=WeightsSpec(
-            transport=rng.choice(("full", "full", "adapter")), timeout_seconds=rng.choice((20.0, 60.0))
+            transport=rng.choice(("shm", "broadcast", "adapter")), timeout_seconds=rng.choice((20.0, 60.0))
         ),
     )
     game = FakeSettings(

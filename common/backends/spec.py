@@ -15,8 +15,8 @@ class Backend(Record):
 
     name: str
     device: str  # torch device type of the learner
-    process_group: str  # torch.distributed backend of the learner's ranks
-    weight_backends: tuple[str, ...]  # weight-transfer backends that work here; the first is the default
+    process_group: str  # torch.distributed backend of the learner's ranks, and of the broadcast of weights
+    transport: str  # of weights, where the spec names none
     gpus_per_engine: int
     gpus_per_learner_rank: int
     engine_env: dict[str, str]

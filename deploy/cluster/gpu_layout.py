@@ -117,8 +117,7 @@ def gpu_share(spec: RunSpec, there: float) -> float:
 
 def one_machine(spec: RunSpec) -> bool:
     """Whether the weights travel through a machine's memory, so that engines must be where the learner is."""
-    backend = spec.weights.backend or BACKENDS[spec.backend].weight_backends[0]
-    return spec.weights.transport == "adapter" or backend == "shm"
+    return spec.transport in ("adapter", "shm")
 
 
 def learner_group(spec: RunSpec, share: float) -> Group:

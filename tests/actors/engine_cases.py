@@ -32,7 +32,7 @@ BOUND = BOUNDS["float32"]
 """No processor emulates float32, and sampler and learner agree in it to .0000 nats."""
 
 
-def engine_spec(transport: str = "full", lora_rank: int = 0) -> RunSpec:
+def engine_spec(transport: str = "shm", lora_rank: int = 0) -> RunSpec:
     return RunSpec(
         name="engine-test",
         model=ModelSpec(source="tiny", dtype="float32", context=768),

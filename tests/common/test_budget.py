@@ -11,7 +11,7 @@ def sizes(items: tuple[Item, ...]) -> dict[str, int]:
     return {item.what: item.size for item in items}
 
 
-def cuda(lora_rank: int = 16, ranks: int = 1, stage: int = 0, transport: str = "full") -> RunSpec:
+def cuda(lora_rank: int = 16, ranks: int = 1, stage: int = 0, transport: str = "broadcast") -> RunSpec:
     return RunSpec(
         backend="cuda",
         model=ModelSpec(source="google/medgemma-4b-it", dtype="bfloat16"),
@@ -93,3 +93,13 @@ def test_a_row_may_be_planned_for_several_groups_but_never_for_less_than_one() -
         )[1]
 
     assert row(5000) == 5000 and row(1) == row(0) == longest_row(RunSpec())[1]
+
+
+def test_both_ends_of_a_broadcast_hold_its_largest_tensor_and_other_transports_do_not() -> None:
+    def bucket(transport: str) -> list[int]:
+        spec = cuda(transport=transport)
+        items = (*engine_items(spec, spec.pools[0], MEDGEMMA), *learner_items(spec, MEDGEMMA))
+        return [item.size for item in items if item.what == "broadcast bucket"]
+
+    assert bucket("broadcast") == [262_208 * 2560 * 2] * 2
+    assert bucket("shm") == bucket("adapter") == []

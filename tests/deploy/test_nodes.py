@@ -1,4 +1,7 @@
-"""deploy/node8.yaml on a cluster of three machines, of which one is lost: real Ray, vLLM and DeepSpeed, faked GPUs."""
+"""deploy/node8.yaml on a cluster of three machines, of which one is lost: real Ray, vLLM and DeepSpeed, faked GPUs.
+
+The weights are broadcast to engines on all of them, over gloo.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,6 @@ FLAGS = {
     "learner.batch_groups": 4,
     "learner.ranks": 2,
     "warm_up.steps": 5,
-    "weights.backend": "shm",
     "hardware.nodes": 3,
     "hardware.gpus": GPUS,
 }

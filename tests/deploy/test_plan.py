@@ -41,7 +41,7 @@ def test_medgemma_with_lora_stays_under_24_gb_on_one_card(capsys: pytest.Capture
 
 
 def test_full_fine_tuning_there_is_refused_with_the_reason_and_a_way_out(capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ("--learner.lora_rank", "0", "--weights.transport", "full", "--weights.backend", "ipc")
+    flags = ("--learner.lora_rank", "0", "--weights.transport", "shm")
     code, _, err = planned(capsys, "rtx4090", *flags)
     lines = err.splitlines()
     assert code == BAD_INPUT and all(line.startswith("plan: ") for line in lines)
@@ -97,8 +97,7 @@ def test_an_engine_of_two_cards_stays_on_one_machine() -> None:
     [
         ("node8", ["--hardware.gpus", "4"], "this run wants 8 GPUs (4 for engines, 4 for the learner) and the cluster"),
         ("node8", ["--hardware.gpus", "0"], "hardware.gpus is 0: write how many GPUs a machine has"),
-        ("node8", ["--weights.backend", "ipc"], "CUDA IPC reaches only processes on the same GPU: set weights.backend"),
-        ("rtx4090", ["--weights.transport", "full"], "NCCL does not join two processes on one GPU"),
+        ("rtx4090", ["--weights.transport", "broadcast"], "NCCL does not join two processes on one GPU"),
         ("laptop", ["--hardware.nodes", "2"], "shm travels through one machine's shared memory: set hardware.nodes: 1"),
         ("laptop", ["--model.source", "org/unheard-of"], "model.source 'org/unheard-of': no facts to plan with"),
         ("laptop", ["--hardware.ram_gib", "2"], "memory: "),
@@ -121,7 +120,7 @@ def test_a_cache_without_room_is_refused_with_the_smallest_size(capsys: pytest.C
 def test_medgemma_on_80_gb_trains_with_lora_on_one_card_and_whole_on_four() -> None:
     arch = PUBLISHED["google/medgemma-4b-it"]
     one = spec_of("rtx4090", "--hardware.gpu_gib", "80")
-    whole = ("--learner.lora_rank", "0", "--weights.transport", "full", "--weights.backend", "ipc")
+    whole = ("--learner.lora_rank", "0", "--weights.transport", "shm")
     assert not plan.problems(one, arch)[0]
     assert plan.problems(spec_of("rtx4090", "--hardware.gpu_gib", "80", *whole), arch)[0]
     assert not plan.problems(spec_of("node8"), arch)[0]
