@@ -23,6 +23,7 @@ from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 from vllm.utils.torch_utils import set_random_seed
 
+from actors.adapter_proof import checksum_in_place
 from common.weights import TensorEntry, checksum
 
 # Without it the first AMX attention batch of four tokens died of SIGILL; a no-op where the processor has no AMX.
@@ -36,6 +37,10 @@ class WorkerExtension:
         """Checksum of the last complete update; "" before the first one."""
         engine = self.weight_transfer_engine  # type: ignore[attr-defined]
         return getattr(engine, "received", "")
+
+    def adapter_checksum(self, adapter: int, folder: str) -> str:
+        """Checksum of an adapter that was loaded, proved from this worker's own LoRA layers."""
+        return checksum_in_place(self.model_runner, adapter, Path(folder))  # type: ignore[attr-defined]
 
     def begin_draws(self, seed: int) -> None:
         """Reset the random state: engines with equal `seed` sample alike from here on.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import socket
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,7 +22,7 @@ from torch import Tensor
 from common.backends import BACKENDS
 from common.config import RunSpec
 from common.errors import last_line
-from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum, progress_file
+from common.weights import SHARED_MEMORY, SegmentWriter, named_checksum, progress_file
 
 if TYPE_CHECKING:
     from learner.handles import EngineHandle, Engines
@@ -143,7 +142,7 @@ class AdapterSender:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / "adapter_model.safetensors")
         self._save_config(folder)
-        self._checksum = _checksum_of(tensors)
+        self._checksum = named_checksum((name, _bytes(tensor)) for name, tensor in tensors.items())
 
     def send(self, version: int, engines: Engines) -> dict[str, str]:
         """Have every engine load the adapter, and remove the folder of `KEPT` versions ago."""
@@ -151,7 +150,7 @@ class AdapterSender:
         if self._rank != 0:
             return {}
         folder = str(self._folder(version))
-        load: Call = lambda engine: engine.load_adapter.remote(version, folder, self._checksum)  # noqa: E731
+        load: Call = lambda engine: engine.load_adapter.remote(version, folder)  # noqa: E731
         failures = _each(engines, {"load_adapter": load}, self._timeout)
         shutil.rmtree(self._folder(version - self.KEPT), ignore_errors=True)
         return failures
@@ -265,11 +264,3 @@ def _each(engines: Engines, calls: Mapping[str, Call], timeout: float) -> dict[s
 def _bytes(tensor: Tensor) -> memoryview:
     # reshape first: a tensor without dimensions cannot be viewed as bytes
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
-
-
-def _checksum_of(tensors: dict[str, Tensor]) -> str:
-    entries = (
-        TensorEntry(name=name, dtype="", shape=(), offset=0, nbytes=0, crc32=zlib.crc32(_bytes(tensor)))
-        for name, tensor in tensors.items()
-    )
-    return checksum(entries)

@@ -59,6 +59,14 @@ def test_a_spec_never_changes_after_loading() -> None:
             {"weights": {"transport": "adapter"}, "learner": {"lora_rank": 0}},
             "needs learner.lora_rank above 0: use transport full",
         ),
+        *(
+            (
+                {"weights": {"transport": "adapter"}, "learner": {"lora_rank": rank}},
+                f"learner.lora_rank {rank}: vLLM serves adapters of rank 1, 8, 16, 32, 64, 128, 256, 320, 512 only",
+            )
+            for rank in (4, 24, 48)
+        ),
+        ({"learner": {"zero_stage": 0, "offload_optimizer": True}}, "offload_optimizer needs zero_stage 1, 2 or 3"),
         ({"weights": {"backend": "nccl"}}, "weights.backend nccl does not work on cpu: write shm"),
         ({"backend": "cuda", "weights": {"backend": "shm"}}, "shm does not work on cuda: write nccl or ipc"),
         ({"buffer": {"capacity": 3}}, "buffer.capacity >= learner.batch_groups must hold, but 3 < 4"),

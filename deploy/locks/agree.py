@@ -1,0 +1,72 @@
+"""Do the wheels of a lock agree with each other? What each requires, by its own metadata, against the lock's versions.
+
+    pip install --dry-run --ignore-installed --no-deps --report report.json -r deploy/locks/gpu.lock.txt
+    python -m deploy.locks.agree report.json
+
+pip downloads the metadata of every wheel, and none of the wheels. Only what is required on Linux of x86-64 with Python
+3.11 counts. `make gpu-lock` does both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ENVIRONMENT = {
+    "implementation_name": "cpython",
+    "os_name": "posix",
+    "platform_machine": "x86_64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "python_full_version": "3.11.0",
+    "python_version": "3.11",
+    "sys_platform": "linux",
+}
+
+
+def disagreements(report: str) -> list[str]:
+    """One line for each requirement that the report's distributions do not meet.
+
+    Raises ValueError when the text is not a pip report.
+    """
+    try:
+        metadata = [item["metadata"] for item in json.loads(report)["install"]]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError("not a pip report: write one with pip install --dry-run --no-deps --report FILE") from error
+    there = {canonicalize_name(one["name"]): one["version"] for one in metadata}
+    return [line for one in metadata for line in _unmet(one, there)]
+
+
+def _unmet(metadata: dict[str, Any], there: dict[Any, str]) -> Iterator[str]:
+    name = f"{canonicalize_name(metadata['name'])} {metadata['version']}"
+    for text in metadata.get("requires_dist", ()):
+        required = Requirement(text)
+        if required.marker is not None and not required.marker.evaluate({**ENVIRONMENT, "extra": ""}):
+            continue
+        version = there.get(canonicalize_name(required.name))
+        if version is None:
+            yield f"{name} requires {required.name}{required.specifier}, which the lock lacks"
+        elif not required.specifier.contains(version, prereleases=True):
+            yield f"{name} requires {required.name}{required.specifier}, and the lock has {version}"
+
+
+def main() -> int:
+    """Print the disagreements; 1 when there are any."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("report", type=Path)
+    text = parser.parse_args().report.read_text()
+    found = disagreements(text)
+    count = len(json.loads(text)["install"])
+    print("\n".join(found) if found else f"{count} distributions, all of whose requirements the lock meets")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
