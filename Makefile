@@ -65,7 +65,7 @@ $(OPENENV)/.installed: deploy/locks/openenv.lock.txt
 	touch $@
 
 gpu-lock: $(COMMAND)  ## download the metadata of the GPU lock's wheels, and check them against each other
-	$(PY) -m pip install --dry-run --ignore-installed --no-deps --quiet --report $(VENV)/gpu-report.json \
+	PIP_FIND_LINKS= $(PY) -m pip install --dry-run --ignore-installed --no-deps --quiet --report $(VENV)/gpu-report.json \
 	  -r deploy/locks/gpu.lock.txt
 	$(PY) -m deploy.locks.agree $(VENV)/gpu-report.json
 

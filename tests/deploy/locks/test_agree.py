@@ -28,6 +28,11 @@ def test_what_is_missing_or_of_another_version_is_named() -> None:
     ]
 
 
+def test_a_build_for_cpus_is_named() -> None:
+    found = {"name": "torch", "version": "2.13.0+cpu", "requires_dist": []}
+    assert disagreements(json.dumps({"install": [{"metadata": found}]})) == ["torch 2.13.0+cpu is a build for CPUs"]
+
+
 def test_requirements_of_other_systems_and_extras_do_not_count() -> None:
     assert (
         disagreements(report(one=['two; sys_platform == "win32"', 'two; extra == "x"', 'two; python_version < "3"']))
