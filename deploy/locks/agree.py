@@ -4,9 +4,9 @@
     pip install --dry-run --ignore-installed --no-deps --report report.json -r deploy/locks/gpu.lock.txt
     python -m deploy.locks.agree report.json
 
-pip downloads the metadata of every wheel, and none of the wheels. A folder of wheels that pip knows otherwise could hold
-the CPU's torch, hence the first line. Only what is required on Linux of x86-64 with Python
-3.11 counts. `make gpu-lock` does both.
+pip downloads the metadata of every wheel, and none of the wheels. A folder of wheels that pip knows otherwise could
+hold the CPU's torch, hence the first line. Only what is required on Linux of x86-64 with Python 3.11 counts.
+`make gpu-lock` does all of it.
 """
 
 from __future__ import annotations
