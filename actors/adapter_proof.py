@@ -48,7 +48,7 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 def _places(manager: Any) -> dict[str, tuple[str, int, int]]:
     """By module name as in a checkpoint: its LoRA layer in vLLM, its number there, and how many that layer has."""
-    places = {}
+    places: dict[str, tuple[str, int, int]] = {}
     for layer in manager.modules:
         parts = manager.packed_modules.get(layer, [layer])
         places |= {module: (layer, number, len(parts)) for number, module in enumerate(parts)}
