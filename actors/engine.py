@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from actors.engine_arguments import arguments
 from actors.engine_errors import readable_deaths
@@ -130,6 +131,7 @@ class Engine:
             temperature=temperature,
             max_tokens=max_tokens,
             logprobs=0,
+            stop_token_ids=[self._chat.end_of_turn],  # the model's own end may be another: Gemma's is <eos>
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         output = await self._run(prompt_ids, params)
@@ -209,13 +211,19 @@ class Engine:
         self._pause_seconds = time.monotonic() - self._paused_at
         LOG.info("serves policy_version %d after a pause of %.2f s", version, self._pause_seconds)
 
-    async def load_adapter(self, version: int, folder: str, checksum: str) -> None:
-        """Adapter transport: new sequences use the adapter in `folder`; running ones keep theirs."""
+    async def load_adapter(self, version: int, folder: str) -> None:
+        """Adapter transport: new sequences use the adapter in `folder`; running ones keep theirs.
+
+        The workers prove it from the LoRA layers that they compute with (actors/adapter_proof.py).
+        """
         from vllm.lora.request import LoRARequest
 
         request = LoRARequest(lora_name=f"v{version}", lora_int_id=version + 1, lora_path=folder)
-        await self._llm.add_lora(request)
-        self._adapter, self._version, self._checksum, self._pause_seconds = request, version, checksum, 0.0
+        # In place: a retry, or a version that is made again after a fall back to a checkpoint, has the same name.
+        await self._llm.add_lora(structs.replace(request, load_inplace=True))
+        received = await self._llm.collective_rpc("adapter_checksum", args=(request.lora_int_id, folder))
+        assert len(set(received)) == 1, f"workers of {self.engine_id} hold different adapters: {received}"
+        self._adapter, self._version, self._checksum, self._pause_seconds = request, version, received[0], 0.0
         LOG.info("serves policy_version %d, by its adapter", version)
 
     async def prove(self, canary_ids: tuple[int, ...]) -> SyncReport:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.architecture import architecture
 from common.backends import BACKENDS
+from common.budget import BATCHED_TOKENS, GIB, engine_request
 from common.config import PoolSpec, RunSpec
 
 if TYPE_CHECKING:
@@ -53,10 +56,11 @@ def arguments(spec: RunSpec, pool: PoolSpec, folder: Path) -> AsyncEngineArgs:
         load_format="safetensors",  # never a pickle in the same folder
         max_model_len=spec.model.context,
         max_num_seqs=pool.max_num_seqs,
+        max_num_batched_tokens=BATCHED_TOKENS,
         tensor_parallel_size=pool.tensor_parallel,
         # Inside a placement group vLLM would make Ray actors of the shards and request the bundle a second time.
         distributed_executor_backend="mp" if pool.tensor_parallel > 1 else _ONE_PROCESS,
-        kv_cache_memory_bytes=int(pool.kv_cache_gib * 2**30),
+        kv_cache_memory_bytes=int(pool.kv_cache_gib * GIB),
         # What sampler and learner need to agree (docs/design.md, section 7).
         logprobs_mode="processed_logprobs",
         generation_config="vllm",
@@ -66,9 +70,29 @@ def arguments(spec: RunSpec, pool: PoolSpec, folder: Path) -> AsyncEngineArgs:
         weight_transfer_config=None if adapters else WeightTransferConfig(backend=spec.transport),
         disable_log_stats=True,
         **adapters,
+        **_share_of_card(spec, pool, folder),
         **BACKENDS[spec.backend].engine_args,  # type: ignore[arg-type]
     )
 
 
+def _share_of_card(spec: RunSpec, pool: PoolSpec, folder: Path) -> dict[str, float]:
+    """What vLLM must find free on a card, as a share of it: what the plan counts for this engine.
+
+    By default it asks for .92 of the card, also where `kv_cache_memory_bytes` is given, and a learner beside it already
+    holds more than the rest. Raises ValueError when the engine alone needs more than the card has.
+    """
+    if not BACKENDS[spec.backend].checks_free_memory:
+        return {}
+    from vllm.platforms import current_platform
+
+    needed, there = engine_request(spec, pool, architecture(str(folder))), current_platform.get_device_total_memory()
+    if needed > there:
+        raise ValueError(
+            f"pools.{pool.name}: an engine needs {needed / GIB:.1f} GiB and its card has {there / GIB:.1f}: lower "
+            "kv_cache_gib, or raise tensor_parallel"
+        )
+    return {"gpu_memory_utilization": needed / there}
+
+
 def _is_multimodal(folder: Path) -> bool:
-    return '"vision_config"' in (folder / "config.json").read_text()
+    return "vision_config" in json.loads((folder / "config.json").read_text())

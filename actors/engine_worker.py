@@ -26,6 +26,7 @@ from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 from vllm.utils.torch_utils import set_random_seed
 
+from actors.adapter_proof import checksum_in_place
 from common.broadcast import BrokenTransfer, Bucket, GroupInfo, Receiver
 from common.weights import TensorEntry, checksum
 
@@ -49,6 +50,10 @@ class WorkerExtension:
             engine.reset_weight_update_target()
         fault: str = engine.fault
         return fault
+
+    def adapter_checksum(self, adapter: int, folder: str) -> str:
+        """Checksum of an adapter that was loaded, proved from this worker's own LoRA layers."""
+        return checksum_in_place(self.model_runner, adapter, Path(folder))  # type: ignore[attr-defined]
 
     def begin_draws(self, seed: int) -> None:
         """Reset the random state: engines with equal `seed` sample alike from here on.

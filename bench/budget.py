@@ -25,8 +25,8 @@ from rich.table import Table
 
 from bench.memory import GIB, PeakMemory, tree_bytes
 from common.architecture import Architecture, architecture
-from common.budget import engine_items, learner_items, longest_row, peak, sequences
-from common.config import LearnerSpec, ModelSpec, RunSpec, SamplingSpec
+from common.budget import BATCHED_TOKENS, cache, engine_items, learner_items, longest_row, peak, width
+from common.config import LearnerSpec, ModelSpec, PoolSpec, RunSpec, SamplingSpec
 from common.models import resolve_model
 from envs.verdict.data.medec import load_notes
 
@@ -124,9 +124,14 @@ def engine_rows(spec: RunSpec, folder: Path, arch: Architecture) -> list[Row]:
     tokens, gib = asyncio.run(reading())
     items = engine_items(spec, pool, arch)
     return [
-        ("engine: KV cache, tokens", sequences(spec, pool, arch) * spec.model.context, tokens),
+        ("engine: KV cache, tokens", held_tokens(spec, pool, arch), tokens),
         ("engine: all at the peak, MiB", peak(items) / MIB, gib * GIB / MIB),
     ]
+
+
+def held_tokens(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> int:
+    """Tokens of the sequences of full `model.context` that the KV cache holds at once."""
+    return cache(pool) // arch.kv_bytes(spec.model.context, width(spec), BATCHED_TOKENS) * spec.model.context
 
 
 def layer_groups(arch: Architecture) -> int:

@@ -75,6 +75,10 @@ class Architecture(Record):
         """A and B matrices on every linear map of the decoder."""
         return self.layers * sum(rank * (inputs + outputs) for inputs, outputs in self.linear)
 
+    def token_bytes(self, width: int) -> int:
+        """Keys and values of one token in all layers, bytes."""
+        return 2 * self.kv_heads * self.head_dim * width * self.layers
+
     def kv_bytes(self, tokens: int, width: int, batched: int) -> int:
         """KV cache of one sequence of `tokens`, bytes, at `width` bytes per number.
 

@@ -29,6 +29,7 @@ class Item(Record):
     size: int  # bytes
     how: str
     phases: tuple[str, ...] = ()
+    stepped: bool = False  # not there before the first optimizer step; a resumed learner has it from its start
 
 
 def peak(items: Iterable[Item]) -> int:
@@ -36,6 +37,11 @@ def peak(items: Iterable[Item]) -> int:
     items = tuple(items)
     phases = {phase for item in items for phase in item.phases} or {""}
     return max(sum(item.size for item in items if not item.phases or phase in item.phases) for phase in phases)
+
+
+def held(items: Iterable[Item], stepped: bool) -> int:
+    """Bytes between two phases, before the first optimizer step or after one."""
+    return sum(item.size for item in items if not item.phases and (stepped or not item.stepped))
 
 
 def width(spec: RunSpec) -> int:
@@ -77,6 +83,16 @@ def engine_items(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> tuple[Ite
     return tuple(items)
 
 
+def engine_request(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> int:
+    """Bytes of one GPU that must be free when an engine's worker starts, apart from its CUDA context.
+
+    vLLM checks `gpu_memory_utilization` before it looks at `kv_cache_memory_bytes` (`request_memory` of its
+    v1/worker/utils.py); actors/engine_arguments.py sets it to this, the plan compares this with what is free.
+    """
+    items = engine_items(spec, pool, arch)
+    return peak(items) - (CONTEXT_BYTES if spec.backend == "cuda" else 0)
+
+
 def learner_items(spec: RunSpec, arch: Architecture) -> tuple[Item, ...]:
     """One learner rank."""
     return (
@@ -95,10 +111,37 @@ def longest_row(spec: RunSpec) -> tuple[int, int]:
     return prompt, max(group, spec.learner.row_tokens)
 
 
-def sequences(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> int:
-    """Sequences of full `model.context` that the engine's KV cache holds at once."""
-    one = arch.kv_bytes(spec.model.context, width(spec), BATCHED_TOKENS)
-    return int(pool.kv_cache_gib * GIB) * pool.tensor_parallel // one
+class Demand(Record):
+    """Sequences that rollouts have on a pool's engines at once, and the KV cache that these fill."""
+
+    sequences: int
+    size: int  # bytes, over all engines of the pool
+
+
+def demand(spec: RunSpec, pool: PoolSpec, arch: Architecture, concurrency: int) -> Demand:
+    """Of all role actors, each working on `concurrency` tasks.
+
+    A group's completions share their prompt's cache; episodes of several turns share next to nothing. A Scribe has one
+    sequence a task, and so has the verifier, which judges what Scribes write.
+    """
+    b, n = width(spec), spec.sampling.group_size
+    one = arch.kv_bytes(spec.model.context, b, BATCHED_TOKENS)
+    prompt = spec.model.context - spec.sampling.max_tokens
+    shared = (prompt + n * spec.sampling.max_tokens) * arch.token_bytes(b)
+    group = n * one if any(env.several_turns for env in spec.envs) else min(n * one, shared)
+    doctors = spec.rollout.doctors * concurrency if "doctor" in pool.serves else 0
+    others = spec.rollout.scribes * concurrency * sum(role != "doctor" for role in pool.serves)
+    return Demand(sequences=doctors * n + others, size=doctors * group + others * one)
+
+
+def cache(pool: PoolSpec) -> int:
+    """Bytes of KV cache over all engines of a pool."""
+    return int(pool.kv_cache_gib * GIB) * pool.tensor_parallel * pool.engines
+
+
+def most_concurrency(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> int:
+    """The largest rollout.concurrency whose sequences the pool's KV cache holds; 0 when it holds not even one each."""
+    return cache(pool) // demand(spec, pool, arch, 1).size
 
 
 def trained_parameters(spec: RunSpec, arch: Architecture) -> int:
@@ -148,21 +191,36 @@ def _held(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
 
 
 def _optimizer(spec: RunSpec, arch: Architecture) -> Iterable[Item]:
+    """What training adds on the card. Offloaded, only gradients on their way to the machine's memory are left."""
     b, learner = width(spec), spec.learner
     trained, stage = trained_parameters(spec, arch), learner.zero_stage
     split = learner.ranks if stage else 1
     owner = f"{_millions(trained)} trained"
-    gradients = learner.ranks if stage >= 2 else 1
-    yield Item(what="gradients", size=b * trained // gradients, how=f"{owner} x {b} B{_over(gradients)}")
-    masters = 4 if b == 2 or stage else 0
-    how = f"{owner} x ({f'{masters} master + ' if masters else ''}8 moments) B{_over(split)}, ZeRO-{stage}"
-    yield Item(what="AdamW", size=(masters + 8) * trained // split, how=how)
+    if learner.offload_optimizer:
+        how = f"{owner} x {b} B, until they are in the machine's memory{_over(split)}"
+        yield Item(what="gradients", size=b * trained // split, how=how, phases=("layer", "head"))
+    else:
+        gradients = learner.ranks if stage >= 2 else 1
+        how = f"{owner} x 4 B, added up in float32{_over(gradients)}"
+        yield Item(what="gradients", size=4 * trained // gradients, how=how, stepped=True)
+        if b == 2 or stage:
+            how = f"{owner} x 4 B, float32{_over(split)}, ZeRO-{stage}"
+            yield Item(what="masters", size=4 * trained // split, how=how)
+        how = f"{owner} x 8 B, two moments{_over(split)}, ZeRO-{stage}"
+        yield Item(what="AdamW", size=8 * trained // split, how=how, stepped=True)
+        how = f"{owner} x (4 gradients in one piece + 4 AdamW's scratch) B{_over(split)}"
+        yield Item(what="optimizer step", size=8 * trained // split, how=how, phases=("step",))
     if stage and spec.backend == "cuda":
         bucket = reduce_bucket(trained)
         how = f"DeepSpeed's two reduce buckets of {_millions(bucket)} x {b} B"
         yield Item(what="reduce buckets", size=2 * bucket * b, how=how, phases=("layer", "head"))
-    how = f"{owner} x (4 float32 gradients + 4 AdamW's scratch) B{_over(split)}"
-    yield Item(what="optimizer step", size=8 * trained // split, how=how, phases=("step",))
+
+
+def offloaded(spec: RunSpec, arch: Architecture) -> int:
+    """Bytes of one rank in its machine's memory: float32 gradients, masters and moments."""
+    if not spec.learner.offload_optimizer:
+        return 0
+    return 16 * trained_parameters(spec, arch) // spec.learner.ranks
 
 
 def _activations(spec: RunSpec, arch: Architecture) -> Iterable[Item]:

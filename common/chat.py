@@ -40,7 +40,8 @@ class Bridge:
     """
 
     end_of_turn: int
-    """The id that ends a reply, such as `<|im_end|>`, `<end_of_turn>` or `<|eot_id|>`; else the tokenizer's own end."""
+    """The id that ends a reply in the chat template, such as `<|im_end|>`, `<end_of_turn>` or `<|eot_id|>`, whatever
+    the tokenizer's own end is; that one where the template ends a reply with no special token."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -53,12 +54,13 @@ class Bridge:
         self._check_breaks()
         self._tool_role = "tool"
         self._refusal = ""
+        self.end_of_turn = self._end_of_a_reply() or tokenizer.eos_token_id
         try:
-            self.end_of_turn, self._past_ends = self._find_end_of_turn()
+            self._past_ends = self._ends_before_reply()
             self._prove("user")
             self._tool_role = "tool" if self._accepts_tools() else "user"
         except ValueError as error:
-            self.end_of_turn, self._refusal = tokenizer.eos_token_id, str(error)
+            self._refusal = str(error)
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The ids of an episode's first prompt, up to the beginning of the reply.
@@ -117,15 +119,27 @@ class Bridge:
                 "give it more than one character and normalized: false"
             )
 
-    def _find_end_of_turn(self) -> tuple[int, int]:
-        """The id that ends a reply, and how many of it `suffix` has to pass: templates end other messages alike."""
+    def _end_of_a_reply(self) -> int | None:
+        """The special token behind a past reply, which a template writes even where it begins new ones otherwise."""
+        try:
+            whole, reply = self._chat_with_a_reply(), self._encode(_ANSWER.content)
+        except ValueError:  # the template refuses such a chat, which the proof says
+            return None
+        behind = [at + len(reply) for at in range(len(whole)) if whole[at : at + len(reply)] == reply]
+        end = next(iter(whole[behind[0] :]), None) if behind else None
+        return end if end in self._special else None
+
+    def _ends_before_reply(self) -> int:
+        """How many `end_of_turn` `suffix` has to pass: templates end other messages alike."""
         begun = self.prompt((_QUESTION,)) + self._encode(_ANSWER.content)
-        whole = self.prompt((_QUESTION, _ANSWER, Message(role="user", content=_SHOWN[0])))
+        whole = self._chat_with_a_reply()
         self._check_same(whole[: len(begun)], begun)
-        end = next(iter(whole[len(begun) :]), -1)
-        if end not in self._special:
+        if whole[len(begun) : len(begun) + 1] != (self.end_of_turn,):
             raise ValueError(f"{self._name} ends a reply with no special token: no reply could say that it is over")
-        return end, begun.count(end) + 1
+        return begun.count(self.end_of_turn) + 1
+
+    def _chat_with_a_reply(self) -> tuple[int, ...]:
+        return self.prompt((_QUESTION, _ANSWER, Message(role="user", content=_SHOWN[0])))
 
     def _accepts_tools(self) -> bool:
         try:

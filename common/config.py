@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from common.backends import BACKENDS, best_dtype
 from common.sections import (
+    LORA_RANKS,
     SCRIBE_KL,
     SCRIBE_TEMPERATURE,
     BufferSpec,
@@ -126,8 +127,7 @@ class RunSpec(Section):
             raise ValueError(
                 "sampling.group_size 1 has no group mean: use 2 or more, or learner.algorithm: reinforce_pp"
             )
-        if self.weights.transport == "adapter" and self.learner.lora_rank == 0:
-            raise ValueError("weights.transport adapter needs learner.lora_rank above 0: use shm or broadcast")
+        self._engines_take_the_adapter()
         if self.evaluation.every and (without := [env.id for env in self.envs if not env.has_heldout]):
             raise ValueError(
                 f"evaluation.every needs held-out tasks, and {', '.join(without)} keeps none back: set its "
@@ -163,6 +163,18 @@ class RunSpec(Section):
         kl_coef = self.learner.kl_coef or SCRIBE_KL
         learner = self.learner.model_copy(update={"algorithm": "reinforce_pp", "kl_coef": kl_coef})
         return self.model_copy(update={"sampling": sampling, "learner": learner, "scribe": ScribeSpec()})
+
+    def _engines_take_the_adapter(self) -> None:
+        rank = self.learner.lora_rank
+        if self.weights.transport != "adapter" or rank in LORA_RANKS:
+            return
+        if rank == 0:
+            raise ValueError("weights.transport adapter needs learner.lora_rank above 0: use shm or broadcast")
+        known = ", ".join(map(str, LORA_RANKS))
+        raise ValueError(
+            f"learner.lora_rank {rank}: vLLM serves adapters of rank {known} only; write one of them, or "
+            "weights.transport: shm or broadcast"
+        )
 
     def _verifier_fits(self) -> None:
         verifiers = [pool for pool in self.pools if pool.frozen]

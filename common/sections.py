@@ -12,6 +12,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Role = Literal["scribe", "doctor", "verifier"]
 
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""vLLM's `MaxLoRARanks` (vllm/config/lora.py)."""
+
 SCRIBE_TEMPERATURE = 0.7
 """Sampling temperature of the Scribe; its learner divides its logits by the same number. Low, because a rewording must
 keep the meaning to pass the gate."""
@@ -49,6 +52,11 @@ class EnvSettings(Section):
     @property
     def has_heldout(self) -> bool:
         """Whether it keeps tasks back for evaluation."""
+        return False
+
+    @property
+    def several_turns(self) -> bool:
+        """Whether its episodes may have several turns: those of a group then share little of an engine's cache."""
         return False
 
     @property
@@ -190,8 +198,12 @@ class LearnerSpec(Section):
     """Data-parallel learner processes."""
     zero_stage: int = Field(2, ge=0, le=3)
     """DeepSpeed ZeRO stage."""
+    offload_optimizer: bool = False
+    """Keep float32 gradients, masters and AdamW's moments in the machine's memory, and step there: a card then holds
+    12 bytes a trained weight less, and a step takes longer. Needs zero_stage 1 or more."""
     lora_rank: int = Field(16, ge=0)
-    """LoRA rank on all linear layers; 0 trains all weights."""
+    """LoRA rank on all linear layers; 0 trains all weights. The adapter transport takes vLLM's ranks only: 1, 8, 16,
+    32, 64, 128, 256, 320, 512."""
     lora_alpha: float = Field(32, gt=0)
     """LoRA scale is alpha / rank."""
     learning_rate: float = Field(1e-4, gt=0)
@@ -228,6 +240,12 @@ class LearnerSpec(Section):
     def has_whole_frozen_weights(self) -> bool:
         """Whether each rank holds, unpartitioned, a base model that is never trained."""
         return self.lora_rank > 0 and self.zero_stage < 3
+
+    @model_validator(mode="after")
+    def _offload_is_partitioned(self) -> LearnerSpec:
+        if self.offload_optimizer and self.zero_stage == 0:
+            raise ValueError("offload_optimizer needs zero_stage 1, 2 or 3: ZeRO-0 has nothing that DeepSpeed can move")
+        return self
 
     @model_validator(mode="after")
     def _ranks_share(self) -> LearnerSpec:

@@ -107,6 +107,14 @@ def checksum(tensors: Iterable[TensorEntry]) -> str:
     return f"{total:08x}"
 
 
+def named_checksum(tensors: Iterable[tuple[str, memoryview]]) -> str:
+    """One checksum over names and bytes of tensors, whatever their order; eight hex digits."""
+    total = 0
+    for name, crc32 in sorted((name, zlib.crc32(data)) for name, data in tensors):
+        total = zlib.crc32(f"{name}:{crc32};".encode(), total)
+    return f"{total:08x}"
+
+
 def progress_file(segment: Path, engine: str) -> Path:
     """Where an engine that reads `segment` keeps the name of the tensor it is at; absent while it reads nothing."""
     return segment.with_name(f"{segment.name}.{engine}")

@@ -19,65 +19,20 @@ from rich.table import Table
 
 from common.architecture import Architecture, architecture
 from common.backends import BACKENDS
-from common.budget import BATCHED_TOKENS, GIB, longest_row, sequences, trained_parameters, width
+from common.budget import GIB, cache, demand, longest_row, most_concurrency, trained_parameters, width
 from common.command_line import BAD_INPUT, print_json
 from common.config import PoolSpec, RunSpec
 from deploy import cli, commands
 from deploy.cluster.dtype import foreseen
-from deploy.cluster.gpu_layout import USABLE, Card, Place, Tenant, one_machine, places, plan_memory
+from deploy.cluster.fit import problems
+from deploy.cluster.gpu_layout import Card, Place, places
 from deploy.job import verifier_exam
+from deploy.locks.driver import driver_line
 from deploy.report.terminal import wide_console
 
 Edit = tuple[str, Any]
 """A field of the spec and its new value."""
 MOST_EDITS = 3
-
-
-def problems(spec: RunSpec, arch: Architecture) -> tuple[list[str], tuple[Card, ...]]:
-    """Why the run cannot work on its hardware, one line per reason, and the cards as far as they could be laid out."""
-    if spec.backend == "cuda" and not spec.hardware.gpus:
-        return ["hardware.gpus is 0: write how many GPUs a machine has, and hardware.gpu_gib"], ()
-    for pool in spec.pools:
-        if arch.heads % pool.tensor_parallel:
-            return [f"pools.{pool.name}.tensor_parallel {pool.tensor_parallel} does not divide {arch.heads} heads"], ()
-    try:
-        cards = plan_memory(spec, arch)
-    except ValueError as error:
-        return [str(error)], ()
-    return [*_overfull(cards), *_no_sequence(spec, arch), *_wrong_transport(spec, cards)], cards
-
-
-def _overfull(cards: tuple[Card, ...]) -> Iterator[str]:
-    for card in cards:
-        if not card.fits:
-            tenants = ", ".join(
-                f"{tenant.name} {tenant.size / GIB:.1f} ({_largest(tenant)})" for tenant in card.tenants
-            )
-            yield f"{card.name}: {card.used:.1f} GiB do not fit {USABLE:.0%} of {card.gib:g}: {tenants}"
-
-
-def _largest(tenant: Tenant) -> str:
-    items = sorted(tenant.items, key=lambda item: -item.size)[:3]
-    return ", ".join(f"{item.what} {item.size / GIB:.1f}" for item in items)
-
-
-def _no_sequence(spec: RunSpec, arch: Architecture) -> Iterator[str]:
-    for pool in spec.pools:
-        if not sequences(spec, pool, arch):
-            yield (
-                f"pools.{pool.name}.kv_cache_gib {pool.kv_cache_gib:g} holds no sequence of model.context "
-                f"{spec.model.context}: raise kv_cache_gib or lower model.context"
-            )
-
-
-def _wrong_transport(spec: RunSpec, cards: tuple[Card, ...]) -> Iterator[str]:
-    if spec.transport == "broadcast" and spec.backend == "cuda" and len(cards) == 1:
-        yield "NCCL does not join two processes on one GPU: set weights.transport: shm, or adapter"
-    if one_machine(spec) and spec.hardware.nodes > 1:
-        yield (
-            f"{spec.transport} travels through one machine's shared memory: set hardware.nodes: 1, or "
-            "weights.transport: broadcast"
-        )
 
 
 def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | None:
@@ -93,10 +48,17 @@ def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | Non
 
 
 def _caches(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> list[float]:
-    """Smaller caches, GiB; the smallest that holds a sequence where the present one holds none."""
-    if sequences(spec, pool, arch):
+    """Smaller caches, GiB; the smallest that holds one task of each role where the present one does not."""
+    if most_concurrency(spec, pool, arch):
         return [pool.kv_cache_gib / part for part in (2, 4, 8)]
-    return [math.ceil(4 * arch.kv_bytes(spec.model.context, width(spec), BATCHED_TOKENS) / GIB) / 4]
+    unit = demand(spec, pool, arch, 1).size / (pool.tensor_parallel * pool.engines)
+    return [math.ceil(4 * unit / GIB) / 4]
+
+
+def _concurrencies(spec: RunSpec, arch: Architecture) -> list[Edit]:
+    """The largest concurrency that the present caches hold, for edits of nothing else."""
+    most = min(most_concurrency(spec, pool, arch) for pool in spec.pools)
+    return [("rollout.concurrency", most)] if 0 < most < spec.rollout.concurrency else []
 
 
 def _edits(spec: RunSpec, arch: Architecture) -> list[list[Edit]]:
@@ -104,6 +66,7 @@ def _edits(spec: RunSpec, arch: Architecture) -> list[list[Edit]]:
     learner = spec.learner
     fields: list[list[Edit]] = [
         [("weights.transport", way) for way in ("broadcast", "shm") if spec.transport in ("broadcast", "shm")],
+        _concurrencies(spec, arch),
         [("learner.gradient_checkpointing", True)] if not learner.gradient_checkpointing else [],
         [("learner.logp_chunk", rows) for rows in (128, 64, 32) if rows < learner.logp_chunk],
         *(
@@ -220,14 +183,23 @@ def _facts(spec: RunSpec, arch: Architecture) -> Iterator[str]:
     group = f"{prompt} prompt + {n} x {spec.sampling.max_tokens} completion tokens"
     yield f"longest row   {row} packed positions; longest group: {group} = {prompt + n * spec.sampling.max_tokens}"
     for pool in spec.pools:
-        held = sequences(spec, pool, arch)
-        yield (
-            f"{pool.name:13} {pool.engines} x {min(held, pool.max_num_seqs)} sequences at once: the KV cache holds "
-            f"{held} of {spec.model.context} tokens each, max_num_seqs is {pool.max_num_seqs}"
-        )
+        yield f"{pool.name:13} {pool.engines} x {_at_once(spec, pool, arch)}"
     yield f"sync          {transport(spec, arch)}"
     yield f"staleness     {staleness(spec)}"
+    if spec.backend == "cuda":
+        yield f"driver        {driver_line()}"
     yield "not counted   the warm-up, which uses the cards alone, before engines and ranks start"
+
+
+def _at_once(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> str:
+    """What rollouts ask of each engine, and what bounds it."""
+    asked = demand(spec, pool, arch, spec.rollout.concurrency)
+    running = min(-(-asked.sequences // pool.engines), pool.max_num_seqs)
+    return (
+        f"{running} sequences at once: rollouts ask for {asked.sequences} of the pool, {asked.size / GIB:.2f} GiB of "
+        f"its {cache(pool) / GIB:g} GiB of KV cache, which holds rollout.concurrency "
+        f"{most_concurrency(spec, pool, arch)}; max_num_seqs is {pool.max_num_seqs}"
+    )
 
 
 def refusal(spec: RunSpec, arch: Architecture, found: list[str]) -> str:

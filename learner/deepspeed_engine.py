@@ -19,20 +19,33 @@ from learner.policy import Gather, LogpModel, whole
 _PEER_TIMEOUT = timedelta(minutes=10)  # of a collective; a rank that waits longer fails
 
 
+def deepspeed_stage(spec: RunSpec) -> int:
+    """DeepSpeed's stage for `learner.zero_stage`.
+
+    In bfloat16 its stage 0 adds up gradients in bfloat16, where small ones are lost in rounding; stage 1 trains the
+    same and adds them up in float32.
+    """
+    return max(spec.learner.zero_stage, 1 if spec.model.concrete_dtype == "bfloat16" else 0)
+
+
 def deepspeed_config(spec: RunSpec, trained: int) -> dict[str, Any]:
     """DeepSpeed's settings for a run with that many trained numbers; optimiser and learning rate are set here."""
-    learner = spec.learner
+    learner, cuda = spec.learner, spec.backend == "cuda"
+    zero: dict[str, Any] = {
+        "stage": deepspeed_stage(spec),
+        "overlap_comm": cuda,
+        # Allocated at every backward pass, up to twice; by default a gigabyte each, however little LoRA trains.
+        "reduce_bucket_size": reduce_bucket(trained),
+    }
+    if learner.offload_optimizer:
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": cuda}
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": learner.batch_groups // learner.ranks,
         "gradient_clipping": learner.max_grad_norm,
-        "bf16": {"enabled": spec.model.concrete_dtype == "bfloat16"},
-        "zero_optimization": {
-            "stage": learner.zero_stage,
-            "overlap_comm": spec.backend == "cuda",
-            # Allocated at every backward pass, up to twice; by default a gigabyte each, however little LoRA trains.
-            "reduce_bucket_size": reduce_bucket(trained),
-        },
+        "bf16": {"enabled": spec.model.concrete_dtype == "bfloat16", "immediate_grad_update": True},
+        "data_types": {"grad_accum_dtype": "fp32"},
+        "zero_optimization": zero,
         "zero_force_ds_cpu_optimizer": False,  # torch's AdamW needs no compiler, unlike DeepSpeed's
         "steps_per_print": 10**9,
     }

@@ -211,13 +211,11 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
 
     from learner.packed_lora import PackedLora
 
-    decoder = model.get_decoder()
-    linear = sorted({name.rsplit(".", 1)[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)})
     config = LoraConfig(
         r=learner.lora_rank,
         lora_alpha=learner.lora_alpha,
         lora_dropout=0.0,
-        target_modules=rf"{re.escape(_name_of(model, decoder))}\..*\.({'|'.join(linear)})",
+        target_modules=linear_layers(model),
         task_type="CAUSAL_LM",
     )
     config._register_custom_module({nn.Linear: PackedLora})
@@ -228,6 +226,14 @@ def _with_lora(model: Any, learner: LearnerSpec, seed: int, another: str | None)
             torch.manual_seed(seed)
             module.add_adapter(another, copy.deepcopy(config), autocast_adapter_dtype=False)
         return module
+
+
+def linear_layers(model: Any) -> str:
+    """Regular expression of the names of a Hugging Face model's linear layers in its decoder: neither its head nor a
+    vision tower, which serves no text."""
+    decoder = model.get_decoder()
+    linear = sorted({name.rsplit(".", 1)[-1] for name, m in decoder.named_modules() if isinstance(m, nn.Linear)})
+    return rf"{re.escape(_name_of(model, decoder))}\..*\.({'|'.join(linear)})"
 
 
 def _pack(model: Any) -> None:

@@ -34,7 +34,7 @@ from common.errors import last_line
 from common.records import Group, Sampled
 from learner import export, reinforce_pp
 from learner.batch import SharedRow, TokenLayout, pack_completions
-from learner.deepspeed_engine import deepspeed_engine, gathered, join
+from learner.deepspeed_engine import deepspeed_engine, deepspeed_stage, gathered, join
 from learner.policy import (
     SCRIBE,
     Policy,
@@ -278,7 +278,7 @@ class LearnerRank:
         for group in self._engine.optimizer.param_groups:
             group["lr"] = rate
         norm = None
-        if self._spec.learner.zero_stage == 0:  # DeepSpeed reports no norm then, but the gradients are whole
+        if deepspeed_stage(self._spec) == 0:  # DeepSpeed reports no norm then, but the gradients are whole
             norm = nn.utils.get_total_norm([p.grad for p in self._policy.module.parameters() if p.grad is not None])
         self._engine.step()
         return float(self._engine.get_global_grad_norm() if norm is None else norm)

@@ -8,7 +8,6 @@ tensors, because gathering them is a collective.
 from __future__ import annotations
 
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from common.backends import BACKENDS
 from common.config import RunSpec
-from common.weights import SHARED_MEMORY, SegmentWriter, TensorEntry, checksum, progress_file
+from common.weights import SHARED_MEMORY, SegmentWriter, named_checksum, progress_file
 from learner.broadcast import BroadcastSender, Link
 from learner.engine_calls import Call, each
 
@@ -149,7 +148,7 @@ class AdapterSender:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / "adapter_model.safetensors")
         self._save_config(folder)
-        self._checksum = _checksum_of(tensors)
+        self._checksum = named_checksum((name, _bytes(tensor)) for name, tensor in tensors.items())
 
     def send(self, version: int, engines: Engines) -> dict[str, str]:
         """Have every engine load the adapter, and remove the folder of `KEPT` versions ago."""
@@ -157,7 +156,7 @@ class AdapterSender:
         if self._rank != 0:
             return {}
         folder = str(self._folder(version))
-        load: Call = lambda engine: engine.load_adapter.remote(version, folder, self._checksum)  # noqa: E731
+        load: Call = lambda engine: engine.load_adapter.remote(version, folder)  # noqa: E731
         failures = each(engines, {"load_adapter": load}, self._timeout)
         shutil.rmtree(self._folder(version - self.KEPT), ignore_errors=True)
         return failures
@@ -178,11 +177,3 @@ class AdapterSender:
 def _bytes(tensor: Tensor) -> memoryview:
     # reshape first: a tensor without dimensions cannot be viewed as bytes
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
-
-
-def _checksum_of(tensors: dict[str, Tensor]) -> str:
-    entries = (
-        TensorEntry(name=name, dtype="", shape=(), offset=0, nbytes=0, crc32=zlib.crc32(_bytes(tensor)))
-        for name, tensor in tensors.items()
-    )
-    return checksum(entries)

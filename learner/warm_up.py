@@ -35,7 +35,7 @@ from learner.batch import Row, pack_row
 from learner.examples import Example
 from learner.export import copy_small_files
 from learner.head import head_logps
-from learner.policy import row_states
+from learner.policy import linear_layers, row_states
 from learner.rows import common_prefix
 
 _CACHE_VERSION = 2  # part of the cache key: raise it when training changes
@@ -169,7 +169,8 @@ class Trainer:
         from peft import LoraConfig, get_peft_model
 
         rank = _lora_rank(spec)
-        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+        targets = linear_layers(self._base)
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM")
         self._base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self._peft = get_peft_model(self._base, config)
 

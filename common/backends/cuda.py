@@ -16,4 +16,5 @@ CUDA = Backend(
     alone_env={},
     beside_env={},
     engine_args={},
+    checks_free_memory=True,
 )

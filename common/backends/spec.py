@@ -24,6 +24,7 @@ class Backend(Record):
     alone_env: dict[str, str]
     beside_env: dict[str, str]
     engine_args: dict[str, bool | int | str]
+    checks_free_memory: bool  # vLLM refuses to start where less than `gpu_memory_utilization` of the device is free
 
     def threads(self, alone: bool) -> dict[str, str]:
         """`alone_env` or `beside_env`."""

@@ -4,18 +4,20 @@ placement_groups.py asks Ray for the same groups, on the same machines."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from common.architecture import Architecture
 from common.backends import BACKENDS
-from common.budget import GIB, Item, engine_items, learner_items, peak
+from common.budget import CONTEXT_BYTES, GIB, Item, engine_items, engine_request, held, learner_items, offloaded, peak
 from common.config import PoolSpec, RunSpec
 from common.records import Record
 
-USABLE = 0.95
-"""Share of a card's memory to plan for: the rest is for the driver and for allocator fragmentation."""
+VISIBLE = 0.98
+"""Share of a card's memory that programs see: 23.5 GiB of an RTX 4090's 24."""
+SPARE_GIB, SPARE = 1.0, 0.03
+"""What stays free, GiB or a share of the card, whichever is more: for fragmentation, cuBLAS, vLLM's profile run."""
 RAY_BYTES = int(0.8 * GIB)  # Ray's own processes and the driver (assumed)
 ROLE_BYTES = int(0.2 * GIB)  # an actor without a model (assumed)
 PARTS = 10_000
@@ -69,6 +71,7 @@ class Tenant(Record):
     kind: str  # equal kinds carry equal items
     share: float  # of the card, as Ray is asked; 0 on a CPU
     items: tuple[Item, ...]
+    request: int = 0  # bytes that vLLM must find free when this engine starts; 0 for what is no engine
 
     @property
     def size(self) -> int:
@@ -89,9 +92,51 @@ class Card(Record):
         return sum(tenant.size for tenant in self.tenants) / GIB
 
     @property
+    def usable(self) -> float:
+        """GiB to plan for."""
+        return VISIBLE * self.gib - max(SPARE_GIB, SPARE * self.gib)
+
+    @property
     def fits(self) -> bool:
-        """Whether its tenants' peaks fit the usable share of its memory."""
-        return self.used <= USABLE * self.gib
+        """Whether its tenants' peaks leave what must stay free."""
+        return self.used <= self.usable
+
+
+class EngineStart(Record):
+    """vLLM's first check of an engine: `free` bytes that the plan predicts, CUDA's context taken, against `request`."""
+
+    engine: str
+    moment: str
+    free: int
+    request: int
+
+    @property
+    def passes(self) -> bool:
+        """Whether vLLM lets the engine start."""
+        return self.free >= self.request
+
+
+def engine_starts(card: Card) -> tuple[EngineStart, ...]:
+    """The starts of every engine on a card, each beside all others in full.
+
+    A learner that steps keeps its peak: torch's allocator gives nothing back to the card.
+    """
+    beside: dict[str, Callable[[Tenant], int]] = {
+        "first start": lambda tenant: tenant.size if tenant.request else held(tenant.items, stepped=False),
+        "resume": lambda tenant: tenant.size if tenant.request else held(tenant.items, stepped=True),
+        "restart": lambda tenant: tenant.size,
+    }
+    return tuple(
+        EngineStart(
+            engine=engine.name,
+            moment=moment,
+            free=int(VISIBLE * card.gib * GIB) - CONTEXT_BYTES - sum(size(o) for o in card.tenants if o is not engine),
+            request=engine.request,
+        )
+        for engine in card.tenants
+        if engine.request
+        for moment, size in beside.items()
+    )
 
 
 def gpus_wanted(spec: RunSpec) -> int:
@@ -204,8 +249,16 @@ def _tenants(spec: RunSpec, arch: Architecture, place: Place) -> list[tuple[str,
         ]
     pool = next(pool for pool in spec.pools if pool.name == group.name.rpartition("-")[0])
     share = group.wanted / pool.tensor_parallel
-    shard = Tenant(name=group.name, kind=f"engine of {pool.name}", share=share, items=engine_items(spec, pool, arch))
+    items = engine_items(spec, pool, arch)
+    request = engine_request(spec, pool, arch) if BACKENDS[spec.backend].checks_free_memory else 0
+    shard = Tenant(name=group.name, kind=f"engine of {pool.name}", share=share, items=items, request=request)
     return [(place.nodes[0], shard)] * pool.tensor_parallel
+
+
+def offloaded_gib(spec: RunSpec, arch: Architecture) -> float:
+    """GiB that the ranks of the machine with most of them keep in its memory."""
+    ranks = [node for place in places(spec) if place.group.kind == "learner" for node in place.nodes]
+    return max(ranks.count(node) for node in ranks) * offloaded(spec, arch) / GIB
 
 
 def _others(spec: RunSpec) -> tuple[Tenant, ...]:

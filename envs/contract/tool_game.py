@@ -26,6 +26,11 @@ class ToolSettings(EnvSettings):
     call_syntax: Literal["python", "hermes"] = "python"
     """How calls are written: `name(key="value")` on the last line, or JSON in `<tool_call>` for models that know it."""
 
+    @property
+    def several_turns(self) -> bool:
+        """Each call is a turn."""
+        return True
+
 
 class Progress(Record):
     """Where an episode is: the game's own state, and the unreadable replies since the last call."""

@@ -96,6 +96,18 @@ async def channel_to(engine: Engine, rank: Any, **replaced: Any) -> tuple[Channe
     return Channel(SPEC.weights, [Handle(rank)], [Handle(pool)], probe, BOUND, loaded_gap=0.0), pool
 
 
+async def test_a_reply_ends_with_the_templates_end_of_turn_whatever_the_models_own_end_is(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (free,) = (await engine.generate(MESSAGES, 1, 24, 0.0)).completions
+    ids = free.token_ids.tolist()
+    assert len(set(ids)) > 4, "the text of this model repeats itself too soon"
+    end = next(at for at in range(3, len(ids)) if ids[at] not in ids[:at])
+    monkeypatch.setattr(engine._chat, "end_of_turn", ids[end])
+    (ended,) = (await engine.generate(MESSAGES, 1, 24, 0.0)).completions
+    assert ended.token_ids.tolist() == ids[: end + 1] and ended.finish_reason == "stop"
+
+
 async def test_sampled_log_probs_agree_with_the_learner_and_every_token_carries_its_version(
     engine: Engine, fresh: Policy
 ) -> None:

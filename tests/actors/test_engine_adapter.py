@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from actors.engine import Engine
 from common.records import Sampled
-from common.weights import Canary
+from common.weights import Canary, named_checksum
 from learner.export import save_adapter
 from learner.policy import Policy, adapter_weights, load_policy, sequence_logps
 from tests.actors.engine_cases import BOUND, MESSAGES, engine_spec, mean_difference, vllm_environment
@@ -40,6 +41,10 @@ def adapted_policy(folder: Path, seed: int) -> Policy:
     return policy
 
 
+def checksum_of(tensors: dict[str, Tensor]) -> str:
+    return named_checksum((name, memoryview(tensor.numpy()).cast("B")) for name, tensor in tensors.items())
+
+
 def versions(sampled: Sampled) -> set[int]:
     return {version for completion in sampled.completions for version in completion.versions}
 
@@ -54,10 +59,10 @@ async def test_new_sequences_use_the_newest_adapter_while_running_ones_keep_thei
     started = await engine.generate(MESSAGES, 1, 24, 1.0)
     assert versions(started) == {0} and mean_difference(base, started, 0) < BOUND.floor
 
-    await engine.load_adapter(1, str(tmp_path / "v1"), "first")
+    await engine.load_adapter(1, str(tmp_path / "v1"))
     running = asyncio.create_task(engine.generate(MESSAGES, 2, 160, 1.0))
     await asyncio.sleep(0.3)
-    await engine.load_adapter(2, str(tmp_path / "v2"), "second")
+    await engine.load_adapter(2, str(tmp_path / "v2"))
     assert not running.done()
     newer = await engine.generate(MESSAGES, 2, 24, 1.0)
     assert not running.done()  # both versions decode at once
@@ -71,7 +76,8 @@ async def test_new_sequences_use_the_newest_adapter_while_running_ones_keep_thei
 async def test_the_canary_proves_the_adapter_that_new_sequences_use(engine: Engine, tiny_model: Path) -> None:
     ids = (await engine.tokenize(MESSAGES))[:64]
     report = await engine.prove(ids)
-    assert (report.version, report.checksum, report.pause_seconds) == (2, "second", 0.0)
+    sent = adapter_weights(adapted_policy(tiny_model, 2))
+    assert (report.version, report.checksum, report.pause_seconds) == (2, checksum_of(sent), 0.0)
     gaps = {
         seed: Canary(token_ids=ids, logps=tuple(sequence_logps(adapted_policy(tiny_model, seed).module, ids))).gap(
             report.canary_logps
@@ -79,3 +85,42 @@ async def test_the_canary_proves_the_adapter_that_new_sequences_use(engine: Engi
         for seed in (1, 2)
     }
     assert gaps[2] < BOUND.floor < 10 * BOUND.ceiling < gaps[1]
+
+
+def damaged(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """One bit of one tensor is another."""
+    name = next(name for name in tensors if "lora_B" in name)
+    other = tensors[name].clone()
+    other.view(torch.int32).view(-1)[7] ^= 1
+    return {**tensors, name: other}
+
+
+def incomplete(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without one of the adapted layers."""
+    return {name: tensor for name, tensor in tensors.items() if ".layers.3.mlp.down_proj." not in name}
+
+
+@pytest.mark.parametrize("harm", [damaged, incomplete])
+async def test_an_adapter_that_arrives_otherwise_than_it_was_sent_has_another_checksum(
+    engine: Engine, tiny_model: Path, tmp_path: Path, harm: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+) -> None:
+    policy = adapted_policy(tiny_model, 3)
+    sent = adapter_weights(policy)
+    save_adapter(policy, harm(sent), tmp_path / "v3")
+    ids = (await engine.tokenize(MESSAGES))[:64]
+    await engine.load_adapter(3, str(tmp_path / "v3"))
+    assert (await engine.prove(ids)).checksum == checksum_of(harm(sent)) != checksum_of(sent)
+    save_adapter(policy, sent, tmp_path / "v3")
+    await engine.load_adapter(3, str(tmp_path / "v3"))  # the channel's second attempt
+    assert (await engine.prove(ids)).checksum == checksum_of(sent)
+
+
+async def test_an_adapter_whose_names_match_no_layer_is_refused_by_name(
+    engine: Engine, tiny_model: Path, tmp_path: Path
+) -> None:
+    """vLLM itself loads it without a word, because the last parts of the names are those of its layers."""
+    policy = adapted_policy(tiny_model, 4)
+    elsewhere = {n.replace("model.layers.", "model.other.layers."): t for n, t in adapter_weights(policy).items()}
+    save_adapter(policy, elsewhere, tmp_path / "v4")
+    with pytest.raises(Exception, match=r"adapter v4: tensor \S+model\.other\.layers\.\S+ matches no LoRA layer"):
+        await engine.load_adapter(4, str(tmp_path / "v4"))

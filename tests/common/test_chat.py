@@ -208,6 +208,15 @@ def test_a_template_that_cannot_be_continued_is_refused_by_name(template: str, s
     )
 
 
+def test_the_end_of_a_turn_is_the_templates_even_if_the_tokenizer_has_another_end() -> None:
+    """Gemma's tokenizer has <eos> and its chat <end_of_turn>; a template that begins replies with a block of thinking
+    cannot be continued turn by turn, and still ends them."""
+    for begin in (BEGIN, BEGIN + "<think>\n"):
+        template = "{% for m in messages %}" + LINE + "{{ '\n' }}{% endfor %}" + begin
+        tokenizer = small(template, end="<eos>", others=("<|im_end|>",))
+        assert tokenizer.decode([Bridge(tokenizer).end_of_turn]) == "<|im_end|>" != tokenizer.eos_token
+
+
 def test_a_template_that_cannot_be_continued_still_writes_prompts_of_one_turn() -> None:
     template = "{% for m in messages %}" + LINE + "{{ '\n' }}{% endfor %}" + BEGIN + "<think>\n"
     tokenizer = small(template)

@@ -64,6 +64,14 @@ def test_a_spec_never_changes_after_loading() -> None:
         ({"weights": {"backend": None}}, "weights.backend is no field any more: write weights.transport: null"),
         ({"weights": {"transport": "full"}}, "full is no transport any more: write shm, broadcast or null"),
         ({"weights": {"transport": "nccl"}}, "nccl is no transport any more: write broadcast"),
+        *(
+            (
+                {"weights": {"transport": "adapter"}, "learner": {"lora_rank": rank}},
+                f"learner.lora_rank {rank}: vLLM serves adapters of rank 1, 8, 16, 32, 64, 128, 256, 320, 512 only",
+            )
+            for rank in (4, 24, 48)
+        ),
+        ({"learner": {"zero_stage": 0, "offload_optimizer": True}}, "offload_optimizer needs zero_stage 1, 2 or 3"),
         ({"buffer": {"capacity": 3}}, "buffer.capacity >= learner.batch_groups must hold, but 3 < 4"),
         ({"sampling": {"max_tokens": 1024}}, "leaves no room for the prompt in model.context 1024"),
         ({"filters": {"min_tokens": 97}}, "filters.min_tokens 97 > sampling.max_tokens 96 rejects every group"),

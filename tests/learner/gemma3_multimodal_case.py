@@ -1,7 +1,8 @@
-"""Run as a process, `python -m tests.learner.gemma3_multimodal_case FOLDER`, with tests/fakes on its path.
+"""Run as a process, `python -m tests.learner.gemma3_multimodal_case FOLDER WAY`, with tests/fakes on its path.
 
-Carries a tiny Gemma3ForConditionalGeneration through load -> LoRA -> published names -> a running vLLM engine and
-prints the canary's gap against the first and the moved policy, before and after the update, as one JSON line.
+Carries a tiny Gemma3ForConditionalGeneration through load -> LoRA -> published names or adapter -> an engine, and
+prints the canary's gap against the first and the moved policy, before and after the update, as one JSON line; for the
+adapter also its checksums, and what the engine says of one whose names are those of a model without a vision tower.
 """
 
 from __future__ import annotations
@@ -10,18 +11,24 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from actors.engine import Engine
 from actors.engine_arguments import environment
-from common.weights import Canary
-from learner.policy import Policy, load_policy, merged_weights, sequence_logps
+from common.weights import Canary, named_checksum
+from learner.export import save_adapter
+from learner.policy import Policy, adapter_weights, load_policy, merged_weights, sequence_logps
 from tests.actors.engine_cases import engine_spec, update, write_segment
 
-SPEC = engine_spec(lora_rank=4)
+RANK = 8
 IDS = tuple(range(5, 69))
+
+
+SPEC = engine_spec(lora_rank=RANK)
 
 
 def adapted(folder: Path) -> Policy:
@@ -39,22 +46,47 @@ async def gap(engine: Engine, policy: Policy) -> float:
     return Canary(token_ids=IDS, logps=tuple(sequence_logps(policy.module, IDS))).gap(report.canary_logps)
 
 
-async def main(folder: Path) -> None:
-    os.environ.update(environment(SPEC, SPEC.pools[0]))
-    first, moved = load_policy(folder, SPEC.learner, "cpu", seed=1), adapted(folder)
-    engine = Engine(SPEC, SPEC.pools[0], "e0")
-    await engine.load(folder)
+async def send_whole(engine: Engine, moved: Policy) -> dict[str, Any]:
     segment = Path(f"/dev/shm/medserl-test-{os.getpid()}")
     try:
-        gaps = {"first before": await gap(engine, first), "moved before": await gap(engine, moved)}
         await update(engine, write_segment(segment, dict(merged_weights(moved, torch.float32))), 1)
-        gaps |= {"first after": await gap(engine, first), "moved after": await gap(engine, moved)}
     finally:
         for left in segment.parent.glob(f"{segment.name}*"):
             left.unlink()
+    return {}
+
+
+async def send_adapter(engine: Engine, moved: Policy) -> dict[str, Any]:
+    tensors = adapter_weights(moved)
+    with tempfile.TemporaryDirectory() as home:
+        elsewhere = {name.replace("language_model.", ""): tensor for name, tensor in tensors.items()}
+        save_adapter(moved, elsewhere, Path(home) / "v7")
+        refusal = ""
+        try:
+            await engine.load_adapter(7, f"{home}/v7")
+        except Exception as error:  # vLLM raises a bare one
+            refusal = str(error)
+        save_adapter(moved, tensors, Path(home) / "v1")
+        await engine.load_adapter(1, f"{home}/v1")
+        held = (await engine.prove(IDS)).checksum
+    sent = named_checksum((name, memoryview(tensor.numpy()).cast("B")) for name, tensor in tensors.items())
+    return {"sent": sent, "held": held, "refusal": refusal}
+
+
+async def main(folder: Path, transport: str) -> None:
+    spec = engine_spec(transport, lora_rank=RANK)
+    os.environ.update(environment(spec, spec.pools[0]))
+    first, moved = load_policy(folder, SPEC.learner, "cpu", seed=1), adapted(folder)
+    engine = Engine(spec, spec.pools[0], "e0")
+    await engine.load(folder)
+    try:
+        found: dict[str, Any] = {"first before": await gap(engine, first), "moved before": await gap(engine, moved)}
+        found |= await (send_adapter if transport == "adapter" else send_whole)(engine, moved)
+        found |= {"first after": await gap(engine, first), "moved after": await gap(engine, moved)}
+    finally:
         await engine.shutdown()
-    print("gaps", json.dumps(gaps))
+    print("found", json.dumps(found))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

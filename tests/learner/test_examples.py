@@ -15,7 +15,7 @@ from envs.contract.env import Act, Done, State, Turn
 from learner.examples import Example, examples_of
 from learner.warm_up import pack_examples
 from tests.actors.fake_env import FakeEnv, labelled_task
-from tests.common.chat_families import tokenizer_of
+from tests.common.chat_families import end_of, tokenizer_of
 from tests.common.test_chat import stock
 
 SHOWN = ("It is the left one.", "There are two of them.")
@@ -68,7 +68,7 @@ def test_an_episode_is_the_whole_chat_of_which_the_assistants_turns_are_trained(
     assert stock(family, chat)[: len(ids)] == ids
     tokenizer = tokenizer_of(family)
     trained = list(compress(example.completion_ids, example.trained))
-    end = tokenizer.eos_token
+    end = end_of(family)
     assert tokenizer.decode(trained) == "".join(f"{reply}{end}" for reply in REPLIES)
     assert example.first_turn == len(tokenizer.encode(REPLIES[0], add_special_tokens=False)) + 1
 
@@ -80,7 +80,7 @@ def test_an_example_of_one_turn_is_what_the_template_and_the_end_of_turn_give(fa
     reply = tokenizer.encode(REPLIES[0], add_special_tokens=False)
     assert example == Example(
         prompt_ids=tuple(tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)),
-        completion_ids=(*reply, tokenizer.eos_token_id),
+        completion_ids=(*reply, tokenizer.convert_tokens_to_ids(end_of(family))),
         group="v0",
     )
 

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
 
-from common.config import LearnerSpec
+from common.config import LearnerSpec, RunSpec
+from learner import warm_up
 from learner.policy import adapter_weights, load_policy, merged_weights
 from tests.actors.engine_cases import ROOT
 
@@ -65,10 +67,10 @@ def test_what_is_published_is_the_whole_language_model_and_nothing_of_the_vision
         assert any("vision_tower" in name for name in file.keys())  # noqa: SIM118 not a dict
 
 
-def test_a_running_vllm_takes_the_published_names_and_then_holds_the_new_policy(tiny_medgemma: Path) -> None:
+def carried(folder: Path, transport: str) -> dict[str, Any]:
     path = os.pathsep.join([str(ROOT / "tests" / "fakes"), str(ROOT)])
     done = subprocess.run(
-        [sys.executable, "-m", "tests.learner.gemma3_multimodal_case", str(tiny_medgemma)],
+        [sys.executable, "-m", "tests.learner.gemma3_multimodal_case", str(folder), transport],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
@@ -76,7 +78,27 @@ def test_a_running_vllm_takes_the_published_names_and_then_holds_the_new_policy(
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    line = next(line for line in done.stdout.splitlines() if line.startswith("gaps "))
-    gaps = json.loads(line.removeprefix("gaps "))
-    assert gaps["first before"] < 0.001 < 0.1 < gaps["moved before"]
-    assert gaps["moved after"] < 0.001 < 0.1 < gaps["first after"]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("found "))
+    found: dict[str, Any] = json.loads(line.removeprefix("found "))
+    assert found["first before"] < 0.001 < 0.1 < found["moved before"]
+    assert found["moved after"] < 0.001 < 0.1 < found["first after"]
+    return found
+
+
+def test_a_running_vllm_takes_the_published_names_and_then_holds_the_new_policy(tiny_medgemma: Path) -> None:
+    carried(tiny_medgemma, "full")
+
+
+def test_a_running_vllm_computes_with_a_text_adapter_under_the_wrapper_and_proves_it(tiny_medgemma: Path) -> None:
+    found = carried(tiny_medgemma, "adapter")
+    assert found["held"] == found["sent"]
+    assert "adapter v7: tensor base_model.model.model.layers.0." in found["refusal"]
+    assert "matches no LoRA layer of this engine" in found["refusal"]
+
+
+def test_the_warm_ups_adapters_are_on_the_text_alone(tiny_medgemma: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_up, "_WHOLE_MODEL_LIMIT", 1000)
+    spec = RunSpec.model_validate({"model": {"source": str(tiny_medgemma), "dtype": "float32"}})
+    trainer = warm_up.Trainer(spec, warm_up.load(spec, tiny_medgemma))
+    adapted = [name for name, _ in trainer._peft.named_parameters() if "lora_" in name]
+    assert adapted and all(".language_model.layers." in name for name in adapted)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import gpu_check
+from bench.gpu_check import Card, Outcome, report
+
+ROW = {
+    "step": 1,
+    "sync_ok": True,
+    "sync_seconds": 0.5,
+    "sync_pause_seconds": 0.25,
+    "canary_gap": 0.01,
+    "fresh_logp_difference": 0.02,
+    "rollout_tokens_per_second": 900.0,
+    "learner_tokens_per_second": 1500.0,
+}
+
+
+def without_nvidia_smi(tmp_path: Path) -> dict[str, str]:
+    """Programs of this machine, but for nvidia-smi."""
+    for name in ("sh", "bash", "make", "grep", "sed", "echo"):
+        found = next((Path(at) / name for at in os.environ["PATH"].split(":") if (Path(at) / name).exists()), None)
+        if found is not None:
+            (tmp_path / name).symlink_to(found)
+    return {**os.environ, "PATH": str(tmp_path)}
+
+
+def test_a_machine_without_a_card_is_told_in_one_line(tmp_path: Path) -> None:
+    env = without_nvidia_smi(tmp_path)
+    here = subprocess.run([sys.executable, "-m", "bench.gpu_check"], env=env, capture_output=True, text=True)
+    made = subprocess.run(["make", "gpu-check"], env=env, capture_output=True, text=True)
+    line = "gpu-check: nvidia-smi shows no GPU here, and all that this checks needs one\n"
+    assert (here.returncode, here.stdout, here.stderr) == (2, "", line)
+    assert made.returncode == 2 and made.stderr.startswith(line) and made.stdout == ""
+
+
+def test_the_report_holds_memory_against_plan_and_the_figures_of_each_step() -> None:
+    outcomes = [
+        Outcome("adapter", planned_gib=(7.25,), peak_gib=(6.5,), rows=(ROW,)),
+        Outcome("full", refusal="NCCL does not join two processes on one GPU"),
+        Outcome("other", failure="exit code 1: out of memory", planned_gib=(7.0,)),
+    ]
+    text = "\n".join(report([Card("NVIDIA X", "580.65", 24.0)], "laptop", outcomes))
+    assert "GPU 0: NVIDIA X, 24.0 GiB, driver 580.65" in text
+    assert "7.2 planned, 6.5 measured" in text and "7.0 planned, not measured" in text
+    assert "step 1: sync ok in 0.50 s (pause 0.25), canary 0.0100 and new replies 0.02 nats apart" in text
+    assert "900 tokens/s sampled, 1500 trained" in text
+    assert "not run, refused by the plan: NCCL does not join" in text and "FAILED: exit code 1: out of memory" in text
+
+
+def test_a_card_that_is_too_small_is_refused_by_the_plan_and_nothing_is_run() -> None:
+    outcome = gpu_check.tried("laptop", "adapter", [Card("NVIDIA X", "580.65", 1.0)], 1)
+    assert "usable of 1" in outcome.refusal
