@@ -58,6 +58,8 @@ class RejectReason(StrEnum):
     LATE = "late"  # its lease was lost while it was played, so that it is played again
     GAME_ERROR = "game_error"  # the game raised an error while it was played
     PARTNER = "partner"  # another model that the game asked failed
+    NOT_FINITE = "not_finite"  # a log-prob or a reward is NaN or infinite
+    ENGINE_ERROR = "engine_error"  # the engines could not sample it
 
 
 class Message(Record):

@@ -29,6 +29,7 @@ Staleness: running + ready <= (max_lag + version + 1) * batch_groups - consumed 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,9 @@ from deploy.plan import plan
 from deploy.report.terminal import summarise
 from envs.contract import registry
 from envs.contract.env import Environment
+
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""Errors of a disk that is full, over quota, failing, or read-only."""
 
 _NOT_UP_IN_TIME = ("timed out during startup", "may not have started successfully")
 """Messages of Ray 2.60 when its raylet or GCS starts too slowly: its agents get fifteen seconds to import Python."""
@@ -152,8 +156,10 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
 def ending(error: Exception) -> str:
     """Why a run failed, in one line; for a fault in this program, the end of its traceback."""
     cause = error.cause if isinstance(error, RayTaskError) else error
-    if isinstance(cause, OSError):
+    if isinstance(cause, OSError) and cause.errno in DISK:
         return f"the disk refused a write ({last_line(error)}): make room, then resume"
+    if isinstance(cause, OSError):  # TimeoutError and Ray's GetTimeoutError are OSErrors too
+        return f"{type(cause).__name__}: {last_line(cause)}"
     return f"an actor failed: {str(error)[-2000:]}" if isinstance(error, RayTaskError) else str(error)
 
 
