@@ -112,11 +112,11 @@ class Played(Record):
 
 
 async def play(env: Environment, task: Task, model: Model, n: int, max_tokens: int) -> tuple[Played, ...]:
-    """n episodes of one task, their replies at most `max_tokens` long or what the task's own limit says.
+    """n episodes of one task, their replies at most `max_tokens` long, or less where the game has a limit of its own.
 
     Raises PromptTooLong when the first turn does not fit, GameError and PartnerError.
     """
-    most = min(max_tokens, task.limits.max_tokens)
+    most = task.limits.tokens(max_tokens)
     state, turn = of_game("begin", env.begin, task)
     first = await model.start(turn.messages, n, most)
     player = _Player(env, task, model, most)

@@ -219,4 +219,11 @@ class RunSpec(Section):
                 f"this run would never make a step: filters.min_tokens {self.filters.min_tokens} > sampling.max_tokens "
                 f"{self.sampling.max_tokens} rejects every group; lower min_tokens or raise max_tokens"
             )
+        band, replies = self.filters.difficulty, self.sampling.group_size
+        if band is not None and not any(band[0] <= solved / replies <= band[1] for solved in range(replies + 1)):
+            raise ValueError(
+                f"this run would never make a step: filters.difficulty keeps groups with {band[0]:g} <= k/{replies} <= "
+                f"{band[1]:g}, and no number k of solved replies of sampling.group_size {replies} is between; widen "
+                "difficulty or raise group_size"
+            )
         return self

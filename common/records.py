@@ -81,7 +81,11 @@ class Limits(Record):
     """Limits of an episode."""
 
     max_turns: int = 1
-    max_tokens: int = 512  # completion tokens per turn
+    max_tokens: int | None = None  # completion tokens per turn, where the game allows fewer than sampling.max_tokens
+
+    def tokens(self, wanted: int) -> int:
+        """Completion tokens per turn where the spec asks for `wanted`."""
+        return wanted if self.max_tokens is None else min(wanted, self.max_tokens)
 
 
 class Provenance(Record):

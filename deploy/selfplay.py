@@ -46,6 +46,7 @@ from deploy import cli, commands, program
 from deploy.cluster.dtype import foreseen, settled
 from deploy.cluster.shipping import modules_to_ship
 from deploy.job import run_state
+from deploy.job.passable import check_passable
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder
 from deploy.job.run_state import RunState
@@ -104,11 +105,13 @@ def run(command: cli.Command) -> int:
     try:
         folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
         env = registry.environment_of(folder.spec.envs, folder.spec.seed)
+        limits = check_passable(folder.spec, env)
         if command.dry_run:
             planned, dtype = foreseen(folder.spec)
-            print(f"{plan(planned, folder.path)}# data            {env.notice}\n# {dtype}")
+            own = "".join(f"# replies         {limit}\n" for limit in limits)
+            print(f"{plan(planned, folder.path)}{own}# data            {env.notice}\n# {dtype}")
             return 0
-        print(f"data: {env.notice}")
+        print("\n".join([f"data: {env.notice}", *(f"replies: {limit}" for limit in limits)]))
         board = Board()
         serve(board, command.spec)
         if folder.spec.name != command.spec.name:
