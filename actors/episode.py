@@ -116,7 +116,7 @@ async def play(env: Environment, task: Task, model: Model, n: int, max_tokens: i
 
     Raises PromptTooLong when the first turn does not fit, GameError and PartnerError.
     """
-    most = task.limits.tokens(max_tokens)
+    most = min(max_tokens, task.limits.max_tokens)
     state, turn = of_game("begin", env.begin, task)
     first = await model.start(turn.messages, n, most)
     player = _Player(env, task, model, most)

@@ -143,7 +143,11 @@ class RunSpec(Section):
     @property
     def settled(self) -> RunSpec:
         """With what its games make of the number of steps written out."""
-        return self.model_copy(update={"envs": tuple(env.settled(self.steps) for env in self.envs)})
+        return self.settled_for(self.steps)
+
+    def settled_for(self, steps: int) -> RunSpec:
+        """As `settled`, for the number of steps that the run began with."""
+        return self.model_copy(update={"envs": tuple(env.settled(steps) for env in self.envs)})
 
     def concrete(self, dtype: str = "") -> RunSpec:
         """With a `model.dtype: auto` decided: the given one, by default what this machine computes in."""

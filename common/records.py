@@ -77,15 +77,14 @@ class Tool(Record):
     parameters: dict[str, Any]
 
 
+NO_LIMIT = 2**31 - 1
+
+
 class Limits(Record):
-    """Limits of an episode."""
+    """Limits of an episode. `sampling.max_tokens` bounds every turn; where a game allows fewer, the plan says so."""
 
     max_turns: int = 1
-    max_tokens: int | None = None  # completion tokens per turn, where the game allows fewer than sampling.max_tokens
-
-    def tokens(self, wanted: int) -> int:
-        """Completion tokens per turn where the spec asks for `wanted`."""
-        return wanted if self.max_tokens is None else min(wanted, self.max_tokens)
+    max_tokens: int = NO_LIMIT  # completion tokens per turn
 
 
 class Provenance(Record):

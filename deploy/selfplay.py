@@ -50,7 +50,7 @@ from deploy.job.passable import check_passable
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder
 from deploy.job.run_state import RunState
-from deploy.job.start import Start, starting_point
+from deploy.job.start import Start, going_on, starting_point
 from deploy.monitoring.step_metrics import serve
 from deploy.plan import plan
 from deploy.report.terminal import summarise
@@ -103,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(command: cli.Command) -> int:
     """The command. Returns the exit code: 0 done, 1 failed, 2 bad input."""
     try:
-        folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
+        mine = command.is_record
+        folder, start = starting_point(
+            command.spec, command.resume, None if mine else command.file, command.path.parent if mine else None
+        )
         env = registry.environment_of(folder.spec.envs, folder.spec.seed)
         limits = check_passable(folder.spec, env)
         if command.dry_run:
@@ -125,6 +128,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     """Run, then write plot, page and summary, whatever happened. Raises ValueError for bad input found on the way."""
     if start.resumed:
         folder.lock()
+        start = going_on(folder)  # another process may have gone on with it meanwhile
     connect(modules_to_ship(folder.spec.envs))
     spec, dtype = settled(folder.spec)
     folder.use(spec)

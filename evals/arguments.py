@@ -87,6 +87,10 @@ def parser(program: str) -> Parser:
     add("--max-tokens", type=int, help="maximum tokens per reply (default: that of --spec; medec 256, oversight 192)")
     add("--against", type=Path, help="result.json of another run on the same notes or trials, to compare with")
     add("--subset", type=Path, help="medec: file of note ids, one per line, also scored on their own")
-    add("--spec", type=Path, help="YAML spec whose backend, pool, model and game settings, max_tokens and seed are taken")
+    add(
+        "--spec",
+        type=Path,
+        help="YAML spec whose backend, pool, model and game settings, max_tokens and seed are taken",
+    )
     add("--json", action="store_true", help="print the figures as one JSON document instead, for scripts")
     return made

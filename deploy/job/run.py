@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from ray.exceptions import ObjectLostError, RayActorError
 
@@ -83,9 +84,7 @@ class Run:
         with self._screen, logs.kept(origin):
             prepared = await self._prepare()
             self._placement.model_folder = prepared.model_folder
-            if self._start.resumed:
-                self.folder.record(self.spec, self.folder.file)
-            else:
+            if not self._start.resumed:
                 self.folder.create()
             self.folder.logs.mkdir(exist_ok=True)
             listening = asyncio.ensure_future(self._listen())
@@ -103,7 +102,6 @@ class Run:
             self._notify(line)
         if self._start.resumed:
             sweep_run(self.spec.name)
-            self.folder.resume(self._start.version)
         ranks = self._placement.learner_ranks()
         try:
             await self._play(ranks, prepared)
@@ -192,10 +190,15 @@ class Run:
         return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
 
     async def _load(self, ranks: list[RankHandle]) -> None:
-        """Bring the ranks to the checkpoint where the run goes on. They answer in order: later calls find it loaded."""
-        folder = self._start.folder
-        if folder is None:
-            return
+        """Bring the ranks to the checkpoint where the run goes on, and only then its folder."""
+        if self._start.folder is not None:
+            await self._load_ranks(ranks, self._start.folder)
+        if self._start.resumed:
+            self.folder.resume(self._start.version)
+            self.folder.record(self.spec, self.folder.file)
+
+    async def _load_ranks(self, ranks: list[RankHandle], folder: Path) -> None:
+        """They answer in order: later calls find it loaded."""
         loads = {"it loaded its checkpoint": [rank.load.remote(folder) for rank in ranks]}
         if self.spec.scribe.train and self._start.scribe_version is not None:
             loads["it loaded the Scribe"] = [side.load.remote(folder) for side in _sides(ranks)]
