@@ -58,6 +58,9 @@ class LearnerStep(Record):
 MAX_SKIPPED = 8
 """Steps in a row that may be skipped because their loss or gradient is not finite; more show that it stays so."""
 
+LEAST_FRESH_SECONDS = 30.0
+"""Time that fresh rollouts have after the gradient is ready: so much, or as long as the gradient took."""
+
 OnBatch = Callable[[int, Sequence[StoredGroup]], Awaitable[None]]
 """Called with the step that is to be made, and its batch."""
 
@@ -115,7 +118,7 @@ class Learner:
         Raises ActorLost when a pool died, or a rank died or hangs, OSError when the last checkpoint could not be
         written, and RuntimeError when step after step is skipped.
         """
-        now = asyncio.get_running_loop().time
+        now = _now
         while self.version < self._steps and not self._stopping:
             started = now()
             self._on_phase("waiting for a batch")
@@ -197,16 +200,29 @@ class Learner:
             rank.accumulate.remote(*(groups[at].reference for at in share))  # each rank gets its groups from the buffer
             for rank, share in zip(self._ranks, shares, strict=True)
         ]
-        training = self._deadlines.of_ranks("it trained", calls)
-        logging_batch = self._on_batch(self.version + 1, groups)
-        _, fresh, _ = await asyncio.gather(training, self._channel.fresh_rollouts(), logging_batch)
-        wrong = [fault for sampled in fresh if (fault := sampled_fault(sampled))]
+        began, sampling = _now(), asyncio.ensure_future(self._channel.fresh_rollouts())
+        try:
+            training = self._deadlines.of_ranks("it trained", calls)
+            await asyncio.gather(training, self._on_batch(self.version + 1, groups))
+            fresh, wrong = await self._sampled(sampling, max(LEAST_FRESH_SECONDS, _now() - began))
+        finally:
+            sampling.cancel()
         difference = await self._difference([sampled for sampled in fresh if not sampled_fault(sampled)])
         await self._channel.begin_change()
         reports = await self._deadlines.of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
         report = reports[0]  # the same on every rank, except for the timings
         skipped = [f"step {report.step} changed no weight: {report.skipped}"] if report.skipped else []
         return report, difference, (*(f"fresh rollouts: {fault}" for fault in wrong), *skipped)
+
+    async def _sampled(
+        self, sampling: asyncio.Future[tuple[Sampled, ...]], seconds: float
+    ) -> tuple[tuple[Sampled, ...], list[str]]:
+        """The fresh rollouts, and what is wrong with them. An engine that hangs does not hold the step up."""
+        await asyncio.wait([sampling], timeout=seconds)
+        if not sampling.done():
+            return (), [f"an engine gave none for {seconds:.0f} s after the gradient was ready"]
+        fresh = sampling.result()
+        return fresh, [fault for sampled in fresh if (fault := sampled_fault(sampled))]
 
     async def _try_checkpoint(self) -> None:
         try:
@@ -248,3 +264,7 @@ class Learner:
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
         return checkpoint.oldest_step(self._run_folder, self._spec.keep_checkpoints)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from common.records import Completion, Group, Sampled
 from common.weights import SyncOutcome
 from learner.learner import MAX_SKIPPED
 from learner.step_report import StepReport
+from simulator import virtual
 from simulator.fakes import remote_error
 from tests.learner.learner_world import World, fresh_of
 
@@ -133,3 +135,24 @@ async def test_an_engine_whose_fresh_log_probs_are_no_numbers_is_named_and_left_
     (step,) = world.steps
     assert step.fresh_logp_difference == 0.01
     assert step.faults == ("fresh rollouts: the log-prob of token 0 from engine engines-3 is nan",)
+
+
+def test_an_engine_that_hangs_in_its_fresh_rollouts_costs_a_step_half_a_minute(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=1)
+    cancelled = []
+
+    async def hang() -> tuple[Sampled, ...]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(True)
+        raise AssertionError
+
+    async def run() -> float:
+        await world.learner.run()
+        return asyncio.get_running_loop().time()
+
+    world.channel.fresh_rollouts = hang  # type: ignore[method-assign]
+    assert virtual.run(run()) < 40 and cancelled
+    assert world.steps[0].fresh_logp_difference is None
+    assert world.steps[0].faults == ("fresh rollouts: an engine gave none for 30 s after the gradient was ready",)
