@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
+from actors.engine_errors import RequestFailed
 from actors.episode import NOBODY, GameError, PartnerError, PoolModel, newest_version, play, scored
 from actors.role import Role
 from common.config import SamplingSpec
@@ -32,6 +33,7 @@ _REASONS = {
     PromptTooLong: RejectReason.TOO_LONG,
     GameError: RejectReason.GAME_ERROR,
     PartnerError: RejectReason.PARTNER,
+    RequestFailed: RejectReason.ENGINE_ERROR,
 }
 
 

@@ -210,7 +210,7 @@ class EngineManager:
     async def _replace(self, slot: _EngineSlot) -> None:
         lost = slot.engine_id
         await self._destroy(slot)
-        await self._restarts.consume(f"engine {lost} died, hung or failed its sync; starting another")
+        await self._restarts.consume(f"engine {lost} died, hung or failed its sync; starting another", slot.name)
         self._board.add(ENGINE_RESTARTS.name)
         try:
             await self._bring_up(slot)

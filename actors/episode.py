@@ -16,11 +16,13 @@ import numpy as np
 
 from actors.engine import PromptTooLong
 from common.errors import last_line
+from common.finite import reward_fault
 from common.record import Ids
 from common.records import (
     Completion,
     EndReason,
     Episode,
+    Label,
     LabelledTask,
     Message,
     Record,
@@ -110,7 +112,7 @@ class Played(Record):
 
 
 async def play(env: Environment, task: Task, model: Model, n: int, max_tokens: int) -> tuple[Played, ...]:
-    """n episodes of one task, their replies at most `max_tokens` long or what the task's own limit says.
+    """n episodes of one task, their replies at most `max_tokens` long, or less where the game has a limit of its own.
 
     Raises PromptTooLong when the first turn does not fit, GameError and PartnerError.
     """
@@ -130,9 +132,17 @@ def scored(env: Environment, labelled: LabelledTask, played: Sequence[Played], v
     """Their rewards at one version, because the rollouts of a group are compared. Raises GameError."""
 
     def reward(episode: Episode) -> Reward:
-        return of_game("score", env.score, episode, labelled.label, version)
+        return score(env, episode, labelled.label, version)
 
     return [Rollout(steps=one.steps, episode=one.episode, reward=reward(one.episode)) for one in played]
+
+
+def score(env: Environment, episode: Episode, label: Label, version: int | None = None) -> Reward:
+    """The reward of an episode. Raises GameError, also for a reward that holds a number which is none."""
+    reward = of_game("score", env.score, episode, label, version)
+    if fault := reward_fault(reward):
+        raise GameError(f"score: {fault}: a reward must be finite")
+    return reward
 
 
 def newest_version(played: Sequence[Played]) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import msgspec
 
 from common.config import FilterSpec
+from common.finite import group_fault
 from common.records import Group, RejectReason, Task
 
 RECENT = 64
@@ -62,10 +63,12 @@ class Novelty:
 
 
 def group_rejection(spec: FilterSpec, group: Group) -> RejectReason | None:
-    """Why a group is rejected, or None.
+    """Why a group is rejected, or None; first of all because a log-prob or a reward of it is NaN or infinite.
 
     Difficulty is the share of rollouts that solved their task; a group outside the range has too little to teach.
     """
+    if group_fault(group):
+        return RejectReason.NOT_FINITE
     if any(rollout.shortest < spec.min_tokens for rollout in group.rollouts):
         return RejectReason.TOO_SHORT
     if spec.difficulty is None:

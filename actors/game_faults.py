@@ -18,6 +18,7 @@ as fast as the processors can, and fill the journal."""
 REMEDIES = {
     RejectReason.GAME_ERROR: "find the fault with `medserl check-env`, or by the tracebacks in logs/doctor-*.log",
     RejectReason.PARTNER: "let a pool serve that role, or take the game out of envs",
+    RejectReason.ENGINE_ERROR: "the engines fail its requests: logs/engine-*.log and logs/pool-*.log say on what",
     RejectReason.TOO_LONG: "raise model.context, or let the game write shorter prompts",
 }
 

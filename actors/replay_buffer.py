@@ -40,10 +40,12 @@ from actors.filters import Novelty, group_rejection
 from actors.game_faults import GameFaults
 from actors.journal import SYNC_SECONDS
 from actors.pairing import choose
+from actors.refusals import GROUPS, TASKS, Refusals
 from actors.scribe_rewards import ScribeRewards
 from actors.task_states import TaskStates
 from actors.wait_queue import WaitQueue
 from common.config import BufferSpec, FilterSpec
+from common.finite import group_fault
 from common.records import AuthorBatch, Group, LabelledTask, Reference, RejectReason, StoredGroup, TaskState
 
 
@@ -71,7 +73,7 @@ class ReplayBuffer:
         self._scribe_rewards = ScribeRewards(batch_groups, spec.max_lag)  # stays empty where the Scribe is not trained
         known = [held.labelled.task for held in self._tasks.held.values()]
         self._novelty = None if filters.novelty is None else Novelty(filters.novelty, known)
-        self._faults = GameFaults()
+        self._faults, self._refusals = GameFaults(), Refusals(filters)
         self._lines = {role: WaitQueue() for role in ("scribe", "doctor", "learner")}
         self._expiry: asyncio.TimerHandle | None = None
         self._sync: asyncio.TimerHandle | None = None
@@ -97,8 +99,10 @@ class ReplayBuffer:
         bare = self._scribe_rewards.put(labelled, refused)
         if refused:
             self._tasks.reject(index, refused)
+            self._refusals.refused(TASKS, refused)
         else:
             self._tasks.add(index, bare)
+            self._refusals.passed(TASKS)
         self._wake()
         return True
 
@@ -107,6 +111,7 @@ class ReplayBuffer:
         if not self._tasks.is_claimed(index):
             return False
         self._tasks.reject(index, reason)
+        self._refusals.refused(TASKS, reason)
         self._wake()
         return True
 
@@ -148,19 +153,25 @@ class ReplayBuffer:
         index = self._tasks.leased_to(group.doctor, group.task_id)
         if index is None:
             self._tasks.refused["late"] += 1
+            self._refusals.refused(GROUPS, RejectReason.LATE)
             return False
         self._faults.played(group.labelled.task.env)
         reason = group_rejection(self._filters, group)
         fresh = reason is not None or group.oldest_version >= self._tasks.held[index].version
-        if fresh:  # before the filter: errors that all or no replies find are rewarded too
+        if reason == RejectReason.NOT_FINITE:  # of such rewards no success rate can be told
+            self._scribe_rewards.forget(group.task_id)
+        elif fresh:  # before the filter: errors that all or no replies find are rewarded too
             self._scribe_rewards.score_tries(group)
         if reason is not None:
             self._tasks.reject(index, reason)
+            self._refusals.refused(GROUPS, reason, group_fault(group))
         elif fresh:
             self._tasks.roll(index, group)
+            self._refusals.passed(GROUPS)
         else:
             self._tasks.refused["stale"] += 1
             self._tasks.unlease([index])
+            self._refusals.refused(GROUPS, RejectReason.STALE)
         self._wake()
         return fresh
 
@@ -254,10 +265,13 @@ class ReplayBuffer:
             line.close()
 
     def stats(self) -> dict[str, Any]:
-        """The figures of `TaskStates.stats`, `waiting` calls by role, and `warnings` of games that cannot be played."""
+        """The figures of `TaskStates.stats`, `waiting` calls by role, what was refused `in_a_row` (see `Refusals`), and
+        `warnings`: of games that cannot be played, and of what does not pass the filters any more."""
         ledger, waiting = self._tasks.stats(), {role: line.calls for role, line in self._lines.items()}
         counts = {**ledger["counts"], **self._scribe_rewards.counts()}
-        return {**ledger, "counts": counts, "waiting": waiting, "warnings": dict(self._faults.warnings)}
+        warnings = {**self._faults.warnings, **self._refusals.warnings}
+        in_a_row = dict(self._refusals.in_a_row)
+        return {**ledger, "counts": counts, "waiting": waiting, "warnings": warnings, "in_a_row": in_a_row}
 
     def check(self) -> None:
         """Assert that every index given is in exactly one state, and that the staleness accounting holds."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 MAX_RESTARTS = 5
-"""Maximum restarts without a newly published step in between; more indicate a persistent fault."""
+"""Maximum restarts of one thing without a newly published step in between; more indicate a persistent fault."""
 
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -16,24 +17,34 @@ class BudgetSpent(RuntimeError):
 
 
 class RestartBudget:
-    """One per run. The first restart is immediate; the pause before each further one doubles."""
+    """One per run. The first restart of a thing is immediate; the pause before each further one doubles.
+
+    Every thing that can be lost (a slot of an engine or role actor, the buffer, an attempt of the run) has
+    `MAX_RESTARTS` of its own: a machine that takes many of them along costs each of them one.
+    """
 
     def __init__(self, notify: Callable[[str], None], first_pause_seconds: float = 1.0) -> None:
         self.notify = notify
         self._first_pause_seconds = first_pause_seconds
-        self._count = 0
+        self._counts: Counter[str] = Counter()
         self._newest = 0
 
-    async def consume(self, fault: str) -> None:
-        """Report `fault`, then wait for the pause before the next restart. Raises BudgetSpent when none is left."""
-        self._count += 1
-        if self._count > MAX_RESTARTS:
+    def spend(self, fault: str, what: str = "") -> float:
+        """Report `fault`; the seconds to wait before `what` restarts. Raises BudgetSpent when it has none left."""
+        self._counts[what] += 1
+        count = self._counts[what]
+        if count > MAX_RESTARTS:
             raise BudgetSpent(f"{fault}: gave up after {MAX_RESTARTS} restarts without a published step in between")
-        pause = min(self._first_pause_seconds * 2 ** (self._count - 2), LONGEST_PAUSE_SECONDS) if self._count > 1 else 0
+        pause = min(self._first_pause_seconds * 2 ** (count - 2), LONGEST_PAUSE_SECONDS) if count > 1 else 0
         self.notify(f"{fault} in {pause:g} s" if pause else fault)
-        await asyncio.sleep(pause)
+        return pause
+
+    async def consume(self, fault: str, what: str = "") -> None:
+        """`spend`, and wait."""
+        await asyncio.sleep(self.spend(fault, what))
 
     def progressed(self, version: int) -> None:
-        """`version` was published: if it is a new maximum, the budget is full again."""
+        """`version` was published: if it is a new maximum, all budgets are full again."""
         if version > self._newest:
-            self._newest, self._count = version, 0
+            self._newest = version
+            self._counts.clear()

@@ -64,6 +64,7 @@ class RoleActors:
         self._buffer: BufferHandle
         self._members: dict[str, _Member] = {}  # by slot
         self._leaving: list[_Member] = []
+        self._due: dict[str, float] = {}  # slots that pause before a restart -> loop time at which it comes
         self._at_work = False
 
     def start(self, buffer: BufferHandle) -> None:
@@ -79,6 +80,7 @@ class RoleActors:
             self._placement.kill(member.handle)
         self._members.clear()
         self._leaving.clear()
+        self._due.clear()
         self._at_work = False
 
     def asks(self) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -93,7 +95,7 @@ class RoleActors:
             busy[member.kind] |= self._on_heartbeat(member, responses)
         for slot, member in list(self._members.items()):
             if _died(member):
-                await self._replace(slot, member)
+                await self._lose(slot, member)
         for member in list(self._leaving):
             await self._finish_retiring(member)
         if self._at_work:
@@ -122,12 +124,13 @@ class RoleActors:
         member.answered = True
         return bool(busy)
 
-    async def _replace(self, slot: str, member: _Member) -> None:
+    async def _lose(self, slot: str, member: _Member) -> None:
+        """Another takes its slot, at a later heartbeat if it has to pause: no other actor's heartbeat waits for it."""
         del self._members[slot]
-        await self._restarts.consume(f"{member.name} died; starting another")
         await self._give_back(member)
+        pause = self._restarts.spend(f"{member.name} died; starting another", slot)
         self._board.add(ACTOR_RESTARTS.name, 1, member.kind)
-        self._begin(slot, member.kind)
+        self._due[slot] = asyncio.get_running_loop().time() + pause
 
     async def _give_back(self, member: _Member) -> None:
         returns = self._buffer.return_leases if member.kind == "doctor" else self._buffer.return_claims
@@ -143,7 +146,8 @@ class RoleActors:
             with suppress(RayActorError):  # the buffer died: a new buffer has no leases
                 await self._buffer.retire.remote(member.kind, member.name)
         for slot, kind in wanted.items():
-            if slot not in self._members:
+            if slot not in self._members and self._due.get(slot, 0.0) <= asyncio.get_running_loop().time():
+                self._due.pop(slot, None)
                 self._begin(slot, kind)
 
     async def _finish_retiring(self, member: _Member) -> None:

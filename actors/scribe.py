@@ -8,6 +8,7 @@ import random
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
+from actors.engine_errors import RequestFailed
 from actors.role import Role
 from common.metrics import PROPOSALS, REJECTED, TASKS
 from common.records import LabelledTask, Message, RejectReason, Task
@@ -71,18 +72,21 @@ class Scribe(Role[int]):
         except PromptTooLong:
             self._meter.add(REJECTED, 1, RejectReason.TOO_LONG)
             return UNANSWERED
+        except RequestFailed:
+            self._meter.add(REJECTED, 1, RejectReason.ENGINE_ERROR)
+            return UNANSWERED
 
 
 UNANSWERED = Written(text="", truncated=True, policy_version=0)
 
 
 def verifying(pool: PoolHandle) -> Complete:
-    """Access to the verifier in `pool`. A question that does not fit the model's context gets no answer."""
+    """Access to the verifier in `pool`. A question that does not fit the context, or fails, gets no answer."""
 
     async def ask(messages: tuple[Message, ...], max_tokens: int) -> Written:
         try:
             return await _written(pool, "verifier", messages, max_tokens, VERIFIER_TEMPERATURE)
-        except PromptTooLong:
+        except (PromptTooLong, RequestFailed):
             return UNANSWERED
 
     return ask

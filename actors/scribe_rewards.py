@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 
 from actors.filters import successes
+from common.finite import completion_fault
 from common.metrics import ROYALTIES, Counts, Meter
 from common.records import AuthorBatch, Authored, Episode, Group, LabelledTask, Record, Reward, Rollout, Step
 from envs.contract.authorship import author_reward
@@ -86,6 +87,9 @@ class ScribeRewards:
         self, labelled: LabelledTask, authored: Authored, amount: float, reason: str, success_rate: float | None
     ) -> None:
         (completion,) = authored.sampled.completions
+        if completion_fault(completion):
+            self._meter.add(ROYALTIES, 1, "not_finite")
+            return
         reward = Reward(components={"payment": amount}, total=amount, reason=reason, solved=amount > 0)
         episode = Episode(task_id=labelled.task.task_id, actions=(completion.text,))
         rollout = Rollout(steps=(Step(completion=completion),), episode=episode, reward=reward)

@@ -25,7 +25,17 @@ from actors.restarts import RestartBudget
 from actors.role_actors import RoleActors, RolePlacement
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
-from common.metrics import ACTOR_RESTARTS, BUFFER, BUFFER_STATES, CLAIMED, IMBALANCE, MADE, PHASE, Board
+from common.metrics import (
+    ACTOR_RESTARTS,
+    BUFFER,
+    BUFFER_STATES,
+    CLAIMED,
+    IMBALANCE,
+    MADE,
+    PHASE,
+    REFUSED_IN_A_ROW,
+    Board,
+)
 from common.remote import Ready
 
 if TYPE_CHECKING:
@@ -69,7 +79,8 @@ class Supervisor:
         self._role_actors = RoleActors(spec.rollout, placement, board, restarts, self._name)
         self._heartbeats = Heartbeats(spec.rollout.silence_seconds)
         self._repairing = asyncio.Lock()
-        self._warned = set[str]()  # games of which people were told that they cannot be played
+        self._warned = set[str]()  # what people were told does not pass
+        self._in_a_row = set[tuple[str, str]]()  # labels of the series that are not 0
 
     async def start(self, on_phase: Callable[[str], None], examine: Examine | None = None) -> None:
         """Load every engine, let each prove the policy, then call `examine`, if given, and start the role actors.
@@ -154,9 +165,9 @@ class Supervisor:
 
     async def new_buffer(self, version: int) -> BufferHandle:
         """A new buffer in place of the dead one, with `version` steps trained, and new role actors that use it."""
+        self._placement.kill(self._buffer)
+        await self._restarts.consume("the replay buffer died; starting another from its journal", "buffer")
         async with self._repairing:
-            self._placement.kill(self._buffer)
-            await self._restarts.consume("the replay buffer died; starting another from its journal")
             self._board.add(ACTOR_RESTARTS.name, 1, "buffer")
             self._buffer = self._placement.replay_buffer(version)
             self._role_actors.end()
@@ -174,6 +185,12 @@ class Supervisor:
         for metric, name in ((MADE, "made"), (CLAIMED, "claimed"), (IMBALANCE, "imbalance")):
             self._board.set(metric, stats[name])
         self._board.merge("buffer", stats["counts"])
+        in_a_row: dict[tuple[str, str], int] = stats.get("in_a_row", {})
+        for labels in self._in_a_row - in_a_row.keys():
+            self._board.set(REFUSED_IN_A_ROW, 0.0, *labels)
+        for labels, count in in_a_row.items():
+            self._board.set(REFUSED_IN_A_ROW, float(count), *labels)
+        self._in_a_row = set(in_a_row)
         warnings: dict[str, str] = stats["warnings"]
         for game in warnings.keys() - self._warned:
             self._restarts.notify(warnings[game])

@@ -143,7 +143,11 @@ class RunSpec(Section):
     @property
     def settled(self) -> RunSpec:
         """With what its games make of the number of steps written out."""
-        return self.model_copy(update={"envs": tuple(env.settled(self.steps) for env in self.envs)})
+        return self.settled_for(self.steps)
+
+    def settled_for(self, steps: int) -> RunSpec:
+        """As `settled`, for the number of steps that the run began with."""
+        return self.model_copy(update={"envs": tuple(env.settled(steps) for env in self.envs)})
 
     def concrete(self, dtype: str = "") -> RunSpec:
         """With a `model.dtype: auto` decided: the given one, by default what this machine computes in."""
@@ -230,5 +234,12 @@ class RunSpec(Section):
             raise ValueError(
                 f"this run would never make a step: filters.min_tokens {self.filters.min_tokens} > sampling.max_tokens "
                 f"{self.sampling.max_tokens} rejects every group; lower min_tokens or raise max_tokens"
+            )
+        band, replies = self.filters.difficulty, self.sampling.group_size
+        if band is not None and not any(band[0] <= solved / replies <= band[1] for solved in range(replies + 1)):
+            raise ValueError(
+                f"this run would never make a step: filters.difficulty keeps groups with {band[0]:g} <= k/{replies} <= "
+                f"{band[1]:g}, and no number k of solved replies of sampling.group_size {replies} is between; widen "
+                "difficulty or raise group_size"
             )
         return self

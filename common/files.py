@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically: it has all of `data`, or its earlier content."""
+    """Write a file atomically: it has all of `data`, or its earlier content, even if the machine stops at once."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(data)
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())  # a rename may reach the disk before what was written
     partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def json_line(content: Mapping[str, Any]) -> bytes:
+    """An object as one line of a JSON lines file. Numbers that are not finite are null: JSON has none."""
+    return msgspec.json.encode(content) + b"\n"
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:

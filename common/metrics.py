@@ -81,19 +81,40 @@ PROPOSALS = _counter(
 ROYALTIES = _counter(
     "royalties_total",
     "Tries of a trained Scribe: unverified ones (paid 0), verified ones by the Doctor's success rate (paid 4p(1-p)), "
-    "and those that never reached a step: unread, stale, overflow, or in a batch of uniform rewards.",
-    outcome=("unverified", *(f"{tenth / 10:.1f}" for tenth in range(11)), "unread", "stale", "overflow", "uniform"),
+    "and those that never reached a step: unread, stale, overflow, with a log-prob that is NaN or infinite, or in a "
+    "batch of uniform rewards.",
+    outcome=(
+        "unverified",
+        *(f"{tenth / 10:.1f}" for tenth in range(11)),
+        "unread",
+        "stale",
+        "overflow",
+        "not_finite",
+        "uniform",
+    ),
 )
 REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by reason.", reason=REJECTIONS)
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
 ACTOR_RESTARTS = _counter("actor_restarts_total", "Other actors replaced after a death.", actor=(*ACTOR_KINDS, "pool"))
 CHECKPOINTS = _counter("checkpoints_total", "Checkpoints, by outcome.", outcome=("ok", "failed"))
 SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", outcome=("ok", "failed"))
+SKIPPED = _counter(
+    "skipped_steps_total",
+    "Steps whose loss or gradient was NaN or infinite: the weights stayed as they were, of Doctor or Scribe.",
+    role=("doctor", "scribe"),
+)
 SCRIBE_STEPS = _counter("scribe_steps_total", "Optimiser steps of a trained Scribe.")
 SCRIBE_STARVED = _counter("scribe_starved_total", "Scribe phases cut short or skipped because no batch was ready.")
 SCRIBE_REWARD = _gauge("scribe_reward_mean", "Mean reward of the Scribe's tries in its last phase.")
 SCRIBE_VERSION = _gauge("scribe_policy_version", "Scribe steps whose weights were published.")
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
+UNIFORM = _gauge("uniform_groups", "Share of the last batch's groups whose episodes all earned the same.")
+REFUSED_IN_A_ROW = _gauge(
+    "refused_in_a_row",
+    "Tasks or groups refused since the last one passed, under the reason of the last refusal.",
+    what=("tasks", "groups"),
+    reason=REJECTIONS,
+)
 REWARD_BY_COMPONENT = _gauge("reward_component_mean", "Mean of the last batch.", component=())
 ENV_MEASURE = _gauge("env_measure", "What a game measures of the last batch (docs/design.md).", env=(), measure=())
 ENV_ALARM = _gauge("env_alarm", "1 while the game warns: its measures show that training goes wrong.", env=())

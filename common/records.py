@@ -58,6 +58,8 @@ class RejectReason(StrEnum):
     LATE = "late"  # its lease was lost while it was played, so that it is played again
     GAME_ERROR = "game_error"  # the game raised an error while it was played
     PARTNER = "partner"  # another model that the game asked failed
+    NOT_FINITE = "not_finite"  # a log-prob or a reward is NaN or infinite
+    ENGINE_ERROR = "engine_error"  # the engines could not sample it
 
 
 class Message(Record):
@@ -75,11 +77,14 @@ class Tool(Record):
     parameters: dict[str, Any]
 
 
+NO_LIMIT = 2**31 - 1
+
+
 class Limits(Record):
-    """Limits of an episode."""
+    """Limits of an episode. `sampling.max_tokens` bounds every turn; where a game allows fewer, the plan says so."""
 
     max_turns: int = 1
-    max_tokens: int = 512  # completion tokens per turn
+    max_tokens: int = NO_LIMIT  # completion tokens per turn
 
 
 class Provenance(Record):

@@ -212,15 +212,14 @@ class LearnerSpec(Section):
     """Steps over which the learning rate rises linearly; constant after that, so a longer run repeats a shorter one."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradient clipping, L2 norm over all parameters."""
-    clip: float = Field(0.2, gt=0)
-    """PPO clip range of the probability ratio."""
     kl_coef: float = Field(0, ge=0)
     """Coefficient of the KL to the reference (the warmed-up policy), for example 0.001. With 0 the reference is not
     computed, which saves a quarter of a step."""
     kl_estimator: Literal["k1", "k2", "k3"] = "k1"
     """KL estimator: k1 is part of the reward; k2 and k3 are loss terms."""
-    importance_clip: tuple[float, float] | None = (0.5, 5.0)
-    """Bounds of the importance weight exp(logp_old - logp_engine), which is detached; null turns it off."""
+    importance_clip: tuple[float, float] | None = (0.0, 5.0)
+    """Bounds of the importance weight exp(logp_old - logp_engine), which is detached; null turns it off. A lower bound
+    above 0 gives tokens that the policy has abandoned since they were sampled more weight than they have."""
     weighting: Literal["token", "episode"] = "token"
     """What counts alike in the loss and in the moments of the advantages: every sampled token, as in the paper, or
     every episode, whose tokens then share its weight. They differ where episodes differ in length."""
@@ -241,6 +240,16 @@ class LearnerSpec(Section):
         """Whether each rank holds, unpartitioned, a base model that is never trained."""
         return self.lora_rank > 0 and self.zero_stage < 3
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_clip(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "clip" in content:
+            raise ValueError(
+                "clip did nothing, since a batch is trained on once, and is gone: leave it out; importance_clip bounds "
+                "what is trained off the engine's policy"
+            )
+        return content
+
     @model_validator(mode="after")
     def _offload_is_partitioned(self) -> LearnerSpec:
         if self.offload_optimizer and self.zero_stage == 0:
@@ -252,7 +261,7 @@ class LearnerSpec(Section):
         if self.batch_groups % self.ranks:
             raise ValueError(f"batch_groups {self.batch_groups} must be a multiple of ranks {self.ranks}")
         if self.importance_clip is not None and not 0 <= self.importance_clip[0] <= self.importance_clip[1]:
-            raise ValueError("importance_clip must be [low, high] with 0 <= low <= high, for example [0.5, 5.0]")
+            raise ValueError("importance_clip must be [low, high] with 0 <= low <= high, for example [0, 5]")
         return self
 
 

@@ -28,7 +28,9 @@ def running(command: cli.Command) -> RunFolder:
 
     Raises ValueError when there is none, or more than one.
     """
-    spec, runs = command.spec, command.spec.runs.expanduser().resolve()
+    spec, runs, here = command.spec, command.spec.runs.expanduser().resolve(), command.path.resolve().parent
+    if command.is_record and is_running(here):
+        return RunFolder(spec, here)
     sought = re.escape(spec.name) + ("" if "name" in command.flags or command.is_record else r"(-\d+)?")
     found = [path for path in sorted(runs.glob("*")) if re.fullmatch(sought, path.name) and is_running(path)]
     if not found:

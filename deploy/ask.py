@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from actors.engine import PromptTooLong
-from actors.episode import GameError, PartnerError, Played, of_game, play
+from actors.episode import GameError, PartnerError, Played, of_game, play, score
 from common.command_line import BAD_INPUT
 from common.config import RunSpec
 from common.records import LabelledTask, Task
@@ -139,7 +139,7 @@ def _told(env: Environment, given: Task | LabelledTask, played: Played, printer:
     unread = of_game("unread", env.unread, played.episode)
     spans = [*printer.episode(played, shown, unread), *printer.end(played, unread)]
     if isinstance(given, LabelledTask):
-        spans += printer.score(of_game("score", env.score, played.episode, given.label), given.label)
+        spans += printer.score(score(env, played.episode, given.label), given.label)
     return spans
 
 

@@ -38,7 +38,9 @@ class Command(Record):
 
     @property
     def is_record(self) -> bool:
-        """Whether the file is the run's own spec.yaml."""
+        """Whether the file is the run's own spec.yaml, wherever its folder lies now."""
+        if self.path.name == "spec.yaml" and (self.path.parent / "applied.json").is_file():
+            return True
         return self.path.resolve() == (self.spec.runs.expanduser() / self.spec.name / "spec.yaml").resolve()
 
 

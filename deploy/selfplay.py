@@ -29,6 +29,7 @@ Staleness: running + ready <= (max_lag + version + 1) * batch_groups - consumed 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -45,15 +46,19 @@ from deploy import cli, commands, program
 from deploy.cluster.dtype import foreseen, settled
 from deploy.cluster.shipping import modules_to_ship
 from deploy.job import run_state
+from deploy.job.passable import check_passable
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder
 from deploy.job.run_state import RunState
-from deploy.job.start import Start, starting_point
+from deploy.job.start import Start, going_on, starting_point
 from deploy.monitoring.step_metrics import serve
 from deploy.plan import plan
 from deploy.report.terminal import summarise
 from envs.contract import registry
 from envs.contract.env import Environment
+
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""Errors of a disk that is full, over quota, failing, or read-only."""
 
 _NOT_UP_IN_TIME = ("timed out during startup", "may not have started successfully")
 """Messages of Ray 2.60 when its raylet or GCS starts too slowly: its agents get fifteen seconds to import Python."""
@@ -98,13 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(command: cli.Command) -> int:
     """The command. Returns the exit code: 0 done, 1 failed, 2 bad input."""
     try:
-        folder, start = starting_point(command.spec, command.resume, None if command.is_record else command.file)
+        mine = command.is_record
+        folder, start = starting_point(
+            command.spec, command.resume, None if mine else command.file, command.path.parent if mine else None
+        )
         env = registry.environment_of(folder.spec.envs, folder.spec.seed)
+        limits = check_passable(folder.spec, env)
         if command.dry_run:
             planned, dtype = foreseen(folder.spec)
-            print(f"{plan(planned, folder.path)}# data            {env.notice}\n# {dtype}")
+            own = "".join(f"# replies         {limit}\n" for limit in limits)
+            print(f"{plan(planned, folder.path)}{own}# data            {env.notice}\n# {dtype}")
             return 0
-        print(f"data: {env.notice}")
+        print("\n".join([f"data: {env.notice}", *(f"replies: {limit}" for limit in limits)]))
         board = Board()
         serve(board, command.spec)
         if folder.spec.name != command.spec.name:
@@ -118,6 +128,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     """Run, then write plot, page and summary, whatever happened. Raises ValueError for bad input found on the way."""
     if start.resumed:
         folder.lock()
+        start = going_on(folder)  # another process may have gone on with it meanwhile
     connect(modules_to_ship(folder.spec.envs))
     spec, dtype = settled(folder.spec)
     folder.use(spec)
@@ -152,8 +163,10 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
 def ending(error: Exception) -> str:
     """Why a run failed, in one line; for a fault in this program, the end of its traceback."""
     cause = error.cause if isinstance(error, RayTaskError) else error
-    if isinstance(cause, OSError):
+    if isinstance(cause, OSError) and cause.errno in DISK:
         return f"the disk refused a write ({last_line(error)}): make room, then resume"
+    if isinstance(cause, OSError):  # TimeoutError and Ray's GetTimeoutError are OSErrors too
+        return f"{type(cause).__name__}: {last_line(cause)}"
     return f"an actor failed: {str(error)[-2000:]}" if isinstance(error, RayTaskError) else str(error)
 
 

@@ -19,6 +19,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
+from actors import refusals
 from common import metrics
 from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
@@ -131,6 +132,8 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
         shown.add_row("buffer", ", ".join(f"{_value(series, metrics.BUFFER, state)} {state}" for state in states))
         if refused := _rejections(series):
             shown.add_row("rejected", refused)
+        for text in _stuck(spec, series):
+            shown.add_row("waiting", text)
         restarts = [f"{_value(series, metrics.ACTOR_RESTARTS, kind)} {kind}" for kind in metrics.ACTOR_KINDS]
         shown.add_row("restarts", f"{', '.join(restarts)}; {_value(series, metrics.ENGINE_RESTARTS)} engines replaced")
     if spent := clock.read(run):
@@ -154,6 +157,16 @@ def _rejections(series: Series) -> str:
     """How many, by reason; without the reasons that there were none for."""
     counts = {values: count for (name, values), count in series.items() if name == metrics.REJECTED.name and count}
     return ", ".join(f"{count:g} {reason}" for (reason,), count in counts.items())
+
+
+def _stuck(spec: RunSpec, series: Series) -> list[str]:
+    """What does not pass for long, with the reason and the edit."""
+    counts = {values: count for (name, values), count in series.items() if name == metrics.REFUSED_IN_A_ROW.name}
+    return [
+        refusals.line(what, reason, count, spec.filters)
+        for (what, reason), count in counts.items()
+        if count >= refusals.IN_A_ROW
+    ]
 
 
 def _throughput(rows: list[Row]) -> str:
@@ -188,6 +201,7 @@ def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
         "advice": advice and advice.line,
         "edit": advice and advice.edit,
         "last_evaluation": msgspec.to_builtins(points[-1]) if points else None,
+        "waiting": _stuck(spec, series) if series else [],
         "metrics": series and {" ".join((name, *values)): value for (name, values), value in series.items()},
     }
 

@@ -49,6 +49,8 @@ def parse(given: Sequence[str] | None, program: str) -> Namespace:
         if getattr(args, name) is not None and args.suite != suite:
             made.error(f"--{name} is of --suite {suite}: leave it out, or write --suite {suite}")
     for name, value in DEFAULTS[args.suite].items():
+        if name == "max_tokens" and args.spec:  # one limit for the run and what is measured of it
+            continue
         if getattr(args, name) is None:
             setattr(args, name, value)
     for name in ("limit", "samples", "max_tokens"):
@@ -82,9 +84,13 @@ def parser(program: str) -> Parser:
     add("--limit", type=int, help="only N notes, drawn by vignette, or N trials of each tier; the same ones every time")
     add("--temperature", type=float, help="sampling temperature (default: medec 0, the likeliest token; oversight 1)")
     add("--samples", type=int, help="medec: replies per note; the majority counts (default: 1)")
-    add("--max-tokens", type=int, help="maximum tokens per reply (default: medec 256, oversight 192)")
+    add("--max-tokens", type=int, help="maximum tokens per reply (default: that of --spec; medec 256, oversight 192)")
     add("--against", type=Path, help="result.json of another run on the same notes or trials, to compare with")
     add("--subset", type=Path, help="medec: file of note ids, one per line, also scored on their own")
-    add("--spec", type=Path, help="YAML spec whose backend, pool, model settings, game settings and seed are taken")
+    add(
+        "--spec",
+        type=Path,
+        help="YAML spec whose backend, pool, model and game settings, max_tokens and seed are taken",
+    )
     add("--json", action="store_true", help="print the figures as one JSON document instead, for scripts")
     return made

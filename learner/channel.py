@@ -12,6 +12,7 @@ so the class also runs with fakes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from learner.handles import EngineHandle, Engines, PoolHandle, SenderHandle
 
 Answer = TypeVar("Answer")
+LOG = logging.getLogger(__name__)
 
 SEND_DEADLINES = 4
 """A sender makes up to three calls to the engines, each with its own deadline, after it has gathered the weights."""
@@ -136,7 +138,11 @@ class Channel:
         probe = self._probe
         request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature)
         calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
-        return tuple((await self._phase("sample", calls, {})).values())
+        failures: dict[str, str] = {}
+        sampled = await self._phase("sample", calls, failures)
+        for engine, line in failures.items():
+            LOG.warning("engine %s gave no fresh rollouts: %s", engine, line)
+        return tuple(sampled.values())
 
     async def _bring(self, engines: Engines) -> SyncOutcome:
         started = _now()

@@ -148,9 +148,13 @@ def best(run_folder: Path) -> Checkpoint | None:
     return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
 
-def oldest_step(run_folder: Path) -> int:
-    """The step of the oldest complete checkpoint: no resume goes back further. Raises OSError when there is none."""
-    complete = _complete(run_folder)
+def oldest_step(run_folder: Path, keep: int = 0) -> int:
+    """The step of the oldest of the newest `keep` checkpoints (0: of all): no resume goes back further.
+
+    A best one that is older is for export: what a resume from it would need would keep the journal growing. Raises
+    OSError when there is none.
+    """
+    complete = _complete(run_folder)[-keep:]
     if not complete:
         raise FileNotFoundError(f"{_root(run_folder)} was moved or emptied while a checkpoint was written")
     return _step(complete[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import math
 import os
 import socket
 from datetime import timedelta
@@ -14,6 +15,7 @@ from torch import nn
 
 from common.budget import reduce_bucket
 from common.config import RunSpec
+from learner.finite_weights import first_not_finite
 from learner.policy import Gather, LogpModel, whole
 
 _PEER_TIMEOUT = timedelta(minutes=10)  # of a collective; a rank that waits longer fails
@@ -75,6 +77,29 @@ def deepspeed_engine(module: nn.Module, spec: RunSpec) -> Any:
             leaf, buffer, persistent=leaf in module.get_submodule(owner).state_dict()
         )
     return engine
+
+
+def take_step(engine: Any, module: nn.Module, zero_stage: int, rate: float) -> tuple[float, str]:
+    """Clip and step at a learning rate: the gradient's norm before clipping, and why no weight was changed, or "".
+
+    DeepSpeed itself skips a step whose gradient is not finite, but not in float32 without ZeRO. There it reports no
+    norm either, but the gradients are whole.
+    """
+    tensor, norm = "", None
+    if zero_stage == 0:
+        gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+        norm = float(nn.utils.get_total_norm(list(gradients.values())))
+        if tensor := first_not_finite(gradients.items()):
+            rate = 0.0
+            for gradient in gradients.values():
+                gradient.zero_()
+    for group in engine.optimizer.param_groups:
+        group["lr"] = rate
+    engine.step()
+    norm = float(engine.get_global_grad_norm()) if norm is None else norm
+    if math.isfinite(norm):
+        return norm, ""
+    return norm, f"the gradient{f' of {tensor}' if tensor else ''} has a norm of {norm}"
 
 
 def join(process_group: str, rank: int, world: int, rendezvous: str) -> None:

@@ -25,6 +25,7 @@ from ray.exceptions import RayActorError
 
 from common.config import LearnerSpec
 from common.errors import last_line
+from common.finite import sampled_fault
 from common.records import Closed, Record, Sampled, StoredGroup
 from common.weights import SyncOutcome
 from learner import checkpoint
@@ -51,7 +52,14 @@ class LearnerStep(Record):
     step_seconds: float  # of the optimiser step on the slowest rank
     seconds: float  # of the whole iteration
     scribe: ScribePhase | None = None  # the trained Scribe's phase after it, if any
+    faults: tuple[str, ...] = ()  # what went wrong in it that people should hear of
 
+
+MAX_SKIPPED = 8
+"""Steps in a row that may be skipped because their loss or gradient is not finite; more show that it stays so."""
+
+LEAST_FRESH_SECONDS = 30.0
+"""Time that fresh rollouts have after the gradient is ready: so much, or as long as the gradient took."""
 
 OnBatch = Callable[[int, Sequence[StoredGroup]], Awaitable[None]]
 """Called with the step that is to be made, and its batch."""
@@ -92,6 +100,7 @@ class Learner:
         self._new_buffer, self._deadlines, self._scribe = new_buffer, patience, scribe
         self._on_batch = on_batch
         self._stopping = False
+        self._skipped = 0  # steps in a row
         self._saved = channel.version
 
     @property
@@ -106,10 +115,10 @@ class Learner:
     async def run(self) -> None:
         """The loop; it ends with a checkpoint of the last version.
 
-        Raises ActorLost when a pool died, or a rank died or hangs, and OSError when the last checkpoint could not be
-        written.
+        Raises ActorLost when a pool died, or a rank died or hangs, OSError when the last checkpoint could not be
+        written, and RuntimeError when step after step is skipped.
         """
-        now = asyncio.get_running_loop().time
+        now = _now
         while self.version < self._steps and not self._stopping:
             started = now()
             self._on_phase("waiting for a batch")
@@ -119,7 +128,8 @@ class Learner:
                 break
             waited = now() - started
             self._on_phase("training")
-            report, difference = await self._train(groups)
+            report, difference, faults = await self._train(groups)
+            self._count_skipped(report)
             trained = now() - started - waited
             self._on_phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
@@ -136,11 +146,20 @@ class Learner:
                     step_seconds=trained,
                     seconds=now() - started,
                     scribe=phase,
+                    faults=faults,
                 )
             )
             if self.version % self._spec.checkpoint_every == 0:
                 await self._try_checkpoint()
         await self.checkpoint()
+
+    def _count_skipped(self, report: StepReport) -> None:
+        self._skipped = self._skipped + 1 if report.skipped else 0
+        if self._skipped > MAX_SKIPPED:
+            raise RuntimeError(
+                f"{self._skipped} steps in a row were skipped, the last one because {report.skipped}: lower "
+                "learner.learning_rate, or resume from an earlier checkpoint"
+            )
 
     async def _take(self) -> tuple[StoredGroup, ...]:
         while True:
@@ -167,26 +186,43 @@ class Learner:
             self._buffer = await self._new_buffer(self.version)
             return None
 
-    async def _difference(self, fresh: tuple[Sampled, ...]) -> float | None:
+    async def _difference(self, fresh: Sequence[Sampled]) -> float | None:
         if not fresh:
             return None
-        calls = [rank.logp_difference.remote(fresh) for rank in self._ranks]
+        calls = [rank.logp_difference.remote(tuple(fresh)) for rank in self._ranks]
         differences = await self._deadlines.of_ranks("it scored fresh rollouts", calls)
         return differences[0]  # every rank holds the same weights
 
-    async def _train(self, groups: tuple[StoredGroup, ...]) -> tuple[StepReport, float | None]:
+    async def _train(self, groups: tuple[StoredGroup, ...]) -> tuple[StepReport, float | None, tuple[str, ...]]:
+        """The report, the difference of fresh rollouts, and what people should hear of."""
         shares = dealt([group.tokens for group in groups], len(self._ranks))
         calls = [
             rank.accumulate.remote(*(groups[at].reference for at in share))  # each rank gets its groups from the buffer
             for rank, share in zip(self._ranks, shares, strict=True)
         ]
-        training = self._deadlines.of_ranks("it trained", calls)
-        logging_batch = self._on_batch(self.version + 1, groups)
-        _, fresh, _ = await asyncio.gather(training, self._channel.fresh_rollouts(), logging_batch)
-        difference = await self._difference(fresh)
+        began, sampling = _now(), asyncio.ensure_future(self._channel.fresh_rollouts())
+        try:
+            training = self._deadlines.of_ranks("it trained", calls)
+            await asyncio.gather(training, self._on_batch(self.version + 1, groups))
+            fresh, wrong = await self._sampled(sampling, max(LEAST_FRESH_SECONDS, _now() - began))
+        finally:
+            sampling.cancel()
+        difference = await self._difference([sampled for sampled in fresh if not sampled_fault(sampled)])
         await self._channel.begin_change()
         reports = await self._deadlines.of_ranks("it trained", [rank.apply.remote() for rank in self._ranks])
-        return reports[0], difference  # the same on every rank, except for the timings
+        report = reports[0]  # the same on every rank, except for the timings
+        skipped = [f"step {report.step} changed no weight: {report.skipped}"] if report.skipped else []
+        return report, difference, (*(f"fresh rollouts: {fault}" for fault in wrong), *skipped)
+
+    async def _sampled(
+        self, sampling: asyncio.Future[tuple[Sampled, ...]], seconds: float
+    ) -> tuple[tuple[Sampled, ...], list[str]]:
+        """The fresh rollouts, and what is wrong with them. An engine that hangs does not hold the step up."""
+        await asyncio.wait([sampling], timeout=seconds)
+        if not sampling.done():
+            return (), [f"an engine gave none for {seconds:.0f} s after the gradient was ready"]
+        fresh = sampling.result()
+        return fresh, [fault for sampled in fresh if (fault := sampled_fault(sampled))]
 
     async def _try_checkpoint(self) -> None:
         try:
@@ -227,4 +263,8 @@ class Learner:
             score=self._score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
-        return checkpoint.oldest_step(self._run_folder)
+        return checkpoint.oldest_step(self._run_folder, self._spec.keep_checkpoints)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

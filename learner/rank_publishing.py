@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from common.config import RunSpec
+from learner.finite_weights import finite
 from learner.rank import LearnerRank
 from learner.rank_actor import Sent
 from learner.senders import make_sender
@@ -49,9 +50,9 @@ class PublishingRank(LearnerRank):
         super().close()
 
     def _published(self) -> Iterator[tuple[str, Tensor]]:
-        if self._spec.transport == "adapter":
-            return iter(self.adapter_weights().items())
-        return self.published_weights()
+        """Raises ValueError at a tensor that is not finite."""
+        adapter = self._spec.transport == "adapter"
+        return finite(self.adapter_weights().items() if adapter else self.published_weights(), self._peers.name)
 
     def _save_adapter_config(self, folder: Path) -> None:
         module: Any = self._policy.module

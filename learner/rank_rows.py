@@ -29,17 +29,21 @@ class Terms:
     advantage_N: Tensor
     share_N: Tensor
     logp_ref_N: Tensor | None  # None when the KL is off
+    tasks: str  # their ids, for messages
 
 
-def packed_rows(groups: Sequence[Group], spec: RunSpec, all_gather: AllGather) -> tuple[list[SharedRow], TokenLayout]:
-    """The rows and the layout of their tokens. Collective."""
+def packed_rows(
+    groups: Sequence[Group], spec: RunSpec, all_gather: AllGather
+) -> tuple[list[SharedRow], TokenLayout, list[str]]:
+    """The rows, the layout of their tokens, and the ids of the tasks in each. Collective."""
     _, most = longest_row(spec)
     device = BACKENDS[spec.backend].device
     planned = rows_of(groups, most, lambda needed: max(all_gather(needed)))
     packed = [[pack(groups[part.group], part.episodes).to(device) for part in row] for row in planned]
     numbers = [part.group for row in planned for part in row]
     tokens = layout([part for row in packed for part in row], numbers, spec.learner.weighting)
-    return [shared_row(row) for row in packed], tokens
+    tasks = [", ".join(dict.fromkeys(groups[part.group].task_id for part in row)) for row in planned]
+    return [shared_row(row) for row in packed], tokens, tasks
 
 
 def group_calls(spec: RunSpec) -> int:

@@ -1,11 +1,11 @@
 """REINFORCE++ (Hu et al., arXiv 2501.03262) as pure functions on flat tensors: rewards, advantages, weights, loss.
 
 The old policy of the ratio is the policy at the start of the step. With one optimiser step per batch that is the policy
-being differentiated, so `logp_old = logp.detach()`, the ratio is 1 where the gradient is taken, and no forward pass is
-needed for it. k1 is part of the reward and must be known for the whole batch before any backward pass; it uses the
-engine's log-probs, `logp_engine - logp_ref`. The tokens were drawn from that distribution, so this is the unbiased k1
-estimate of KL(sampling policy || reference), and a step needs one reference forward per group but no second forward of
-the policy (about a quarter of a training pass).
+being differentiated: the ratio is 1 where the gradient is taken, needs no forward pass and is never clipped. k1 is part
+of the reward and must be known for the whole batch before any backward pass; it uses the engine's log-probs,
+`logp_engine - logp_ref`. The tokens were drawn from that distribution, so this is the unbiased k1 estimate of
+KL(sampling policy || reference), and a step needs one reference forward per group but no second forward of the policy
+(about a quarter of a training pass).
 
 Over episodes of many turns: a return runs through all sampled tokens of its episode, so that an early turn is credited
 with what came of it, and observations are on no axis here. An episode's reward arrives at its last sampled token. Step
@@ -13,6 +13,10 @@ rewards exist only as a potential Phi of the game's states (Ng, Harada, Russell 
 end of turn t, and Phi = 0 at the end of the episode. With gamma 1 that makes every return R - Phi(s_t), a baseline that
 depends on the state alone. The baseline variant counts Phi from each episode's first state: its group's mean has
 subtracted that state's value already.
+
+The paper divides by the spread of the returns, whatever it is. Where no group holds a difference that spread is the KL
+penalty's noise, and dividing by it would make a full step out of nothing. So it is floored at a share of the rewards'
+size, and because Adam divides by the size of the gradient too, the step's learning rate shrinks by as much (`Signal`).
 
 Shapes: N sampled tokens of all groups of a rank, E episodes. `all_reduce` sums a float64 tensor over ranks.
 """
@@ -33,7 +37,10 @@ AllReduce = Callable[[Tensor], Tensor]
 
 REWARD_CLIP = 10.0
 LOG_RATIO_CLIP = 20.0
-MIN_VARIANCE = 1e-8
+LEAST_SPREAD = 0.05
+"""Of the returns, as a share of the rewards' root mean square. One other outcome in 500 episodes is above it."""
+ROUNDING = 1e-6
+"""Rewards of a group that differ by at most this share of the largest are equal: what is left is float32's rounding."""
 
 
 def one_rank(sums: Tensor) -> Tensor:
@@ -42,12 +49,11 @@ def one_rank(sums: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class PolicyLoss:
-    """The loss as a sum over tokens; divide by the sum of the shares of the whole step's tokens, over all ranks."""
+class Signal:
+    """Advantages [N], and how far the spread of the returns reaches its floor: 1 above it, 0 where all are equal."""
 
-    total: Tensor  # scalar with gradient
-    tokens: int
-    clipped: int  # tokens whose ratio left the clip range in the direction of the advantage
+    advantage_N: Tensor
+    strength: float
 
 
 def kl_estimate(logp_N: Tensor, logp_ref_N: Tensor, estimator: Literal["k1", "k2", "k3"]) -> Tensor:
@@ -64,16 +70,27 @@ def kl_estimate(logp_N: Tensor, logp_ref_N: Tensor, estimator: Literal["k1", "k2
 
 
 def group_baseline(rewards_E: Tensor, group_E: Tensor) -> Tensor:
-    """Rewards minus their group's mean [C] (REINFORCE++-baseline; no division by the group's deviation).
+    """Rewards minus their group's mean [E] (REINFORCE++-baseline; no division by the group's deviation); exactly 0 in a
+    group whose rewards are equal but for rounding.
 
     Raises ValueError when a group has one episode: its baseline would be its own reward.
     """
     counts = torch.bincount(group_E)
     if bool((counts[group_E] < 2).any()):
         raise ValueError("reinforce_pp_baseline needs 2 or more episodes per group: raise sampling.group_size")
-    sums = torch.zeros(counts.numel(), dtype=torch.float64, device=rewards_E.device)
-    sums.index_add_(0, group_E, rewards_E.double())
-    return (rewards_E.double() - (sums / counts)[group_E]).to(rewards_E.dtype)
+    values_E = rewards_E.double()
+    empty = torch.zeros(counts.numel(), dtype=torch.float64, device=rewards_E.device)
+    means = empty.index_add(0, group_E, values_E) / counts
+    centred_E = values_E - means[group_E]
+    widest, largest = (empty.scatter_reduce(0, group_E, of.abs(), "amax")[group_E] for of in (centred_E, values_E))
+    return torch.where(widest <= ROUNDING * largest, 0.0, centred_E).to(rewards_E.dtype)
+
+
+def reward_scale(rewards_E: Tensor, all_reduce: AllReduce = one_rank) -> float:
+    """Root mean square of all ranks' clipped rewards; 1 where they are all 0, which says nothing of their size."""
+    values_E = rewards_E.double().clamp(-REWARD_CLIP, REWARD_CLIP)
+    count, total = all_reduce(torch.stack([torch.ones_like(values_E).sum(), values_E.square().sum()])).tolist()
+    return (total / count) ** 0.5 or 1.0
 
 
 def token_rewards(rewards_E: Tensor, episode_N: Tensor, last_N: Tensor, penalty_N: Tensor | None) -> Tensor:
@@ -100,8 +117,10 @@ def returns_to_go(reward_N: Tensor, episode_N: Tensor, last_N: Tensor) -> Tensor
     return end_E[episode_N] - running_N + reward_N
 
 
-def normalise(return_N: Tensor, share_N: Tensor | None = None, all_reduce: AllReduce = one_rank) -> Tensor:
-    """A = (G - mean) / sqrt(max(variance, 1e-8)), float32 [N]; both moments over every token of every rank.
+def normalise(
+    return_N: Tensor, share_N: Tensor | None = None, all_reduce: AllReduce = one_rank, floor: float = 1e-4
+) -> Signal:
+    """A = (G - mean) / max(spread, floor), both moments over every token of every rank; the floor is above 0.
 
     `share_N` are the tokens' weights in the moments; None: all alike.
     """
@@ -110,8 +129,8 @@ def normalise(return_N: Tensor, share_N: Tensor | None = None, all_reduce: AllRe
     count, total = all_reduce(torch.stack([share_N.sum(), (share_N * values_N).sum()]))
     centred_N = values_N - total / count
     variance = all_reduce((share_N * centred_N.square()).sum()) / count
-    advantage_N: Tensor = centred_N / variance.clamp(min=MIN_VARIANCE).sqrt()
-    return advantage_N.float()
+    spread = float(variance.sqrt())
+    return Signal(advantage_N=(centred_N / max(spread, floor)).float(), strength=min(1.0, spread / floor))
 
 
 def episode_returns(tokens: TokenLayout, *, baseline: bool, penalty_N: Tensor | None = None) -> Tensor:
@@ -127,12 +146,21 @@ def episode_returns(tokens: TokenLayout, *, baseline: bool, penalty_N: Tensor | 
     return returns_to_go(reward_N + shaping_rewards(potential_N, tokens.last_N), tokens.episode_N, tokens.last_N)
 
 
+def signal(
+    tokens: TokenLayout, *, baseline: bool, penalty_N: Tensor | None = None, all_reduce: AllReduce = one_rank
+) -> Signal:
+    """What a rank's whole batch says, without gradient: `episode_returns`, normalised."""
+    with torch.no_grad():
+        floor = LEAST_SPREAD * reward_scale(tokens.rewards_E, all_reduce)
+        returns_N = episode_returns(tokens, baseline=baseline, penalty_N=penalty_N)
+        return normalise(returns_N, tokens.share_N, all_reduce, floor)
+
+
 def advantages(
     tokens: TokenLayout, *, baseline: bool, penalty_N: Tensor | None = None, all_reduce: AllReduce = one_rank
 ) -> Tensor:
-    """Advantages of a rank's whole batch, float32 [N], without gradient; `episode_returns`, normalised."""
-    with torch.no_grad():
-        return normalise(episode_returns(tokens, baseline=baseline, penalty_N=penalty_N), tokens.share_N, all_reduce)
+    """Advantages of a rank's whole batch, float32 [N], without gradient."""
+    return signal(tokens, baseline=baseline, penalty_N=penalty_N, all_reduce=all_reduce).advantage_N
 
 
 def importance_weights(logp_old_N: Tensor, logp_engine_N: Tensor, bounds: tuple[float, float] | None) -> Tensor:
@@ -176,28 +204,24 @@ def weight_statistics(sums: Tensor) -> dict[str, float]:
 
 def policy_loss(
     logp_N: Tensor,
-    logp_old_N: Tensor,
     advantage_N: Tensor,
     weight_N: Tensor,
     *,
-    clip: float,
     penalty_N: Tensor | None = None,
     share_N: Tensor | None = None,
-) -> PolicyLoss:
-    """PPO's clipped objective, negated and summed over tokens, each times its importance weight and its share.
+) -> Tensor:
+    """-sum_t w_t ratio_t A_t, scalar with gradient, each term times its share; ratio = exp(logp - logp.detach()) is 1.
 
-    ratio = exp(clamp(logp - logp_old, -20, 20)); loss = -sum_t w_t min(ratio A, clip(ratio, 1 - clip, 1 + clip) A).
+    Divide by the sum of the shares of the whole step's tokens, over all ranks. PPO's clip would do nothing: a batch is
+    trained on once, so the ratio never leaves 1; what bounds the step off the engine's policy is `weight_N`.
     `penalty_N` is kl_coef * k2 or k3 with gradient, added to each term. `share_N` of None: all alike.
     """
-    ratio_N = _ratio(logp_N, logp_old_N.detach())
-    plain_N = ratio_N * advantage_N
-    bounded_N = ratio_N.clamp(1 - clip, 1 + clip) * advantage_N
-    loss_N = -(weight_N * torch.minimum(plain_N, bounded_N))
+    loss_N = -(weight_N * _ratio(logp_N, logp_N.detach()) * advantage_N)
     if penalty_N is not None:
         loss_N = loss_N + penalty_N
     if share_N is not None:
         loss_N = share_N * loss_N
-    return PolicyLoss(total=loss_N.sum(), tokens=logp_N.numel(), clipped=int((bounded_N < plain_N).sum()))
+    return loss_N.sum()
 
 
 def _ratio(logp_N: Tensor, logp_other_N: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from common.metrics import TURN_BOUNDS, TURN_STATISTICS, TURNS
 from common.records import Group
 from learner.batch import SharedRow
 from learner.rank_rows import Terms
-from learner.reinforce_pp import kl_estimate, weight_statistics, weight_terms
+from learner.reinforce_pp import ROUNDING, kl_estimate, weight_statistics, weight_terms
 from learner.step_report import StepReport
 
 
@@ -55,6 +55,7 @@ def share_of(groups: Sequence[Group], version: int, weight: float) -> Share:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     share.oldest = min(group.oldest_version for group in groups)
     share.sums["groups"] = len(groups)
+    share.sums["uniform_groups"] = sum(map(is_uniform, groups))
     share.sums["weight"] = weight
     share.sums["tokens"] = sum(len(group.prompt_ids) for group in groups) + sum(
         rollout.branch_tokens for rollout in rollouts
@@ -67,8 +68,22 @@ def share_of(groups: Sequence[Group], version: int, weight: float) -> Share:
     return share
 
 
+def is_uniform(group: Group) -> bool:
+    """Whether no difference inside the group says which episode was better: equal rewards, and no potentials."""
+    totals = [rollout.reward.total for rollout in group.rollouts]
+    if any(any(rollout.reward.potentials) for rollout in group.rollouts):
+        return False
+    return max(totals) - min(totals) <= ROUNDING * max(map(abs, totals))
+
+
 def merge_shares(
-    shares: Sequence[Share], *, step: int, learning_rate: float, grad_norm: float, seconds: dict[str, float]
+    shares: Sequence[Share],
+    *,
+    step: int,
+    learning_rate: float,
+    grad_norm: float,
+    seconds: dict[str, float],
+    skipped: str = "",
 ) -> StepReport:
     """The report of the step, from all ranks' shares."""
     sums: defaultdict[str, float] = defaultdict(float)
@@ -83,6 +98,7 @@ def merge_shares(
         policy_version=step,
         policy_lag=shares[0].version - min(share.oldest for share in shares),
         groups=int(sums["groups"]),
+        uniform_groups=sums["uniform_groups"] / sums["groups"],
         completions=count,
         tokens=int(sums["tokens"]),
         completion_tokens=tokens,
@@ -96,6 +112,7 @@ def merge_shares(
         weights=weight_statistics(torch.stack([share.weight_sums for share in shares]).sum(0)),
         seconds=seconds,
         by_turn=_by_turn(torch.stack([share.turn_sums for share in shares]).sum(0)),
+        skipped=skipped,
     )
 
 

@@ -44,11 +44,13 @@ class StepReport(Record):
     completion_tokens: int  # sampled
     loss: float  # mean over sampled tokens, weighted as learner.weighting says
     kl_to_reference: float | None  # k1 estimate, nats per token; None when kl_coef is 0
-    grad_norm: float  # before clipping
-    learning_rate: float
+    grad_norm: float  # before clipping; not finite in some steps that were skipped
+    learning_rate: float  # 0 where nothing was to be learnt
     reward_mean: float
     reward_std: float
     reward_components: dict[str, float]
     weights: dict[str, float]
     seconds: dict[str, float]
     by_turn: dict[str, dict[str, float]]  # common.metrics.TURNS that occurred, then TURN_STATISTICS
+    uniform_groups: float = 0.0  # share of the groups whose episodes all earned the same
+    skipped: str = ""  # which number was not finite, so that the weights stayed as they were

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from common.backends import BACKENDS
 from common.config import RunSpec
+from common.finite import number_fault
 from common.records import Record
 from learner import attention
 from learner.batch import Row, pack_row
@@ -198,7 +199,10 @@ class Trainer:
         )
 
     def step(self, share: float, batch: Sequence[Example]) -> float:
-        """One optimiser step at a share of the peak learning rate; the mean loss of the trained tokens, nats."""
+        """One optimiser step at a share of the peak learning rate; the mean loss of the trained tokens, nats.
+
+        Raises ValueError when loss or gradient is not finite.
+        """
         tokens = sum(sum(example.trained) for example in batch)
         total = 0.0
         for row in rows(batch):
@@ -208,7 +212,9 @@ class Trainer:
         for weight, master in self._copies:
             assert weight.grad is not None
             master.grad, weight.grad = weight.grad.float(), None
-        nn.utils.clip_grad_norm_(self._masters, 1.0)
+        norm = float(nn.utils.clip_grad_norm_(self._masters, 1.0))
+        if fault := number_fault({"the loss": total, "the gradient's norm": norm}):
+            raise ValueError(f"warm-up: {fault}: lower warm_up.learning_rate, or check the weights of model.source")
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * share
         self._optimizer.step()

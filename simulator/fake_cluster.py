@@ -212,6 +212,7 @@ class FakeRank:
             weights={},
             by_turn={},
             seconds={},
+            skipped="",
             **dict.fromkeys(UNTOLD, 0),
         )
 

@@ -38,6 +38,9 @@ NEW_RUN = (
 )
 """Fields that journal and checkpoints depend on: a run keeps them to its end."""
 
+ELSEWHERE = ("model.cache",)
+"""Fields among them of which only this machine depends: a run that was moved may have others."""
+
 NAMED_BY = {"pools": "name", "envs": "id"}
 """Lists of the spec, and the field by which one of their sections is named."""
 
@@ -114,6 +117,21 @@ def refusal(edit: Edit) -> str:
     if edit.field.startswith(NEW_RUN):
         return f"{edit} cannot change in a run: start a new one with the edited spec and another name"
     return f"{edit} cannot change during the run: stop it (medserl stop), then --resume with the edited spec"
+
+
+def changed_for_resume(spec: RunSpec, effect: RunSpec) -> list[Edit]:
+    """What a run depends on and `spec` has otherwise than the run that was `effect`. `model.dtype: auto` is the run's.
+
+    Unlike `edits`, no matter what the file said: a flag of the start that was forgotten would go unnoticed.
+    """
+    wanted, now = (dict(_fields(one.model_dump(mode="json"))) for one in (spec.concrete(effect.model.dtype), effect))
+    changed = [
+        Edit(field=field, before=now.get(field), after=wanted.get(field))
+        for field in dict.fromkeys((*now, *wanted))
+        if field.startswith(NEW_RUN) and field not in ELSEWHERE and now.get(field) != wanted.get(field)
+    ]
+    others = [edit for edit in changed if edit.field in NAMED_BY]  # other games: their settings differ anyhow
+    return others or changed
 
 
 def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

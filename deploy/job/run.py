@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from ray.exceptions import ObjectLostError, RayActorError
 
@@ -19,7 +20,7 @@ from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common import logs, metrics
 from common.config import PoolSpec, RunSpec
-from common.errors import ActorLost
+from common.errors import ActorLost, last_line
 from common.metrics import Board
 from common.weights import sweep_run
 from deploy.cluster.placement import Placement
@@ -68,6 +69,7 @@ class Run:
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
         self._interrupted = False
+        self._can_wind_down = False  # once there was a learner; before, an interrupt ends the process
         self._closing: asyncio.Future[None] | None = None
 
     def _version(self) -> int:
@@ -82,9 +84,7 @@ class Run:
         with self._screen, logs.kept(origin):
             prepared = await self._prepare()
             self._placement.model_folder = prepared.model_folder
-            if self._start.resumed:
-                self.folder.record(self.spec, self.folder.file)
-            else:
+            if not self._start.resumed:
                 self.folder.create()
             self.folder.logs.mkdir(exist_ok=True)
             listening = asyncio.ensure_future(self._listen())
@@ -102,7 +102,6 @@ class Run:
             self._notify(line)
         if self._start.resumed:
             sweep_run(self.spec.name)
-            self.folder.resume(self._start.version)
         ranks = self._placement.learner_ranks()
         try:
             await self._play(ranks, prepared)
@@ -111,7 +110,7 @@ class Run:
             if self._interrupted:
                 raise
             lost = error if isinstance(error, ActorLost) else lost_by(error)
-            await self._restarts.consume(f"{lost}; starting over from the newest checkpoint")
+            await self._restarts.consume(f"{lost}; starting over from the newest checkpoint", "run")
             self._board.add(metrics.ACTOR_RESTARTS.name, 1, lost.kind)
             return False
         finally:
@@ -163,6 +162,7 @@ class Run:
             else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._deadlines),
             self._record.taken,
         )
+        self._can_wind_down = True
         if self._interrupted:  # while the attempt before this one ended
             self._learner.stop()
         await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
@@ -190,10 +190,15 @@ class Run:
         return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
 
     async def _load(self, ranks: list[RankHandle]) -> None:
-        """Bring the ranks to the checkpoint where the run goes on. They answer in order: later calls find it loaded."""
-        folder = self._start.folder
-        if folder is None:
-            return
+        """Bring the ranks to the checkpoint where the run goes on, and only then its folder."""
+        if self._start.folder is not None:
+            await self._load_ranks(ranks, self._start.folder)
+        if self._start.resumed:
+            self.folder.resume(self._start.version)
+            self.folder.record(self.spec, self.folder.file)
+
+    async def _load_ranks(self, ranks: list[RankHandle], folder: Path) -> None:
+        """They answer in order: later calls find it loaded."""
         loads = {"it loaded its checkpoint": [rank.load.remote(folder) for rank in ranks]}
         if self.spec.scribe.train and self._start.scribe_version is not None:
             loads["it loaded the Scribe"] = [side.load.remote(folder) for side in _sides(ranks)]
@@ -206,6 +211,8 @@ class Run:
         await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
         if not learning.done():
             learner.stop()
+        if watching.done() and self._curve is not None:
+            self._curve.close()  # it may wait for engines that nobody replaces any more, and the learner for it
         with suppress(RayActorError):  # nobody is left to wait in a dead buffer
             await self._placement.buffer.close.remote()
         await asyncio.wait([learning])
@@ -243,6 +250,7 @@ class Run:
             self._curve.close()
         if self._supervisor is not None:
             await self._supervisor.stop()
+        self._curve = self._supervisor = None  # another attempt may end before it has its own
         closing = [asyncio.ensure_future(result(rank.close)) for rank in ranks]
         await asyncio.wait(closing, timeout=CLOSE_SECONDS)  # one whose peers died may wait for them
         for close in closing:
@@ -258,13 +266,20 @@ class Run:
         self._supervisor.resize(spec)
 
     def _interrupt(self) -> None:
-        if self._interrupted or self._learner is None:
+        if self._interrupted or not self._can_wind_down:
             os._exit(HARD_STOP)
         self._wind_down("stopping after this step (Ctrl-C again: at once)")
 
     async def _listen(self) -> None:
         """Stop when another terminal asks for it (deploy/stop.py)."""
-        while not self.folder.asked_to_stop():
+        told = ""
+        while True:
+            try:
+                if self.folder.asked_to_stop():
+                    break
+            except OSError as error:  # the folder's rights changed; they may change back
+                if told != (told := last_line(error)):
+                    self._notify(f"medserl stop cannot be heard ({told}): stop this run with Ctrl-C")
             await asyncio.sleep(STOP_POLL_SECONDS)
         if not self._interrupted:
             self._wind_down("stopping after this step, as medserl stop requests (Ctrl-C: at once)")

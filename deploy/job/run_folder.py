@@ -4,7 +4,7 @@ and the files by which a running run is changed (deploy/job/resize.py)."""
 from __future__ import annotations
 
 import fcntl
-import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from common.config import RunSpec
-from common.files import json_lines, write_whole
+from common.files import json_line, json_lines, write_whole
 from common.records import Group, Record
 from deploy import program
 from deploy.job import run_state
@@ -143,7 +143,7 @@ class RunFolder:
         metrics = self.path / "metrics.jsonl"
         # A line that a crash tore is of a later step: a checkpoint follows its step's line.
         self._rows = [row for row in json_lines(metrics) if row["step"] <= version]
-        write_whole(metrics, "".join(json.dumps(row) + "\n" for row in self._rows).encode())
+        write_whole(metrics, b"".join(map(json_line, self._rows)))
         if self.evaluations.exists():
             kept = [point for point in curve.points(self.evaluations) if point.policy_version <= version]
             write_whole(self.evaluations, b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
@@ -165,8 +165,8 @@ class RunFolder:
         """Write the metrics of a step whose rollouts were written; returns its row."""
         rollout_log.publish_step(self.path, step.report.step)
         row = metrics_row(step, self.reports, readings)
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        with (self.path / "metrics.jsonl").open("ab") as file:
+            file.write(json_line(row))
         self._rows.append(row)
         self._sink.log(row)
         return row
@@ -195,14 +195,18 @@ def new_name(runs: Path, name: str) -> str:
 
 
 def metrics_row(step: LearnerStep, reports: Reports, readings: Readings = ALL_READ) -> Row:
-    """One line of metrics.jsonl. Seconds are wall time; rates are over the whole turn of the learner loop."""
+    """One line of metrics.jsonl. Seconds are wall time; rates are over the whole turn of the learner loop.
+
+    A number that is not finite, such as the loss of a skipped step, is null.
+    """
     report, sync = step.report, step.sync
-    return {
+    row = {
         "step": report.step,
         "time": time.time(),
         "policy_version": report.policy_version,
         "policy_lag": report.policy_lag,
         "groups": report.groups,
+        "uniform_groups": report.uniform_groups,
         "completions": report.completions,
         "rollout_tokens": report.completion_tokens,
         "learner_tokens": report.tokens,
@@ -220,6 +224,7 @@ def metrics_row(step: LearnerStep, reports: Reports, readings: Readings = ALL_RE
         "kl_to_reference": report.kl_to_reference,
         "grad_norm": report.grad_norm,
         "learning_rate": report.learning_rate,
+        **({"skipped": report.skipped} if report.skipped else {}),
         **report.weights,
         **({"by_turn": report.by_turn} if len(report.by_turn) > 1 else {}),
         "fresh_logp_difference": step.fresh_logp_difference,
@@ -229,6 +234,14 @@ def metrics_row(step: LearnerStep, reports: Reports, readings: Readings = ALL_RE
         "canary_gap": sync.canary_gap,
         "learner_seconds": report.seconds,
         **({} if step.scribe is None else scribe_values(step.scribe)),
+    }
+    return finite_row(row)
+
+
+def finite_row(row: Row) -> Row:
+    """The same row with null for numbers that are not finite: JSON has none, and no reader could average them."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
     }
 
 

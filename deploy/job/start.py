@@ -7,6 +7,7 @@ from pathlib import Path
 from common.config import RunSpec
 from common.models import check_source
 from common.records import Record
+from deploy.job.resize import changed_for_resume, refusal
 from deploy.job.run_folder import RunFolder, new_name
 from deploy.report import sinks
 from learner import checkpoint
@@ -24,10 +25,13 @@ class Start(Record):
     lines: tuple[str, ...] = ()
 
 
-def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> tuple[RunFolder, Start]:
+def starting_point(
+    spec: RunSpec, resume: bool, file: RunSpec | None = None, record: Path | None = None
+) -> tuple[RunFolder, Start]:
     """The run's folder and first step; `file` is the user's alone, None when it is the run's own spec.yaml.
 
-    Raises ValueError when there is nothing to resume, no such model, or the sink is not installed.
+    `record` is the folder of that spec.yaml, wherever it lies now. Nothing is written. Raises ValueError when there is
+    nothing to resume, what the run depends on was changed, there is no such model, or the sink is not installed.
     """
     sinks.load(spec.metrics.sink)  # now rather than after the warm-up
     check_source(spec.model.source)  # and this before Ray starts
@@ -35,16 +39,32 @@ def starting_point(spec: RunSpec, resume: bool, file: RunSpec | None = None) -> 
     if not resume:
         name = new_name(runs, spec.name)
         return RunFolder(spec.settled.model_copy(update={"name": name}), runs / name, file), Start()
-    folder = RunFolder(spec.settled, runs / spec.name, file)
+    return _resumed(spec, record.resolve() if record else runs / spec.name, file)
+
+
+def _resumed(spec: RunSpec, path: Path, file: RunSpec | None) -> tuple[RunFolder, Start]:
+    folder = RunFolder(spec.settled, path, file)
     if applied := folder.applied():
-        folder.use(folder.spec.concrete(applied[0].model.dtype))  # the checkpoints are of that dtype
-        folder.file = file or applied[1]
+        effect, old_file = applied
+        kept = spec.settled_for(effect.steps).concrete(effect.model.dtype)
+        if changes := changed_for_resume(kept, effect):
+            raise ValueError("; ".join(map(refusal, changes)))
+        folder.use(kept)
+        folder.file = file or old_file
     if not folder.journal.is_file():
-        raise ValueError(f"{folder.path} has nothing to resume from: start without --resume")
+        raise ValueError(
+            f"{path} has nothing to resume from: start without --resume, or, if the run was moved, name the spec.yaml "
+            "in its folder"
+        )
+    return folder, going_on(folder)
+
+
+def going_on(folder: RunFolder) -> Start:
+    """Where a run that stopped goes on. Raises ValueError when it has all its steps."""
     start = after_newest(folder.path)
-    if start.version >= spec.steps:
-        raise ValueError(f"{folder.path} has all its {spec.steps} steps: resume with a larger --steps")
-    return folder, start
+    if start.version >= folder.spec.steps:
+        raise ValueError(f"{folder.path} has all its {folder.spec.steps} steps: resume with a larger --steps")
+    return start
 
 
 def after_newest(run_folder: Path) -> Start:

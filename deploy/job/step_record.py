@@ -65,7 +65,12 @@ class StepRecord:
         quarantined = [
             f"engine {engine} quarantined: {line}" for sync in syncs for engine, line in sync.failures.items()
         ]
-        return [*([drift] if drift else ()), *judge(self._board, self._folder.reports, rows), *quarantined]
+        return [
+            *([drift] if drift else ()),
+            *judge(self._board, self._folder.reports, rows),
+            *quarantined,
+            *step.faults,
+        ]
 
 
 def _unread(env: Environment, group: Group) -> list[tuple[int, ...]] | None:

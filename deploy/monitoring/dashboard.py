@@ -115,6 +115,18 @@ PANELS = (
         about="Nats per token.",
     ),
     Panel(title="Rejections by reason", queries=(rate(metrics.REJECTED),), stacked=True),
+    Panel(
+        title="Refused in a row",
+        queries=(newest(metrics.REFUSED_IN_A_ROW),),
+        about="Since the last task or group that passed. What rises for long makes no step.",
+    ),
+    Panel(
+        title="Groups without a difference",
+        queries=(newest(metrics.UNIFORM),),
+        unit="percentunit",
+        about="All their episodes earned the same, so they teach nothing but what kl_coef says.",
+    ),
+    Panel(title="Skipped steps in the shown time", queries=(count(metrics.SKIPPED),)),
     Panel(title="Tasks by game and kind", queries=(rate(metrics.TASKS),), stacked=True),
     Panel(title="The proposer's work by outcome", queries=(rate(metrics.PROPOSALS),), stacked=True),
     Panel(title="The Scribe's tries by outcome", queries=(rate(metrics.ROYALTIES),), stacked=True),

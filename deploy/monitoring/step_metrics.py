@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from actors.refusals import TASKS
 from common import metrics
 from common.config import RunSpec
 from common.metrics import Board
@@ -40,6 +41,7 @@ def expect(board: Board, reports: Reports) -> None:
             board.expect(metrics.ENV_MEASURE, env_id, measure.name)
         for reason in report.rejections:
             board.expect(metrics.REJECTED, reason)
+            board.expect(metrics.REFUSED_IN_A_ROW, TASKS, reason)
         for kind in report.kinds:
             board.expect(metrics.TASKS, env_id, kind)
         for stage in report.stages:
@@ -61,6 +63,8 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
     board.add(metrics.LEARNER_TOKENS.name, report.tokens)
     board.add(metrics.LEARNER_STEPS.name)
     board.add(metrics.SYNCS.name, 1, "ok" if sync.ok else "failed")
+    board.add(metrics.SKIPPED.name, int(bool(report.skipped)), "doctor")
+    board.set(metrics.UNIFORM, report.uniform_groups)
     board.set(metrics.REWARD, report.reward_mean)
     for name, value in report.reward_components.items():
         board.set(metrics.REWARD_BY_COMPONENT, value, name)
@@ -99,6 +103,7 @@ def judge(board: Board, reports: Reports, rows: Sequence[dict[str, Any]]) -> lis
 
 def _count_scribe(board: Board, phase: ScribePhase, row: dict[str, Any]) -> None:
     board.add(metrics.SCRIBE_STEPS.name, len(phase.reports))
+    board.add(metrics.SKIPPED.name, sum(bool(report.skipped) for report in phase.reports), "scribe")
     board.add(metrics.SCRIBE_STARVED.name, int(phase.starved))
     board.set(metrics.SCRIBE_VERSION, phase.policy_version)
     if phase.reports:

@@ -21,6 +21,9 @@ Column = tuple[str, str, str]
 COLUMNS: tuple[Column, ...] = (
     ("step", "step", "{:d}"),
     ("reward", "reward_mean", "{:+.2f}"),
+    ("uniform", "uniform_groups", "{:.0%}"),
+    ("loss", "loss", "{:+.3f}"),
+    ("grad", "grad_norm", "{:.2f}"),
     ("lag", "policy_lag", "{:d}"),
     ("gen tok/s", "rollout_tokens_per_second", "{:.0f}"),
     ("train tok/s", "learner_tokens_per_second", "{:.0f}"),

@@ -14,6 +14,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from common.finite import reward_fault
 from common.records import EndReason, Episode, LabelledTask, Message, Record, Reply, Reward, Tool
 from envs.adapters.source import Source
 from envs.contract.calls import Call, render
@@ -192,6 +193,8 @@ class Session:
 
     def _over(self, episode: _Open, reason: EndReason) -> Seen:
         reward = self.source.env.score(_record(episode, reason), episode.labelled.label)
+        if fault := reward_fault(reward):
+            raise ValueError(f"task {episode.labelled.task.task_id}: {fault} in its reward: a reward must be finite")
         self._episode = episode._replace(ended=reason, reward=reward)
         return Seen(
             messages=(),

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from common.command_line import BAD_INPUT, Parser
+from common.finite import reward_fault
 from common.records import EndReason, Episode, Label, LabelledTask, Record, Rejection, Reward, Task
 from common.sections import EnvSettings
 from envs.conformance.baselines import NONSENSE, SILENT, policies
@@ -207,7 +208,9 @@ def _score_problems(env: Environment, case: _Case) -> Iterator[str]:
         yield "score: the same episode scores differently, or differently from its log"
     if msgspec.json.decode(msgspec.json.encode(case.labelled), type=LabelledTask) != case.labelled:
         yield "propose: a task does not survive JSON"
-    if abs(sum(case.reward.components.values()) - case.reward.total) > 1e-9:
+    if fault := reward_fault(case.reward):
+        yield f"score: {fault}: a reward must be finite"
+    elif abs(sum(case.reward.components.values()) - case.reward.total) > 1e-9:
         yield "score: the total is not the sum of the components"
     try:
         env.score(msgspec.structs.replace(episode, task_id=f"not {episode.task_id}"), label)

@@ -38,7 +38,6 @@ CLASS_OF = {drug: name for name, drugs in CLASSES.items() for drug in drugs}
 SIZE = 3  # drugs a class
 ALLERGY, GIVEN = ("Allergy to", "Allergic to"), ("Given", "Started")
 SYMPTOMS = ("Fever", "Cough", "Pain", "Nausea", "Fatigue", "Insomnia")
-MAX_TOKENS = 96
 UNSEEN = 1  # a pair is held out when its drugs are this far apart in their classes (modulo SIZE)
 TRAIN, SEEN_PAIR, UNSEEN_PAIR = "train", "seen_pair", "unseen_pair"  # the last two are held out
 
@@ -143,7 +142,7 @@ class Contradiction(Game):
             task_id=f"{ENV_ID}-{self._seed}-{split}-{slot.index}",
             split=split,
             context={"sentences": list(sentences)},
-            limits=Limits(max_turns=1, max_tokens=MAX_TOKENS),
+            limits=Limits(),
             provenance=Provenance(
                 source=slot.source,
                 vignette=f"{ENV_ID}-{self._seed}-{split}-{slot.index // 2}",

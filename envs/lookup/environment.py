@@ -37,7 +37,6 @@ from envs.lookup.spec import LookupSettings
 ENV_ID = "lookup"
 IDS = ("a", "b", "c", "d")
 VALUES = 10
-MAX_TOKENS = 24
 SHOWN_SHARE = 1 / 3
 """Share of demonstrations that look at the record that is asked for; the others may do so by chance."""
 
@@ -98,7 +97,7 @@ class Lookup(ToolGame):
             task_id=f"{ENV_ID}-{self.seed}-{slot.source}-{slot.index}",
             split=slot.source,
             context={"wanted": wanted, "records": values},
-            limits=Limits(max_turns=2, max_tokens=MAX_TOKENS),
+            limits=Limits(max_turns=2),
             provenance=Provenance(source=slot.source, vignette=f"{slot.source}-{slot.index}", kind=ENV_ID),
         )
         return LabelledTask(task=task, label=Label(task_id=task.task_id, truth={"value": values[wanted]}))

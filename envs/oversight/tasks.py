@@ -11,8 +11,6 @@ from common.records import Label, LabelledTask, Limits, Provenance, Task
 from envs.oversight.trial import Trial, Truth, as_json
 
 ENV_ID = "oversight"
-MAX_TOKENS = 192
-"""Tokens of a reply: the longest report, and a few words before it."""
 TURNS = (4, 6)
 """Turns for each proposal, and beside."""
 
@@ -27,7 +25,7 @@ def labelled_task(
         task_id=hashlib.sha256(json.dumps(context).encode()).hexdigest()[:16],
         split=split,
         context=context,
-        limits=Limits(max_turns=TURNS[0] * len(trial.proposals) + TURNS[1], max_tokens=MAX_TOKENS),
+        limits=Limits(max_turns=TURNS[0] * len(trial.proposals) + TURNS[1]),
         provenance=Provenance(source=source, vignette=source, kind=kind, model_written=model_written),
     )
     return LabelledTask(task=task, label=Label(task_id=task.task_id, truth=as_json(truth)))

@@ -75,7 +75,7 @@ def resolved(
         dtype=spec.model.concrete_dtype,
         temperature=args.temperature,
         samples=samples,
-        max_tokens=args.max_tokens,
+        max_tokens=spec.sampling.max_tokens,
         seed=spec.seed,
     )
 

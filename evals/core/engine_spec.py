@@ -15,9 +15,10 @@ from common.spec_file import spec_file
 
 
 def read_spec(
-    path: Path | None, model: str, temperature: float, max_tokens: int, defaults: Mapping[str, Any] | None = None
+    path: Path | None, model: str, temperature: float, max_tokens: int | None, defaults: Mapping[str, Any] | None = None
 ) -> RunSpec:
-    """The engine's settings: the file at `path` or the defaults, with the flags on top.
+    """The engine's settings: the file at `path` or the defaults, with the flags on top; `max_tokens` None leaves the
+    file's.
 
     `defaults` are what a suite changes in those of a spec where no file is given. Raises ValueError, one line.
     """
@@ -33,14 +34,15 @@ def read_spec(
     try:
         spec = RunSpec(**content)
         policy = spec.model.model_copy(update={"source": model})
-        flags = {"temperature": temperature, "max_tokens": max_tokens}
+        most = spec.sampling.max_tokens if max_tokens is None else max_tokens
+        flags = {"temperature": temperature, "max_tokens": most}
         spec = spec.model_copy(update={"model": policy, "sampling": spec.sampling.model_copy(update=flags)})
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(step) for step in problem["loc"])
         raise ValueError(f"{path}: {where}: {problem['msg']}") from None
-    if max_tokens >= spec.model.context:
-        raise ValueError(f"--max-tokens {max_tokens} leaves no room for a prompt in model.context {spec.model.context}")
+    if most >= spec.model.context:
+        raise ValueError(f"--max-tokens {most} leaves no room for a prompt in model.context {spec.model.context}")
     return spec.concrete()
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from actors.engine import PromptTooLong
-from actors.episode import GameError, PartnerError, PoolModel, newest_version, of_game, play
+from actors.engine_errors import RequestFailed
+from actors.episode import GameError, PartnerError, PoolModel, newest_version, play, score
 from common.config import SamplingSpec
 from common.records import EndReason, Episode, LabelledTask, Record, Task
 from common.statistics import Interval, mean
@@ -63,13 +64,13 @@ class Evaluator:
         return self._point(policy_version, time.monotonic() - started, [one for one in outcomes if one is not None])
 
     async def _play(self, task: Heldout, version: int, gate: asyncio.Semaphore) -> Outcome | None:
-        """One scored episode, empty when the prompt does not fit the model's context; None when the game failed."""
+        """One scored episode, empty when the prompt does not fit the context; None when game or engines failed."""
         labelled = task.labelled
         try:
             async with gate:
                 episode = await self._episode(labelled.task, version)
-            reward = of_game("score", self._env.score, episode, labelled.label)
-        except (GameError, PartnerError):
+            reward = score(self._env, episode, labelled.label)
+        except (GameError, PartnerError, RequestFailed):
             return None
         return Outcome(labelled=labelled, rewards=(reward,), pair=task.pair)
 

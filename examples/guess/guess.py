@@ -23,7 +23,7 @@ class Guess(Game):
         number = 8 - slot.seed if slot.kind == "mirror" else slot.seed
         task_id = f"guess-{self.seed}-{slot.index}"
         origin = Provenance(source=slot.source, vignette=slot.source, kind=slot.kind)
-        context, limits = {"hidden": number}, Limits(max_turns=3, max_tokens=4)
+        context, limits = {"hidden": number}, Limits(max_turns=3)
         task = Task(env="guess", task_id=task_id, split="train", context=context, limits=limits, provenance=origin)
         return LabelledTask(task=task, label=Label(task_id=task_id, truth={"number": number}))
 

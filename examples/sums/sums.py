@@ -23,7 +23,7 @@ class Sums(Game):
         shown = a + b + (error if slot.kind == "false" else 0)
         task_id = f"sums-{self.seed}-{slot.index}"
         origin = Provenance(source=slot.source, vignette=slot.source, kind=slot.kind)
-        context, limits = {"sum": f"{a} + {b} = {shown}"}, Limits(max_tokens=8)
+        context, limits = {"sum": f"{a} + {b} = {shown}"}, Limits()
         task = Task(env="sums", task_id=task_id, split="train", context=context, limits=limits, provenance=origin)
         return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.kind}))
 

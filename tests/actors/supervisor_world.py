@@ -78,6 +78,7 @@ class FakeBuffer:
         self.returned: list[tuple[str, str]] = []
         self.retired: list[tuple[str, str]] = []
         self.warnings: dict[str, str] = {}
+        self.in_a_row: dict[tuple[str, str], int] = {}
         self.hangs = False
 
     def retire(self, role: str, name: str) -> None:
@@ -93,7 +94,15 @@ class FakeBuffer:
         if self.hangs:
             await asyncio.Event().wait()
         states = dict.fromkeys(BUFFER_STATES, 1)
-        return {**states, "made": 6, "claimed": 2, "imbalance": 0, "counts": {}, "warnings": self.warnings}
+        return {
+            **states,
+            "made": 6,
+            "claimed": 2,
+            "imbalance": 0,
+            "counts": {},
+            "warnings": self.warnings,
+            "in_a_row": self.in_a_row,
+        }
 
 
 class FakeRank:

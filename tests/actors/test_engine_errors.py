@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from actors.engine import Engine
-from actors.engine_errors import EngineDied, readable_deaths
+from actors.engine_errors import EngineDied, RequestFailed, readable_deaths
 
 
 class EngineDeadError(Exception):
@@ -44,11 +44,18 @@ class Fragile:
         return "not awaited"
 
 
-@pytest.mark.parametrize("error", [EngineDeadError("core gone"), EngineGenerateError("core gone")])
-async def test_a_dead_core_is_told_by_an_error_that_needs_no_vllm(error: Exception) -> None:
+async def test_a_dead_core_is_told_by_an_error_that_needs_no_vllm() -> None:
     with pytest.raises(EngineDied, match="core gone") as died:
-        await Fragile().ask(error)
+        await Fragile().ask(EngineDeadError("core gone"))
     assert b"vllm" not in pickle.dumps(died.value)
+
+
+async def test_a_request_that_fails_is_no_death_and_says_what_was_raised() -> None:
+    wrapped = EngineGenerateError()
+    wrapped.__cause__ = ValueError("prompt contains an out-of-vocabulary token id")
+    with pytest.raises(RequestFailed, match="ValueError: prompt contains an out-of-vocabulary token id") as failed:
+        await Fragile().ask(wrapped)
+    assert not isinstance(failed.value, EngineDied) and b"vllm" not in pickle.dumps(failed.value)
 
 
 async def test_other_errors_and_answers_pass_as_they_are() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actors.engine import PromptTooLong
-from actors.engine_errors import EngineDied
+from actors.engine_errors import EngineDied, RequestFailed
 from actors.engine_pool import EnginePool
 from common.record import frozen
 from common.records import Completion, Message, Sampled
@@ -146,6 +146,30 @@ async def test_a_fault_of_the_engine_code_is_not_taken_for_its_death() -> None:
     with pytest.raises(AssertionError):
         await pool.generate("doctor", *ASK)
     assert (await pool.state()).serving == ("a",)
+
+
+@pytest.mark.parametrize("engines", [1, 2, 5])
+async def test_a_request_that_engines_fail_costs_no_engine_and_is_given_up_after_two(engines: int) -> None:
+    fakes = [FakeEngine(name, remote_error(RequestFailed("ValueError: bad request"))) for name in "abcde"[:engines]]
+    pool, _ = await pool_of(*fakes)
+    with pytest.raises(RequestFailed, match="ValueError: bad request"):
+        await pool.generate("doctor", *ASK)
+    assert sum(len(fake.asked) for fake in fakes) == min(engines, 2)
+    state = await pool.state()
+    assert len(state.serving) == engines and state.in_flight == 0
+
+
+async def test_a_request_that_one_engine_fails_is_sampled_on_another() -> None:
+    pool, _ = await pool_of(FakeEngine("a", remote_error(RequestFailed("hiccup"))), FakeEngine("b"))
+    assert (await pool.generate("doctor", *ASK)).completions[0].engine == "b"
+    assert (await pool.state()).serving == ("a", "b")
+
+
+async def test_a_request_under_which_engine_after_engine_dies_ends_no_more_than_three() -> None:
+    pool, _ = await pool_of(*(FakeEngine(name, remote_error(EngineDied("core gone"))) for name in "abcde"))
+    with pytest.raises(RequestFailed, match="3 engines died under it"):
+        await pool.generate("doctor", *ASK)
+    assert len((await pool.state()).serving) == 2
 
 
 async def test_completions_and_tokens_are_counted_by_role_once_even_after_a_retry() -> None:

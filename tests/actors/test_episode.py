@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from actors.engine import PromptTooLong
 from actors.episode import GameError, PartnerError, newest_version, play, scored
 from common.record import Ids
-from common.records import Completion, EndReason, Message, Reply, Sampled
+from common.records import Completion, EndReason, Episode, Label, Message, Reply, Reward, Sampled
 from envs.contract.env import Ask
 from envs.contract.replay import turns
 from tests.actors.fake_turns import Turns, turn_task
@@ -138,3 +139,15 @@ async def test_when_an_episode_fails_the_others_of_its_group_are_played_no_furth
     for _ in range(20):
         await asyncio.sleep(0)
     assert model.calls == calls < 8
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+async def test_a_game_whose_reward_is_no_number_is_at_fault_and_nothing_is_trained_on_it(bad: float) -> None:
+    class Undefined(Turns):
+        def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
+            return Reward(components={"ratio": bad}, total=1.0, reason="", solved=True)
+
+    task = turn_task(wanted=1)
+    played = await play(Undefined(), task.task, Scripted(("a",)), 1, 64)
+    with pytest.raises(GameError, match=rf"score: the component ratio is {bad}: a reward must be finite"):
+        scored(Undefined(), task, played, 0)

@@ -48,3 +48,16 @@ async def test_only_a_step_that_was_never_reached_before_forgives(pauses: list[f
         await restarts.consume("a rank died")
     restarts.progressed(5)
     await restarts.consume("a rank died")
+
+
+async def test_a_lost_machine_costs_each_of_its_actors_one_restart_and_not_the_run_all_of_them(
+    pauses: list[float],
+) -> None:
+    restarts = RestartBudget(lambda _: None)
+    for slot in range(4 * MAX_RESTARTS):
+        await restarts.consume("an engine died", f"engines-{slot}")
+    assert set(pauses) == {0}
+    for _ in range(MAX_RESTARTS - 1):
+        await restarts.consume("an engine died", "engines-0")
+    with pytest.raises(BudgetSpent):
+        await restarts.consume("an engine died", "engines-0")

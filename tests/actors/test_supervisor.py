@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from ray.exceptions import ActorDiedError
 
-from actors.restarts import MAX_RESTARTS, BudgetSpent
+from actors.restarts import MAX_RESTARTS, BudgetSpent, RestartBudget
 from common.metrics import ACTOR_RESTARTS, BUFFER_STATES, COMPLETIONS, ENGINE_RESTARTS, KV_USE, PHASE, SYNCS, TASKS
+from simulator import virtual
 from simulator.fakes import remote_error, settle
 from tests.actors.supervisor_world import FrozenWorld, World
 
@@ -271,3 +272,22 @@ async def test_stop_ends_every_actor_and_lets_engines_end_by_themselves() -> Non
     assert all(handle.dead.is_set() for handle in (*placement.engines.values(), *placement.roles.values()))
     assert placement.engines["engines-1"].actor.ended
     assert world.notes == ["engine engines-0 did not end by itself"]
+
+
+def test_while_an_actor_pauses_before_its_restart_the_heartbeats_of_the_others_continue() -> None:
+    async def beats() -> None:
+        world = World()
+        world.supervisor._role_actors._restarts = RestartBudget(lambda _: None, first_pause_seconds=4.0)
+        await world.start()
+        now = asyncio.get_running_loop().time
+        for life in range(2):  # the second restart has a pause
+            world.placement.roles["doctor-0" if not life else "doctor-0.1"].kill()
+            await settle()
+            await world.beat()
+        assert "doctor-0.2" not in world.placement.roles and world.buffer.returned[-1] == ("leases", "doctor-0.1")
+        assert now() < 4.0, "the heartbeat waited for the pause"
+        await asyncio.sleep(4.0)
+        await world.beat()
+        assert "doctor-0.2" in world.placement.roles
+
+    virtual.run(beats())

@@ -52,8 +52,8 @@ def test_the_environment_beats_the_file_and_flags_beat_both(spec_file: Path, mon
     monkeypatch.setenv("MEDSERL_STEPS", "5")
     learner = cli.parse([str(spec_file)]).spec.learner
     assert (learner.learning_rate, learner.batch_groups) == (0.25, 2)
-    spec = cli.parse([str(spec_file), "--steps", "7", "--learner.clip", "0.1"]).spec
-    assert (spec.steps, spec.learner.clip, spec.learner.learning_rate) == (7, 0.1, 0.25)
+    spec = cli.parse([str(spec_file), "--steps", "7", "--learner.max_grad_norm", "0.1"]).spec
+    assert (spec.steps, spec.learner.max_grad_norm, spec.learner.learning_rate) == (7, 0.1, 0.25)
 
 
 def test_switches_are_read(spec_file: Path) -> None:

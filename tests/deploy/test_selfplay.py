@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from ray.exceptions import GetTimeoutError
 
 from common import metrics
 from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
@@ -88,6 +89,20 @@ def test_a_full_disk_ends_a_run_in_one_line_that_says_what_to_do(remote: bool) -
     full = OSError(errno.ENOSPC, "No space left on device")
     line = ending(remote_error(full) if remote else full)
     assert "No space left on device" in line and line.endswith("make room, then resume") and "\n" not in line
+
+
+@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError("no answer within 30 s"), "TimeoutError: no answer within 30 s"),
+        (FileExistsError(errno.EEXIST, "File exists"), "FileExistsError: [Errno 17] File exists"),
+        (PermissionError(errno.EACCES, "Permission denied"), "PermissionError: [Errno 13] Permission denied"),
+        (GetTimeoutError("Get timed out"), "GetTimeoutError: Get timed out"),
+    ],
+)
+def test_what_no_full_disk_caused_is_not_told_as_one(error: OSError, said: str, remote: bool) -> None:
+    assert ending(remote_error(error) if remote else error) == said
 
 
 def test_a_finished_run_asks_for_more_steps(tmp_path: Path) -> None:

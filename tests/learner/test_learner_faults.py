@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from common.errors import ActorLost
-from common.records import Group
+from common.records import Completion, Group, Sampled
 from common.weights import SyncOutcome
+from learner.learner import MAX_SKIPPED
 from learner.step_report import StepReport
+from simulator import virtual
 from simulator.fakes import remote_error
-from tests.learner.learner_world import World
+from tests.learner.learner_world import World, fresh_of
 
 
 async def test_a_buffer_that_dies_while_the_learner_waits_is_replaced_at_the_version_in_hand(tmp_path: Path) -> None:
@@ -85,3 +89,70 @@ async def test_a_disk_that_is_full_at_the_end_is_an_error_since_the_last_steps_w
     with pytest.raises(OSError, match="No space left on device"):
         await world.learner.run()
     assert world.checkpoints() == ["step-00002"]
+
+
+def skipping(world: World, *steps: int) -> None:
+    """Rank 0 reports that these steps changed nothing."""
+    apply = world.ranks[0].apply
+
+    def skipped() -> StepReport:
+        report = apply()
+        return replace(report, skipped="the gradient has a norm of nan") if report.step in steps else report
+
+    world.ranks[0].apply = skipped  # type: ignore[method-assign]
+
+
+async def test_a_step_that_was_skipped_is_told_and_the_run_continues(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=3)
+    skipping(world, 2)
+    await world.learner.run()
+    assert [step.faults for step in world.steps] == [
+        (),
+        ("step 2 changed no weight: the gradient has a norm of nan",),
+        (),
+    ]
+
+
+async def test_a_run_whose_steps_are_all_skipped_ends_and_says_why(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=99)
+    skipping(world, *range(3, 99))
+    with pytest.raises(RuntimeError, match="9 steps in a row were skipped, the last one because the gradient has"):
+        await world.learner.run()
+    assert len(world.steps) == 2 + MAX_SKIPPED
+
+
+async def test_an_engine_whose_fresh_log_probs_are_no_numbers_is_named_and_left_out_of_the_mean(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=1)
+    completion = Completion(
+        text="", token_ids=[1], logps=[float("nan")], versions=[0], finish_reason="stop", engine="engines-3"
+    )
+
+    async def fresh_rollouts() -> tuple[Sampled, ...]:
+        return fresh_of(0), Sampled(prompt_ids=(1,), completions=(completion,))
+
+    world.channel.fresh_rollouts = fresh_rollouts  # type: ignore[method-assign]
+    await world.learner.run()
+    (step,) = world.steps
+    assert step.fresh_logp_difference == 0.01
+    assert step.faults == ("fresh rollouts: the log-prob of token 0 from engine engines-3 is nan",)
+
+
+def test_an_engine_that_hangs_in_its_fresh_rollouts_costs_a_step_half_a_minute(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=1)
+    cancelled = []
+
+    async def hang() -> tuple[Sampled, ...]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(True)
+        raise AssertionError
+
+    async def run() -> float:
+        await world.learner.run()
+        return asyncio.get_running_loop().time()
+
+    world.channel.fresh_rollouts = hang  # type: ignore[method-assign]
+    assert virtual.run(run()) < 40 and cancelled
+    assert world.steps[0].fresh_logp_difference is None
+    assert world.steps[0].faults == ("fresh rollouts: an engine gave none for 30 s after the gradient was ready",)

@@ -55,7 +55,7 @@ def plain_torch_step(module: Any, spec: RunSpec, groups: list[Group], start: Any
             reward[-1] += rollout.reward.total - mean
             rewards.append(reward.flip(0).cumsum(0).flip(0))
             ratios.append((logp - logp.detach()).exp())
-            engines.append((logp.detach() - engine).exp().clamp(0.5, 5.0))
+            engines.append((logp.detach() - engine).exp().clamp(0.0, 5.0))
     returns = torch.cat(rewards)
     advantages = (returns - returns.mean()) / returns.var(correction=0).sqrt()
     loss = -(torch.cat(engines) * torch.cat(ratios) * advantages).mean()

@@ -15,6 +15,7 @@ from torch import Tensor
 from common.metrics import WEIGHT_STATISTICS
 from learner.batch import TokenLayout
 from learner.reinforce_pp import (
+    Signal,
     advantages,
     group_baseline,
     importance_weights,
@@ -22,6 +23,8 @@ from learner.reinforce_pp import (
     normalise,
     policy_loss,
     returns_to_go,
+    reward_scale,
+    signal,
     token_rewards,
     weight_statistics,
     weight_terms,
@@ -91,23 +94,12 @@ def test_a_group_of_one_has_no_baseline() -> None:
         group_baseline(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 1]))
 
 
-def test_loss_of_two_episodes_by_hand() -> None:
-    # Ratios e^.5 (clipped at 1.2, A > 0), e^-.5 (A > 0: the smaller product is unclipped), e^.5 (A < 0: unclipped).
-    logp_N = torch.tensor([-0.5, -1.5, -0.5], requires_grad=True)
-    weight_N = torch.tensor([1.0, 0.5, 2.0])
-    loss = policy_loss(logp_N, torch.full((3,), -1.0), torch.tensor([1.0, 2.0, -1.0]), weight_N, clip=0.2)
-    up, down = math.exp(0.5), math.exp(-0.5)
-    assert loss.total.item() == pytest.approx(-(1.2 + 0.5 * 2 * down - 2 * up), rel=1e-6)
-    assert (loss.tokens, loss.clipped) == (3, 1)
-    loss.total.backward()  # type: ignore[no-untyped-call]
-    assert logp_N.grad is not None
-    torch.testing.assert_close(logp_N.grad, torch.tensor([0.0, -down, 2 * up]))
-
-
-def test_at_the_old_policy_the_gradient_is_minus_weighted_advantage() -> None:
+def test_loss_and_gradient_of_a_step_by_hand() -> None:
+    """The ratio is 1 where the gradient is taken, so no clip of it could do anything."""
     logp_N = torch.tensor([-0.5, -1.5], requires_grad=True)
-    loss = policy_loss(logp_N, logp_N, torch.tensor([0.7, -0.3]), torch.tensor([1.0, 2.0]), clip=0.2)
-    loss.total.backward()  # type: ignore[no-untyped-call]
+    loss = policy_loss(logp_N, torch.tensor([0.7, -0.3]), torch.tensor([1.0, 2.0]))
+    assert loss.item() == pytest.approx(-0.7 + 0.6)
+    loss.backward()  # type: ignore[no-untyped-call]
     assert logp_N.grad is not None
     torch.testing.assert_close(logp_N.grad, torch.tensor([-0.7, 0.6]))
 
@@ -146,7 +138,11 @@ def test_weight_statistics_by_hand() -> None:
 
 
 def slow_advantages(rewards: list[float], lengths: list[int], groups: list[int] | None, kl: list[float]) -> list[float]:
-    """The same algorithm in float64 loops, written from the paper's equations and sharing no code."""
+    """The same algorithm in float64 loops, written from the paper's equations and sharing no code.
+
+    The spread is floored at a twentieth of the rewards' root mean square.
+    """
+    scale = math.sqrt(sum(max(-10.0, min(10.0, r)) ** 2 for r in rewards) / len(rewards)) or 1.0
     if groups is not None:
         means = {g: sum(r for r, h in zip(rewards, groups, strict=True) if h == g) / groups.count(g) for g in groups}
         rewards = [r - means[g] for r, g in zip(rewards, groups, strict=True)]
@@ -159,7 +155,7 @@ def slow_advantages(rewards: list[float], lengths: list[int], groups: list[int] 
         start += length
     mean = sum(returns) / len(returns)
     variance = sum((g - mean) ** 2 for g in returns) / len(returns)
-    return [(g - mean) / math.sqrt(max(variance, 1e-8)) for g in returns]
+    return [(g - mean) / max(math.sqrt(variance), 0.05 * scale) for g in returns]
 
 
 finite = st.floats(-12, 12, allow_nan=False).map(lambda x: round(x, 3))
@@ -204,19 +200,74 @@ def test_two_ranks_normalise_as_one(returns: list[float], data: st.DataObject) -
     all_reduce = Lockstep(2)
     with ThreadPoolExecutor(2) as pool:
         parts = list(pool.map(lambda shard: normalise(shard, None, all_reduce), (values[:cut], values[cut:])))
-    torch.testing.assert_close(torch.cat(parts), normalise(values), atol=1e-5, rtol=1e-5)
+    together = torch.cat([part.advantage_N for part in parts])
+    torch.testing.assert_close(together, normalise(values).advantage_N, atol=1e-5, rtol=1e-5)
+    assert parts[0].strength == parts[1].strength == pytest.approx(normalise(values).strength)
 
 
-@given(values=st.lists(st.tuples(finite, finite, finite, finite), min_size=1, max_size=12))
-def test_loss_equals_the_slow_reference(values: list[tuple[float, float, float, float]]) -> None:
+@given(values=st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=12))
+def test_loss_equals_the_slow_reference(values: list[tuple[float, float, float]]) -> None:
     expected = 0.0
-    for logp, old, advantage, engine in values:
-        weight = max(0.5, min(5.0, math.exp(max(-20.0, min(20.0, old - engine)))))
-        ratio = math.exp(max(-20.0, min(20.0, logp - old)))
-        expected -= weight * min(ratio * advantage, max(0.8, min(1.2, ratio)) * advantage)
-    logp_N, old_N, advantage_N, engine_N = (
-        torch.tensor(column, dtype=torch.float64) for column in zip(*values, strict=True)
-    )
-    weight_N = importance_weights(old_N, engine_N, (0.5, 5.0))
-    got = policy_loss(logp_N, old_N, advantage_N, weight_N, clip=0.2).total.item()
+    for logp, advantage, engine in values:
+        expected -= max(0.5, min(5.0, math.exp(max(-20.0, min(20.0, logp - engine))))) * advantage
+    logp_N, advantage_N, engine_N = (torch.tensor(column, dtype=torch.float64) for column in zip(*values, strict=True))
+    got = policy_loss(logp_N, advantage_N, importance_weights(logp_N, engine_N, (0.5, 5.0))).item()
     assert got == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+GROUPS = [0] * 8 + [1] * 8 + [2] * 8 + [3] * 8
+NOISE_N = 0.03 * torch.randn(32 * 60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+"""Engine against learner, nats a token: rounding."""
+
+
+def said_by(rewards: list[float], kl_coef: float = 1e-3, baseline: bool = True) -> Signal:
+    return signal(tokens_of(torch.tensor(rewards), [60] * 32, GROUPS), baseline=baseline, penalty_N=kl_coef * NOISE_N)
+
+
+UNIFORM = {
+    "no reply in the format": [-1.5] * 32,
+    "silent on every note": ([1.1] * 8 + [-0.9] * 8) * 2,
+    "nothing is earned": [0.0] * 32,
+    "ten times as much": [-9.0] * 32,
+    "a hundredth as much": [0.011] * 32,
+}
+
+
+@pytest.mark.parametrize("rewards", UNIFORM.values(), ids=UNIFORM)
+def test_a_batch_without_a_difference_inside_any_group_moves_nothing_but_what_kl_coef_says(
+    rewards: list[float],
+) -> None:
+    if max(map(abs, rewards)) > 0.5 or not any(rewards):
+        assert said_by(rewards).advantage_N.abs().mean() < 0.01
+    small, large = said_by(rewards, 1e-6), said_by(rewards, 1e-5)
+    torch.testing.assert_close(large.advantage_N, 10 * small.advantage_N, atol=1e-6, rtol=1e-4)
+    assert large.strength == pytest.approx(10 * small.strength) and large.strength < 0.1
+    without = said_by(rewards, 0.0)
+    assert without.strength == 0.0 and not without.advantage_N.any()
+
+
+def test_one_reply_that_differs_is_enough_for_a_full_step() -> None:
+    said = said_by([1.1] + [-0.9] * 31)
+    assert said.strength == 1.0
+    assert said.advantage_N[:60].mean() > 3 and said.advantage_N[60:].abs().mean() < 0.5
+
+
+def test_rewards_that_differ_by_the_rounding_of_their_sum_are_equal() -> None:
+    rewards = [0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1] * 16
+    assert len(set(rewards)) == 2
+    for precise in (torch.float32, torch.float64):
+        baselined = group_baseline(torch.tensor(rewards, dtype=precise), torch.tensor(GROUPS))
+        assert not baselined.any()
+
+
+def test_small_rewards_that_differ_are_not_taken_for_rounding() -> None:
+    said = said_by([1e-4, 2e-4] * 16, kl_coef=0.0)
+    assert said.strength == 1.0 and said.advantage_N.abs().mean() > 0.9
+
+
+def test_the_scale_of_the_rewards_is_that_of_all_ranks() -> None:
+    all_reduce = Lockstep(2)
+    with ThreadPoolExecutor(2) as pool:
+        halves = (torch.tensor([3.0, -3.0]), torch.tensor([0.0, 20.0]))
+        scales = list(pool.map(lambda half: reward_scale(half, all_reduce), halves))
+    assert scales == [pytest.approx(math.sqrt((9 + 9 + 100) / 4))] * 2

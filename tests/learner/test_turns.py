@@ -109,9 +109,7 @@ def loss_of(groups: Sequence[Group], most: int, baseline: bool, weighting: Weigh
     advantage_N = advantages(tokens, baseline=baseline)
     logp_old_N = torch.cat([-0.1 - 0.03 * part.target_N.double() for row in parts for part in row])
     weight_N = importance_weights(logp_old_N, tokens.logp_engine_N.double(), (0.5, 5.0))
-    loss: Tensor = policy_loss(
-        logp_old_N + 0.1, logp_old_N, advantage_N.double(), weight_N, clip=0.2, share_N=tokens.share_N.double()
-    ).total
+    loss: Tensor = policy_loss(logp_old_N + 0.1, advantage_N.double(), weight_N, share_N=tokens.share_N.double())
     return float(loss / tokens.share_N.double().sum())
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from common.config import RunSpec
@@ -223,3 +224,17 @@ def test_packed_rows_give_the_loss_and_gradients_of_separate_rows(family: str, m
     torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-6)
     for ours, other in zip(torch.autograd.grad(loss, list(model.parameters())), theirs, strict=True):
         torch.testing.assert_close(ours, other, atol=2e-5, rtol=1e-4)
+
+
+def test_a_warm_up_whose_loss_is_no_number_is_refused_and_not_cached(
+    tmp_path: Path, model_folder: Path, examples: list[Example]
+) -> None:
+    weights = model_folder / "model.safetensors"
+    broken = {name: tensor * (float("nan") if "norm" in name else 1) for name, tensor in load_file(weights).items()}
+    save_file(broken, weights, metadata={"format": "pt"})
+    spec = spec_for(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"warm-up: the loss is nan: lower warm_up.learning_rate, or check the weights"
+    ):
+        warm_up.warmed_model(spec, model_folder, examples, lambda *_: None)
+    assert not list((tmp_path / "cache" / "warm").iterdir())

@@ -100,7 +100,7 @@ def asked(
             console.print(f"{len(notes) - len(waiting)} of {len(notes)} notes are answered in {args.out} already")
 
         async def one(model: Model, note: Note) -> None:
-            await answer(note, partial(model.start, n=args.samples, max_tokens=args.max_tokens), journal)
+            await answer(note, partial(model.start, n=args.samples, max_tokens=spec.sampling.max_tokens), journal)
 
         ask(waiting, client.asking(spec, folder), one, QUEUED * doctor_pool(spec).max_num_seqs, console)
     return {note.note_id: judge(note, journal.answered[note.note_id].replies) for note in notes}, settings

@@ -105,7 +105,7 @@ def _asked(
         waiting = unplayed(env, chosen, journal)
         if len(waiting) < len(chosen):
             console.print(f"{len(chosen) - len(waiting)} of {len(chosen)} trials are audited in {args.out} already")
-        one = partial(_play, env, args.max_tokens, journal)
+        one = partial(_play, env, spec.sampling.max_tokens, journal)
         # No more at once than are decoded: each further audit would push the prefix of another one out of the cache.
         ask(waiting, client.asking(spec, folder), one, doctor_pool(spec).max_num_seqs, console)
     return by_journal(env, chosen, journal), settings

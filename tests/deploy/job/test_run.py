@@ -6,6 +6,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,63 @@ async def test_a_run_that_is_asked_to_stop_while_it_starts_ends_before_its_first
     world = World(tmp_path, steps=999)
     world.run._wind_down("asked")
     assert not await play(world) and world.folder.rows == []
+
+
+async def test_a_run_that_gives_up_during_an_evaluation_ends_though_no_engine_answers_it(tmp_path: Path) -> None:
+    """The learner waits for the evaluation, which waits for engines that nobody starts any more."""
+    world, spent = World(tmp_path, steps=999), asyncio.Event()
+
+    class Waiting:
+        """A held-out curve whose evaluation holds the version until it is cancelled."""
+
+        def __init__(self, *_: object) -> None:
+            self.running: asyncio.Task[None] | None = None
+
+        def attach(self, pool: object, hold: Callable[[], AbstractAsyncContextManager[int]]) -> None:
+            self.hold = hold
+
+        def stepped(self, version: int) -> None:
+            if version == 2:
+                self.running = asyncio.ensure_future(self.evaluate())
+
+        async def evaluate(self) -> None:
+            async with self.hold():
+                spent.set()
+                await asyncio.Event().wait()
+
+        def close(self) -> None:
+            if self.running is not None:
+                self.running.cancel()
+
+    async def monkey() -> None:
+        await spent.wait()
+        while True:
+            world.kill("engine")
+            await asyncio.sleep(0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "HeldoutCurve", Waiting)
+        with pytest.raises(BudgetSpent, match=f"gave up after {MAX_RESTARTS} restarts"):
+            await play(world, monkey)
+    assert spent.is_set(), "the evaluation never began"
+    assert [row["step"] for row in world.folder.rows][-1] >= 2
+
+
+async def test_nothing_of_an_attempt_is_left_when_the_next_one_fails_before_it_has_its_own(tmp_path: Path) -> None:
+    world = World(tmp_path, steps=4)
+    assert await play(world)
+    assert world.run._supervisor is None and world.run._curve is None
+
+
+async def test_a_stop_file_that_cannot_be_removed_is_told_once_and_the_run_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, asked = World(tmp_path, steps=4), list[int]()
+
+    def refused() -> bool:
+        asked.append(1)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(world.folder, "asked_to_stop", refused)
+    assert await play(world)
+    assert asked and capsys.readouterr().out.count("medserl stop cannot be heard") == 1

@@ -173,3 +173,19 @@ def test_a_scribe_phase_adds_to_the_line_of_the_step_before_it_and_nothing_where
 def test_a_starved_scribe_phase_says_so_and_has_no_means() -> None:
     row = metrics_row(msgspec.structs.replace(step(1), scribe=phase(starved=True)), REPORTS)
     assert row["scribe_starved"] and row["scribe_reward_mean"] is None and row["scribe_success_rate"] is None
+
+
+def test_a_number_that_is_none_is_null_in_the_log_which_stays_json(tmp_path: Path) -> None:
+    folder = made(tmp_path, 1)
+    wrong = step(2)
+    report = msgspec.structs.replace(wrong.report, loss=float("nan"), grad_norm=float("inf"), skipped="the loss is nan")
+    folder.write_rollouts(2, groups_of(2))
+    row = folder.log(msgspec.structs.replace(wrong, report=report))
+    assert (row["loss"], row["grad_norm"], row["skipped"]) == (None, None, "the loss is nan")
+    folder.resume(2)
+    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    assert [json.loads(line, parse_constant=refuse)["step"] for line in lines] == [1, 2]

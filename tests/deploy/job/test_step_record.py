@@ -12,7 +12,7 @@ from deploy.job.run_folder import RunFolder
 from deploy.job.step_record import StepRecord
 from deploy.report.clock import Clock
 from deploy.report.rollout_log import read_run
-from deploy.report.terminal import Screen
+from deploy.report.terminal import COLUMNS, Screen
 from envs.lookup.environment import Lookup
 from tests.deploy.job.test_run_folder import step as learner_step
 from tests.deploy.report.turns_pages import ENV, lookup_group
@@ -75,3 +75,19 @@ async def test_a_game_that_cannot_say_what_it_read_costs_the_measure_and_not_the
     await world.step(1, GOOD)
     assert world.folder.rows[0]["lookup/calls"] is None and world.folder.rows[0]["lookup/turns"] == 2.0
     assert read_run(world.folder.path)["unread"].to_pylist() == [None]
+
+
+async def test_a_step_that_was_skipped_is_told_counted_and_shown(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    group = lookup_group(1, GOOD)
+    world.stored = {group.task_id: group}
+    await world.record.taken(1, (StoredGroup.of(group, group.task_id),))
+    made = learner_step(1)
+    report = replace(made.report, skipped="the loss is nan", uniform_groups=0.25)
+    world.record.stepped(replace(made, report=report, faults=("step 1 changed no weight: the loss is nan",)))
+    assert "step 1 changed no weight: the loss is nan" in world.told
+    board = world.board.registry.get_sample_value
+    assert board("medserl_skipped_steps_total", {"role": "doctor"}) == 1.0
+    assert board("medserl_uniform_groups") == 0.25
+    heading = [column[0] for column in COLUMNS]
+    assert {"uniform", "loss", "grad"} < set(heading) and world.folder.rows[0]["uniform_groups"] == 0.25
