@@ -43,10 +43,13 @@ $(COMMAND): $(READY)
 	PYTHONWARNINGS=ignore $(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# As one word of the shell, whatever is in it; the command itself reads `~`.
+quoted = '$(subst ','\'',$(1))'
+
 # DATA, STEPS and NAME are shorthands for --data, --steps and --name; ARGS takes any other flag.
 selfplay: $(COMMAND)  ## run $(SPEC); DATA=file.csv STEPS=4 NAME=x ARGS="--seed 1" change it
-	$(COMMAND) selfplay $(SPEC) $(if $(DATA),--data "$(DATA)") $(if $(STEPS),--steps $(STEPS)) \
-	  $(if $(NAME),--name $(NAME)) $(ARGS)
+	$(COMMAND) selfplay $(call quoted,$(SPEC)) $(if $(DATA),--data=$(call quoted,$(DATA))) \
+	  $(if $(STEPS),--steps=$(call quoted,$(STEPS))) $(if $(NAME),--name=$(call quoted,$(NAME))) $(ARGS)
 
 test: $(COMMAND)  ## the whole suite; ARGS='-m "not integration"' for the fast part
 	$(PY) -m pytest -n 2 --no-loadscope-reorder $(ARGS)

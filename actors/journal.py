@@ -15,6 +15,7 @@ wakes up again (SIGSTOP, swap) then writes into a file without a name, and canno
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import uuid
 import zlib
@@ -24,6 +25,8 @@ from pathlib import Path
 import msgspec
 
 from common.records import LabelledTask, Record, TaskState
+
+LOG = logging.getLogger(__name__)
 
 SYNC_LINES, SYNC_SECONDS = 256, 1.0
 """Maximum time before lines that are not durable are synced. Losing them loses only work: their tasks are made or
@@ -57,6 +60,9 @@ class Event(Record, omit_defaults=True):
         return " ".join([self.state, *(f"{name}={value}" for name, value in said.items() if value)])
 
 
+_DECODER = msgspec.json.Decoder(Event)
+
+
 class Recovered(Record):
     """A journal's state at a checkpoint: every index below `next_index` is in exactly one of the collections."""
 
@@ -66,7 +72,7 @@ class Recovered(Record):
     trained: dict[int, int]  # index -> step
     rejected: dict[int, str]  # index -> reason
     task_ids: frozenset[str]  # of all tasks so far
-    dropped_lines: int  # 1 when the last line was torn
+    dropped_lines: int  # the last one if it was torn, and damaged ones
 
 
 class Journal:
@@ -124,7 +130,7 @@ class Journal:
         """
         if self._bytes < self._worthwhile:
             return
-        fold = _folded(self._path, self._path.read_bytes())
+        fold, _ = _folded(self._path, self._path.read_bytes())
         self._go_on_with(_sealed(event) for event in fold.events(oldest_step))
         self._worthwhile = max(WORTHWHILE_BYTES, 2 * self._bytes)
 
@@ -159,21 +165,21 @@ def replay(path: Path, trained_steps: int) -> Recovered:
     """The buffer's state at the checkpoint after `trained_steps` learner steps.
 
     Batches of those steps are trained, even if the run died before recording their release. Batches of later steps and
-    everything in flight are ready again, in plan order; rejected tasks stay rejected. A torn last line is dropped and
-    counted. Raises ValueError, naming file and line, if another line cannot be read.
+    everything in flight are ready again, in plan order; rejected tasks stay rejected. A torn last line and damaged ones
+    are dropped and counted. Raises ValueError when the file is missing, or holds nothing that can be read.
     """
     if not path.is_file():
         raise ValueError(f"{path}: a run resumes from its journal, and this one is missing; start a new run instead")
     data = path.read_bytes()
     whole = _without_torn_line(data)
-    fold = _folded(path, whole)
+    fold, damaged = _folded(path, whole)
     if trained_steps < fold.oldest_step:
         raise ValueError(
             f"{path}: was compacted when step {fold.oldest_step} had the oldest checkpoint, so it cannot go back to "
             f"step {trained_steps}; resume from a later checkpoint"
         )
     fold.roll_back(trained_steps)
-    return fold.recovered(dropped_lines=int(len(whole) < len(data)))
+    return fold.recovered(dropped_lines=damaged + int(len(whole) < len(data)))
 
 
 def _sealed(event: Event) -> bytes:
@@ -209,25 +215,30 @@ def _sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def _folded(path: Path, data: bytes) -> _Fold:
-    fold = _Fold()
-    for event in _events(path, data):
-        fold.apply(event)
-    return fold
+def _folded(path: Path, data: bytes) -> tuple[_Fold, int]:
+    """The state after all lines, and how many of them were damaged: those are left out, and logged.
 
-
-def _events(path: Path, data: bytes) -> Iterator[Event]:
-    decoder = msgspec.json.Decoder(Event)
-    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
-        body = _opened(line)
+    A task of which a line is missing is at worst made again, or trained on once more. Raises ValueError for a file
+    without any line that can be read.
+    """
+    fold, damaged = _Fold(), 0
+    lines = data.split(b"\n")[:-1]
+    for number, line in enumerate(lines, start=1):
         try:
-            if body is None:
-                raise ValueError("its checksum does not match")
-            yield decoder.decode(body)
+            fold.apply(_event(line))
         except ValueError as error:  # msgspec.DecodeError is one
-            raise ValueError(
-                f"{path}:{number}: not a journal line ({error}); restore the file from a copy, or start a new run"
-            ) from error
+            damaged += 1
+            LOG.warning(f"{path}:{number}: left out, it is no line of a journal ({error})")
+    if damaged and damaged == len(lines):
+        raise ValueError(f"{path}: holds no line of a journal; restore it from a copy, or start a new run")
+    return fold, damaged
+
+
+def _event(line: bytes) -> Event:
+    body = _opened(line)
+    if body is None:
+        raise ValueError("its checksum does not match")
+    return _DECODER.decode(body)
 
 
 class _Fold:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from common.chat import Bridge
 from common.config import RunSpec
 from common.records import EndReason, Episode, LabelledTask, Record
 from envs.contract.by_rule import tasks_by_rule
@@ -52,9 +53,7 @@ def evaluate(folder: Path, spec: RunSpec, env: Contradiction, labelled: Sequence
 
 
 def _prompt(tokenizer: Any, env: Contradiction, labelled: LabelledTask) -> list[int]:
-    chat = [{"role": message.role, "content": message.content} for message in env.begin(labelled.task)[1].messages]
-    ids: list[int] = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-    return ids
+    return list(Bridge(tokenizer).prompt(env.begin(labelled.task)[1].messages))
 
 
 @torch.no_grad()

@@ -87,7 +87,7 @@ def _evaluated(folder: Path, warmed: Path, max_lag: int, count: int, minutes: fl
     assert isinstance(settings, ContradictionSettings)
     env = Contradiction(settings, spec.seed)
     tasks = heldout.tasks(env, count)
-    rows = json_lines(folder / "metrics.jsonl")
+    rows = json_lines(folder / "metrics.jsonl").found
     return Learnt(
         seed=spec.seed,
         max_lag=max_lag,

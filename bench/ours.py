@@ -76,7 +76,7 @@ def run(work: Workload, spec: str, data: str, variant: Variant, timeout_s: float
             log.seek(0)
             if code:
                 raise ValueError(f"{' '.join(command)} ended with {code}:\n{log.read()[-3000:]}")
-        rows = json_lines(Path(folder) / variant.name / "metrics.jsonl")
+        rows = json_lines(Path(folder) / variant.name / "metrics.jsonl").found
     return summarise(variant.label, rows, work, memory.gib)
 
 

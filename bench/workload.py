@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from common.backends.dtype import Name
+from common.chat import Bridge
 from common.records import Message, Record
 
 
@@ -73,10 +74,5 @@ def prompt_ids(workload: Workload) -> list[list[int]]:
     """Token ids of every chat under the model's own chat template, generation prompt included."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(workload.model)
-    return [
-        tokenizer.apply_chat_template(
-            [msgspec.structs.asdict(message) for message in chat], add_generation_prompt=True, return_dict=False
-        )
-        for chat in workload.prompts
-    ]
+    bridge = Bridge(AutoTokenizer.from_pretrained(workload.model))
+    return [list(bridge.prompt(chat)) for chat in workload.prompts]

@@ -5,9 +5,9 @@ Nothing here loads weights, because a plan comes before the download.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from common.paths import path_of
 from common.records import Record
 
 SUPPORTED = ("gemma3", "gemma3_text", "llama", "mistral", "qwen2", "qwen3")
@@ -131,7 +131,7 @@ def architecture(source: str) -> Architecture:
     """The architecture of `model.source`. Raises ValueError for a model that is neither local nor in the table."""
     if source in PUBLISHED:
         return PUBLISHED[source]
-    folder = Path(source).expanduser()
+    folder = path_of(source)
     if not (folder / "config.json").is_file():
         raise ValueError(
             f"model.source {source!r}: no facts to plan with; write a folder with config.json, or one of "

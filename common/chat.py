@@ -89,6 +89,10 @@ class Bridge:
         ends = [at for at, token in enumerate(ids) if token == self.end_of_turn]
         return ids[ends[self._past_ends - 1] + 1 :]
 
+    def reply(self, text: str) -> tuple[int, ...]:
+        """The ids of a reply that somebody wrote, without its end; a special token that it spells stays text."""
+        return self._encode(self._as_text(text))
+
     def _entry(self, message: Message) -> dict[str, str]:
         if message.role == "tool" and self._tool_role != "tool":
             return {"role": self._tool_role, "content": _RESULT + self._as_text(message.content)}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from common.backends import BACKENDS, best_dtype
+from common.paths import PathTo
 from common.sections import (
     LORA_RANKS,
     SCRIBE_KL,
@@ -67,9 +68,9 @@ def _games(given: object) -> object:
 class RunSpec(Section):
     """A self-play run."""
 
-    name: str = Field("laptop", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")
+    name: str = Field("laptop", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=100)
     """The run's folder under `runs/`."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the plan, the sampling and the learner."""
     steps: int = Field(8, ge=1)
     """Learner steps."""
@@ -77,7 +78,7 @@ class RunSpec(Section):
     """The hardware."""
     envs: Annotated[tuple[SerializeAsAny[EnvSettings], ...], BeforeValidator(_games)] = Field((), validate_default=True)
     """The games, each with its own settings: `[{id: verdict, weight: 2, data: {...}}, ...]`, or only their names."""
-    runs: Path = Path("runs")
+    runs: PathTo = Path("runs")
     """Where runs are kept."""
     model: ModelSpec = ModelSpec()
     """The policy."""

@@ -1,16 +1,24 @@
-"""Files of a run: written atomically, and read so that a torn last line is ignored."""
+"""Text files and JSON lines: every reader and writer of every command uses these, whatever the locale."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+
+class Lines(NamedTuple, Generic[T]):
+    """What a JSON lines file holds: its readable lines, and one line for people about each damaged one."""
+
+    found: list[T]
+    damaged: list[str]
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -29,38 +37,117 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def json_line(content: Mapping[str, Any]) -> bytes:
-    """An object as one line of a JSON lines file. Numbers that are not finite are null: JSON has none."""
-    return msgspec.json.encode(content) + b"\n"
+    """An object as one line of a JSON lines file, without its end. Numbers that are not finite are null: JSON has
+    none."""
+    return msgspec.json.encode(content)
 
 
-def json_lines(path: Path) -> list[dict[str, Any]]:
+def read_bytes(path: Path, write: str = "write the path of a file") -> bytes:
+    """A file's bytes. Raises ValueError, one line that ends with `write`, when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; {write}") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path}: is a folder; {write}") from None
+    except PermissionError:
+        raise ValueError(f"{path}: may not be read; give read permission on it") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror}); {write}") from None
+
+
+def read_text(path: Path, write: str = "write the path of a text file") -> str:
+    """A UTF-8 file, with or without a byte order mark, its line ends as line feeds. Raises ValueError, one line."""
+    return text_of(read_bytes(path, write), str(path))
+
+
+def text_of(data: bytes, name: str) -> str:
+    """The text of bytes in UTF-8, as `read_text` reads it. Raises ValueError that begins with `name`."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{name}: line {line}: byte 0x{data[error.start]:02x} is not UTF-8; write the file again in UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON document. Raises ValueError, also where it is nested too deeply to be read, or a name stands twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_members)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def json_lines(path: Path) -> Lines[dict[str, Any]]:
     """The objects of a JSON lines file, oldest first; see `parsed_lines`."""
-    return parsed_lines(path, json.loads)
+    return parsed_lines(path, _object)
 
 
-def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> list[T]:
+def parsed_lines(path: Path, parse: Callable[[bytes], T]) -> Lines[T]:
     """`parse` of each line, oldest first; none if there is no file.
 
-    A last line without its newline is still being written, or a crash tore it: it counts if it parses. Raises
-    ValueError, naming file and line, if another line does not parse; `parse` raises ValueError then, as decoders do.
+    A last line without its newline is still being written, or a crash tore it: it counts if it parses. Any other line
+    that does not parse is left out and named. `parse` raises ValueError then, as decoders do. Raises ValueError for a
+    file that cannot be opened.
     """
-    lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
-    found = list[T]()
+    content = read_bytes(path) if path.exists() else b""
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    found, damaged = list[T](), list[str]()
     for number, line in enumerate(lines, start=1):
         is_open = number == len(lines)
         if is_open and not line:
             break
         try:
             found.append(parse(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if not is_open:
-                raise ValueError(f"{path}:{number}: not JSON ({error}); remove the line") from error
-    return found
+                damaged.append(f"{path}:{number}: left out, it is damaged ({' '.join(str(error).split())})")
+    return Lines(found, damaged)
+
+
+def read_record(path: Path, kind: type[T]) -> T | None:
+    """The msgspec record of a JSON file that a run left; None where there is no file, or a damaged one."""
+    if not path.is_file():
+        return None
+    try:
+        return msgspec.json.decode(read_bytes(path), type=kind)
+    except (ValueError, RecursionError):
+        return None
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add one line, without its newline, to a file; what a crash left of a line before it is removed."""
+    cut_torn_line(path)
+    with path.open("ab") as file:
+        file.write(line + b"\n")
 
 
 def cut_torn_line(path: Path) -> None:
     """Remove a last line that has no newline, so that the next one written does not continue it."""
-    content = path.read_bytes() if path.is_file() else b""
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
+    if not path.is_file():
+        return
+    with path.open("rb+") as file:
+        if not file.seek(0, os.SEEK_END):
+            return
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"{twice!r:.40} stands twice")
+    return found
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    found = parse_json(line)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found

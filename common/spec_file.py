@@ -1,8 +1,12 @@
-"""Finding the spec file that a command was given: a path, or a name in deploy/specs."""
+"""Finding and reading the spec file that a command was given: a path, or the name of one in deploy/specs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from common.files import read_text
+from common.yaml_text import parse_yaml
 
 SPECS = Path(__file__).parents[1] / "deploy" / "specs"
 _SHORT_FOR = (Path("."), Path("deploy"))
@@ -13,10 +17,22 @@ def spec_file(given: Path) -> Path:
 
     Raises ValueError when there is none, with the names that there are.
     """
-    if given.is_file():
+    if given.exists() and not given.is_dir():
         return given
     shipped = SPECS / f"{given.stem}.yaml"
     if given.parent in _SHORT_FOR and given.suffix in ("", ".yaml") and shipped.is_file():
         return shipped.relative_to(Path.cwd()) if shipped.is_relative_to(Path.cwd()) else shipped
     known = ", ".join(sorted(path.stem for path in SPECS.glob("*.yaml")))
     raise ValueError(f"{given}: no such spec file; write its path, or one of {known}")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The settings of a YAML file, unchecked. Raises ValueError, one line that names the file."""
+    text = read_text(path, "write the path of a YAML file")
+    try:
+        content = parse_yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise ValueError(f"{path}: holds no settings; write `name: my-run` and what differs from the defaults")
+    return content

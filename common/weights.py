@@ -136,7 +136,11 @@ class SegmentWriter:
         """Append one tensor's bytes, at the next 64-byte boundary. `dtype` is torch's name without `torch.`."""
         offset = -(-self._file.tell() // ALIGNMENT) * ALIGNMENT
         self._file.seek(offset)
-        self._file.write(data)
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:  # which does not say where
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
         self._entries.append(
             TensorEntry(name=name, dtype=dtype, shape=shape, offset=offset, nbytes=data.nbytes, crc32=zlib.crc32(data))
         )
@@ -151,19 +155,34 @@ class SegmentWriter:
 def sweep_run(run: str) -> None:
     """Remove what a rank of `run` that died hard left in this machine's shared memory.
 
-    What a living process has made stays: another run may have the same name. One that was just killed gets a moment to
-    be gone.
+    What a living process has made stays, since another run may have the same name, and so does what another user owns.
+    A process that was just killed gets a moment to be gone. Raises nothing: what may not be removed is left.
     """
     ours = re.compile(rf"medserl-{re.escape(run)}-(\d+)(-scribe)?-(weights|adapters)(\..+)?")
-    found = [(path, int(match[1])) for path in SHARED_MEMORY.iterdir() if (match := ours.fullmatch(path.name))]
+    found = [(path, int(match[1])) for path in _entries() if (match := ours.fullmatch(path.name)) and _is_ours(path)]
     alive = _alive({pid for _, pid in found})
     for path, pid in found:
         if pid in alive:
             continue
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
+
+
+def _entries() -> list[Path]:
+    try:
+        return list(SHARED_MEMORY.iterdir())
+    except OSError:  # there is none, or it may not be listed
+        return []
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:  # gone meanwhile
+        return False
 
 
 def _alive(pids: set[int]) -> set[int]:

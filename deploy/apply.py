@@ -13,7 +13,9 @@ import msgspec
 
 from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
+from common.errors import os_refusal
 from common.files import write_whole
+from common.paths import path_of
 from deploy import cli, commands, program
 from deploy.job.resize import Answer, Edit, ResizeRequest, edits, refusal, sizes
 from deploy.job.run_folder import RunFolder
@@ -28,7 +30,7 @@ def running(command: cli.Command) -> RunFolder:
 
     Raises ValueError when there is none, or more than one.
     """
-    spec, runs, here = command.spec, command.spec.runs.expanduser().resolve(), command.path.resolve().parent
+    spec, runs, here = command.spec, path_of(command.spec.runs).resolve(), command.path.resolve().parent
     if command.is_record and is_running(here):
         return RunFolder(spec, here)
     sought = re.escape(spec.name) + ("" if "name" in command.flags or command.is_record else r"(-\d+)?")
@@ -36,7 +38,7 @@ def running(command: cli.Command) -> RunFolder:
     if not found:
         raise ValueError(
             f"run {spec.name} is not running (no process has {runs / spec.name} locked): start it with "
-            f"{program.command('selfplay')} {command.path}, or say where it is with --runs and --name"
+            f"{program.typed('selfplay', command.path)}, or say where it is with --runs and --name"
         )
     if len(found) > 1:
         names = [path.name for path in found]
@@ -101,6 +103,8 @@ def run(command: cli.Command) -> int:
             return _refuse(f"the run refused: {answer.refused}")
     except ValueError as error:
         return _refuse(str(error))
+    except OSError as error:
+        return _refuse(os_refusal(error))
     except KeyboardInterrupt:
         return _refuse("no longer waiting: the run has not answered")
     _report(command, folder, found, effect)
@@ -118,7 +122,7 @@ def _report(command: cli.Command, folder: RunFolder, made: Sequence[Edit], effec
     else:
         for edit in made:
             print(f"run {name}: {edit}{' (dry run)' if command.dry_run else ''}")
-        print(f"watch it with: {program.command('status')} {folder.path} --watch")
+        print(f"watch it with: {program.typed('status', folder.path, '--watch')}")
 
 
 def _refuse(*lines: str) -> int:

@@ -20,6 +20,8 @@ from actors.engine import PromptTooLong
 from actors.episode import GameError, PartnerError, Played, of_game, play, score
 from common.command_line import BAD_INPUT
 from common.config import RunSpec
+from common.files import read_text, text_of
+from common.flags import path_of
 from common.records import LabelledTask, Task
 from common.sections import EnvSettings
 from deploy import commands
@@ -71,7 +73,7 @@ class _Asking:
 
     def about(self, path: str) -> tuple[Span, ...]:
         """The reply about the text of a file."""
-        text = read_text("--text", path)
+        text = given_text("--text", path)
         question = self._report.question(text)
 
         async def reply() -> tuple[str, bool]:
@@ -93,7 +95,7 @@ class _Asking:
         if args.task_file is None:
             given, origin = own_task(env, settings, args.task or 1)
         else:
-            given, origin = self._report.task_of(read_text("--task-file", args.task_file), settings), args.task_file
+            given, origin = self._report.task_of(given_text("--task-file", args.task_file), settings), args.task_file
         task = given.task if isinstance(given, LabelledTask) else given
         try:
             played = asyncio.run(self._played(env, task))
@@ -125,12 +127,13 @@ def own_task(env: Environment, settings: EnvSettings, number: int) -> tuple[Labe
     return made[-1][1], f"{kind} task {number}"
 
 
-def read_text(flag: str, path: str) -> str:
+def given_text(flag: str, path: str) -> str:
     """The text of the file that a flag names. Raises ValueError when it cannot be read."""
+    advice = "write a plain text file, or - for standard input"
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise ValueError(f"{flag} {path}: cannot be read; write a plain text file, or - for standard input") from None
+        return text_of(sys.stdin.buffer.read(), "standard input") if path == "-" else read_text(path_of(path), advice)
+    except ValueError as error:
+        raise ValueError(f"{flag} {error}") from None
 
 
 def _told(env: Environment, given: Task | LabelledTask, played: Played, printer: Printer) -> list[Span]:

@@ -10,19 +10,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import CliSettingsSource, SettingsError
 
 from common.command_line import Parser, alike, fail, meant
 from common.config import RunSpec
+from common.paths import beside, path_of
 from common.records import Record
-from common.spec_file import spec_file
+from common.sections import Section
+from common.spec_file import read_settings, spec_file
+from common.yaml_text import NULLS
 from deploy import commands, program, spec_flags
-from deploy.spec_flags import PREFIX
+from deploy.spec_flags import PREFIX, Flags
 
 ACTOR_LOGS = "MEDSERL_ACTOR_LOGS"
 """Set to 1 to see what the actors print. The only MEDSERL variable that is not a field of the spec."""
+
+
+NAMED = ("envs", "pools")
+"""Fields that are lists of sections."""
 
 
 class Command(Record):
@@ -41,14 +47,14 @@ class Command(Record):
         """Whether the file is the run's own spec.yaml, wherever its folder lies now."""
         if self.path.name == "spec.yaml" and (self.path.parent / "applied.json").is_file():
             return True
-        return self.path.resolve() == (self.spec.runs.expanduser() / self.spec.name / "spec.yaml").resolve()
+        return self.path.resolve() == (path_of(self.spec.runs) / self.spec.name / "spec.yaml").resolve()
 
 
-def fields_of(parser: Parser, arguments: Sequence[str] = ()) -> CliSettingsSource[Any]:
+def fields_of(parser: Parser, arguments: Sequence[str] = ()) -> Flags:
     """Add every field of the spec to the parser, as a flag; `arguments` may name a spec that plays other games."""
     parser.add_argument("--data", metavar="FILE", help="data file: data.path of the only game of the run that has one")
     settings = spec_flags.settings_with(spec_flags.games_among(arguments))
-    return CliSettingsSource(settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False)
+    return Flags(settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False)
 
 
 def parse(arguments: Sequence[str] | None, parser: Parser | None = None) -> Command:
@@ -67,7 +73,9 @@ def _command(parsed: Namespace, flags: CliSettingsSource[Any]) -> Command:
     path = spec_file(parsed.spec)
     file = load(path)  # a mistake in the file is reported as the file's
     try:
-        spec = _resolve(spec_flags.with_games(_read(path), parsed), flags(parsed_args=parsed))
+        with beside(path.parent):
+            content = spec_flags.with_games(read_settings(path), parsed)
+            spec = _resolve(content, flags(parsed_args=spec_flags.with_nulls(parsed)))
     except SettingsError as error:
         raise ValueError(f"flags and environment: {error}: {error.__cause__}") from None
     return Command(
@@ -82,7 +90,8 @@ def _command(parsed: Namespace, flags: CliSettingsSource[Any]) -> Command:
 def load(path: Path) -> RunSpec:
     """The spec of a file alone. Raises ValueError, one line, for what is wrong with it."""
     path = spec_file(path)
-    spec: RunSpec = _validated(f"{path}: ", RunSpec, _read(path))
+    with beside(path.parent):
+        spec: RunSpec = _validated(f"{path}: ", RunSpec, read_settings(path))
     return spec
 
 
@@ -104,20 +113,16 @@ def _resolve(content: dict[str, Any], flags: CliSettingsSource[Any]) -> RunSpec:
 def _check_variables() -> None:
     spec_flags.refuse_old_variables()
     fields = {f"{PREFIX}{field.upper()}" for field in RunSpec.model_fields}
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name != ACTOR_LOGS and name.upper().split("__")[0] not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
-            raise ValueError(f"environment: {name}: unknown field{meant(close)}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise ValueError(f"{path}: holds no settings; write `name: my-run` and what differs from the defaults")
-    return content
+    plain = {f"{PREFIX}{field.upper()}" for field in RunSpec.model_fields if field not in _sections()}
+    for name, given in spec_flags.variables().items():
+        if given != ACTOR_LOGS and name.split("__")[0] not in fields:
+            close = difflib.get_close_matches(name, {*fields, ACTOR_LOGS}, n=1)
+            raise ValueError(f"environment: {given}: unknown field{meant(close)}")
+        field, _, part = name.partition("__")
+        if part and field in plain:
+            raise ValueError(f"environment: {given}: {field} has no parts; did you mean {field}?")
+        if not part and os.environ[given] in NULLS:  # pydantic-settings would pass it over
+            raise ValueError(f"environment: {given}: {os.environ[given]} is no value of it; unset it")
 
 
 def _validated(source: str, model: type[Any], content: dict[str, Any], **extra: Any) -> Any:
@@ -137,6 +142,12 @@ def _line(problem: Any, content: dict[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if isinstance(problem["input"], (dict, BaseModel)) else f", not {problem['input']!r}"
     return f"{where}: {message}{given}" if where else message
+
+
+def _sections() -> set[str]:
+    """The fields of a spec that have parts."""
+    fields = RunSpec.model_fields.items()
+    return {name for name, field in fields if name in NAMED or field.annotation in Section.__subclasses__()}
 
 
 def _dotted(section: type[BaseModel], prefix: str = "") -> Iterator[str]:

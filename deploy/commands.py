@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.command_line import Parser
+from common.flags import flag_path
 
 Examples = tuple[tuple[str, str], ...]
 SHELLS = ("bash", "zsh", "fish")
@@ -56,7 +57,7 @@ def _apply(add: ArgumentParser) -> None:
 
 
 def _run(add: ArgumentParser) -> None:
-    add.add_argument("run", type=Path, help=RUN_HELP)
+    add.add_argument("run", type=flag_path, help=RUN_HELP)
 
 
 def _status(add: ArgumentParser) -> None:
@@ -82,7 +83,9 @@ def _ask(add: ArgumentParser) -> None:
     asked = add.add_mutually_exclusive_group()
     asked.add_argument("--task", type=_ordinal, metavar="N", help="the game's N-th held-out task (default: 1)")
     asked.add_argument(
-        "--task-file", metavar="FILE", help="a task in a file, if the game takes any; - is standard input"
+        "--task-file",
+        metavar="FILE",
+        help="a task in a file, if the game takes any; - is standard input",
     )
     asked.add_argument("--text", metavar="FILE", help="a text, if the game takes any; - is standard input")
     add.add_argument("--env", metavar="ID", help="which game, if the run plays several (default: its first)")
@@ -91,19 +94,19 @@ def _ask(add: ArgumentParser) -> None:
 
 def _export(add: ArgumentParser) -> None:
     _run(add)
-    add.add_argument("out", type=Path, help="a new folder")
+    add.add_argument("out", type=flag_path, help="a new folder")
     _switch(add, "--adapter", what="the LoRA adapter alone")
 
 
 def _runs(add: ArgumentParser) -> None:
-    add.add_argument("folder", type=Path, nargs="?", default=Path("runs"), help="where runs are kept (default: runs)")
+    add.add_argument("folder", type=flag_path, nargs="?", default=Path("runs"), help="where runs are (default: runs)")
     _json(add)
 
 
 def _compare(add: ArgumentParser) -> None:
-    add.add_argument("first", type=Path, metavar="A", help="a run's folder, or its name in runs/")
-    add.add_argument("second", type=Path, metavar="B", help="another")
-    add.add_argument("--out", type=Path, help="the picture (default: compare-A-B.png beside the folder of A)")
+    add.add_argument("first", type=flag_path, metavar="A", help="a run's folder, or its name in runs/")
+    add.add_argument("second", type=flag_path, metavar="B", help="another")
+    add.add_argument("--out", type=flag_path, help="the picture (default: compare-A-B.png beside the folder of A)")
     _json(add)
 
 
@@ -247,7 +250,7 @@ def parser(name: str, program: str) -> Parser:
     made = Parser(name, program, f"{command.summary}\n{command.details}".strip(), command.examples)
     if command.reads_spec:
         made.usage = SPEC_USAGE
-        made.add_argument("spec", type=Path, metavar="SPEC", help="a YAML file, or a name in deploy/specs: laptop")
+        made.add_argument("spec", type=flag_path, metavar="SPEC", help="a YAML file, or a name in deploy/specs: laptop")
     command.options(made)
     return made
 

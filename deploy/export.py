@@ -16,6 +16,8 @@ import msgspec
 
 from common.command_line import BAD_INPUT
 from common.config import ModelSpec, RunSpec
+from common.errors import os_refusal
+from common.files import write_whole
 from common.models import COMPLETE, TINY
 from deploy import cli, commands, program
 from deploy.report import model_card
@@ -30,7 +32,7 @@ def finished_run(folder: Path) -> RunSpec:
     """The spec of a run that left a model. Raises ValueError for a folder that holds none."""
     spec = cli.load_run(folder)
     if not (folder / "model" / "config.json").is_file():
-        resume = f"{program.command('selfplay')} {folder / 'spec.yaml'} --resume"
+        resume = program.typed("selfplay", folder / "spec.yaml", "--resume")
         raise ValueError(f"{folder} has no model yet: continue it with {resume}")
     return spec
 
@@ -44,7 +46,7 @@ def export(run: Path, out: Path, adapter: bool) -> str:
         _copy_adapter(spec, run, out)
     else:
         shutil.copytree(run / "model", out, ignore=shutil.ignore_patterns(*OURS), dirs_exist_ok=True)
-    (out / "README.md").write_text(model_card.write(spec, run, adapter))
+    write_whole(out / "README.md", model_card.write(spec, run, adapter).encode())
     gap = proof(run, out, spec.model if adapter else None)
     if gap > TOLERANCE["adapter" if adapter else "merged"]:
         raise ValueError(
@@ -98,8 +100,8 @@ def run(args: Namespace) -> int:
     """Export as the flags say. Returns 0, or 2 after one line on standard error."""
     try:
         print(export(args.run, args.out, args.adapter))
-    except ValueError as error:
-        print(f"export: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f"export: {error if isinstance(error, ValueError) else os_refusal(error)}", file=sys.stderr)
         return BAD_INPUT
     return 0
 

@@ -6,22 +6,29 @@ A ConfigMap with the resolved spec, a volume that all nodes share, a RayCluster 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from common.command_line import fail
 from common.config import RunSpec
+from common.flags import path_of
 from deploy import cli, commands
+from deploy.report.model_card import is_hub_id
 
 Manifest = dict[str, Any]
 APP, SPEC_FOLDER = "/app", "/etc/medserl"
+LABEL = 47
+SYSTEM = ("app", "bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var")
 TOKEN_FOLDER = "/etc/medserl-metrics"
 """Key of the secret NAME-metrics; create it first: `kubectl create secret generic NAME-metrics
---from-literal=token=...`."""
+--from-literal=token=...`. The hub's token, for a gated model, is that of NAME-hub."""
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_JOB_STOP_WAIT_TIME_S": "600"}
 """Time for a stopped job to finish its step and write a checkpoint; by default Ray kills it after 3 seconds."""
 PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
@@ -29,7 +36,7 @@ PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
 
 def manifests(spec: RunSpec) -> list[Manifest]:
     """What `kubectl apply` makes, in order."""
-    name = spec.name.lower().replace("_", "-").replace(".", "-")  # Kubernetes' names are DNS labels
+    name = object_name(spec.name)
     served = {"host": "0.0.0.0", "token_file": f"{TOKEN_FOLDER}/token"}
     inside = {"metrics": spec.metrics.model_copy(update=served), "runs": f"{APP}/runs"}
     inside["model"] = spec.model.model_copy(update={"cache": f"{APP}/cache"})
@@ -40,6 +47,35 @@ def manifests(spec: RunSpec) -> list[Manifest]:
         _object("ray.io/v1", "RayCluster", name, spec=_cluster(spec, name)),
         _object("ray.io/v1", "RayJob", name, spec=_job(name)),
     ]
+
+
+def object_name(run: str) -> str:
+    """A name that KubeRay takes: a DNS label of at most 47 characters, from which it makes longer ones.
+
+    Where the run's name had to be changed, a digest of it keeps two runs apart.
+    """
+    label = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
+    if label == run and label[0].isalpha() and len(label) <= LABEL:
+        return label
+    digest = hashlib.sha256(run.encode()).hexdigest()[:6]
+    start = label if label[:1].isalpha() else f"run-{label}"
+    return f"{start[: LABEL - len(digest) - 1].strip('-')}-{digest}"
+
+
+def folders(spec: RunSpec) -> dict[str, str]:
+    """Folders outside the run that its spec names, by the path in a pod, and where they are in the volume.
+
+    Raises ValueError for one that a pod cannot have.
+    """
+    local = [] if not Path(path_of(spec.model.source)).is_absolute() else [path_of(spec.model.source)]
+    named = {path.parent for env in spec.envs for path in map(path_of, env.files)} | set(local)
+    for folder in sorted(named):
+        if not folder.is_absolute() or len(folder.parts) < 2 or folder.parts[1] in SYSTEM:
+            raise ValueError(
+                f"{folder}: a pod has no such folder of yours; write an absolute path such as /data/notes.csv, below "
+                "none of the system's folders"
+            )
+    return {str(folder): f"files{folder}" for folder in sorted(named)}
 
 
 def _object(version: str, kind: str, name: str, **content: Any) -> Manifest:
@@ -71,10 +107,15 @@ def _pod(spec: RunSpec, name: str, ports: dict[str, int]) -> Manifest:
     resources = {"memory": f"{hardware.ram_gib:g}Gi"} | ({"nvidia.com/gpu": hardware.gpus} if hardware.gpus else {})
     mounts = {"shm": "/dev/shm", "spec": SPEC_FOLDER, "token": TOKEN_FOLDER}
     kept = [{"name": "kept", "mountPath": f"{APP}/{folder}", "subPath": folder} for folder in ("runs", "cache")]
+    kept += [{"name": "kept", "mountPath": path, "subPath": below} for path, below in folders(spec).items()]
+    environment: list[Manifest] = [{"name": variable, "value": value} for variable, value in ENVIRONMENT.items()]
+    if is_hub_id(spec.model.source):  # which may be gated
+        token = {"name": f"{name}-hub", "key": "token", "optional": True}
+        environment.append({"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": token}})
     container = {
         "name": "ray",
         "image": f"medserl:{'gpu' if hardware.gpus else 'cpu'}",
-        "env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
+        "env": environment,
         "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
         "resources": {"limits": resources, "requests": resources},
         "volumeMounts": [*({"name": volume, "mountPath": path} for volume, path in mounts.items()), *kept],
@@ -106,7 +147,16 @@ def run(command: cli.Command) -> int:
     spec = command.spec
     if spec.backend == "cuda" and not spec.hardware.gpus:
         fail("kuberay", "hardware.gpus is 0: write how many GPUs a machine has")
-    print(yaml.safe_dump_all(manifests(spec), sort_keys=False), end="")
+    try:
+        made = manifests(spec)
+        for path, below in folders(spec).items():
+            print(
+                f"kuberay: copy the files of {path} into {below} of the volume {made[1]['metadata']['name']}",
+                file=sys.stderr,
+            )
+    except ValueError as error:
+        fail("kuberay", str(error))
+    print(yaml.safe_dump_all(made, sort_keys=False), end="")
     return 0
 
 

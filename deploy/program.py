@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import tomllib
@@ -16,7 +17,7 @@ def program() -> str:
     script = sys.argv[0]
     if Path(script).name != SCRIPT:
         return "python -m deploy"
-    return SCRIPT if shutil.which(SCRIPT) == script else script
+    return SCRIPT if shutil.which(SCRIPT) == script else shlex.quote(script)
 
 
 def command(name: str) -> str:
@@ -24,6 +25,11 @@ def command(name: str) -> str:
     if Path(sys.argv[0]).name == SCRIPT or Path(sys.argv[0]) == TREE / "deploy" / "__main__.py":
         return f"{program()} {name}"
     return f"python -m deploy.{name}"
+
+
+def typed(name: str, *arguments: object) -> str:
+    """The command with its arguments, as they can be pasted into a shell."""
+    return f"{command(name)} {shlex.join(str(argument) for argument in arguments)}"
 
 
 def version() -> str:

@@ -94,6 +94,6 @@ def _show(folder: Path, found: Sequence[Summary], faults: Sequence[str], as_json
         console.print(table(found), highlight=False)
         for one in found:
             if one.error:
-                console.print(f"{one.run} failed: {one.error}", highlight=False, markup=False, soft_wrap=True)
+                console.print(f"{one.run} failed: {one.error}", highlight=False, soft_wrap=True)
     for fault in faults:
         print(f"runs: {fault}", file=sys.stderr)

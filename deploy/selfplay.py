@@ -36,14 +36,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ray
-from ray._private import ray_constants, services
+from ray._private import ray_constants
 from ray.exceptions import RayError, RayTaskError
 
 from common.command_line import fail
-from common.errors import last_line
+from common.errors import last_line, os_refusal
 from common.metrics import Board
 from deploy import cli, commands, program
 from deploy.cluster.dtype import foreseen, settled
+from deploy.cluster.ray_address import running_cluster
 from deploy.cluster.shipping import modules_to_ship
 from deploy.job import run_state
 from deploy.job.passable import check_passable
@@ -70,7 +71,7 @@ def connect(modules: Sequence[str] = ()) -> None:
     `modules` are files and folders of games from outside this project, which Ray copies to every machine. Raises
     ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
     """
-    if services.canonicalize_bootstrap_address(None) is None:
+    if running_cluster() is None:
         # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Otherwise anyone on the network
         # could run code in this cluster.
         ray_constants.ENABLE_RAY_CLUSTER = False
@@ -115,11 +116,17 @@ def run(command: cli.Command) -> int:
             print(f"{plan(planned, folder.path)}{own}# data            {env.notice}\n# {dtype}")
             return 0
         print("\n".join([f"data: {env.notice}", *(f"replies: {limit}" for limit in limits)]))
-        board = Board()
-        serve(board, command.spec)
-        if folder.spec.name != command.spec.name:
-            print(f"run {command.spec.name} exists: this one is {folder.spec.name} (--resume continues the old one)")
-        return play(folder, start, env, board)
+        if not start.resumed:
+            folder.claim()
+        try:
+            board = Board()
+            serve(board, command.spec, folder.spec.name, folder.job)
+            if folder.spec.name != command.spec.name:
+                old = f"run {command.spec.name} exists: this one is {folder.spec.name}"
+                print(f"{old} (--resume continues the old one)")
+            return play(folder, start, env, board)
+        finally:
+            folder.abandon()
     except ValueError as error:
         fail("selfplay", str(error))
 
@@ -135,7 +142,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     if dtype:
         print(dtype)
     run = Run(folder.spec, env, folder, start, board)
-    resume = f"to continue: {program.command('selfplay')} {folder.path / 'spec.yaml'} --resume"
+    resume = f"to continue: {program.typed('selfplay', folder.path / 'spec.yaml', '--resume')}"
     state, why = RunState.FAILED, ""
     try:
         state = RunState.FINISHED if asyncio.run(run.go()) else RunState.STOPPED
@@ -163,8 +170,8 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
 def ending(error: Exception) -> str:
     """Why a run failed, in one line; for a fault in this program, the end of its traceback."""
     cause = error.cause if isinstance(error, RayTaskError) else error
-    if isinstance(cause, OSError) and cause.errno in DISK:
-        return f"the disk refused a write ({last_line(error)}): make room, then resume"
+    if isinstance(cause, OSError) and cause.errno:
+        return f"{os_refusal(cause)}; then resume"
     if isinstance(cause, OSError):  # TimeoutError and Ray's GetTimeoutError are OSErrors too
         return f"{type(cause).__name__}: {last_line(cause)}"
     return f"an actor failed: {str(error)[-2000:]}" if isinstance(error, RayTaskError) else str(error)

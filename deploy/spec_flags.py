@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, Field, create_model, model_validator
-from pydantic_settings import BaseSettings, CliSuppress, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    CliSuppress,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from common.config import RunSpec
+from common.paths import path_of
 from common.sections import EnvSettings, Section
-from common.spec_file import spec_file
+from common.spec_file import read_settings, spec_file
+from common.yaml_text import NULLS, parse_yaml
 from envs.contract import registry
 from envs.contract.spec import OLD, by_id, settings_of
 
@@ -23,6 +31,37 @@ SHORT = {"data": ("data", "path"), "skip_bad_rows": ("data", "skip_bad_rows")}
 """Flags without a game's name -> the field that they set, of the only game that has it."""
 
 Games = dict[str, type[EnvSettings]]
+
+
+class EnvironmentVariables(EnvSettingsSource):
+    """Environment variables, whose values are read as YAML is: nothing has four spellings, no key stands twice."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self.env_vars = {name: None if value in NULLS else value for name, value in self.env_vars.items()}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """A section or a list. Raises ValueError."""
+        return parse_yaml(value)
+
+
+class Flags(CliSettingsSource[Any]):
+    """Flags, whose values are read in the same way."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """A section or a list. Raises ValueError."""
+        return parse_yaml(value)
+
+
+def with_nulls(parsed: Namespace) -> Namespace:
+    """The parsed flags with every spelling of nothing as the one that pydantic-settings knows."""
+
+    def spelled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [spelled(one) for one in value]
+        return NULLS[0] if isinstance(value, str) and value in NULLS else value
+
+    return Namespace(**{name: spelled(value) for name, value in vars(parsed).items()})
 
 
 class _Settings(BaseSettings, RunSpec):
@@ -40,7 +79,7 @@ class _Settings(BaseSettings, RunSpec):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # The spec file comes in as init arguments and is the weakest; flags are put in front by pydantic-settings.
-        return env_settings, init_settings
+        return EnvironmentVariables(settings_cls), init_settings
 
     @model_validator(mode="before")
     @classmethod
@@ -88,9 +127,8 @@ def games_among(arguments: Iterable[str]) -> Games:
 def _of_file(word: str) -> Games:
     """None where it is not a spec, or one with a mistake, which is reported when it is read."""
     try:
-        content = yaml.safe_load(spec_file(Path(word)).read_text())
-        return games_of(content) if isinstance(content, dict) else {}
-    except (ValueError, yaml.YAMLError):
+        return games_of(read_settings(spec_file(path_of(word))))
+    except ValueError:
         return {}
 
 
@@ -106,7 +144,7 @@ def with_games(content: dict[str, Any], parsed: Namespace) -> dict[str, Any]:
     Raises ValueError, one line, for an unknown game, and for a flag of a game that the run does not play.
     """
     given = vars(parsed)
-    named = by_id(yaml.safe_load(given.pop("envs")) if "envs" in given else content.get("envs", ()))
+    named = by_id(_typed("envs", given.pop("envs")) if "envs" in given else content.get("envs", ()))
     for flag in sorted(given):
         env_id = flag.split(".")[1] if flag.startswith("envs.") else ""
         if env_id and env_id not in named:
@@ -116,6 +154,14 @@ def with_games(content: dict[str, Any], parsed: Namespace) -> dict[str, Any]:
             owner = _owner(games_of({"envs": named}), field, flag)
             setattr(parsed, f"envs.{owner}.{'.'.join(field)}", str(value))
     return {**content, "envs": named}
+
+
+def _typed(flag: str, value: str) -> Any:
+    """What a flag's value says, as YAML."""
+    try:
+        return parse_yaml(value)
+    except ValueError as error:
+        raise ValueError(f"--{flag}: {error}") from None
 
 
 def _owner(games: Games, field: tuple[str, str], flag: str) -> str:
@@ -135,12 +181,27 @@ def _fields_of(settings: type[EnvSettings], section: str) -> Mapping[str, Any]:
     return getattr(field and field.annotation, "model_fields", {})
 
 
+def variables() -> dict[str, str]:
+    """The environment variables of a spec, in capitals, each with the name that it was set by: case does not matter.
+
+    Raises ValueError for one that is set in two spellings.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX):
+            if name.upper() in found:
+                raise ValueError(f"environment: {name} and {found[name.upper()]} are the same field: unset one")
+            found[name.upper()] = name
+    return found
+
+
 def refuse_old_variables() -> None:
     """Raises ValueError for a variable of a section that now belongs to a game."""
-    for name in sorted(os.environ):
+    found = variables()
+    for name in found:
         section, _, field = name.removeprefix(PREFIX).partition("__")
-        if name.startswith(PREFIX) and section.lower() in OLD:
+        if section.lower() in OLD:
             moved = f"{PREFIX}ENVS__{registry.DEFAULT.upper()}__{section}__{field}" if field else f"{PREFIX}ENVS__..."
-            raise ValueError(f"environment: {name}: settings of a game carry its id; write {moved}")
-    if f"{PREFIX}ENVS" in os.environ:
-        raise ValueError(f"environment: {PREFIX}ENVS: write the games into the spec, or give --envs")
+            raise ValueError(f"environment: {found[name]}: settings of a game carry its id; write {moved}")
+    if (name := f"{PREFIX}ENVS") in found:
+        raise ValueError(f"environment: {found[name]}: write the games into the spec, or give --envs")

@@ -5,11 +5,13 @@ Reads the run's files (spec.yaml, metrics.jsonl, evaluations.jsonl) and, while t
 
 from __future__ import annotations
 
+import http.client
 import sys
+import threading
 import time
-import urllib.request
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +25,26 @@ from actors import refusals
 from common import metrics
 from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
-from common.files import json_lines
+from common.errors import os_refusal
 from common.records import Record
 from deploy import cli, commands, program
 from deploy.job.resize import sizes
-from deploy.job.run_state import state_of
+from deploy.job.run_state import job_id, state_of
+from deploy.monitoring.step_metrics import token_of
 from deploy.report import clock
+from deploy.report.steps import Row, read_steps
 from deploy.report.terminal import table, wide_console
 from envs.contract.reports import alarm_spans, reports_of
 from evals.core import curve
+from evals.core.evaluator import EvalPoint
 
 RECENT = 5  # number of steps that the figures are means over
 REFRESH_SECONDS = 2.0
+ANSWER_SECONDS, MAX_ANSWER = 3.0, 1 << 24
+"""Longest wait for an answer, and the most of it that is read, bytes."""
 STARVED, CALM = 0.25, 0.05
 """Share of time that the learner waits: above the first, rollouts limit the run; below the second, the learner does.
 """
-Row = dict[str, Any]
 Series = dict[tuple[str, tuple[str, ...]], float]
 """(metric, label values) -> newest value."""
 
@@ -50,21 +56,41 @@ class Advice(Record):
     edit: str = ""
 
 
-def scrape(host: str, port: int, token_file: Path | None = None) -> Series | None:
-    """The job's metrics; None when nothing answers at the address, or the token is refused."""
+def scrape(host: str, port: int, token_file: Path | None = None, job: str | None = None) -> Series | None:
+    """The metrics of the job with the id `job`, of any job without one.
+
+    None when nothing answers at the address within a few seconds, another program or another run does, or the token is
+    refused.
+    """
+    answers = list[Series]()
+    # In a thread of its own: a stranger may send a byte now and then, for ever.
+    asking = threading.Thread(target=lambda: answers.extend(_answers(host, port, token_file, job)), daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    return next(iter(answers), None)
+
+
+def _answers(host: str, port: int, token_file: Path | None, job: str | None) -> Iterator[Series]:
+    """The job's series; nothing where it is another's, or no answer."""
     try:
-        token = {"Authorization": f"Bearer {token_file.read_text().strip()}"} if token_file else {}
-        asked = urllib.request.Request(f"http://{host}:{port}/metrics", headers=token)
-        with urllib.request.urlopen(asked, timeout=3) as answer:
-            text = answer.read().decode()
-    except OSError:
-        return None
-    return {
-        (sample.name, tuple(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name.startswith("medserl_")
-    }
+        headers = {"Authorization": f"Bearer {token_of(token_file)}"} if token_file else {}
+        connection = http.client.HTTPConnection(reachable(host), port, timeout=ANSWER_SECONDS)  # asks no proxy
+        with closing(connection):
+            connection.request("GET", "/metrics", headers=headers)
+            answer = connection.getresponse()
+            text = answer.read(MAX_ANSWER).decode() if answer.status == 200 else ""
+        found = list(text_string_to_metric_families(text))
+    except (OSError, http.client.HTTPException, ValueError, LookupError, OverflowError):
+        return  # the last ones: of the parser, for another's text
+    samples = [sample for family in found for sample in family.samples if sample.name.startswith("medserl_")]
+    ids = [sample.labels.get("id") for sample in samples if sample.name == metrics.RUN.name]
+    if samples and (job is None or ids == [job]):
+        yield {(sample.name, tuple(sample.labels.values())): sample.value for sample in samples}
+
+
+def reachable(host: str) -> str:
+    """Where a job answers that listens on `host`: one that listens everywhere does so on this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host.strip("[]"))
 
 
 def advise(spec: RunSpec, rows: Sequence[Row], ready: float | None) -> Advice:
@@ -98,8 +124,10 @@ def _more_rollouts(spec: RunSpec, ready: float | None) -> str:
 
 def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     """The status for a terminal."""
-    rows = json_lines(run / "metrics.jsonl")
-    parts: list[Any] = [_facts(spec, run, rows, series)]
+    rows, damaged = read_steps(run)
+    points = curve.points(run / "evaluations.jsonl")
+    parts: list[Any] = [_facts(spec, run, rows, points.found, series)]
+    parts += [*damaged, *points.damaged]
     if rows:
         parts += ["", table(f"newest steps; {len(rows)} of {spec.steps} done", rows[-RECENT:], reports_of(spec)), ""]
         advice = advise(spec, rows, _ready(series))
@@ -109,7 +137,7 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     return Group(*parts)
 
 
-def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> Table:
+def _facts(spec: RunSpec, run: Path, rows: list[Row], points: list[EvalPoint], series: Series | None) -> Table:
     shown = Table.grid(padding=(0, 2))
     engines = ", ".join(f"{pool.engines} in pool {pool.name}" for pool in spec.pools)
     answers = "" if series else "; the job does not answer"
@@ -138,7 +166,6 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], series: Series | None) -> 
         shown.add_row("restarts", f"{', '.join(restarts)}; {_value(series, metrics.ENGINE_RESTARTS)} engines replaced")
     if spent := clock.read(run):
         shown.add_row("this start", str(spent))
-    points = curve.points(run / "evaluations.jsonl")
     shown.add_row("last eval", curve.line(points[-1], reports_of(spec)) if points else "none")
     return shown
 
@@ -187,7 +214,7 @@ def _ready(series: Series | None) -> float | None:
 
 def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
     """The status for scripts. Figures that come from the job's metrics are null while it does not answer."""
-    rows = json_lines(run / "metrics.jsonl")
+    rows, damaged = read_steps(run)
     points = curve.points(run / "evaluations.jsonl")
     advice = advise(spec, rows, _ready(series)) if rows else None
     return {
@@ -200,7 +227,8 @@ def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
         "max_lag": spec.buffer.max_lag,
         "advice": advice and advice.line,
         "edit": advice and advice.edit,
-        "last_evaluation": msgspec.to_builtins(points[-1]) if points else None,
+        "last_evaluation": msgspec.to_builtins(points.found[-1]) if points.found else None,
+        "damaged": [*damaged, *points.damaged],
         "waiting": _stuck(spec, series) if series else [],
         "metrics": series and {" ".join((name, *values)): value for (name, values), value in series.items()},
     }
@@ -222,8 +250,8 @@ def run(args: Namespace) -> int:
                 print_json(as_json(spec, args.run, series))
             else:
                 wide_console().print(render(spec, args.run, series), highlight=False)
-    except ValueError as error:
-        print(f"status: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f"status: {error if isinstance(error, ValueError) else os_refusal(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         pass
@@ -233,7 +261,7 @@ def run(args: Namespace) -> int:
 def _now(args: Namespace) -> tuple[RunSpec, Series | None]:
     spec = cli.load_run(args.run)  # read each time: `apply` may have changed it
     port = spec.metrics.port if args.port is None else args.port
-    return spec, scrape(spec.metrics.host, port, spec.metrics.token_file) if port else None
+    return spec, scrape(spec.metrics.host, port, spec.metrics.token_file, job_id(args.run)) if port else None
 
 
 def _watch(args: Namespace) -> None:

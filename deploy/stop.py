@@ -24,8 +24,8 @@ POLL_SECONDS = 0.5
 def resume_command(run: Path, spec: RunSpec) -> str:
     """The command that continues a stopped run; a finished one needs more steps."""
     made = steps_made(run)
-    more = f" --steps {made + spec.steps}" if made >= spec.steps else ""
-    return f"{program.command('selfplay')} {run / 'spec.yaml'} --resume{more}"
+    more = ("--steps", made + spec.steps) if made >= spec.steps else ()
+    return program.typed("selfplay", run / "spec.yaml", "--resume", *more)
 
 
 def steps_made(run: Path) -> int:

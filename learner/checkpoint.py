@@ -141,7 +141,7 @@ def best(run_folder: Path) -> Checkpoint | None:
     """The complete checkpoint of the highest score, the newer of equals; None when none has one. `read` checks it."""
     scored = []
     for folder in _complete(run_folder):
-        with suppress(msgspec.DecodeError, FileNotFoundError):  # a damaged one is never the best; `read` says why
+        with suppress(ValueError, RecursionError, OSError):  # a damaged one is never the best; `read` says why
             manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
             if manifest.score is not None:
                 scored.append((manifest.score, manifest.step, Checkpoint(folder=folder, manifest=manifest)))
@@ -167,8 +167,8 @@ def read(folder: Path) -> Checkpoint:
         raise ValueError(f"{folder} is not a complete checkpoint: it has no {MANIFEST}")
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{path} cannot be read ({error})") from error
+    except (ValueError, RecursionError, OSError) as error:  # also of bytes that are no text
+        raise ValueError(f"{path} cannot be read ({' '.join(str(error).split())})") from error
     if manifest.format != _FORMAT:
         raise ValueError(f"{path} has format {manifest.format}, this version reads {_FORMAT}")
     for name, written in manifest.files.items():

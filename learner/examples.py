@@ -49,14 +49,13 @@ def examples_of(spec: RunSpec, env: Environment, folder: Path, tasks: Sequence[L
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    bridge = Bridge(tokenizer)
+    bridge = Bridge(AutoTokenizer.from_pretrained(folder))
     rng = random.Random(spec.seed)
     examples = []
     for labelled in tasks:
         episode = play(env, labelled.task, env.demonstrator(labelled, rng))
         shown = [turn.messages for turn in turns(env, labelled.task, episode)]
-        replies = [tokenizer.encode(action, add_special_tokens=False) for action in episode.actions]
+        replies = [bridge.reply(action) for action in episode.actions]
         example = _example(bridge, shown, replies, labelled.task.provenance.vignette)
         if example.tokens <= spec.model.context:
             examples.append(example)

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from common.backends import BACKENDS
 from common.config import RunSpec
 from common.finite import number_fault
+from common.paths import path_of
 from common.records import Record
 from learner import attention
 from learner.batch import Row, pack_row
@@ -71,7 +72,7 @@ def warmed_model(spec: RunSpec, model_folder: Path, examples: Sequence[Example],
     if spec.warm_up.steps == 0:
         return model_folder
     _check(spec, examples)
-    home = spec.model.cache.expanduser() / "warm"
+    home = path_of(spec.model.cache) / "warm"
     folder = home / _key(spec, model_folder, examples)
     if folder.is_dir():
         return folder

@@ -94,7 +94,7 @@ class Job:
 
     def rows(self) -> list[dict[str, Any]]:
         """The finished steps."""
-        return json_lines(self.folder / "metrics.jsonl")
+        return json_lines(self.folder / "metrics.jsonl").found
 
     def processes(self, kind: str) -> list[psutil.Process]:
         """The processes of a kind that are children of this driver."""

@@ -11,6 +11,7 @@ import msgspec
 
 from actors.handles import PoolHandle
 from common.config import RunSpec
+from common.files import append_line
 from envs.contract.adaptive import adapt
 from envs.contract.env import Environment
 from evals.core.curve import line, points
@@ -35,7 +36,7 @@ class HeldoutCurve:
         self._evaluator: Evaluator | None = None
         self._hold: Hold | None = None
         self._running: asyncio.Task[None] | None = None
-        self._newest = max((point.policy_version for point in points(path)), default=-1)  # version evaluated last
+        self._newest = max((point.policy_version for point in points(path).found), default=-1)  # version evaluated last
 
     def attach(self, pools: Mapping[str, PoolHandle], hold: Hold) -> None:
         """`pools` by the role that they serve, and how to keep the version that the Doctor's holds."""
@@ -71,8 +72,7 @@ class HeldoutCurve:
         assert self._evaluator is not None and self._hold is not None
         async with self._hold() as version:
             point = await self._evaluator.run(version)
-        with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(point) + b"\n")
+        append_line(self._path, msgspec.json.encode(point))
         self._newest = version
         self._tell(line(point, self._env.reports))
         await self._adapt(point)

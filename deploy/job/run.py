@@ -194,7 +194,8 @@ class Run:
         if self._start.folder is not None:
             await self._load_ranks(ranks, self._start.folder)
         if self._start.resumed:
-            self.folder.resume(self._start.version)
+            for line in self.folder.resume(self._start.version):
+                self._damaged(line)
             self.folder.record(self.spec, self.folder.file)
 
     async def _load_ranks(self, ranks: list[RankHandle], folder: Path) -> None:
@@ -295,6 +296,11 @@ class Run:
         """Show a message and write it into the log."""
         LOG.info(text)
         self._screen.notify(text)
+
+    def _damaged(self, text: str) -> None:
+        """A file of the run is damaged in part, and the run goes on without that part."""
+        self._board.add(metrics.DAMAGED.name)
+        self._notify(text)
 
     def _phase(self, name: str) -> None:
         LOG.debug(name)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import fcntl
 import math
+import shutil
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,12 +16,14 @@ import msgspec
 import yaml
 
 from common.config import RunSpec
-from common.files import json_line, json_lines, write_whole
+from common.errors import os_refusal
+from common.files import append_line, json_line, read_bytes, write_whole
 from common.records import Group, Record
 from deploy import program
 from deploy.job import run_state
 from deploy.report import rollout_log
 from deploy.report.sinks import Sink
+from deploy.report.steps import FILE, Row, read_steps
 from envs.contract.reports import ALL_READ, Readings, Reports, measured, reports_of
 from evals.core import curve
 from learner import checkpoint
@@ -27,8 +31,6 @@ from learner import checkpoint
 if TYPE_CHECKING:  # they import torch, for which `medserl status` would wait
     from learner.learner import LearnerStep
     from learner.scribe_learner import ScribePhase
-
-Row = dict[str, Any]
 
 
 class Applied(Record):
@@ -43,8 +45,10 @@ class RunFolder:
 
     def __init__(self, spec: RunSpec, path: Path, file: RunSpec | None = None) -> None:
         self.spec, self.path, self.file = spec, path, file or spec
+        self.job = uuid.uuid4().hex[:12]  # this process, among all that ever run this or another run
         self._rows: list[Row] = []
         self._lock: TextIO
+        self._claimed = False
         self._sink = Sink(spec)
         self.reports = reports_of(spec)
 
@@ -86,10 +90,33 @@ class RunFolder:
     def _stop(self) -> Path:
         return self.path / "stop"
 
+    def claim(self) -> None:
+        """A new run: make its folder and lock it. A name that was taken meanwhile gets the next number.
+
+        Before anything that takes long. Raises ValueError, one line, when the folder cannot be made.
+        """
+        wanted = self.path.name
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            while not _made(self.path):
+                name = new_name(self.path.parent, wanted)
+                self.path = self.path.with_name(name)
+                self.use(self.spec.model_copy(update={"name": name}))
+            self._claimed = True
+            self.lock()
+        except OSError as error:
+            raise ValueError(f"runs: {os_refusal(error)}") from None
+
+    def abandon(self) -> None:
+        """Remove a folder that was claimed for nothing: the run never began."""
+        if self._claimed and {path.name for path in self.path.iterdir()} <= {"lock", run_state.JOB}:
+            shutil.rmtree(self.path)
+            self._claimed = False
+
     def create(self) -> None:
-        """A new run: make the folder and write the resolved spec."""
-        self.path.mkdir(parents=True)
-        self.lock()
+        """The run begins: write the resolved spec."""
+        if not self._claimed:
+            self.claim()
         self.record(self.spec, self.file)
         self._sink.open()
 
@@ -102,12 +129,19 @@ class RunFolder:
         self.spec, self.file = spec, file
 
     def applied(self) -> tuple[RunSpec, RunSpec] | None:
-        """Spec in effect and file, as they were recorded last; None when they never were."""
+        """Spec in effect and file, as they were recorded last; None when they never were.
+
+        Raises ValueError, one line, when the record is damaged.
+        """
         path = self.path / "applied.json"
         if not path.is_file():
             return None
-        found = msgspec.json.decode(path.read_bytes(), type=Applied)
-        return RunSpec.model_validate(found.spec), RunSpec.model_validate(found.file)
+        try:
+            found = msgspec.json.decode(read_bytes(path), type=Applied)
+            return RunSpec.model_validate(found.spec), RunSpec.model_validate(found.file)
+        except (ValueError, RecursionError) as error:
+            what = " ".join(str(error).split())
+            raise ValueError(f"{path}: is damaged ({what:.200}); remove it, and spec.yaml beside it counts") from None
 
     def lock(self) -> None:
         """Lock the folder until this process ends, however it ends. Raises ValueError when another holds the lock."""
@@ -116,9 +150,9 @@ class RunFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
-                f"{self.path}: another process is running it; stop that one first: "
-                f"{program.command('stop')} {self.path}"
+                f"{self.path}: another process is running it; stop that one first: {program.typed('stop', self.path)}"
             ) from None
+        write_whole(self.path / run_state.JOB, self.job.encode())
         self.asked_to_stop()  # of a run that ended before it looked
         run_state.forget(self.path)
         for left in (self.change, self.answer):  # to a process that is gone
@@ -136,20 +170,26 @@ class RunFolder:
             return False
         return True
 
-    def resume(self, version: int) -> None:
-        """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again."""
+    def resume(self, version: int) -> list[str]:
+        """Go on after `version` steps: what was logged of later steps is dropped, since they are trained again.
+
+        Returns a line about each damaged line of the logs, which is dropped too.
+        """
         self._sink.open()
         checkpoint.set_aside(self.path, version)
-        metrics = self.path / "metrics.jsonl"
+        metrics = self.path / FILE
         # A line that a crash tore is of a later step: a checkpoint follows its step's line.
-        self._rows = [row for row in json_lines(metrics) if row["step"] <= version]
-        write_whole(metrics, b"".join(map(json_line, self._rows)))
+        steps, points = read_steps(self.path), curve.points(self.evaluations)
+        self._rows = [row for row in steps.found if row["step"] <= version]
+        write_whole(metrics, b"".join(json_line(row) + b"\n" for row in self._rows))
         if self.evaluations.exists():
-            kept = [point for point in curve.points(self.evaluations) if point.policy_version <= version]
+            kept = [point for point in points.found if point.policy_version <= version]
             write_whole(self.evaluations, b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
         for file in (self.path / "rollouts").glob("step-*.parquet"):
-            if int(file.stem.removeprefix("step-")) > version:
+            number = file.stem.removeprefix("step-")
+            if number.isdecimal() and int(number) > version:
                 file.unlink()
+        return [*steps.damaged, *points.damaged]
 
     def write_rollouts(
         self,
@@ -165,8 +205,7 @@ class RunFolder:
         """Write the metrics of a step whose rollouts were written; returns its row."""
         rollout_log.publish_step(self.path, step.report.step)
         row = metrics_row(step, self.reports, readings)
-        with (self.path / "metrics.jsonl").open("ab") as file:
-            file.write(json_line(row))
+        append_line(self.path / FILE, json_line(row))
         self._rows.append(row)
         self._sink.log(row)
         return row
@@ -188,9 +227,17 @@ class RunFolder:
         return self._rows
 
 
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 def new_name(runs: Path, name: str) -> str:
     """`name`, or `name-2`, `name-3` ... when that run exists."""
-    taken = {path.name for path in runs.glob(f"{name}*")} if runs.is_dir() else set()
+    taken = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
     return next(candidate for candidate in (name, *(f"{name}-{k}" for k in range(2, 10_000))) if candidate not in taken)
 
 

@@ -8,12 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 
 import msgspec
-import yaml
 
-from common.files import json_lines, write_whole
+from common.files import read_record, read_text, write_whole
 from common.records import Record
+from common.spec_file import read_settings
+from deploy.report.steps import read_steps
 
-FILE = "outcome.json"
+FILE, JOB = "outcome.json", "job-id"
 
 
 class RunState(StrEnum):
@@ -44,9 +45,17 @@ def forget(run: Path) -> None:
 
 
 def outcome(run: Path) -> Outcome | None:
-    """How the run's newest process ended; None while it runs, and when it left no word (it was killed)."""
-    file = run / FILE
-    return msgspec.json.decode(file.read_bytes(), type=Outcome) if file.is_file() else None
+    """How the run's newest process ended; None while it runs, and when it left no word that can be read (it was
+    killed)."""
+    return read_record(run / FILE, Outcome)
+
+
+def job_id(run: Path) -> str:
+    """The id of the newest process of the run, which its metrics carry; empty where none left one."""
+    try:
+        return read_text(run / JOB).strip()
+    except ValueError:
+        return ""
 
 
 def is_running(run: Path) -> bool:
@@ -81,10 +90,10 @@ def state_of(run: Path) -> RunState:
 def steps(run: Path) -> tuple[int, int]:
     """(the newest step that is logged, how many the spec asks for). Reads specs of any version.
 
-    Raises ValueError, or yaml.YAMLError, for what is no run's spec.yaml.
+    Raises ValueError for what is no run's spec.yaml.
     """
-    rows = json_lines(run / "metrics.jsonl")
-    spec = yaml.safe_load((run / "spec.yaml").read_text())
-    if not isinstance(spec, dict) or not isinstance(spec.get("steps"), int):
+    rows = read_steps(run).found
+    wanted = read_settings(run / "spec.yaml").get("steps")
+    if not isinstance(wanted, int):
         raise ValueError(f"{run / 'spec.yaml'} has no steps: it is not a run's record")
-    return int(rows[-1]["step"]) if rows else 0, spec["steps"]
+    return rows[-1]["step"] if rows else 0, wanted

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.config import RunSpec
+from common.errors import os_refusal
 from common.models import check_source
+from common.paths import path_of
 from common.records import Record
 from deploy.job.resize import changed_for_resume, refusal
 from deploy.job.run_folder import RunFolder, new_name
@@ -35,9 +37,12 @@ def starting_point(
     """
     sinks.load(spec.metrics.sink)  # now rather than after the warm-up
     check_source(spec.model.source)  # and this before Ray starts
-    runs = spec.runs.expanduser().resolve()
+    runs = path_of(spec.runs).resolve()
     if not resume:
-        name = new_name(runs, spec.name)
+        try:
+            name = new_name(runs, spec.name)
+        except OSError as error:
+            raise ValueError(f"runs: {os_refusal(error)}") from None
         return RunFolder(spec.settled.model_copy(update={"name": name}), runs / name, file), Start()
     return _resumed(spec, record.resolve() if record else runs / spec.name, file)
 

@@ -10,7 +10,8 @@ from typing import Any
 from actors.handles import PoolHandle
 from actors.scribe import verifying
 from common.config import RunSpec
-from common.files import write_whole
+from common.files import parse_json, read_bytes, write_whole
+from common.paths import path_of
 from envs.contract.env import Environment
 from envs.contract.reports import reports_of
 
@@ -21,12 +22,21 @@ def planned(spec: RunSpec) -> str:
     """What the plan says of tier C: what is asked of the verifier, and how the same one did in the newest run."""
     required = "; ".join(report.exam for report in reports_of(spec).values() if report.exam)
     line = f"exam before the Scribes start: {required}"
-    written = sorted(spec.runs.expanduser().glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    written = sorted(path_of(spec.runs).glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in written:
-        sat = json.loads(path.read_text())
-        if sat["of"] == _verifier(spec) and "summary" in sat:
+        sat = _written(path)
+        if sat.get("of") == _verifier(spec) and "summary" in sat:
             return f"{line}; {sat['summary']}, in run {path.parent.name}"
     return line
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """A run's exam.json; nothing where it is damaged, or not ours to read."""
+    try:
+        found = parse_json(read_bytes(path))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 async def run_exam(

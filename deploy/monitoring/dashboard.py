@@ -135,7 +135,10 @@ PANELS = (
         title="The Scribe's steps", queries=(rate(metrics.SCRIBE_STEPS), rate(metrics.SCRIBE_STARVED)), unit="steps/s"
     ),
     Panel(title="Restarts in the shown time", queries=(count(metrics.ACTOR_RESTARTS), count(metrics.ENGINE_RESTARTS))),
-    Panel(title="Checkpoints in the shown time", queries=(count(metrics.CHECKPOINTS),)),
+    Panel(
+        title="Checkpoints and damaged files in the shown time",
+        queries=(count(metrics.CHECKPOINTS), count(metrics.DAMAGED)),
+    ),
     Panel(title="Importance weights", queries=(newest(metrics.WEIGHTS),)),
     Panel(title="Agreement and advantage by turn", queries=(newest(metrics.BY_TURN),)),
     Panel(title="Optimiser steps", queries=(rate(metrics.LEARNER_STEPS),), unit="steps/s"),

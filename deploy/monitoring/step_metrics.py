@@ -9,6 +9,9 @@ from typing import Any
 from actors.refusals import TASKS
 from common import metrics
 from common.config import RunSpec
+from common.errors import last_line
+from common.files import read_text
+from common.flags import path_of
 from common.metrics import Board
 from common.sections import LOOPBACK
 from envs.contract.reports import Reports, history, played, reports_of
@@ -16,19 +19,24 @@ from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
 
 
-def serve(board: Board, spec: RunSpec) -> None:
-    """Serve the metrics as the spec says. Raises ValueError when the port is taken or the token file unreadable."""
-    token = _token(spec.metrics.token_file)
+def serve(board: Board, spec: RunSpec, run: str, job: str) -> None:
+    """Serve the metrics of the run of that name as the spec says; `job` is the id of this process.
+
+    Raises ValueError when the port is taken or the token file unreadable.
+    """
+    token = token_of(spec.metrics.token_file)
     try:
         port = board.serve(spec.metrics.port, spec.metrics.host, token)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second for a name that can be no host's
         raise ValueError(
-            f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({error.strerror}): "
+            f"metrics.port {spec.metrics.port} on {spec.metrics.host} cannot be used ({last_line(error)}): "
             "choose another, or 0 for any free one"
         ) from error
+    board.set(metrics.RUN, 1, run, job)
     board.set(metrics.POLICY_LAG_BOUND, spec.buffer.max_lag)
     expect(board, reports_of(spec))
-    print(f"metrics: http://{spec.metrics.host}:{port}/metrics")
+    host = f"[{spec.metrics.host}]" if ":" in spec.metrics.host else spec.metrics.host
+    print(f"metrics: http://{host}:{port}/metrics")
     if spec.metrics.host not in LOOPBACK:
         print(f"metrics: reachable from other machines, with the token in {spec.metrics.token_file}")
 
@@ -48,12 +56,16 @@ def expect(board: Board, reports: Reports) -> None:
             board.expect(metrics.PROPOSALS, env_id, *stage)
 
 
-def _token(file: Path | None) -> str:
+def token_of(file: Path | None) -> str:
+    """The token of `metrics.token_file`; none without a file. Raises ValueError for one that no header can hold."""
     if file is None:
         return ""
-    token = file.read_text().strip() if file.is_file() else ""
-    if not token:
-        raise ValueError(f"metrics.token_file {file}: write a token of your choice into it")
+    try:
+        token = read_text(path_of(file), "write a token of your choice into it").strip()
+    except ValueError as error:
+        raise ValueError(f"metrics.token_file {error}") from None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError(f"metrics.token_file {file}: write a token of your choice into it, of letters and digits")
     return token
 
 

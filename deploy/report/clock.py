@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from common.files import write_whole
+from common.files import read_record, write_whole
 from common.records import Record
 
 FILE = "time.json"
@@ -67,9 +67,8 @@ class Clock:
 
 
 def read(run: Path) -> Spent | None:
-    """The time spent by the run's newest start; None before its first step."""
-    file = run / FILE
-    return msgspec.json.decode(file.read_bytes(), type=Spent) if file.is_file() else None
+    """The time spent by the run's newest start; None before its first step, and when the file is damaged."""
+    return read_record(run / FILE, Spent)
 
 
 def duration(seconds: float) -> str:

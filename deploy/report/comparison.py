@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from common.config import RunSpec
-from common.files import json_lines
+from common.spec_file import read_settings
+from deploy.report.steps import read_steps
 from envs.contract.reports import reports_of
 from evals.core import curve
 
@@ -30,11 +30,11 @@ def heldout(run: Path) -> list[tuple[int, float, float, float]]:
     Empty for a spec of an older version that can no longer be read.
     """
     try:
-        spec = RunSpec.model_validate(yaml.safe_load((run / "spec.yaml").read_text()))
+        spec = RunSpec.model_validate(read_settings(run / "spec.yaml"))
     except ValidationError:
         return []
     env_id, report = next(iter(reports_of(spec).items()))
-    points = curve.points(run / "evaluations.jsonl")
+    points = curve.points(run / "evaluations.jsonl").found
     found = [(point.policy_version, point.measures.get(env_id, {}).get(report.heldout_drawn)) for point in points]
     return [
         (version, score.value, score.lower, score.upper)
@@ -45,7 +45,7 @@ def heldout(run: Path) -> list[tuple[int, float, float, float]]:
 
 def figures(run: Path) -> dict[str, float | None]:
     """A run's figures by name; None where not measured."""
-    rows, points = json_lines(run / "metrics.jsonl"), heldout(run)
+    rows, points = read_steps(run).found, heldout(run)
     return {
         "steps": len(rows),
         f"reward, last {LAST} steps": _mean(rows[-LAST:], "reward_mean"),
@@ -62,7 +62,7 @@ def figures(run: Path) -> dict[str, float | None]:
 
 def differences(first: Path, second: Path) -> dict[str, tuple[Any, Any]]:
     """The fields in which the specs differ, by dotted name, except `name`. None where a spec lacks the field."""
-    one, two = (dict(_fields(yaml.safe_load((run / "spec.yaml").read_text()))) for run in (first, second))
+    one, two = (dict(_fields(read_settings(run / "spec.yaml"))) for run in (first, second))
     names = sorted(one.keys() | two.keys())
     return {name: (one.get(name), two.get(name)) for name in names if name != "name" and one.get(name) != two.get(name)}
 
@@ -99,7 +99,7 @@ def draw(first: Path, second: Path, out: Path) -> None:
     from matplotlib import pyplot
     from matplotlib.ticker import MaxNLocator
 
-    runs = {run: json_lines(run / "metrics.jsonl") for run in (first, second)}
+    runs = {run: read_steps(run).found for run in (first, second)}
     if not any(runs.values()):
         raise ValueError(f"{first} and {second} have no step yet: nothing to draw")
     names = dict(zip(runs, labels(first, second), strict=True))

@@ -15,9 +15,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from common.files import json_lines, write_whole
+from common.files import read_text, write_whole
 from common.records import EndReason
 from deploy.report.rollout_log import read_episodes, read_run
+from deploy.report.steps import read_steps
 from envs.contract.page_view import PageView, Shown, words
 from envs.contract.reports import Reports, alarm_spans
 
@@ -61,8 +62,8 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
     views = {env_id: report.view for env_id, report in reports.items()}
     page = _template().render(
         name=run_folder.resolve().name,
-        style=Markup(_HERE.with_suffix(".css").read_text(encoding="utf-8")),
-        script=Markup(_HERE.with_suffix(".js").read_text(encoding="utf-8")),
+        style=Markup(read_text(_HERE.with_suffix(".css"))),
+        script=Markup(read_text(_HERE.with_suffix(".js"))),
         summary=_summary(episodes),
         several=several,
         noun="episode" if several else "completion",
@@ -82,8 +83,7 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
 
 
 def _alarms(run_folder: Path, reports: Reports) -> list[Row]:
-    metrics = run_folder / "metrics.jsonl"
-    rows = json_lines(metrics) if metrics.is_file() else []
+    rows = read_steps(run_folder).found
     return [
         {"env": env_id if len(reports) > 1 else "", "first": span.first, "last": span.last, "text": span.text}
         for env_id, report in reports.items()

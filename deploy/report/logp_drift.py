@@ -15,7 +15,7 @@ def warning(rows: Rows, dtype: str, factor: float) -> str:
     """The warning to show after the newest step; "" while the difference is within `factor` of the first measured one,
     or within what `dtype` explains."""
     measured = _measured(rows)
-    if not measured or rows[-1]["fresh_logp_difference"] is None:
+    if not measured or rows[-1].get("fresh_logp_difference") is None:
         return ""
     tolerated = BOUNDS[dtype].tolerance(measured[0], factor)
     if measured[-1] <= tolerated:
@@ -39,5 +39,5 @@ def summary(rows: Rows) -> str:
 
 
 def _measured(rows: Rows) -> list[float]:
-    values = (row["fresh_logp_difference"] for row in rows)
+    values = (row.get("fresh_logp_difference") for row in rows)
     return [value for value in values if value is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import yaml
 
 from common.config import RunSpec
-from common.files import json_lines
+from common.flags import path_of
+from common.sections import PACKAGED, TINY
+from deploy.report.steps import read_steps
 from envs.contract.reports import history, reports_of
 from evals.core import curve
 
@@ -24,6 +27,9 @@ TERMS = {
 }
 UNKNOWN_TERMS = ("other", "The base model's own terms apply to this one too: read them before you share it.")
 LAST_STEPS = 10
+_HUB_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NO_OWNERS = ("models", "datasets", "spaces", "runs", "checkpoints")
+"""Pages of the hub, and usual names of folders: nobody there is called so."""
 
 
 def write(spec: RunSpec, run: Path, adapter: bool) -> str:
@@ -35,7 +41,7 @@ def write(spec: RunSpec, run: Path, adapter: bool) -> str:
     cards = [reports[settings.id].card(settings) for settings in spec.envs]
     tags = dict.fromkeys(tag for card in cards for tag in card.tags)
     header |= {"tags": [*tags, "reinforcement-learning", "medserl"], "language": ["en"]}
-    if "/" in source:
+    if is_hub_id(source):
         header["base_model"] = source
     return f"""---
 {yaml.safe_dump(header, sort_keys=False)}---
@@ -68,14 +74,14 @@ def _paragraphs(texts: Iterable[str]) -> str:
 
 def _scores(spec: RunSpec, run: Path) -> str:
     lines = []
-    rows = json_lines(run / "metrics.jsonl")
+    rows = read_steps(run).found
     for name, known in _series(spec, rows[-LAST_STEPS:]):
         values = [value for value in known if value is not None]
         if values:
             lines.append(
                 f"- {name} on its own training tasks: {sum(values) / len(values):.3f} (last {len(values)} steps)"
             )
-    if points := curve.points(run / "evaluations.jsonl"):
+    if points := curve.points(run / "evaluations.jsonl").found:
         lines.append(f"- {curve.line(points[-1], reports_of(spec))}")
     else:
         lines.append("- No held-out evaluation was made in this run (evaluation.every 0).")
@@ -92,16 +98,27 @@ def _series(spec: RunSpec, rows: list[dict[str, Any]]) -> Iterator[tuple[str, li
 
 
 def public(spec: RunSpec) -> dict[str, Any]:
-    """The spec without this machine's folders."""
+    """The spec without this machine's folders, files and addresses."""
     content = spec.model_dump(mode="json")
     content["model"].pop("cache")
     content.pop("runs")
+    for name in ("token_file", "host", "port"):
+        content["metrics"].pop(name)
     content["envs"] = [env.public() for env in spec.envs]
     content["model"]["source"] = base_model(spec)
     return content
 
 
 def base_model(spec: RunSpec) -> str:
-    """The base model: an id, or the name of a local folder."""
+    """The base model: an id of the hub, what is made or packaged, or the name of a local folder."""
     source = spec.model.source
-    return Path(source).name if Path(source).is_absolute() else source
+    if source == TINY or source.startswith(PACKAGED) or is_hub_id(source):
+        return source
+    return path_of(source).name
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether a source is an id of the hub: `owner/name`, and neither a folder here nor what only a folder can be."""
+    owner, _, name = source.partition("/")
+    parts = all(_HUB_PART.fullmatch(part) for part in (owner, name))
+    return parts and owner not in _NO_OWNERS and not path_of(source).exists()

@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from common.files import json_lines
 from common.statistics import Interval
+from deploy.report.steps import FILE, Row, read_steps
 from envs.contract.alarms import beginning
 from envs.contract.page_view import words
 from envs.contract.report import Measure, Report
@@ -21,7 +21,6 @@ from evals.core.curve import points
 from evals.core.evaluator import EvalPoint
 from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE, RED
 
-Row = dict[str, Any]
 Panel = tuple[str, Callable[[Axes, list[Row]], None]]
 """Title, and what draws it."""
 STYLES = ((GREEN, "--"), (ORANGE, "-"), (BLUE, ":"), (INK, "-."))
@@ -31,10 +30,10 @@ STYLES = ((GREEN, "--"), (ORANGE, "-"), (BLUE, ":"), (INK, "-."))
 def draw(run_folder: Path, reports: Reports) -> Path:
     """Draw `progress.png` from `metrics.jsonl` (one JSON object a step); a series that is absent is left out.
 
-    Raises ValueError when there is no step to draw, naming the file (and the line that cannot be read).
+    Raises ValueError when there is no step to draw, naming the file.
     """
-    rows = _rows(run_folder / "metrics.jsonl")
-    curve = points(run_folder / "evaluations.jsonl")
+    rows = _rows(run_folder)
+    curve = points(run_folder / "evaluations.jsonl").found
     panels: list[Panel] = [("Reward", _reward)]
     for env_id, report in reports.items():
         suffix = f" ({env_id})" if len(reports) > 1 else ""
@@ -68,10 +67,11 @@ def draw(run_folder: Path, reports: Reports) -> Path:
     return path
 
 
-def _rows(path: Path) -> list[Row]:
+def _rows(run_folder: Path) -> list[Row]:
+    path = run_folder / FILE
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give the folder of a run")
-    rows = json_lines(path)
+    rows = read_steps(run_folder).found
     if not rows:
         raise ValueError(f"{path}: no step yet; the plot needs at least one")
     return rows

@@ -25,8 +25,10 @@ class Sink:
         self._library: Any = None  # None until it is open
 
     def open(self) -> None:
-        """Begin a run in the tracker, if the spec asks for one and none is open."""
-        if self._library is None and (library := load(self._spec.metrics.sink)) is not None:
+        """Begin a run in the tracker, if the spec asks for one. One that is open ends: what follows a resume would be
+        taken for its past."""
+        self.close()
+        if (library := load(self._spec.metrics.sink)) is not None:
             name = self._spec.name
             library.init(project=PROJECT, name=name, group=name, config=public(self._spec))
             self._library = library

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from deploy.report import logp_drift
 from deploy.report.clock import Spent
@@ -64,7 +65,8 @@ class Screen:
 
     def __rich__(self) -> RenderableType:
         seconds = time.monotonic() - self._since
-        line = f"[bold]{self._phase}[/] {self._detail} [dim]({seconds:.0f} s; Ctrl-C checkpoints and stops)[/]"
+        left = f"({seconds:.0f} s; Ctrl-C checkpoints and stops)"
+        line = Text.assemble((self._phase, "bold"), f" {self._detail} ", (left, "dim"))
         return Group(table(self._title, self._rows[-SHOWN_ROWS:], self._reports), line) if self._rows else line
 
     def phase(self, name: str, detail: str = "") -> None:
@@ -91,13 +93,13 @@ class Screen:
         self._print(f"{time.strftime('%H:%M:%S')}  {text}")
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
 
 def wide_console() -> Console:
     """A console; as wide as the table where there is no terminal (a log file, a job's output)."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    console = Console(markup=False)  # a path may hold [brackets]
+    return console if console.is_terminal else Console(width=WIDTH, markup=False)
 
 
 def cell(row: dict[str, Any], key: str, form: str) -> str:
@@ -140,7 +142,7 @@ def summarise(
     seconds = sum(row["seconds"] for row in rows)
     completions = sum(row["completions"] for row in rows)
     tokens = sum(row["rollout_tokens"] for row in rows)
-    synced = sum(row["sync_ok"] for row in rows)
+    synced = sum(row.get("sync_ok") is True for row in rows)
     console.print(
         f"{len(rows)} steps, {completions} completions ({completions / seconds:.2f}/s), {tokens} tokens sampled "
         f"({tokens / seconds:.0f}/s), {synced} of {len(rows)} syncs ok, largest lag "

@@ -18,6 +18,7 @@ import yaml
 from pydantic import ValidationError, create_model
 
 from common.sections import EnvSettings, Section
+from common.yaml_text import parse_yaml
 from envs.contract import registry
 
 OLD = ("env", "data", "reward")
@@ -48,7 +49,7 @@ def named(names: Sequence[str], settings: str) -> tuple[EnvSettings, ...]:
 
     `settings`, YAML, are those of one named game. Raises ValueError.
     """
-    given = yaml.safe_load(settings)
+    given = parse_yaml(settings)
     if given and len(names) != 1:
         raise ValueError("--settings are of one game: name one ENV")
     return read([{"class" if ":" in name else "id": name, **given} for name in names or registry.GAMES])

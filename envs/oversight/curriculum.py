@@ -6,14 +6,17 @@ An adaptive curriculum appends to a journal, a JSON line per change; no change b
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from common.files import cut_torn_line, parsed_lines
+from common.files import append_line, parsed_lines
 from common.records import Record
+
+LOG = logging.getLogger(__name__)
 
 PHASES = (0.6, 0.85)
 """Shares of a run after which the second and the third phase begin."""
@@ -85,17 +88,28 @@ def next_change(
 
 
 def read(journal: Path, tiers: Sequence[str]) -> Schedule:
-    """The schedule that a journal has come to. Raises ValueError for a line that is none."""
-    changes = parsed_lines(journal, lambda line: msgspec.json.decode(line, type=Change))
-    return Schedule(changes=(*first(tiers).changes, *changes))
+    """The schedule that a journal has come to. A line that is damaged, or names other tiers, is left out and logged."""
+
+    def change(line: bytes) -> Change:
+        made = msgspec.json.decode(line, type=Change)
+        if (
+            not made.weights
+            or set(made.weights) - set(tiers)
+            or not all(weight > 0 for weight in made.weights.values())
+        ):
+            raise ValueError(f"weights {made.weights}")
+        return made
+
+    changes = parsed_lines(journal, change)
+    for damaged in changes.damaged:
+        LOG.warning(damaged)
+    return Schedule(changes=(*first(tiers).changes, *changes.found))
 
 
 def append(journal: Path, change: Change) -> None:
     """Add a change."""
     journal.parent.mkdir(parents=True, exist_ok=True)
-    cut_torn_line(journal)
-    with journal.open("ab") as file:
-        file.write(msgspec.json.encode(change) + b"\n")
+    append_line(journal, msgspec.json.encode(change))
 
 
 def _even(slot: float) -> int:

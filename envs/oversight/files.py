@@ -10,11 +10,11 @@ What is left out of a patient is unknown to the policy, and alive. The rule engi
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
 
+from common.files import parse_json
 from common.records import LabelledTask
 from envs.oversight.generator import truth_of_trial
 from envs.oversight.protocol import CLAUSES, excerpt
@@ -34,13 +34,13 @@ _NEEDED = ("patient_id", "stage", "enrollment_date", "treatment_start")
 def read_trial(text: str) -> LabelledTask:
     """The task of a file's text. Raises ValueError, one line, that says what is wrong in it."""
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         protocol = msgspec.convert({"trial_id": "ONC-000000", **content["protocol"]}, Protocol)
         patients = tuple(_patient(number, given) for number, given in enumerate(content["patients"], 1))
         proposals = tuple(_proposal(number, given) for number, given in enumerate(content["proposals"], 1))
-    except (json.JSONDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the trial cannot be read: {error}") from None
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the trial needs protocol, patients and proposals as objects and lists: {error}") from None
     known = {patient.patient_id for patient in patients}
     if strangers := [one.subject for one in proposals if one.subject not in known]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from common.paths import PathTo
 from common.sections import Section
 from envs.contract.tool_game import ToolSettings
 
@@ -32,7 +32,7 @@ class CurriculumSpec(Section):
     when the hardest one so far is mastered."""
     tasks: int | None = Field(None, ge=10)
     """Tasks of the whole run, learner.batch_groups x steps, over which the phases are laid."""
-    journal: Path | None = None
+    journal: PathTo | None = None
     """Where the changes of an adaptive curriculum are kept."""
     threshold: float = Field(0.7, gt=0, lt=1)
     """Held-out skill above which a tier is mastered."""

@@ -81,8 +81,9 @@ class VerdictReport(Report):
 
     def heldout_line(self, measures: Mapping[str, Interval]) -> str:
         """Flags and twins."""
-        pairs = measures["pair_accuracy"].value
-        return f"flag accuracy {measures['flag_accuracy']}, both twins {'-' if pairs is None else format(pairs, '.2f')}"
+        flags, pairs = measures.get("flag_accuracy"), measures.get("pair_accuracy")
+        twins = "-" if pairs is None or pairs.value is None else f"{pairs.value:.2f}"
+        return f"flag accuracy {flags or '-'}, both twins {twins}"
 
     def score(self, history: History) -> Score | None:
         """(Youden's J, pair accuracy): never reward, so a policy that flags nothing or everything has J = 0.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from common.paths import InputPath, input_path, path_of
 from common.sections import EnvSettings, Section
+
+BUNDLED = "bundled"
 
 
 class QuadrantMix(Section):
@@ -29,16 +32,20 @@ class QuadrantMix(Section):
         return self
 
 
+def _notes(written: str) -> str:
+    return written if written == BUNDLED else str(input_path(written))
+
+
 class DataSpec(Section):
     """Where notes come from and how tasks are drawn from them."""
 
-    path: str = "bundled"
+    path: Annotated[str, AfterValidator(_notes)] = BUNDLED
     """`bundled` (fictional notes), a MEDEC CSV, or a MEDEC pairs .jsonl."""
     quadrants: QuadrantMix = QuadrantMix()
     """Share of each kind of task."""
     heldout: float = Field(0.2, ge=0, lt=1)
     """Share of vignettes kept out of training."""
-    evaluation: Path | None = None
+    evaluation: InputPath | None = None
     """Notes kept for evaluation (MEDEC CSV or pairs .jsonl): near-copies are left out of `path`."""
     skip_bad_rows: bool = False
     """Leave out rows of `path` that cannot be read, and count them; otherwise the first one ends the run."""
@@ -99,6 +106,11 @@ class VerdictSettings(EnvSettings):
             return "a trained Scribe is paid for verified errors only: set data.tier_c to true"
         return "" if self.data.proposer_tries else "set data.proposer_tries above 0"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """With the notes."""
+        return (*super().files, *([] if self.data.path == BUNDLED else [Path(self.data.path)]))
+
     def settled(self, steps: int) -> Self:
         """With the schedule of the false-alarm penalty in numbers."""
         return self.model_copy(update={"reward": self.reward.over(steps)})
@@ -106,6 +118,5 @@ class VerdictSettings(EnvSettings):
     def public(self) -> dict[str, Any]:
         """With the names of the files only."""
         content = super().public()
-        content["data"]["path"] = Path(self.data.path).name
-        content["data"]["evaluation"] = self.data.evaluation and self.data.evaluation.name
+        content["data"]["path"] = path_of(self.data.path).name
         return content

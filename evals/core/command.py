@@ -40,7 +40,7 @@ class Suite(NamedTuple, Generic[Result]):
 
 def conclude(args: Namespace, suite: Suite[Result], client: ModelClient | None) -> int:
     """Score what the arguments name; returns the exit code. With --json standard output is for the document alone."""
-    console = Console(width=max(WIDTH, Console().width), stderr=args.json)
+    console = Console(width=max(WIDTH, Console().width), stderr=args.json, markup=False)
     try:
         result = suite.evaluate(args, console, client or Vllm())
         if args.out is not None:

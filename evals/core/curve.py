@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from common.files import parsed_lines
+from common.files import Lines, parsed_lines
 from envs.contract.reports import Reports
 from evals.core.evaluator import EvalPoint
 
@@ -21,6 +21,6 @@ def line(point: EvalPoint, reports: Reports) -> str:
     return f"held-out, policy_version {point.policy_version}: {figures}, {point.tasks} tasks in {point.seconds:.0f} s"
 
 
-def points(path: Path) -> list[EvalPoint]:
-    """The curve so far; empty where there is none. Raises ValueError, naming the line, if one is not a point."""
+def points(path: Path) -> Lines[EvalPoint]:
+    """The curve so far; empty where there is none. A line that is not a point is left out and named."""
     return parsed_lines(path, msgspec.json.Decoder(EvalPoint).decode)

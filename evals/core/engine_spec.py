@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 from pydantic import ValidationError
 
 from common.config import RunSpec
-from common.spec_file import spec_file
+from common.spec_file import read_settings, spec_file
 
 
 def read_spec(
@@ -22,15 +21,10 @@ def read_spec(
 
     `defaults` are what a suite changes in those of a spec where no file is given. Raises ValueError, one line.
     """
-    content: object = dict(defaults or {})
+    content = dict(defaults or {})
     if path is not None:
         path = spec_file(path)
-        try:
-            content = yaml.safe_load(path.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: holds no settings; write what differs from the defaults")
+        content = read_settings(path)
     try:
         spec = RunSpec(**content)
         policy = spec.model.model_copy(update={"source": model})

@@ -43,7 +43,7 @@ class Journal(Generic[Answered]):
         self._path, self._kind, self._key, self._what = path, kind, key, what
         self.answered: dict[str, Answered] = {}
         cut_torn_line(path)
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        lines = path.read_bytes().removesuffix(b"\n").split(b"\n") if path.exists() and path.stat().st_size else []
         if lines:
             self._check(lines[0], settings)
             for number, line in enumerate(lines[1:], 2):
@@ -69,7 +69,7 @@ class Journal(Generic[Answered]):
     def _check(self, line: bytes, settings: Settings) -> None:
         try:
             there = msgspec.json.decode(line, type=type(settings))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             raise ValueError(f"{self._path}:1: not the settings of a run; give another --out folder") from None
         for name in settings.__struct_fields__:
             was, now = getattr(there, name), getattr(settings, name)
@@ -82,7 +82,7 @@ class Journal(Generic[Answered]):
     def _remember(self, number: int, line: bytes) -> None:
         try:
             answered = msgspec.json.decode(line, type=self._kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self._path}:{number}: not {self._what} ({error}); delete the line") from None
         self.answered[self._key(answered)] = answered
 

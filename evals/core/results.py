@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from common.files import write_whole
+from common.files import read_bytes, write_whole
 from common.records import Record
 
 Result = TypeVar("Result", bound=Record)
@@ -17,11 +17,10 @@ Result = TypeVar("Result", bound=Record)
 
 def load(path: Path, kind: type[Result]) -> Result:
     """Read a result.json of this kind. Raises ValueError, one line, when it is none."""
+    data = read_bytes(path, "write the path of the other run's result.json")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, IsADirectoryError):
-        raise ValueError(f"{path}: no such file; write the path of the other run's result.json") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(data, type=kind)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a result of evals.run ({error}); give another run's result.json") from None
 
 

@@ -73,12 +73,23 @@ def test_a_half_written_last_line_is_dropped_counted_and_cut_off(tmp_path: Path)
 
 
 @pytest.mark.parametrize("damage", [b"{nonsense\n", b'{"indices":[1]}\n', b"\xff\n", b"\n", b'{"state":"ready"}\n'])
-def test_a_damaged_line_is_an_error_that_names_file_and_line(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_line_is_left_out_counted_and_named(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, *ready(0, 1))
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + damage + second)
+    found = replay(path, 0)
+    assert (list(found.ready), found.dropped_lines) == ([0, 1], 1)
+    assert "journal.jsonl:2: left out" in caplog.text
+
+
+def test_a_file_without_a_line_of_a_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, *ready(0))
-    line = path.read_bytes()
-    path.write_bytes(line + damage + line)
-    with pytest.raises(ValueError, match=r"journal\.jsonl:2: not a journal line"):
+    path.write_bytes(b"nonsense\n" + b"x" + path.read_bytes()[1:] + path.read_bytes()[:0] + b"more\n")
+    with pytest.raises(ValueError, match="holds no line of a journal"):
         replay(path, 0)
 
 

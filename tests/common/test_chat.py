@@ -108,6 +108,7 @@ def test_i8_no_content_yields_a_special_id(family: str, data: st.DataObject) -> 
         for message in (user, tool) if write == bridge.suffix else (user,):
             found, expected = (special_ids(family, write((message(text),))) for text in (content, "x"))
             assert found == expected
+    assert special_ids(family, bridge.reply(content)) == special_ids(family, bridge.reply("x"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.files import cut_torn_line, json_lines, parsed_lines, write_whole
+from common.files import append_line, cut_torn_line, json_lines, parsed_lines, read_record, read_text, write_whole
+from common.records import Record
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +27,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatc
 
 
 def test_a_file_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
-    assert json_lines(tmp_path / "metrics.jsonl") == []
+    assert json_lines(tmp_path / "metrics.jsonl") == ([], [])
 
 
 ROWS = [{"step": 1, "seconds": {"learner": 2.5}}, {"step": 2, "names": ["a\u2028b"], "seconds": {}}]
@@ -38,27 +40,104 @@ def test_a_file_cut_anywhere_gives_its_whole_lines(size: int) -> None:
         path = Path(folder) / "metrics.jsonl"
         path.write_bytes(WHOLE[:size])
         ends = [at for at, byte in enumerate(WHOLE) if byte == ord("\n")]
-        assert json_lines(path) == [row for row, end in zip(ROWS, ends, strict=True) if end <= size]
+        whole = [row for row, end in zip(ROWS, ends, strict=True) if end <= size]
+        assert json_lines(path) == (whole, [])
         cut_torn_line(path)
         assert path.read_bytes() == WHOLE[: max([end + 1 for end in ends if end < size], default=0)]
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=3))
+def test_a_line_damaged_anywhere_costs_no_other_line(at: int, damage: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "metrics.jsonl"
+        path.write_bytes(WHOLE[:at] + damage + WHOLE[at + 1 :])
+        found, damaged = json_lines(path)
+        hurt = WHOLE.count(b"\n", 0, at)
+        others = [row for number, row in enumerate(ROWS) if number != hurt]
+        if WHOLE[at] != ord("\n"):
+            assert all(row in found for row in others)
+        assert all("\n" not in line and "metrics.jsonl:" in line for line in damaged)
 
 
 def test_a_line_torn_after_a_nested_object_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2, "seconds": {"learner": 2.5}')
-    assert json_lines(path) == [{"step": 1}]
+    assert json_lines(path) == ([{"step": 1}], [])
 
 
-@pytest.mark.parametrize("torn", [b'{"step": 2, "lo{"step": 3}\n', b"\xff\n", b"\n"], ids=["torn", "not text", "empty"])
-def test_a_line_before_the_end_that_does_not_parse_is_named(tmp_path: Path, torn: bytes) -> None:
+TORN = {
+    "torn": b'{"step": 2, "lo{"step": 3}\n',
+    "not text": b"\xff\n",
+    "empty": b"\n",
+    "zeros": b"\0\0\0\n",
+    "nested too deeply": b"[" * 100_000 + b"\n",
+    "not an object": b"3\n",
+}
+
+
+@pytest.mark.parametrize("torn", TORN.values(), ids=TORN)
+def test_a_line_before_the_end_that_does_not_parse_is_left_out_and_named(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_bytes(b'{"step": 1}\n' + torn)
-    with pytest.raises(ValueError, match=r"metrics\.jsonl:2: not JSON .*remove the line"):
-        json_lines(path)
+    path.write_bytes(b'{"step": 1}\n' + torn + b'{"step": 3}\n')
+    found, (damaged,) = json_lines(path)
+    assert found == [{"step": 1}, {"step": 3}]
+    assert damaged.startswith(f"{path}:2: left out, it is damaged (") and "\n" not in damaged
+
+
+def test_a_byte_order_mark_belongs_to_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"step": 1}\r\n')
+    assert json_lines(path) == ([{"step": 1}], [])
 
 
 def test_a_line_of_another_type_is_named(tmp_path: Path) -> None:
     path = tmp_path / "curve.jsonl"
     path.write_text('{"x": 1}\n')
-    with pytest.raises(ValueError, match=r"curve\.jsonl:1: not JSON"):
-        parsed_lines(path, msgspec.json.Decoder(dict[str, str]).decode)
+    found, (damaged,) = parsed_lines(path, msgspec.json.Decoder(dict[str, str]).decode)
+    assert found == [] and damaged.startswith(f"{path}:1: left out")
+
+
+def test_a_new_line_does_not_continue_a_torn_one(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for content in (b"", b'{"a": 1}\n', b'{"a": 1}\n{"b', b"{"):
+        path.write_bytes(content)
+        append_line(path, b'{"c": 1}')
+        assert json.loads(path.read_bytes().splitlines()[-1]) == {"c": 1}
+        assert json_lines(path).damaged == []
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "byte order mark"])
+def test_text_is_read_as_utf_8_with_its_line_ends_as_line_feeds(tmp_path: Path, mark: bytes) -> None:
+    path = tmp_path / "note.txt"
+    path.write_bytes(mark + "38 °C\r\nα\rend\n".encode())
+    assert read_text(path) == "38 °C\nα\nend\n"
+
+
+def test_a_file_that_is_no_text_is_refused_with_line_and_byte(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    path.write_bytes("first\n38 °C".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"note\.txt: line 2: byte 0xb0 is not UTF-8; write the file again in UTF-8$"):
+        read_text(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("no", "no such file"), ("folder", "is a folder"), ("file/x", "cannot be read (Not a")]
+)
+def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError) as caught:
+        read_text(tmp_path / name, "write another")
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+class Kept(Record):
+    count: int
+
+
+@pytest.mark.parametrize("content", [b'{"count": 1', b'{"count": "\xff"}', b"[" * 100_000, b"", b'{"count": "x"}'])
+def test_a_damaged_record_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "outcome.json"
+    assert read_record(path, Kept) is None
+    path.write_bytes(content)
+    assert read_record(path, Kept) is None

@@ -77,7 +77,7 @@ def test_a_reply_without_the_format_is_shown_as_it_is(
 def test_a_note_may_come_from_standard_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("He is well. He takes no drugs."))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"He is well. He takes no drugs.")))
     client = FakeClient(lambda _: [completion(CLEAN)])
     assert asked(tmp_path, "-", client, capsys)[0] == 0
     assert client.prompts[0].endswith("0 He is well.\n1 He takes no drugs.")
@@ -87,7 +87,7 @@ def test_bad_notes_are_refused_in_one_line(tmp_path: Path, note: Path, capsys: p
     empty = tmp_path / "empty.txt"
     empty.write_text(" \n")
     for path, client, line in (
-        (str(tmp_path / "none.txt"), FakeClient(lambda _: []), "cannot be read; write a plain text file"),
+        (str(tmp_path / "none.txt"), FakeClient(lambda _: []), "no such file; write a plain text file"),
         (str(empty), FakeClient(lambda _: []), "holds no sentence"),
         (str(note), FakeClient(too_long), "the text is too long: prompt of 2000 tokens"),
     ):
@@ -202,7 +202,7 @@ def test_a_game_may_take_a_task_from_a_file_and_without_a_label_there_is_no_scor
     [
         (("--text", "NOTE"), "the game takes no text of yours, only tasks: give --task N"),
         (("--task-file", "NOTE"), "the game lookup takes no task from a file: give --task N"),
-        (("--task-file", "nowhere.json"), "--task-file nowhere.json: cannot be read"),
+        (("--task-file", "nowhere.json"), "--task-file nowhere.json: no such file"),
         (("--env", "verdict"), "--env verdict: the run plays lookup"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_mistake_in_the_file_is_reported_for_the_file(
 def test_a_binary_file_is_not_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.yaml"
     path.write_bytes(b"\xff\xfe\x00\x81")
-    assert "not YAML" in said(capsys, str(path))
+    assert "byte 0xff is not UTF-8" in said(capsys, str(path))
 
 
 def test_a_missing_file_names_those_that_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,3 +275,40 @@ def test_a_spec_of_the_older_form_is_refused_with_what_to_write(
         f"{spec_file}: settings of a game belong to its entry in envs; instead of data write envs: "
         "[{id: verdict, data: {path: notes.csv}}]"
     )
+
+
+@pytest.mark.parametrize("null", ["null", "Null", "NULL", "~"])
+def test_null_is_null_in_file_flag_and_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, null: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("filters: {novelty: 0.5}\n")
+    assert cli.parse([str(path), "--filters.novelty", null]).spec.filters.novelty is None
+    monkeypatch.setenv("MEDSERL_FILTERS__NOVELTY", null)
+    assert cli.parse([str(path)]).spec.filters.novelty is None
+    monkeypatch.delenv("MEDSERL_FILTERS__NOVELTY")
+    path.write_text(f"filters: {{novelty: {null}}}\n")
+    assert cli.parse([str(path)]).spec.filters.novelty is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("medserl_stepz", "5", "medserl_stepz: unknown field; did you mean MEDSERL_STEPS?"),
+        ("MEDSERL_STEPS__X", "5", "has no parts; did you mean MEDSERL_STEPS?"),
+        ("MEDSERL_STEPS", "null", "null is no value of it; unset it"),
+        ("MEDSERL_STEPS", "true", "steps: Input should be a valid integer"),
+        ("MEDSERL_LEARNER", '{"lora_rank": 8, "lora_rank": 9}', "lora_rank: stands twice"),
+        ("MEDSERL_LEARNER__LEARNING_RATE", "inf", "learner.learning_rate: Input should be a finite number"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert told in said(capsys, "deploy/smoke.yaml")
+
+
+@pytest.mark.parametrize("steps", ["yes", "true", "on", "off"])
+def test_truth_is_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"steps: {steps}\n")
+    assert "steps: " in said(capsys, str(path))

@@ -104,15 +104,37 @@ def test_the_job_runs_the_resolved_spec_on_that_cluster() -> None:
 
 def test_a_stopped_job_is_given_the_time_to_write_its_checkpoint() -> None:
     (container,) = made("node8")["RayCluster"]["spec"]["headGroupSpec"]["template"]["spec"]["containers"]
-    kubernetes = {variable["name"]: variable["value"] for variable in container["env"]}
+    kubernetes = {variable["name"]: variable.get("value") for variable in container["env"]}
     for environment in (kubernetes, SERVICES["head"]["environment"], SERVICES["head-gpu"]["environment"]):
         assert int(environment["RAY_JOB_STOP_WAIT_TIME_S"]) >= 300
+
+
+@pytest.mark.parametrize("name", ["laptop", "exp_", "_x", "-x", "x.", "4b-medec", "A" * 70, "a-" * 23 + "b", "___"])
+def test_every_name_of_a_run_gives_a_name_that_kuberay_takes(name: str) -> None:
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,45}[a-z0-9])?", kuberay.object_name(name))
+
+
+def test_two_names_that_look_alike_stay_apart() -> None:
+    assert len({kuberay.object_name(name) for name in ("exp", "exp_", "Exp", "exp.", "exp__")}) == 5
+
+
+def test_a_gated_model_gets_its_token_from_a_secret_and_files_of_the_spec_are_mounted() -> None:
+    data = {"id": "verdict", "data": {"path": "/data/medec.csv"}}
+    spec = RunSpec(model={"source": "google/medgemma-4b-it"}, envs=[data])
+    text = yaml.safe_dump(kuberay.manifests(spec))
+    assert "HF_TOKEN" in text and "mountPath: /data\n" in text and "subPath: files/data" in text
+
+
+@pytest.mark.parametrize("path", ["notes.csv", "/etc/notes.csv", "/notes.csv"])
+def test_a_file_that_no_pod_can_have_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="write an absolute path"):
+        kuberay.folders(RunSpec(envs=[{"id": "verdict", "data": {"path": path}}]))
 
 
 def test_names_are_dns_labels(capsys: pytest.CaptureFixture[str]) -> None:
     assert kuberay.main(["deploy/smoke.yaml", "--name", "My_run.2"]) == 0
     documents = list(yaml.safe_load_all(capsys.readouterr().out))
-    assert {document["metadata"]["name"] for document in documents} == {"my-run-2"}
+    assert {document["metadata"]["name"] for document in documents} == {kuberay.object_name("My_run.2")}
 
 
 def test_a_job_on_any_free_port_declares_none() -> None:

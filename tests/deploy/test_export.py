@@ -28,8 +28,9 @@ def finished(tmp_path: Path, run: RunSpec) -> Path:
     for name in ("config.json", "warm_up.json", "medserl-checksum.txt"):
         (folder / "model" / name).write_text("{}")
     (folder / "model" / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "/cache/x", "r": 4}')
+    whole = {"policy_lag": 0, "seconds": 1, "wait_seconds": 0, "completions": 8, "rollout_tokens": 64, "time": 0}
     rows = [
-        {"step": step, "reward_mean": step / 10, "verdict/valid_share": 0.5, "verdict/accuracy": None}
+        {**whole, "step": step, "reward_mean": step / 10, "verdict/valid_share": 0.5, "verdict/accuracy": None}
         for step in range(1, 4)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -140,3 +141,23 @@ def test_what_was_exported_loads_again_and_agrees(tiny_model: Path, tmp_path: Pa
         assert float(line.split()[-4]) <= 1e-4
     base = export.proof(run, tiny_model, None)
     assert base > 0.01  # the adapter does something, so agreeing with it says something
+
+
+@pytest.mark.parametrize("source", ["models/medgemma", "./models/medgemma", "~/models/medgemma", "/data/medgemma"])
+def test_a_local_folder_is_no_base_model_of_the_hub(source: str) -> None:
+    made = spec(model=ModelSpec(source=source))
+    assert model_card.base_model(made) == "medgemma" and not model_card.is_hub_id(source)
+
+
+def test_nothing_of_this_machine_is_in_what_is_published() -> None:
+    made = spec(metrics={"token_file": "/home/me/secret/token", "host": "10.0.0.7"}, runs="/home/me/runs")
+    assert "/home" not in str(model_card.public(made)) and "10.0.0.7" not in str(model_card.public(made))
+
+
+@pytest.mark.parametrize("out", ["file", "file/out"])
+def test_a_file_where_the_folder_should_be_is_one_line(
+    tmp_path: Path, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    assert export.main([str(finished(tmp_path, spec())), str(tmp_path / out)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

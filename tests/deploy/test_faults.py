@@ -80,7 +80,7 @@ def test_the_run_continues_when_one_is_killed(job: Job, kind: str) -> None:
 
 def evaluated(job: Job) -> list[int]:
     """The policy_versions of the held-out curve."""
-    return [point.policy_version for point in points(job.folder / "evaluations.jsonl")]
+    return [point.policy_version for point in points(job.folder / "evaluations.jsonl").found]
 
 
 def stopped_in_an_evaluation(job: Job) -> int:

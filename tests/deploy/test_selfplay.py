@@ -88,7 +88,8 @@ def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
 def test_a_full_disk_ends_a_run_in_one_line_that_says_what_to_do(remote: bool) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     line = ending(remote_error(full) if remote else full)
-    assert "No space left on device" in line and line.endswith("make room, then resume") and "\n" not in line
+    assert "No space left on device" in line and line.endswith("make room on that disk; then resume")
+    assert "\n" not in line
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -164,7 +165,7 @@ def test_the_plan_states_the_staleness_bound(tmp_path: Path) -> None:
 def test_a_taken_metrics_port_says_what_to_do() -> None:
     port = Board().serve(0, "127.0.0.1")
     with pytest.raises(ValueError, match="choose another, or 0 for any free one"):
-        serve(Board(), RunSpec(metrics=MetricsSpec(port=port)))
+        serve(Board(), RunSpec(metrics=MetricsSpec(port=port)), "r", "0123")
 
 
 def test_a_token_file_must_hold_a_token(tmp_path: Path) -> None:
@@ -172,12 +173,12 @@ def test_a_token_file_must_hold_a_token(tmp_path: Path) -> None:
         if content is not None:
             (tmp_path / "token").write_text(content)
         with pytest.raises(ValueError, match="write a token of your choice into it"):
-            serve(Board(), RunSpec(metrics=MetricsSpec(port=0, token_file=tmp_path / "token")))
+            serve(Board(), RunSpec(metrics=MetricsSpec(port=0, token_file=tmp_path / "token")), "r", "0123")
 
 
 def test_metrics_beyond_this_machine_are_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "token").write_text("s3cret\n")
-    serve(Board(), RunSpec(metrics=MetricsSpec(port=0, host="0.0.0.0", token_file=tmp_path / "token")))
+    serve(Board(), RunSpec(metrics=MetricsSpec(port=0, host="0.0.0.0", token_file=tmp_path / "token")), "r", "0123")
     assert f"reachable from other machines, with the token in {tmp_path / 'token'}" in capsys.readouterr().out
 
 

@@ -64,6 +64,23 @@ def test_a_balanced_run_needs_no_edit() -> None:
     )
 
 
+def test_another_jobs_figures_are_never_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = Board()
+    board.set(metrics.RUN, 1, "live", "0123")
+    board.set(metrics.BUFFER, 4321, "ready")
+    port = board.serve(0, "127.0.0.1")
+    run = folder(tmp_path, RunSpec(name="live", metrics=MetricsSpec(port=port)), rows(0.63))
+    for theirs in ("", "4567"):
+        (run / "job-id").write_text(theirs)
+        assert status.main([str(run)]) == 0
+        out = capsys.readouterr().out
+        assert "does not answer" in out and "4321" not in out
+
+
+def test_a_job_is_reached_over_ipv6() -> None:
+    assert status.scrape("::1", Board().serve(0, "::1")) is not None
+
+
 def test_a_running_job_is_read_from_its_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board = Board()
     board.set(metrics.BUFFER, 7, "leased")
@@ -72,8 +89,10 @@ def test_a_running_job_is_read_from_its_metrics(tmp_path: Path, capsys: pytest.C
     board.add(metrics.REJECTED.name, 8, "game_error")
     for metric, count in ((metrics.ACTORS, 1), (metrics.ACTORS_WANTED, 3)):
         board.set(metric, count, "engine")
+    board.set(metrics.RUN, 1, "live", "0123")
     port = board.serve(0, "127.0.0.1")
     run = folder(tmp_path, RunSpec(name="live", metrics=MetricsSpec(port=port)), rows(0.63))
+    (run / "job-id").write_text("0123")
     assert status.main([str(run)]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^rejected +3 late, 8 game_error *$", out, re.MULTILINE)

@@ -194,7 +194,7 @@ def test_a_submitted_job_is_scaled_by_editing_its_spec_and_loses_nothing(
     assert day.job is not None and day.job.wait(300) == 0, day.log.read_text()
 
     found = checkpoint.newest(day.run).checkpoint
-    assert found is not None and found.manifest.step == len(json_lines(day.run / "metrics.jsonl")) < STEPS
+    assert found is not None and found.manifest.step == len(json_lines(day.run / "metrics.jsonl").found) < STEPS
     said, changes = day.log.read_text(), (day.run / "changes.jsonl").read_text().splitlines()
     assert f"{day.run / 'spec.yaml'} --resume" in said and "died" not in said and "gave up" not in said
     doctors, engines = "rollout.doctors", "pools.engines.engines"

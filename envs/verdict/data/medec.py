@@ -10,13 +10,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from common.files import read_bytes
+from common.paths import input_path
 from common.records import Record
+from envs.verdict.data.boundaries import Unsettled, sentences_of
 from envs.verdict.data.rows import ERROR_TYPES as ERROR_TYPES
 from envs.verdict.data.rows import BadRow, Row, short
 from envs.verdict.data.text import one_line, repair, split_sentences
@@ -33,7 +37,7 @@ COLUMNS = (
 )
 PAIR_FIELDS = ("note_id", "incorrect_note", "error_type", "error_sentence", "corrected_sentence")
 OVERLAPPING = frozenset(f"ms-train-{n}" for n in (999, 768, 1819, 757, 1980))  # near-copies of evaluation notes
-_NEXT_ID = re.compile(r"(\d+)(?:[ \t]+(.*))?$", re.DOTALL)
+BROKEN = "\0"  # no column is called so
 
 
 class Note(Record):
@@ -85,7 +89,7 @@ def load_notes(path: str | Path) -> list[Note]:
 
 def load(path: str | Path, skip_bad_rows: bool = False) -> Loaded:
     """As `load_notes`; with `skip_bad_rows` a row that cannot be read is left out and listed in `skipped`."""
-    file = bundled_path() if str(path) == "bundled" else Path(path)
+    file = bundled_path() if str(path) == "bundled" else input_path(path)
     text = _read(file)
     skipped: list[str] | None = [] if skip_bad_rows else None
     notes = list(_from_pairs(file, text, skipped) if file.suffix == ".jsonl" else _from_csv(file, text, skipped))
@@ -107,7 +111,7 @@ def clean_version(note: Note) -> Note:
     """The error note with its correction put in. Raises ValueError on a note that has no error."""
     if note.error_sentence is None or note.corrected_sentence is None:
         raise ValueError(f"note {note.note_id} has no error to correct; give an error note")
-    raw = note.corrected_sentence if note.raw_corrected_sentence is None else note.raw_corrected_sentence
+    raw = (note.raw_corrected_sentence or note.corrected_sentence).strip()
     at = note.error_sentence
     return _clean(
         f"{note.note_id}-corrected",
@@ -118,15 +122,9 @@ def clean_version(note: Note) -> Note:
 
 
 def _read(file: Path) -> str:
-    try:
-        # bytes that are not UTF-8 become surrogates, which `Row.check_encoding` finds with their row and column
-        return file.read_bytes().decode("utf-8-sig", "surrogateescape")
-    except FileNotFoundError:
-        raise ValueError(f"{file}: no such file; write 'bundled' or the path of a MEDEC CSV or pairs .jsonl") from None
-    except IsADirectoryError:
-        raise ValueError(f"{file}: is a folder; write the path of the CSV or .jsonl inside it") from None
-    except PermissionError:
-        raise ValueError(f"{file}: may not be read; give read permission on it") from None
+    # bytes that are not UTF-8 become surrogates, which `Row.check_encoding` finds with their row and column
+    data = read_bytes(file, "write 'bundled' or the path of a MEDEC CSV or pairs .jsonl")
+    return data.decode("utf-8-sig", "surrogateescape")
 
 
 def _kept(
@@ -143,17 +141,39 @@ def _kept(
 
 
 def _from_csv(file: Path, text: str, skipped: list[str] | None) -> Iterator[Note]:
+    csv.field_size_limit(len(text) + 1)  # no cell is too long to be read; long notes are left out by their words
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     seen: set[str] = set()
     try:
-        Row(file, 1, dict.fromkeys(reader.fieldnames or (), "")).check_columns(COLUMNS)
-        for number, cells in enumerate(reader, 2):
-            yield from _kept(Row(file, number, cells), _official_notes, seen, skipped)
+        names = reader.fieldnames or ()
     except csv.Error as broken:
-        raise ValueError(f"{file}:line {reader.line_num}: not CSV ({broken}); write quotes in a cell twice") from None
+        raise ValueError(f"{file}:line {reader.line_num}: {_not_csv(broken)}") from None
+    header = Row(file, 1, dict.fromkeys(names, ""))
+    header.check_columns(COLUMNS)
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        header.refuse(twice[0], "the column stands twice", "it once")
+    for number, cells in enumerate(_rows(reader), 2):
+        yield from _kept(Row(file, number, cells), _official_notes, seen, skipped)
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+    """The rows; of one that is no CSV only what is wrong with it."""
+    while True:
+        try:
+            yield next(reader)
+        except csv.Error as broken:
+            yield {BROKEN: f"line {reader.line_num} is {_not_csv(broken)}"}
+        except StopIteration:
+            return
+
+
+def _not_csv(broken: csv.Error) -> str:
+    return f"not CSV ({broken}); write quotes in a cell twice"
 
 
 def _official_notes(row: Row, seen: set[str]) -> list[Note]:
+    if BROKEN in row.cells:
+        raise BadRow(f"{row.file}:row {row.number}: {row.cells[BROKEN]}")
     row.check_cells()
     row.check_encoding()
     padding = not any(cell.strip() for cell in row.cells.values())
@@ -192,21 +212,20 @@ def _official_error(row: Row, note_id: str, sentences: tuple[str, ...], raw: tup
         error_type=row.error_type("Error Type"),
         error_sentence=at,
         corrected_sentence=one_line(repair(correction)),
-        raw_corrected_sentence=correction,
+        # whole: the official script compares with the cell as it is, with a line break at its end
+        raw_corrected_sentence=row.cells["Corrected Sentence"],
     )
 
 
 def _numbered_sentences(row: Row) -> list[str]:
-    """The raw sentences of `<id> <text>` lines; a line without the next expected id continues the one before."""
-    sentences: list[str] = []
-    for line in row.text("Sentences").replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        match = _NEXT_ID.match(line)
-        if match and int(match[1][:9]) == len(sentences):
-            sentences.append(match[2] or "")
-        elif sentences:
-            sentences[-1] += "\n" + line
-        else:
-            row.refuse("Sentences", f"begins with {short(line)}", "'0 ' before the first sentence")
+    """The raw sentences of `<id> <text>` lines; see `boundaries`."""
+    lines = row.text("Sentences").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    try:
+        sentences = sentences_of(lines, row.cells.get("Text") or "")
+    except Unsettled:
+        row.refuse("Sentences", "a line could begin a sentence or go on with one", "the note's words in 'Text'")
+    if not sentences:
+        row.refuse("Sentences", f"begins with {short(lines[0])}", "'0 ' before the first sentence")
     return sentences
 
 

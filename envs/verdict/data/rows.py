@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from common.files import parse_json
 from envs.verdict.data.text import one_line, repair
 
 ERROR_TYPES = ("diagnosis", "management", "treatment", "pharmacotherapy", "causalOrganism")
@@ -54,9 +54,9 @@ class Row:
     def json_object(self, field: str) -> Row:
         """The row whose fields are those of the JSON object that is this row's only field."""
         try:
-            cells = json.loads(self.cells[field])
-        except json.JSONDecodeError as broken:
-            raise BadRow(f"{self.file}:row {self.number}: not JSON ({broken.msg}); write one object a line") from None
+            cells = parse_json(self.cells[field])
+        except ValueError as broken:
+            raise BadRow(f"{self.file}:row {self.number}: not JSON ({broken}); write one object a line") from None
         if not isinstance(cells, dict):
             raise BadRow(f'{self.file}:row {self.number}: not a JSON object; write {{"note_id": ...}}')
         return Row(self.file, self.number, cells)

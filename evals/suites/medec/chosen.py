@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.files import read_text
 from envs.verdict.data.medec import Note
 
 
@@ -18,10 +19,8 @@ def chosen(notes: list[Note], limit: int | None) -> list[Note]:
 
 def subset_ids(path: Path, notes: Sequence[Note], limited: bool) -> set[str]:
     """The ids in a file, one per line, `#` before a comment. Raises ValueError for one that is no note, or for none."""
-    try:
-        lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
-        raise ValueError(f"{path}: cannot be read; write a text file with one note id a line") from None
+    text = read_text(path, "write a text file with one note id a line")
+    lines = [line.split("#")[0].strip() for line in text.split("\n")]
     known = {note.note_id for note in notes}
     for number, line in enumerate(lines, 1):
         if line and line not in known and not limited:

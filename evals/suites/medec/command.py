@@ -22,6 +22,7 @@ from rich.console import Console
 
 from actors.episode import Model
 from common.files import write_whole
+from common.paths import input_path
 from envs.verdict.data.medec import Note, bundled_path, load_notes
 from evals.core import results
 from evals.core.asking import ask
@@ -78,7 +79,7 @@ def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
         suite=args.suite,
         system=args.model or (str(args.submission) if args.submission else "floors"),
         data=args.data,
-        data_sha256=sha256_of(bundled_path() if args.data == "bundled" else Path(args.data)),
+        data_sha256=sha256_of(bundled_path() if args.data == "bundled" else input_path(args.data)),
         absent=absent,
         parts=tuple(parts),
         settings=settings,

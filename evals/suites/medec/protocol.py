@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from common.files import read_text
 from common.records import Record
 from envs.verdict.data.medec import Note
 from envs.verdict.statistics import Case
@@ -76,12 +77,7 @@ def parse_submission(text: str) -> Submission:
 
 def load_submission(path: Path) -> Submission:
     """Read a submission file. Raises ValueError, one line, when it cannot be read or holds no valid line."""
-    try:
-        submission = parse_submission(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise ValueError(f"{path}: no such file; write the path of a submission") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: not UTF-8; write the file again in UTF-8") from None
+    submission = parse_submission(read_text(path, "write the path of a submission"))
     if not submission.answers:
         raise ValueError(
             f"{path}: no valid line in it; write '<text id> <flag> <sentence id or -1> <correction or NA>'"

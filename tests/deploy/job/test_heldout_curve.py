@@ -44,7 +44,7 @@ class World:
         self.curve.stepped(version)
 
     def versions(self) -> list[int]:
-        return [point.policy_version for point in points(self.path)]
+        return [point.policy_version for point in points(self.path).found]
 
     async def idle(self) -> None:
         while any(task.get_coro().__name__ == "_evaluate" for task in asyncio.all_tasks()):  # type: ignore[union-attr]
@@ -79,7 +79,7 @@ async def test_a_failure_in_the_background_is_raised_at_the_end(tmp_path: Path) 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "curve.jsonl"
     path.write_text('{"policy_ver')
-    assert points(path) == []
+    assert points(path).found == []
 
 
 async def test_an_adaptive_game_hears_of_each_point_and_a_slot_that_was_not_given_out(tmp_path: Path) -> None:

@@ -83,9 +83,25 @@ def test_a_new_run_leaves_its_resolved_spec(tmp_path: Path) -> None:
 
 
 def test_an_existing_run_is_never_written_over(tmp_path: Path) -> None:
-    made(tmp_path, 1)
-    with pytest.raises(FileExistsError):
-        made(tmp_path, 0)
+    first, second = made(tmp_path, 1), made(tmp_path, 0)
+    assert second.path.name == second.spec.name == f"{first.path.name}-2", "a name that is taken meanwhile"
+
+
+@pytest.mark.parametrize("runs", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, runs: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"a file is (where a folder should be|there already)"):
+        RunFolder(RunSpec(), tmp_path / runs / "r").claim()
+
+
+def test_a_folder_that_was_claimed_for_nothing_is_removed(tmp_path: Path) -> None:
+    folder = RunFolder(RunSpec(), tmp_path / "runs" / "r")
+    folder.claim()
+    folder.abandon()
+    assert not folder.path.exists()
+    folder.create()
+    folder.abandon()
+    assert (folder.path / "spec.yaml").is_file(), "a run that began stays"
 
 
 def test_a_running_run_cannot_be_resumed_by_a_second_process(tmp_path: Path) -> None:

@@ -184,7 +184,8 @@ def test_the_middle_of_a_long_episode_is_folded_and_nothing_of_it_is_lost(tmp_pa
 def test_the_alarms_of_the_run_are_on_top_with_their_steps(tmp_path: Path) -> None:
     write_turns(tmp_path, 1, lookup_group(0, (LOOK, ANSWER)))
     calls = [2.0] * 8 + [0.5] * 6
-    rows = [{"step": step, "lookup/calls": value} for step, value in enumerate(calls, 1)]
+    whole = {"policy_lag": 0, "seconds": 1, "wait_seconds": 0, "completions": 8, "rollout_tokens": 64, "time": 0}
+    rows = [{**whole, "step": step, "lookup/calls": value} for step, value in enumerate(calls, 1)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = write_page(tmp_path, TURNS).read_text()
     assert (

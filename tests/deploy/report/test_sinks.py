@@ -68,13 +68,15 @@ def test_no_folder_of_this_machine_is_sent(tmp_path: Path, library: FakeLibrary)
     assert "/secret" not in str(settings) and str(tmp_path) not in str(settings)
 
 
-def test_starting_over_continues_in_the_same_run_there(tmp_path: Path, library: FakeLibrary) -> None:
+def test_starting_over_begins_a_new_run_of_the_same_group_there(tmp_path: Path, library: FakeLibrary) -> None:
     folder = RunFolder(spec(tmp_path), tmp_path / "mine")
     folder.create()
     log(folder, 1)
     folder.resume(0)
     log(folder, 1)
-    assert [kind for kind, _ in library.calls] == ["init", "log", "log"]
+    assert [kind for kind, _ in library.calls] == ["init", "log", "finish", "init", "log"]
+    first, second = (settings for kind, settings in library.calls if kind == "init")
+    assert first["group"] == second["group"]
 
 
 def test_by_default_nothing_is_sent(tmp_path: Path, library: FakeLibrary) -> None:

@@ -1,0 +1,54 @@
+"""Paths that people write: in a spec, a flag or a variable. One function reads them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from common.flags import path_of as path_of
+
+_BESIDE: ContextVar[Path | None] = ContextVar("beside", default=None)
+
+
+def input_path(written: str | Path) -> Path:
+    """As `path_of`, of something to read: a relative path is looked for in the working directory, then beside the spec
+    (`beside`). What is found is made absolute, so that a run finds it again from everywhere; its links stay links."""
+    path = path_of(written)
+    for folder in (Path.cwd(), _BESIDE.get()):
+        if folder is not None and _is_there(folder / path):
+            return folder / path
+    return path
+
+
+@contextmanager
+def beside(folder: Path) -> Iterator[None]:
+    """Inside, `input_path` also looks in `folder`."""
+    token = _BESIDE.set(folder.absolute())
+    try:
+        yield
+    finally:
+        _BESIDE.reset(token)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, or a link to itself
+        return False
+
+
+def _checked(value: object) -> object:
+    if isinstance(value, str | Path):
+        path_of(value)
+    return value
+
+
+PathTo = Annotated[Path, BeforeValidator(_checked)]
+"""A field that holds a path, which `path_of` reads: it stays as written, since another machine has another home."""
+InputPath = Annotated[Path, BeforeValidator(_checked), AfterValidator(input_path)]
+"""A field that holds the path of something to read."""

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.yaml_text import parse_yaml
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\nb: 2\na: 3", "a: stands twice (lines 1 and 3)"),
+        ("x:\n  a: 1\n  a: 2", "a: stands twice (lines 2 and 3)"),
+        ("{a: 1, a: 2}", "a: stands twice (lines 1 and 1)"),
+        ("a: !!bool x", "a tag (!!...) does not fit its value"),
+        ("a: !!int ''", "a tag (!!...) does not fit its value"),
+        ("[" * 5000, "nested too deeply"),
+        ("a: !!python/object:os.x {}", "not YAML"),
+    ],
+)
+def test_what_is_no_yaml_is_one_line(text: str, line: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_yaml(text)
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "on", "off", "Yes", "010", "1:30", "1_000", "2024-01-01"])
+def test_words_of_yaml_1_1_are_text(word: str) -> None:
+    assert parse_yaml(f"a: {word}") == {"a": word}
+
+
+def test_what_an_anchor_brings_in_may_be_written_again() -> None:
+    assert parse_yaml("x: &a {b: 1}\ny: {<<: *a, b: 2}\nz: {<<: *a}")["y"] == {"b": 2}
+
+
+_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"]))
+    | st.from_regex(r"[-+0-9.eE_:xobnyNofs~]{1,8}", fullmatch=True)
+)
+
+
+@given(st.recursive(_SCALARS, lambda one: st.lists(one) | st.dictionaries(st.text("abno~01.: "), one)))
+def test_what_was_written_is_read_back(content: Any) -> None:
+    assert parse_yaml(yaml.safe_dump(content)) == content
