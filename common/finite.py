@@ -23,8 +23,8 @@ def reward_fault(reward: Reward) -> str:
 
 def number_fault(named: Mapping[str, float | None]) -> str:
     """The first of these numbers that is not finite; None is no number and passes."""
-    bad = next((name for name, value in named.items() if value is not None and not math.isfinite(value)), "")
-    return f"{bad} is {named[bad]}" if bad else ""
+    bad = (name for name, value in named.items() if value is not None and not math.isfinite(value))
+    return next((f"{name} is {named[name]}" for name in bad), "")
 
 
 def completion_fault(completion: Completion) -> str:

@@ -61,7 +61,7 @@ def _metric(kind: Literal["counter", "gauge"], name: str, help_: str, labels: di
     return Metric(name=f"medserl_{name}", kind=kind, help=help_, labels=tuple(labels), known=tuple(labels.values()))
 
 
-RUN = _gauge("run_info", "1; whose series these are: the run's name and its job-id.", run=(), id=())
+RUN = _gauge("run_info", "1 for each job: its run's name and its job-id, of which all other series are.", run=(), id=())
 ROLLOUT_TOKENS = _counter("rollout_tokens_total", "Completion tokens sampled.", role=ROLES)
 COMPLETIONS = _counter("completions_total", "Completions sampled.", role=ROLES)
 LATER_PROMPT_TOKENS = _counter(

@@ -64,6 +64,7 @@ PANELS = (
         unit="tokens/s",
         about="Of episodes of several turns. Those read from the prefix cache are nearly all, but right after a sync.",
     ),
+    Panel(title="Runs", queries=(newest(metrics.RUN),), about="Which job's series these are, one line for each."),
     Panel(title="Tokens trained on", queries=(rate(metrics.LEARNER_TOKENS),), unit="tokens/s"),
     Panel(
         title="Policy lag",

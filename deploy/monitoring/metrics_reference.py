@@ -5,7 +5,7 @@ A test keeps it up to date.
 
 from __future__ import annotations
 
-from common.metrics import ALL, Metric
+from common.metrics import ALL, RUN, Metric
 from deploy.monitoring.dashboard import PANELS
 
 HEAD = """# Metrics
@@ -27,10 +27,14 @@ def page() -> str:
 
 
 def _row(metric: Metric) -> str:
-    labels = [f"`{label}`: {', '.join(values) or 'declared by the game'}" for label, values in _labels(metric)]
+    labels = [f"`{label}`: {', '.join(values) or _free(metric)}" for label, values in _labels(metric)]
     panels = [panel.title for panel in PANELS if any(metric.name in _names(query) for query, _ in panel.queries)]
     help_ = metric.help.replace("|", r"\|")  # a bar would end the cell
     return f"| `{metric.name}` | {metric.kind} | {'; '.join(labels) or '-'} | {help_} | {', '.join(panels)} |\n"
+
+
+def _free(metric: Metric) -> str:
+    return "of the job" if metric is RUN else "declared by the game"
 
 
 def _labels(metric: Metric) -> list[tuple[str, tuple[str, ...]]]:

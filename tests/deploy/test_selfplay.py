@@ -92,13 +92,20 @@ def test_a_full_disk_ends_a_run_in_one_line_that_says_what_to_do(remote: bool) -
     assert "\n" not in line
 
 
+THERE = "a file is there already: remove it, or write another path"
+YOURS = "write to a folder of yours, or get the right to write there"
+
+
 @pytest.mark.parametrize("remote", [False, True])
 @pytest.mark.parametrize(
     ("error", "said"),
     [
         (TimeoutError("no answer within 30 s"), "TimeoutError: no answer within 30 s"),
-        (FileExistsError(errno.EEXIST, "File exists"), "FileExistsError: [Errno 17] File exists"),
-        (PermissionError(errno.EACCES, "Permission denied"), "PermissionError: [Errno 13] Permission denied"),
+        (
+            FileExistsError(errno.EEXIST, "File exists"),
+            "File exists; a file is there already: remove it, or write another path; then resume",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied"), f"Permission denied; {YOURS}; then resume"),
         (GetTimeoutError("Get timed out"), "GetTimeoutError: Get timed out"),
     ],
 )

@@ -169,7 +169,7 @@ def test_samples_are_asked_together(tmp_path: Path) -> None:
         (("--model", "m", "--data", "none.csv"), "none.csv: no such file"),
         (("--model", "m", "--spec", "none.yaml"), "none.yaml: no such spec file"),
         (("--model", "m", "--against", "none.json"), "none.json: no such file"),
-        (("--model", "m", "--subset", "none.txt"), "none.txt: cannot be read"),
+        (("--model", "m", "--subset", "none.txt"), "none.txt: no such file"),
         (("--submission", "none.txt"), "none.txt: no such file"),
         (("--baselines", "--against", "x"), "--against compares"),
     ],

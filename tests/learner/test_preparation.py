@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +55,7 @@ class FakeBridge:
 
     def __init__(self, tokenizer: FakeTokenizer) -> None:
         self.prompt = tokenizer.apply_chat_template
+        self.reply = partial(tokenizer.encode, add_special_tokens=False)
 
 
 class World:

@@ -22,7 +22,7 @@ def test_statistics_by_turn_are_those_of_the_tokens_of_that_turn() -> None:
     share = share_of([group], version=11, weight=21.0)
     advantage_N = torch.arange(21.0)
     logp_N = row.logp_engine_N + torch.where(row.turn_N == 1, math.log(8), 0.0)
-    share.add(row, Terms(advantage_N, torch.ones(21), None), logp_N, 0.0, (0.5, 5.0))
+    share.add(row, Terms(advantage_N, torch.ones(21), None, "task"), logp_N, 0.0, (0.5, 5.0))
     report = merge_shares([share, share_of([group], 11, 21.0)], step=1, learning_rate=0.0, grad_norm=0.0, seconds={})
     assert list(report.by_turn) == ["1", "2", "3", "4", "5-8", "9+"]
     assert all(tuple(statistics) == TURN_STATISTICS for statistics in report.by_turn.values())
@@ -38,6 +38,6 @@ def test_turns_that_no_episode_had_are_left_out() -> None:
     group = group_of_turns([1], [[([2], [])], [([3], [])]])
     share = share_of([group], version=2, weight=2.0)
     row = shared_row([pack(group)])
-    share.add(row, Terms(torch.zeros(2), torch.ones(2), None), row.logp_engine_N, 0.0, None)
+    share.add(row, Terms(torch.zeros(2), torch.ones(2), None, "task"), row.logp_engine_N, 0.0, None)
     report = merge_shares([share], step=1, learning_rate=0.0, grad_norm=0.0, seconds={})
     assert list(report.by_turn) == ["1"]

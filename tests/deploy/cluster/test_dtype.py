@@ -74,7 +74,7 @@ def recorded(folder: RunFolder, decided: str) -> None:
 def test_a_resume_keeps_the_dtype_that_was_decided_at_the_start(slow: None, tmp_path: Path) -> None:
     spec = RunSpec(name="mine", runs=tmp_path)
     checkpointed(tmp_path, 2)
-    recorded(RunFolder(spec, tmp_path / "mine"), "bfloat16")
+    recorded(RunFolder(spec.settled, tmp_path / "mine", spec), "bfloat16")
     folder, _ = starting_point(spec, True, spec)
     assert (folder.spec.model.dtype, folder.file.model.dtype) == ("bfloat16", "auto")
     assert yaml.safe_load((tmp_path / "mine" / "spec.yaml").read_text())["model"]["dtype"] == "bfloat16"
