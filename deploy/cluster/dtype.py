@@ -11,7 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from common.backends import BACKENDS, Dtype, agreed, best_dtype, notice
 from common.config import RunSpec
-from deploy.cluster.gpu_layout import one_machine
+from deploy.cluster.gpu_layout import stays_here
 
 Machine = Mapping[str, Any]
 """One entry of `ray.nodes()`."""
@@ -37,7 +37,7 @@ def foreseen(spec: RunSpec) -> tuple[RunSpec, str]:
 def hosts(spec: RunSpec, nodes: Sequence[Machine], here: str) -> list[Machine]:
     """The nodes that may get an engine or a learner rank; `here` is the driver's NodeID."""
     alive = [node for node in nodes if node["Alive"]]
-    if one_machine(spec):
+    if stays_here(spec):
         (address,) = (node["NodeManagerAddress"] for node in alive if node["NodeID"] == here)
         alive = [node for node in alive if node["NodeManagerAddress"] == address]
     if BACKENDS[spec.backend].gpus_per_engine:

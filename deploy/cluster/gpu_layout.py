@@ -165,6 +165,11 @@ def one_machine(spec: RunSpec) -> bool:
     return spec.transport in ("adapter", "shm")
 
 
+def stays_here(spec: RunSpec) -> bool:
+    """Whether all actors are on the driver's machine: the weights reach no other, or no GPU tells which to use."""
+    return one_machine(spec) or not gpus_wanted(spec)
+
+
 def learner_group(spec: RunSpec, share: float) -> Group:
     """The ranks."""
     gpus = BACKENDS[spec.backend].gpus_per_learner_rank * share

@@ -31,7 +31,7 @@ from actors.scribe import Scribe
 from common import logs
 from common.config import PoolSpec, RunSpec
 from common.records import Group, Reference
-from deploy.cluster.gpu_layout import engine_group, gpu_share, learner_group, one_machine
+from deploy.cluster.gpu_layout import engine_group, gpu_share, learner_group, stays_here
 from deploy.cluster.placement_groups import Groups, PlacementRequest, free_address
 from envs.contract.env import Environment
 from learner import preparation
@@ -47,7 +47,7 @@ class Placement:
 
     def __init__(self, spec: RunSpec, env: Environment, notify: Callable[[str], None]) -> None:
         self._spec, self._env = spec, env
-        self._groups = Groups(one_machine(spec), notify)
+        self._groups = Groups(stays_here(spec), notify)
         self._engines: dict[Any, PlacementRequest] = {}
         self._early: dict[str, EngineHandle] = {}  # started engines that were not requested yet, by engine id
         self.model_folder = Path()

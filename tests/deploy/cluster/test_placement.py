@@ -15,7 +15,7 @@ from common.config import PoolSpec, RunSpec
 from deploy import cli
 from deploy.cluster import placement as placement_module
 from deploy.cluster import placement_groups
-from deploy.cluster.gpu_layout import Group, Node, gpu_share, places, preferred_node
+from deploy.cluster.gpu_layout import Group, Node, gpu_share, places, preferred_node, stays_here
 from deploy.cluster.placement import Placement
 from deploy.cluster.placement_groups import waiting
 from learner import rank_actor as learner_actor
@@ -60,6 +60,13 @@ def test_without_gpus_everything_is_with_the_driver_and_the_bundles_ask_for_no_m
     assert [place.nodes for place in found] == [("node 0",), ("node 0",)]
     assert [place.group.bundles("10.0.0.1") for place in found] == [[{"node:10.0.0.1": 0.001}]] * 2
     assert engine(gpus=2).bundles(None) == [{"GPU": 2}]
+
+
+@pytest.mark.parametrize("transport", ["shm", "broadcast", "adapter"])
+def test_a_run_without_gpus_stays_with_the_driver_over_every_transport(transport: str) -> None:
+    assert stays_here(cli.parse(["deploy/smoke.yaml", "--weights.transport", transport]).spec)
+    lora = "--learner.lora_rank", "8"
+    assert stays_here(node8("--weights.transport", transport, *lora)) == (transport != "broadcast")
 
 
 @pytest.mark.parametrize("wanted", range(2, 40))
