@@ -74,18 +74,19 @@ class BroadcastSender:
             return {}
         failures: dict[str, str] = {}
         end = time.monotonic() + PHASES * self._link.timeout
-        broken = ""  # why the last attempt was in vain although no engine was at fault
+        broken, late = "", set[str]()  # why the last attempt was in vain although no engine was at fault, who was late
         left = dict(engines)
         while left:
-            why, failed = self._attempt(left, end)
+            why, failed, late_now = self._attempt(left, end)
             failures |= failed
             if not why:
                 break
             left = {engine: handle for engine, handle in left.items() if engine not in failures}
             if broken and not failed:
-                failures |= dict.fromkeys(left, f"{why} (before: {broken})")
-                break
-            broken = "" if failed else why
+                failed = dict.fromkeys(late & late_now or left, f"{why} (before: {broken})")
+                failures |= failed
+                left = {engine: handle for engine, handle in left.items() if engine not in failures}
+            broken, late = ("", set()) if failed else (why, late_now)
         return failures
 
     def checksum(self) -> str:
@@ -98,26 +99,27 @@ class BroadcastSender:
             self._group.close()
         self._group, self._members = None, ()
 
-    def _attempt(self, engines: Engines, end: float) -> tuple[str, dict[str, str]]:
-        """Why those that did not fail have not got the version, or "", and the error lines of those that failed."""
+    def _attempt(self, engines: Engines, end: float) -> tuple[str, dict[str, str], set[str]]:
+        """Why those that did not fail have not got the version, or "", the error lines of those that failed, and who
+        was late."""
         timeout = self._link.timeout
         start = Pending("start_weight_update", engines, lambda _, handle: handle.start_weight_update.remote())
         failures = start.failed(min(time.monotonic() + timeout, end))
         members = tuple(start.answers().items())
         if not members:
-            return "", failures
+            return "", failures, set()
         group, fresh = self._join(members)
         attempt = Attempt(group, members, engines, self.packed, self._link.device)
         why = attempt.send(fresh, end)
         failures |= attempt.failures
         if why:
             self.close()
-            return why, failures
+            return why, failures, attempt.late
         failures |= attempt.update.failed(min(time.monotonic() + timeout, end))
         left = {engine: engines[engine] for engine, _ in members if engine not in failures}
         seconds = max(0.0, min(timeout, end - time.monotonic()))
         failures |= each(left, {"finish_weight_update": lambda handle: handle.finish_weight_update.remote()}, seconds)
-        return "", failures
+        return "", failures, set()
 
     def _join(self, members: Members) -> tuple[Group, bool]:
         """The group of these engines, and whether it still has to be formed."""

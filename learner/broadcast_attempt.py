@@ -27,6 +27,8 @@ class Attempt:
         self._owners = [engine for engine, workers in members for _ in range(workers)]  # of rank 1, 2, ...
         self._broken = set[str]()  # engines of which a worker said that the group broke
         self.failures: dict[str, str] = {}
+        self.late = set[str]()
+        """Engines that were not ready in time. Not all are at fault: one may be held up in a collective by another."""
         info = dict(_announcements(group, members, packed))
         called = {engine: engines[engine] for engine in info}
         self.update = Pending(
@@ -74,8 +76,8 @@ class Attempt:
             elif ended := late & self.update.ended():
                 return f"{place(number)}: {', '.join(sorted(ended))} failed"
             elif time.monotonic() > deadline:
-                self.failures |= dict.fromkeys(late, f"{place(number)}: not ready for it within {seconds:g} s")
-                return f"{place(number)}: {', '.join(sorted(late))} not ready"
+                self.late = late
+                return f"{place(number)}: {', '.join(sorted(late))} not ready for it within {seconds:g} s"
             else:
                 time.sleep(POLL_SECONDS)
         return ""
@@ -83,9 +85,9 @@ class Attempt:
     def _settle(self, why: str, end: float) -> None:
         """End the attempt. Engines that fail by themselves, or do not end, are at fault; the others may try again."""
         self._group.answer(STOP)
-        # A worker that waits for an answer ends now, one inside a collective with it, by the bucket's deadline.
+        # A worker that waits for an answer ends now, one that is held up in a collective by the bucket's deadline.
         deadline = min(time.monotonic() + self._group.info.seconds + 1, end)
-        while set(self._owners) - self.failures.keys() - self.update.ended() and time.monotonic() < deadline:
+        while set(self._owners) - self.update.ended() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         while message := self._group.heard():
             rank, words = message
@@ -93,7 +95,7 @@ class Attempt:
                 self._broken.add(self._owners[rank - 1])
         ended = self.update.ended()
         for engine, line in self.update.failed(time.monotonic()).items():
-            if engine not in self._broken and engine not in self.failures:
+            if engine not in ended or engine not in self._broken:
                 self.failures[engine] = line if engine in ended else f"{why}; it did not stop"
 
 
