@@ -114,10 +114,15 @@ def test_a_dropped_tensor_changes_the_workers_checksum() -> None:
         assert here.has_all("e1")
 
 
-def resources(here: World) -> list[tuple[int, int]]:
-    """Open files and threads of rank 0 and of the engine that stays."""
-    ours = psutil.Process()
-    return [(ours.num_fds(), ours.num_threads()), *here.engines["stays"].ask("resources")]
+def resources(here: World) -> list[int]:
+    """Open files and threads of rank 0, then of the engine that stays."""
+    ours, (theirs,) = psutil.Process(), here.engines["stays"].ask("resources")
+    return [ours.num_fds(), ours.num_threads(), *theirs]
+
+
+def most(counts: list[list[int]]) -> list[int]:
+    """The largest of each kind."""
+    return [max(kind) for kind in zip(*counts, strict=True)]
 
 
 @pytest.mark.integration
@@ -132,7 +137,8 @@ def test_engines_that_join_and_leave_twenty_times_leave_no_group_behind() -> Non
             assert here.publish() == {} and here.has_all(name) and here.has_all("stays")
             here.remove(name)
             seen.append(resources(here))
-        assert seen[-1] == seen[0], seen
+        # Closed sockets go a moment later, so single counts vary; a leak would add one each time.
+        assert all(end <= start for end, start in zip(most(seen[-5:]), most(seen[:5]), strict=True)), seen
 
 
 def test_other_ranks_take_part_in_gathering_and_send_nothing() -> None:
