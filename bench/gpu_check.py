@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 NO_CARD = 2
 STEPS = 3
 MIB_A_GIB = 1024
-TRANSPORTS = ("adapter", "full")
+TRANSPORTS = ("adapter", "shm", "broadcast")
 CUT = 1500  # characters of a failed run's output in the report
 
 

@@ -48,8 +48,11 @@ class Section(BaseModel):
         return value
 
 
-def _holds_truth(value: object) -> bool:
-    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_holds_truth, value)))
+def _holds_truth(value: object, depth: int = 3) -> bool:
+    """As deep as lists of the spec are: one of a file may be nested without end, or hold itself."""
+    if isinstance(value, list | tuple):
+        return depth > 0 and any(_holds_truth(one, depth - 1) for one in value)
+    return isinstance(value, bool)
 
 
 def _takes_truth(annotation: Any) -> bool:

@@ -36,7 +36,7 @@ def test_engines_that_serve_adapters_prove_them_from_their_layers_and_a_dead_one
         assert job.finish() == 0, job.text()
     finally:
         job.end()
-    rows = json_lines(tmp_path / "runs" / "adapters" / "metrics.jsonl")
+    rows = json_lines(tmp_path / "runs" / "adapters" / "metrics.jsonl").found
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1)), job.text()
     assert all(row["sync_ok"] for row in rows[-2:]) and rows[-1]["canary_gap"] < 0.01
     assert "died, hung or failed its sync; starting another" in job.text()

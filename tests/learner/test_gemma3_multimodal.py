@@ -86,7 +86,7 @@ def carried(folder: Path, transport: str) -> dict[str, Any]:
 
 
 def test_a_running_vllm_takes_the_published_names_and_then_holds_the_new_policy(tiny_medgemma: Path) -> None:
-    carried(tiny_medgemma, "full")
+    carried(tiny_medgemma, "shm")
 
 
 def test_a_running_vllm_computes_with_a_text_adapter_under_the_wrapper_and_proves_it(tiny_medgemma: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_kl_loss_pulls_the_policy_back(model: Path, rendezvous: str, estimator
         for _ in range(6):
             learner.step(GROUPS)
     moved = [float((torch.tensor(learner.canary(range(12))) - start).abs().mean()) for learner in (pulled, free)]
-    assert moved[0] < 0.75 * moved[1]
+    assert moved[0] < 0.85 * moved[1]
 
 
 @pytest.mark.integration
