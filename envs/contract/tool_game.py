@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar, Literal
 
 from common.records import EndReason, Episode, Message, Record, Reply, Task, Tool
 from common.sections import EnvSettings
-from envs.contract.calls import Call, Fault, parse, signature
+from envs.contract.calls import Call, Fault, Syntax, parse, signature
 from envs.contract.env import Ask, Done, State, Turn
 from envs.contract.game import Game
 
@@ -84,7 +84,7 @@ class ToolGame(Game):
 
     def read(self, action: str) -> Call | Fault:
         """The call of a reply."""
-        return parse(action, self.tools, self.settings.call_syntax)
+        return _read(type(self), action, self.settings.call_syntax)  # type: ignore[arg-type]  # classes are hashable
 
     def calls(self, episode: Episode) -> list[Call | Fault]:
         """All calls of an episode, in order."""
@@ -94,3 +94,9 @@ class ToolGame(Game):
         """Replies without a readable call; one that a limit cut off holds none, whatever its text."""
         cut = len(episode.actions) - 1 if episode.reason == EndReason.LENGTH else None
         return tuple(at for at, call in enumerate(self.calls(episode)) if at == cut or isinstance(call, Fault))
+
+
+@lru_cache(maxsize=8192)
+def _read(game: type[ToolGame], action: str, syntax: Syntax) -> Call | Fault:
+    """Replies are read when they are played, scored and measured."""
+    return parse(action, game.tools, syntax)

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task
 from common.statistics import Interval
-from envs.contract.calls import Call, Fault, Syntax, parse, render
+from envs.contract.calls import Call, render
 from envs.contract.env import Act, Complete, Done, Slot, State
 from envs.contract.probing import Policy, Unit
 from envs.contract.tool_game import ToolGame
@@ -130,10 +130,6 @@ class Oversight(ToolGame):
         asked = {**desk.asked, question: desk.calls}
         return msgspec.structs.replace(desk, asked=asked), self._answer(desk, call)
 
-    def read(self, action: str) -> Call | Fault:
-        """The call of a reply."""
-        return _read(action, self.settings.call_syntax)
-
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """See `envs.oversight.reward`. Raises ValueError when episode and label are of different tasks."""
         self.check_label(episode, label)
@@ -191,12 +187,6 @@ class Oversight(ToolGame):
 
     def _write(self, tool: str, **arguments: Any) -> str:
         return render(Call(name=tool, arguments=arguments), self.settings.call_syntax)
-
-
-@lru_cache(maxsize=8192)
-def _read(action: str, syntax: Syntax) -> Call | Fault:
-    """Replies are read when they are played and when they are scored."""
-    return parse(action, TOOLS, syntax)
 
 
 def _decided(desk: Desk, proposal_id: str) -> tuple[Desk, str]:
