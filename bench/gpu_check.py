@@ -14,11 +14,11 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
+
+from bench.memory import Watch
 
 NO_CARD = 2
 STEPS = 3
@@ -61,28 +61,16 @@ def cards() -> list[Card]:
     return [Card(name, driver, float(mib) / MIB_A_GIB) for name, driver, mib in lines]
 
 
-class CardMemory:
-    """Context manager: the most memory in use on each card, GiB, asked for every second."""
+class CardMemory(Watch):
+    """The most memory in use on each card, GiB, asked for every second."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        super().__init__(period=1)
         self.peak: tuple[float, ...] = ()
 
-    def _watch(self) -> None:
-        while not self._stop.wait(1):
-            used = [float(line) / MIB_A_GIB for line in query("memory.used").split()]
-            self.peak = tuple(map(max, zip(used, self.peak or used, strict=True)))
-
-    def __enter__(self) -> CardMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
+    def _look(self) -> None:
+        used = [float(line) / MIB_A_GIB for line in query("memory.used").split()]
+        self.peak = tuple(map(max, zip(used, self.peak or used, strict=True)))
 
 
 def flags(spec: str, transport: str, there: Sequence[Card], runs: str) -> list[str]:

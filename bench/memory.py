@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import psutil
 
@@ -32,28 +34,25 @@ def _pss(pid: int) -> int:
     return 0
 
 
-class PeakMemory:
-    """Context manager: samples the tree of `pid` (this process by default) every `period` seconds."""
+class Watch(ABC):
+    """Context manager: looks at something from a thread, every `period` seconds and at the start."""
 
-    def __init__(self, pid: int | None = None, period: float = 10.0) -> None:
-        self._pid = os.getpid() if pid is None else pid
+    def __init__(self, period: float) -> None:
         self._period = period
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._peak = 0
 
-    @property
-    def gib(self) -> float:
-        """The largest sum seen so far, GiB."""
-        return self._peak / GIB
+    @abstractmethod
+    def _look(self) -> None:
+        """Once."""
 
     def _watch(self) -> None:
         while True:
-            self._peak = max(self._peak, tree_bytes(self._pid))
+            self._look()
             if self._stop.wait(self._period):
                 return
 
-    def __enter__(self) -> PeakMemory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -62,3 +61,20 @@ class PeakMemory:
     ) -> None:
         self._stop.set()
         self._thread.join()
+
+
+class PeakMemory(Watch):
+    """Samples the tree of `pid` (this process by default) every `period` seconds."""
+
+    def __init__(self, pid: int | None = None, period: float = 10.0) -> None:
+        super().__init__(period)
+        self._pid = os.getpid() if pid is None else pid
+        self._peak = 0
+
+    @property
+    def gib(self) -> float:
+        """The largest sum seen so far, GiB."""
+        return self._peak / GIB
+
+    def _look(self) -> None:
+        self._peak = max(self._peak, tree_bytes(self._pid))

@@ -7,9 +7,9 @@ import pytest
 from common.paths import beside, input_path, path_of
 
 
-def test_a_home_folder_is_expanded_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    assert path_of("~/a b [x].csv") == Path("/home/me/a b [x].csv")
+def test_a_home_folder_is_expanded_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert path_of("~/a b [x].csv") == tmp_path / "a b [x].csv"
     assert path_of("$HOME/x*") == Path("$HOME/x*")
 
 

@@ -112,7 +112,9 @@ def test_a_spec_with_any_value_of_a_field_is_read_or_refused_in_one_line(field: 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.yaml"
         path.write_text(f"{field.replace('__', ': {')}: {value}{'}' * field.count('__')}\n", encoding="utf-8")
-        one_line(lambda: cli.load(path))
+        read = list[Any]()
+        said = one_line(lambda: read.append(cli.load(path)))
+        assert bool(said) != bool(read), "read, or refused with a reason"
 
 
 @given(
@@ -183,7 +185,9 @@ def test_pairs_with_random_damage_are_read_or_refused_in_one_line(content: bytes
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.jsonl"
         path.write_bytes(content)
-        one_line(lambda: load(path, skip))
+        read = list[Any]()
+        said = one_line(lambda: read.append(load(path, skip)))
+        assert bool(said) != bool(read) and (not said or "pairs.jsonl" in said)
 
 
 @contextmanager

@@ -80,17 +80,23 @@ def carried(folder: Path, transport: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr[-4000:]
     line = next(line for line in done.stdout.splitlines() if line.startswith("found "))
     found: dict[str, Any] = json.loads(line.removeprefix("found "))
-    assert found["first before"] < 0.001 < 0.1 < found["moved before"]
-    assert found["moved after"] < 0.001 < 0.1 < found["first after"]
     return found
 
 
+def moved(found: dict[str, Any]) -> bool:
+    """Whether the engine held the first policy before the update, and the moved one after it."""
+    near, far = ("first before", "moved after"), ("moved before", "first after")
+    return all(found[name] < 0.001 for name in near) and all(found[name] > 0.1 for name in far)
+
+
 def test_a_running_vllm_takes_the_published_names_and_then_holds_the_new_policy(tiny_medgemma: Path) -> None:
-    carried(tiny_medgemma, "shm")
+    found = carried(tiny_medgemma, "shm")
+    assert moved(found), found
 
 
 def test_a_running_vllm_computes_with_a_text_adapter_under_the_wrapper_and_proves_it(tiny_medgemma: Path) -> None:
     found = carried(tiny_medgemma, "adapter")
+    assert moved(found), found
     assert found["held"] == found["sent"]
     assert "adapter v7: tensor base_model.model.model.layers.0." in found["refusal"]
     assert "matches no LoRA layer of this engine" in found["refusal"]
