@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator, Sequence
 
 from envs.contract.env import Act, Turn
 from envs.oversight.answers import Read, read_record
-from envs.oversight.rules import Violation, violations
+from envs.oversight.rules import Violation, allowed_days, days_between, violations
 from envs.oversight.tools import APPROVE, COHORT, FLAG, INVESTIGATE, REVIEW, SUBMIT
-from envs.oversight.trial import AGE, NO_BIAS, ORDER, OVERRIDE, WINDOW, Equity, Protocol, Trial
+from envs.oversight.trial import AGE, NO_BIAS, ORDER, OVERRIDE, TIERS, WINDOW, Equity, Protocol, Trial
 
 Write = Callable[..., str]
 """`write(tool, **arguments)`: a reply that makes this call."""
@@ -38,25 +38,39 @@ def acting(audit: Audit) -> Act:
     return act
 
 
-def perfect(trial: Trial, write: Write, judge: Judge = violations) -> Audit:
+def perfect(trial: Trial, write: Write, judge: Judge = violations, reasons: bool = False) -> Audit:
     """Review, read, decide, proposal by proposal; compare the arms where the protocol limits them; report.
 
-    With another `judge` the decisions are its.
+    With another `judge` the decisions are its. With `reasons` each decision is written below what it rests on.
     """
     findings = []
     for proposal in trial.proposals:
         yield write(REVIEW, proposal_id=proposal.proposal_id)
-        answer = yield write(INVESTIGATE, patient_id=proposal.subject)
-        found = judge(trial.protocol, read_record(answer))
+        record = read_record((yield write(INVESTIGATE, patient_id=proposal.subject)))
+        found = judge(trial.protocol, record)
+        because = f"{compared(trial, record)}\n" if reasons else ""
         if found:
             findings.append(f"{proposal.proposal_id}:{found[0].wrong}")
-            yield flag(write, proposal.proposal_id, found[0])
+            yield because + flag(write, proposal.proposal_id, found[0])
         else:
-            yield write(APPROVE, proposal_id=proposal.proposal_id)
+            yield because + write(APPROVE, proposal_id=proposal.proposal_id)
     bias = NO_BIAS
     if trial.protocol.equity is not None:
         bias = yield from _bias(trial.protocol.equity, write)
     yield write(SUBMIT, findings=findings, bias=bias)
+
+
+def compared(trial: Trial, record: Read) -> str:
+    """What the rules for the trial's types of error compare, as one line: `age 81, 40 to 80`. It judges nothing."""
+    rules, types = trial.protocol, TIERS[trial.tier].types
+    age = "missing" if record.age is None else record.age
+    delay = days_between(record.enrollment_date, record.treatment_start)
+    facts = {
+        AGE: f"age {age}, {rules.age_low} to {rules.oldest}",
+        ORDER: f"start {record.treatment_start}, death {record.death_date or 'none'}",
+        WINDOW: f"{delay} days, {allowed_days(rules, record)} allowed",
+    }
+    return "; ".join(fact for wrong, fact in facts.items() if wrong in types)
 
 
 def coin(types: Sequence[str], rng: random.Random) -> Judge:

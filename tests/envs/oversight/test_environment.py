@@ -12,11 +12,15 @@ from envs.conformance.baselines import SILENT
 from envs.conformance.check import check
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.leak_probe import auc
+from envs.contract.calls import Call
 from envs.contract.probing import Probed
 from envs.contract.registry import make
 from envs.contract.replay import play
 from envs.oversight.environment import Oversight
+from envs.oversight.rules import days_between
 from envs.oversight.spec import OversightSettings
+from envs.oversight.tools import APPROVE, FLAG
+from envs.oversight.trial import trial_of
 from envs.oversight_checker.checker import Checker
 from tests.envs.oversight.strategies import game, task
 
@@ -45,6 +49,25 @@ def test_demonstrations_decide_by_the_record_in_the_share_that_is_set(share: flo
         assert env.unread(episode) == () and len(episode.actions) == 7
         earned.append(env.score(episode, labelled.label).figures["skill"])
     assert low <= sum(earned) / len(earned) <= high
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0])
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_demonstrated_decision_stands_below_the_facts_that_it_rests_on_right_or_not(tier: str, share: float) -> None:
+    env = Oversight(OversightSettings(tiers=(tier,), demonstrated_skill=share), 0)
+    labelled = task(tier, 0)
+    trial = trial_of(labelled.task.context)
+    episode = play(env, labelled.task, env.demonstrator(labelled, random.Random(0)))
+    decisions = [call for call in env.calls(episode) if isinstance(call, Call) and call.name in (FLAG, APPROVE)]
+    assert len(decisions) == len(trial.proposals)
+    by_id = {patient.patient_id: patient for patient in trial.patients}
+    for proposal, decision in zip(trial.proposals, decisions, strict=True):
+        patient, rules = by_id[proposal.subject], trial.protocol
+        age = "missing" if patient.age is None else patient.age
+        assert decision.text_before.startswith(f"age {age}, {rules.age_low} to {rules.oldest}")
+        days = days_between(patient.enrollment_date, patient.treatment_start)
+        assert (f"; {days} days, " in decision.text_before) == (tier in ("medium", "hard"))
+        assert (f"; start {patient.treatment_start}" in decision.text_before) == (tier in ("medium", "hard"))
 
 
 async def test_the_game_keeps_the_contract() -> None:
