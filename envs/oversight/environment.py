@@ -32,7 +32,6 @@ from envs.oversight.curriculum import Schedule
 from envs.oversight.prompts import first_message
 from envs.oversight.report import OversightReport, skills_of
 from envs.oversight.reward import reward_of
-from envs.oversight.rules import violations
 from envs.oversight.spec import OversightSettings
 from envs.oversight.tasks import ENV_ID, labelled_task, truth_of
 from envs.oversight.tools import APPROVE, COHORT, FLAG, INVESTIGATE, REVIEW, SHAP, SUBMIT, TOOLS
@@ -145,12 +144,8 @@ class Oversight(ToolGame):
         return oracle.acting(oracle.perfect(trial_of(labelled.task.context), self._write))
 
     def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
-        """An auditor who writes down what each decision rests on: a perfect one in `demonstrated_skill` of the draws,
-        else one that decides by a coin."""
-        trial = trial_of(labelled.task.context)
-        reads = rng.random() < self.settings.demonstrated_skill
-        judge = violations if reads else oracle.coin(TIERS[trial.tier].types, rng)
-        return oracle.acting(oracle.perfect(trial, self._write, judge, reasons=True))
+        """The perfect auditor, who writes above each decision what it rests on."""
+        return oracle.acting(oracle.perfect(trial_of(labelled.task.context), self._write, reasons=True))
 
     def blind(self) -> Mapping[str, Policy]:
         """See `envs.oversight.blind`."""

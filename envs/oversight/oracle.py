@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 
 from envs.contract.env import Act, Turn
 from envs.oversight.answers import Read, read_record
 from envs.oversight.rules import Violation, allowed_days, days_between, violations
 from envs.oversight.tools import APPROVE, COHORT, FLAG, INVESTIGATE, REVIEW, SUBMIT
-from envs.oversight.trial import AGE, NO_BIAS, ORDER, OVERRIDE, TIERS, WINDOW, Equity, Protocol, Trial
+from envs.oversight.trial import AGE, NO_BIAS, ORDER, OVERRIDE, TIERS, WINDOW, Equity, Trial
 
 Write = Callable[..., str]
 """`write(tool, **arguments)`: a reply that makes this call."""
 Audit = Generator[str, str, None]
 """Yields replies and is sent what they are answered."""
-Judge = Callable[[Protocol, Read], Sequence[Violation]]
-"""What an auditor finds wrong with a record."""
 CITED = {AGE: ("4.1", "age"), ORDER: ("6.1", "death_date"), WINDOW: ("5.2", "treatment_start")}
 CITED[OVERRIDE] = ("5.4", "comorbidity_index")
 """The clause and the field that a flag of this type cites where nothing was judged."""
@@ -38,16 +35,16 @@ def acting(audit: Audit) -> Act:
     return act
 
 
-def perfect(trial: Trial, write: Write, judge: Judge = violations, reasons: bool = False) -> Audit:
+def perfect(trial: Trial, write: Write, reasons: bool = False) -> Audit:
     """Review, read, decide, proposal by proposal; compare the arms where the protocol limits them; report.
 
-    With another `judge` the decisions are its. With `reasons` each decision is written below what it rests on.
+    With `reasons` each decision is written below what it rests on.
     """
     findings = []
     for proposal in trial.proposals:
         yield write(REVIEW, proposal_id=proposal.proposal_id)
         record = read_record((yield write(INVESTIGATE, patient_id=proposal.subject)))
-        found = judge(trial.protocol, record)
+        found = violations(trial.protocol, record)
         because = f"{compared(trial, record)}\n" if reasons else ""
         if found:
             findings.append(f"{proposal.proposal_id}:{found[0].wrong}")
@@ -71,19 +68,6 @@ def compared(trial: Trial, record: Read) -> str:
         WINDOW: f"{delay} days, {allowed_days(rules, record)} allowed",
     }
     return "; ".join(fact for wrong, fact in facts.items() if wrong in types)
-
-
-def coin(types: Sequence[str], rng: random.Random) -> Judge:
-    """Finds an error of one of these types in every second record, whatever it says, and cites it truly."""
-
-    def judge(protocol: Protocol, record: Read) -> Sequence[Violation]:
-        if rng.random() < 0.5:
-            return ()
-        wrong = rng.choice(types)
-        clause, field = CITED[wrong]
-        return (Violation(wrong=wrong, clauses=(clause,), evidence={field: getattr(record, field)}),)
-
-    return judge
 
 
 def flag(write: Write, proposal_id: str, violation: Violation) -> str:

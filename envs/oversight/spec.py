@@ -62,9 +62,6 @@ class OversightSettings(ToolSettings):
     """Who writes the claims of the assistant under audit: rules, or the Scribe's model."""
     temporal: Literal["facts", "verdict"] = "facts"
     """What temporal_audit answers: dates and days, or also whether they keep the protocol, as in the source."""
-    demonstrated_skill: float = Field(1, ge=0, le=1)
-    """Share of the warm-up's demonstrations that decide by the record; the others decide by a coin, so that the reward
-    has something to teach."""
     reward: RewardSpec = RewardSpec()
     """What an audit earns."""
 

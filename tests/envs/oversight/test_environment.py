@@ -38,28 +38,14 @@ def test_the_oracle_solves_every_trial_with_the_tools_alone(tier: str) -> None:
         assert len(episode.actions) <= labelled.task.limits.max_turns
 
 
-@pytest.mark.parametrize(("share", "low", "high"), [(1.0, 1.0, 1.0), (0.0, -0.25, 0.25), (0.5, 0.25, 0.75)])
-def test_demonstrations_decide_by_the_record_in_the_share_that_is_set(share: float, low: float, high: float) -> None:
-    """The others read as much and decide by a coin, which earns nothing in the mean."""
-    env = Oversight(OversightSettings(tiers=("duo",), demonstrated_skill=share), 0)
-    rng, earned = random.Random(0), list[float]()
-    for index in range(100):
-        labelled = task("duo", index)
-        episode = play(env, labelled.task, env.demonstrator(labelled, rng))
-        assert env.unread(episode) == () and len(episode.actions) == 7
-        earned.append(env.score(episode, labelled.label).figures["skill"])
-    assert low <= sum(earned) / len(earned) <= high
-
-
-@pytest.mark.parametrize("share", [1.0, 0.0])
 @pytest.mark.parametrize("tier", TIERS)
-def test_a_demonstrated_decision_stands_below_the_facts_that_it_rests_on_right_or_not(tier: str, share: float) -> None:
-    env = Oversight(OversightSettings(tiers=(tier,), demonstrated_skill=share), 0)
+def test_a_demonstrated_decision_stands_below_the_facts_that_it_rests_on(tier: str) -> None:
+    env = game(tier)
     labelled = task(tier, 0)
     trial = trial_of(labelled.task.context)
     episode = play(env, labelled.task, env.demonstrator(labelled, random.Random(0)))
     decisions = [call for call in env.calls(episode) if isinstance(call, Call) and call.name in (FLAG, APPROVE)]
-    assert len(decisions) == len(trial.proposals)
+    assert len(decisions) == len(trial.proposals) and env.score(episode, labelled.label).total == 1.0
     by_id = {patient.patient_id: patient for patient in trial.patients}
     for proposal, decision in zip(trial.proposals, decisions, strict=True):
         patient, rules = by_id[proposal.subject], trial.protocol
