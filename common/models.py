@@ -25,6 +25,8 @@ COMPLETE = "medserl-checksum.txt"
 """Written last into a made folder: the sha256 of its weights. A folder without it is unfinished."""
 
 # One role marker per line, so that the tiny tokenizer needs no special vocabulary beyond two tokens.
+TINY_CONTEXT = 2048
+"""Tokens; the longest that the tiny model takes."""
 TINY_CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -40,7 +42,7 @@ def resolve_model(model: ModelSpec, texts: Callable[[], list[str]] | None = None
     cache = path_of(model.cache)
     if model.source == TINY:
         corpus = texts() if texts else []
-        key = hashlib.sha256("\n".join(corpus).encode()).hexdigest()[:12]
+        key = hashlib.sha256("\n".join([str(TINY_CONTEXT), *corpus]).encode()).hexdigest()[:12]
         dtype = model.concrete_dtype
         return _made(cache / f"tiny-{key}-{dtype}", lambda folder: _make_tiny(folder, corpus, dtype))
     if model.source.startswith(PACKAGED):
@@ -148,7 +150,7 @@ def _make_tiny(folder: Path, corpus: list[str], dtype: str) -> None:
         num_attention_heads=6,
         num_key_value_heads=2,
         head_dim=32,
-        max_position_embeddings=1024,
+        max_position_embeddings=TINY_CONTEXT,
         sliding_window=256,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=tokenizer.bos_token_id,
