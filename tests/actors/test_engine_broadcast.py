@@ -3,77 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import Future
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
-from ray.exceptions import RayError
 
 from actors.engine import Engine
 from common.config import PoolSpec
 from common.weights import Canary
 from learner.broadcast import BroadcastSender, Link
 from learner.policy import merged_weights, sequence_logps
-from simulator.fakes import remote_error
 from tests.actors.engine_cases import BOUND, MESSAGES, engine_spec, moved_policy, vllm_environment
+from tests.actors.engine_handles import Handle
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 SPEC = engine_spec("broadcast")
 LINK = Link(backend="gloo", device="cpu", host="127.0.0.1", timeout=120, bucket_seconds=20, bucket_bytes=2**18)
 WORKERS = {"e0": 1, "e1": 2}
-
-
-class Reference:
-    def __init__(self, call: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._future = asyncio.run_coroutine_threadsafe(_as_ray(call), loop)
-
-    def future(self) -> Future[Any]:
-        return self._future
-
-
-async def _as_ray(call: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await call
-    except RayError:
-        raise
-    except Exception as error:  # whatever an actor raises reaches its caller as one of Ray's
-        raise remote_error(error) from error
-
-
-class Handle:
-    """An engine of this process as the sender, in another thread, sees it; one that `kills` loses
-    its core once update_weights has begun."""
-
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
-        self._engine, self._loop = engine, loop
-        self.kills = False
-
-    def __getattr__(self, name: str) -> Any:
-        return _Method(lambda *arguments: Reference(self._call(name, *arguments), self._loop))
-
-    async def _call(self, name: str, *arguments: Any) -> Any:
-        call = asyncio.ensure_future(getattr(self._engine, name)(*arguments))
-        if name == "update_weights" and self.kills:
-            await asyncio.sleep(0)
-            for process in cores(self._engine):
-                process.kill()
-        return await call
-
-
-class _Method:
-    def __init__(self, call: Any) -> None:
-        self.remote = call
-
-
-def cores(engine: Engine) -> list[psutil.Process]:
-    """The processes of vLLM under an engine."""
-    manager: Any = engine._llm.engine_core.resources.engine_manager
-    return [psutil.Process(process.pid) for process in manager.processes]
 
 
 @pytest.fixture(scope="module")
