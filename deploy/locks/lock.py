@@ -4,6 +4,8 @@
     python -m deploy.locks.lock report.json > deploy/locks/gpu.lock.txt
 
 `--against deploy/locks/cpu.lock.txt` lists on stderr where the two locks differ.
+
+torch is the exception, `torch===version`: `==2.13.0` would take 2.13.0+cpu as well, where pip knows a folder with it.
 """
 
 from __future__ import annotations
@@ -18,20 +20,31 @@ from pathlib import Path
 def lock_lines(report: str) -> list[str]:
     """The report's resolved distributions as sorted `name==version` lines with normalised names (PEP 503).
 
-    Raises ValueError when the text is not a pip report.
+    `===` where a build for CPUs must not do instead. Raises ValueError when the text is not a pip report.
     """
     try:
         items = json.loads(report)["install"]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError("not a pip report: write one with pip install --dry-run --report FILE") from error
     found = {_normal(item["metadata"]["name"]): item["metadata"]["version"] for item in items}
-    return [f"{name}=={version}" for name, version in sorted(found.items())]
+    return [f"{name}{_equals(name, version)}{version}" for name, version in sorted(found.items())]
+
+
+def _equals(name: str, version: str) -> str:
+    """By PEP 440, `==` passes over the local part of a version (+cpu), unless it is named."""
+    return "===" if name == "torch" and "+" not in version else "=="
+
+
+def versions(lines: list[str]) -> dict[str, str]:
+    """The version of each name in a lock."""
+    pairs = (line.partition("==") for line in lines if "==" in line)
+    return {name: version.removeprefix("=") for name, _, version in pairs}
 
 
 def differences(lines: list[str], other: list[str]) -> list[str]:
     """One line for each name that both locks hold at different versions."""
-    theirs = dict(line.split("==", 1) for line in other if "==" in line)
-    pairs = (line.split("==", 1) for line in lines)
+    theirs = versions(other)
+    pairs = versions(lines).items()
     return [f"{name}: {v} here, {theirs[name]} there" for name, v in pairs if theirs.get(name, v) != v]
 
 

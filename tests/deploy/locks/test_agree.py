@@ -40,6 +40,15 @@ def test_requirements_of_other_systems_and_extras_do_not_count() -> None:
     )
 
 
+def test_parts_of_the_cuda_toolkit_are_all_of_the_same_one() -> None:
+    wanted = [f'{name}==1.4.*; extra == "all"' for name in ("nvidia-cuda-nvcc", "nvidia-cuda-runtime")]
+    parts = {"nvidia-cuda-nvcc": [], "other": []}
+    assert disagreements(report(**{"cuda-toolkit": wanted, **parts})) == [
+        "cuda-toolkit 1.5 requires nvidia-cuda-nvcc==1.4.*, and the lock has 1.5"
+    ]
+    assert disagreements(report(**{"another": wanted, **parts})) == []
+
+
 def test_a_file_that_is_no_report_is_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match="not a pip report"):
         disagreements("name==1.0")
