@@ -9,7 +9,7 @@ import torch
 
 from common.config import RunSpec
 from deploy import cli
-from learner.deepspeed_engine import deepspeed_config
+from learner.deepspeed_engine import deepspeed_config, deepspeed_stage
 from learner.rank import LearnerRank
 from tests.learner.rank_cases import make_group, make_group_of_turns, make_model, make_spec, weights_of
 
@@ -23,13 +23,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def on_one_cpu_rank(spec: RunSpec, stage: int) -> RunSpec:
-    """The spec's learner in bfloat16, on a group length, a rank and a backend that a test has."""
+    """The spec's learner in the spec's dtype (bfloat16 where a card or a processor decides), on a group length, a rank
+    and a backend that a test has."""
     tiny = make_spec(context=64)
     learner = spec.learner.model_copy(update={"zero_stage": stage, "ranks": 1, "batch_groups": 4, "row_tokens": 0})
-    small = {"backend": "cpu", "learner": learner, "sampling": tiny.sampling, "model": tiny.model}
-    return spec.model_copy(update=small).model_copy(
-        update={"model": tiny.model.model_copy(update={"dtype": "bfloat16"}), "scribe": tiny.scribe}
-    )
+    dtype = "bfloat16" if spec.model.dtype == "auto" else spec.model.dtype
+    model = tiny.model.model_copy(update={"dtype": dtype})
+    small = {"backend": "cpu", "learner": learner, "sampling": tiny.sampling, "model": model, "scribe": tiny.scribe}
+    return spec.model_copy(update=small)
 
 
 @pytest.mark.integration
@@ -40,8 +41,17 @@ def test_every_spec_that_ships_takes_a_step_at_every_stage(
 ) -> None:
     spec = on_one_cpu_rank(cli.load(path), stage)
     learner = LearnerRank(spec, model, 0, 1, rendezvous)
+    before = weights_of(learner)
     report = learner.step(GROUPS)
     assert report.step == 1 and 0 < report.grad_norm < float("inf")
+    after = weights_of(learner)
+    assert all(torch.isfinite(tensor).all() for tensor in after.values())
+    if spec.model.dtype == "float32":  # a first step is too small for the eight bits of bfloat16
+        assert any(not torch.equal(tensor, after[name]) for name, tensor in before.items())
+    engine = learner._engine
+    assert engine.zero_optimization_stage() == deepspeed_stage(spec)
+    assert engine.bfloat16_enabled() == (spec.model.dtype == "bfloat16")
+    assert engine.gradient_clipping() == spec.learner.max_grad_norm
 
 
 @pytest.mark.integration
