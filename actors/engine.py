@@ -220,8 +220,10 @@ class Engine:
 
         request = LoRARequest(lora_name=f"v{version}", lora_int_id=version + 1, lora_path=folder)
         # In place: a retry, or a version that is made again after a fall back to a checkpoint, has the same name.
-        await self._llm.add_lora(structs.replace(request, load_inplace=True))
-        received = await self._llm.collective_rpc("adapter_checksum", args=(request.lora_int_id, folder))
+        await self._answered(self._llm.add_lora(structs.replace(request, load_inplace=True)))
+        received = await self._answered(
+            self._llm.collective_rpc("adapter_checksum", args=(request.lora_int_id, folder))
+        )
         assert len(set(received)) == 1, f"workers of {self.engine_id} hold different adapters: {received}"
         self._adapter, self._version, self._checksum, self._pause_seconds = request, version, received[0], 0.0
         LOG.info("serves policy_version %d, by its adapter", version)

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from actors.engine import Engine
+from actors.engine_errors import EngineDied
 from common.records import Sampled
 from common.weights import Canary, named_checksum
 from learner.export import save_adapter
 from learner.policy import Policy, adapter_weights, load_policy, sequence_logps
 from tests.actors.engine_cases import BOUND, MESSAGES, engine_spec, mean_difference, vllm_environment
+from tests.actors.engine_handles import cores
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -124,3 +126,20 @@ async def test_an_adapter_whose_names_match_no_layer_is_refused_by_name(
     save_adapter(policy, elsewhere, tmp_path / "v4")
     with pytest.raises(Exception, match=r"adapter v4: tensor \S+model\.other\.layers\.\S+ matches no LoRA layer"):
         await engine.load_adapter(4, str(tmp_path / "v4"))
+
+
+async def test_a_core_that_dies_while_it_loads_an_adapter_fails_the_call_at_once(
+    engine: Engine, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Last, because it ends the engine. vLLM itself lets the call wait for ever."""
+    policy = adapted_policy(tiny_model, 5)
+    save_adapter(policy, adapter_weights(policy), tmp_path / "v5")
+    (core,) = cores(engine)
+    core.suspend()  # so that it is in the middle of the call when it dies
+    call = asyncio.ensure_future(engine.load_adapter(5, str(tmp_path / "v5")))
+    await asyncio.wait([call], timeout=0.5)
+    assert not call.done()
+    core.kill()
+    async with asyncio.timeout(60):
+        with pytest.raises(EngineDied):
+            await call
