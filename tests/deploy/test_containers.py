@@ -11,6 +11,7 @@ import yaml
 
 from common.config import RunSpec
 from deploy import cli, kuberay
+from deploy.locks.driver import cuda_version
 
 COMPOSE: dict[str, Any] = yaml.safe_load(Path("docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -67,6 +68,12 @@ def test_the_dockerfile_copies_what_exists() -> None:
     text = Path("deploy/docker/Dockerfile").read_text()
     sources = [source for line in re.findall(r"^COPY (.+)$", text, re.M) for source in line.split()[:-1]]
     assert sources and all(Path(source).exists() for source in sources)
+
+
+def test_the_folder_of_the_cuda_wheels_is_that_of_the_locked_cuda() -> None:
+    folder = f"nvidia/cu{cuda_version().split('.')[0]}"
+    assert f"/site-packages/{folder}\n" in Path("deploy/docker/Dockerfile").read_text()
+    assert f"cd $(1)/{folder} " in Path("Makefile").read_text()
 
 
 def made(name: str, *flags: str) -> dict[str, Any]:

