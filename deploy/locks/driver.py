@@ -8,8 +8,9 @@ from pathlib import Path
 LOCK = Path(__file__).with_name("gpu.lock.txt")
 
 OLDEST = {12: 525, 13: 580}
-"""First driver branch on Linux for each major version of CUDA, by NVIDIA's release notes (minor version
-compatibility): of that branch or a newer one, any runs every minor version."""
+"""First driver branch for each major version of CUDA: of that branch or a newer one, any runs every minor version. By
+NVIDIA's "CUDA Compatibility", chapter Minor Version Compatibility, table 1: 12.x from 525 on, 13.x from 580 on
+(docs.nvidia.com/deploy/cuda-compatibility)."""
 
 
 def cuda_version() -> str:
