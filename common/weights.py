@@ -7,21 +7,14 @@ describes it goes through the control plane, so a reader needs no header and can
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import zlib
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
-
-import psutil
 
 from common.records import Record
 
 ALIGNMENT = 64
-SHARED_MEMORY = Path("/dev/shm")
-DYING_SECONDS = 1.0  # for a killed process to be gone
 
 
 class TensorEntry(Record):
@@ -150,49 +143,3 @@ class SegmentWriter:
         self._file.truncate()
         self._file.close()
         return Manifest(path=str(self._path), tensors=tuple(self._entries), checksum=checksum(self._entries))
-
-
-def sweep_run(run: str) -> None:
-    """Remove what a rank of `run` that died hard left in this machine's shared memory.
-
-    What a living process has made stays, since another run may have the same name, and so does what another user owns.
-    A process that was just killed gets a moment to be gone. Raises nothing: what may not be removed is left.
-    """
-    ours = re.compile(rf"medserl-{re.escape(run)}-(\d+)(-scribe)?-(weights|adapters)(\..+)?")
-    found = [(path, int(match[1])) for path in _entries() if (match := ours.fullmatch(path.name)) and _is_ours(path)]
-    alive = _alive({pid for _, pid in found})
-    for path, pid in found:
-        if pid in alive:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
-
-
-def _entries() -> list[Path]:
-    try:
-        return list(SHARED_MEMORY.iterdir())
-    except OSError:  # there is none, or it may not be listed
-        return []
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        return path.lstat().st_uid == os.geteuid()
-    except OSError:  # gone meanwhile
-        return False
-
-
-def _alive(pids: set[int]) -> set[int]:
-    """Those that still run after `DYING_SECONDS`."""
-    processes, alive = [], set[int]()
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            processes.append(psutil.Process(pid))
-    for process in psutil.wait_procs(processes, timeout=DYING_SECONDS)[1]:
-        with suppress(psutil.NoSuchProcess):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                alive.add(process.pid)
-    return alive

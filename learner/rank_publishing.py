@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from common.config import RunSpec
+from common.shared_memory import new_name
 from learner.finite_weights import finite
 from learner.rank import LearnerRank
 from learner.rank_actor import Sent
@@ -32,7 +32,7 @@ class PublishingRank(LearnerRank):
         beside: LearnerRank | None = None,
     ) -> None:
         super().__init__(spec, model_folder, rank, world, rendezvous, beside)
-        name = f"{spec.name}-{os.getpid()}" + (f"-{self._policy.adapter}" if beside else "")
+        name = new_name(spec.name) + (f"-{self._policy.adapter}" if beside else "")
         self._sender = make_sender(spec, name, rank, self._published, self._save_adapter_config)
 
     def stage(self, version: int) -> None:

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from common.backends import BACKENDS
 from common.config import RunSpec
-from common.weights import SHARED_MEMORY, SegmentWriter, named_checksum, progress_file
+from common.shared_memory import SHARED_MEMORY, Claim
+from common.weights import SegmentWriter, named_checksum, progress_file
 from learner.broadcast import BroadcastSender, Link
 from learner.engine_calls import Call, each
 
@@ -70,6 +71,7 @@ class ShmSender:
     def __init__(self, name: str, rank: int, weights: Weights, timeout: float) -> None:
         self._path = SHARED_MEMORY / f"medserl-{name}-weights"
         self._rank, self._weights, self._timeout = rank, weights, timeout
+        self._claim = Claim(self._path)
         self._staged: int | None = None
         self._checksum = ""
         self._info: dict[str, Any] = {}
@@ -83,6 +85,7 @@ class ShmSender:
             for _ in self._weights():
                 pass
             return
+        self._claim.hold()
         writer = SegmentWriter(self._path)
         for name, tensor in self._weights():
             data = tensor.detach().cpu().contiguous()
@@ -118,6 +121,7 @@ class ShmSender:
         if self._rank == 0:
             for path in self._path.parent.glob(f"{self._path.name}*"):
                 path.unlink(missing_ok=True)
+            self._claim.release()
 
 
 class AdapterSender:
@@ -130,6 +134,7 @@ class AdapterSender:
     ) -> None:
         self._root = SHARED_MEMORY / f"medserl-{name}-adapters"
         self._rank, self._weights, self._timeout = rank, weights, timeout
+        self._claim = Claim(self._root, folder=True)
         self._staged: int | None = None
         self._checksum = ""
         self._save_config = save_config
@@ -144,8 +149,9 @@ class AdapterSender:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._weights()}
         if self._rank != 0:
             return
+        self._claim.hold()
         folder = self._folder(version)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         save_file(tensors, folder / "adapter_model.safetensors")
         self._save_config(folder)
         self._checksum = named_checksum((name, _bytes(tensor)) for name, tensor in tensors.items())
@@ -172,6 +178,7 @@ class AdapterSender:
         """Remove the adapters of all versions."""
         if self._rank == 0:
             shutil.rmtree(self._root, ignore_errors=True)
+            self._claim.release()
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from common.config import BufferSpec, LearnerSpec, PoolSpec, RolloutSpec, RunSpec, SamplingSpec
 from common.records import Record
-from common.weights import SHARED_MEMORY
+from common.shared_memory import SHARED_MEMORY
 from simulator import virtual
 from simulator.fake_cluster import Pace, Speeds
 from simulator.fake_game import FakeGame, FakeSettings

@@ -42,7 +42,7 @@ from common.config import (
     WeightsSpec,
 )
 from common.records import Record
-from common.weights import SHARED_MEMORY
+from common.shared_memory import SHARED_MEMORY
 from simulator import scaling, virtual
 from simulator.fake_cluster import Speeds
 from simulator.fake_game import FakeGame, FakeSettings

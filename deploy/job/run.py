@@ -22,7 +22,7 @@ from common import logs, metrics
 from common.config import PoolSpec, RunSpec
 from common.errors import ActorLost, last_line
 from common.metrics import Board
-from common.weights import sweep_run
+from common.shared_memory import sweep_run
 from deploy.cluster.placement import Placement
 from deploy.job import verifier_exam
 from deploy.job.heldout_curve import HeldoutCurve

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -10,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common import weights
 from common.weights import ALIGNMENT, Canary, Manifest, SegmentWriter, SyncOutcome, TensorEntry, checksum
 
 
@@ -87,23 +83,3 @@ def test_an_outcome_is_ok_when_no_engine_failed() -> None:
         version=1, seconds=0, pause_seconds=0, canary_gap=0, proved=("b",), failures={"a": "pause: no answer"}
     )
     assert not failed.ok
-
-
-def test_a_sweep_takes_what_the_dead_left_and_nothing_of_a_living_run_of_the_same_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weights, "SHARED_MEMORY", tmp_path)
-    monkeypatch.setattr(weights, "DYING_SECONDS", 0)
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        dead = process.pid
-    for pid in (dead, os.getpid()):
-        (tmp_path / f"medserl-exp-{pid}-weights").write_bytes(b"w")
-        (tmp_path / f"medserl-exp-{pid}-scribe-adapters").mkdir()
-    (tmp_path / f"medserl-exp.2-{dead}-weights").write_bytes(b"another run's")
-    weights.sweep_run("exp")
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {
-        f"medserl-exp-{os.getpid()}-weights",
-        f"medserl-exp-{os.getpid()}-scribe-adapters",
-        f"medserl-exp.2-{dead}-weights",
-    }

@@ -110,8 +110,9 @@ def test_each_side_stages_a_segment_of_its_own(model: Path, rendezvous: str) -> 
     rank.step(GROUPS)
     rank.stage(1)
     rank.scribe("stage", 1)
-    segments = sorted(Path("/dev/shm").glob(f"medserl-scribe-rank-test-{os.getpid()}-*"))
-    assert [path.name.split(f"-{os.getpid()}-")[1] for path in segments] == ["scribe-weights", "weights"]
+    made = Path("/dev/shm").glob(f"medserl-scribe-rank-test-{os.getpid()}-*")
+    segments = sorted(made, key=lambda path: path.name.endswith("-scribe-weights"), reverse=True)
+    assert [path.name.split("-")[6:] for path in segments] == [["scribe", "weights"], ["weights"]]
     assert segments[0].read_bytes() != segments[1].read_bytes()
     sent = rank.send(1, {}), rank.scribe("send", 1, {})
     assert sent[0].checksum != sent[1].checksum
