@@ -62,7 +62,7 @@ def _run(add: ArgumentParser) -> None:
 
 def _status(add: ArgumentParser) -> None:
     _run(add)
-    add.add_argument("--port", type=int, help="where the job serves its metrics (default: the spec's metrics.port)")
+    add.add_argument("--port", type=int, help="where the job serves its metrics (default: where it said that it does)")
     _switch(add, "--watch", what="refresh every two seconds until Ctrl-C")
     _json(add)
 

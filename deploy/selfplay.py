@@ -120,7 +120,7 @@ def run(command: cli.Command) -> int:
             folder.claim()
         try:
             board = Board()
-            serve(board, command.spec, folder.spec.name, folder.job)
+            folder.serves(serve(board, command.spec, folder.spec.name, folder.job))
             if folder.spec.name != command.spec.name:
                 old = f"run {command.spec.name} exists: this one is {folder.spec.name}"
                 print(f"{old} (--resume continues the old one)")

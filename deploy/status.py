@@ -29,7 +29,7 @@ from common.errors import os_refusal
 from common.records import Record
 from deploy import cli, commands, program
 from deploy.job.resize import sizes
-from deploy.job.run_state import job_id, state_of
+from deploy.job.run_state import job_of, state_of
 from deploy.monitoring.step_metrics import token_of
 from deploy.report import clock
 from deploy.report.steps import Row, read_steps
@@ -260,8 +260,9 @@ def run(args: Namespace) -> int:
 
 def _now(args: Namespace) -> tuple[RunSpec, Series | None]:
     spec = cli.load_run(args.run)  # read each time: `apply` may have changed it
-    port = spec.metrics.port if args.port is None else args.port
-    return spec, scrape(spec.metrics.host, port, spec.metrics.token_file, job_id(args.run)) if port else None
+    job, served = job_of(args.run)
+    port = served or spec.metrics.port if args.port is None else args.port
+    return spec, scrape(spec.metrics.host, port, spec.metrics.token_file, job) if port else None
 
 
 def _watch(args: Namespace) -> None:

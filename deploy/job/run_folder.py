@@ -49,6 +49,7 @@ class RunFolder:
         self._rows: list[Row] = []
         self._lock: TextIO
         self._claimed = False
+        self._port = 0  # of this process's metrics; 0 before they are served
         self._sink = Sink(spec)
         self.reports = reports_of(spec)
 
@@ -152,11 +153,20 @@ class RunFolder:
             raise ValueError(
                 f"{self.path}: another process is running it; stop that one first: {program.typed('stop', self.path)}"
             ) from None
-        write_whole(self.path / run_state.JOB, self.job.encode())
+        self._sign()
         self.asked_to_stop()  # of a run that ended before it looked
         run_state.forget(self.path)
         for left in (self.change, self.answer):  # to a process that is gone
             left.unlink(missing_ok=True)
+
+    def serves(self, port: int) -> None:
+        """The metrics of this process are at `port`, where `medserl status` finds them whatever the spec says."""
+        self._port = port
+        if self._claimed:
+            self._sign()
+
+    def _sign(self) -> None:
+        write_whole(self.path / run_state.JOB, f"{self.job} {self._port}".encode())
 
     def ask_to_stop(self) -> None:
         """Request the running run to stop. By a file, not a signal: its process may be in another container."""

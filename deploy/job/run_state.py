@@ -50,12 +50,17 @@ def outcome(run: Path) -> Outcome | None:
     return read_record(run / FILE, Outcome)
 
 
-def job_id(run: Path) -> str:
-    """The id of the newest process of the run, which its metrics carry; empty where none left one."""
+def job_of(run: Path) -> tuple[str, int]:
+    """The newest process of the run: the id that its metrics carry, and the port where it serves them.
+
+    The id is empty where none left one, and the port 0 where it is not known.
+    """
     try:
-        return read_text(run / JOB).strip()
+        words = read_text(run / JOB).split()
     except ValueError:
-        return ""
+        words = []
+    job, port = [*words, "", ""][:2]
+    return job, int(port) if port.isdecimal() else 0
 
 
 def is_running(run: Path) -> bool:

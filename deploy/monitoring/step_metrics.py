@@ -19,8 +19,8 @@ from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
 
 
-def serve(board: Board, spec: RunSpec, run: str, job: str) -> None:
-    """Serve the metrics of the run of that name as the spec says; `job` is the id of this process.
+def serve(board: Board, spec: RunSpec, run: str, job: str) -> int:
+    """Serve the metrics of the run of that name as the spec says; returns the port. `job` is the id of this process.
 
     Raises ValueError when the port is taken or the token file unreadable.
     """
@@ -39,6 +39,7 @@ def serve(board: Board, spec: RunSpec, run: str, job: str) -> None:
     print(f"metrics: http://{host}:{port}/metrics")
     if spec.metrics.host not in LOOPBACK:
         print(f"metrics: reachable from other machines, with the token in {spec.metrics.token_file}")
+    return port
 
 
 def expect(board: Board, reports: Reports) -> None:

@@ -14,7 +14,8 @@ from common.command_line import BAD_INPUT
 from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import Board
 from deploy import status
-from deploy.job.run_folder import metrics_row
+from deploy.job.run_folder import RunFolder, metrics_row
+from deploy.monitoring.step_metrics import serve
 from tests.deploy.job.test_run_folder import step
 from tests.deploy.reports import REPORTS
 
@@ -75,6 +76,20 @@ def test_another_jobs_figures_are_never_shown(tmp_path: Path, capsys: pytest.Cap
         assert status.main([str(run)]) == 0
         out = capsys.readouterr().out
         assert "does not answer" in out and "4321" not in out
+
+
+def test_a_job_on_any_free_port_is_found_where_it_says_that_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = RunFolder(RunSpec(name="live", metrics=MetricsSpec(port=0)), tmp_path / "live")
+    made.create()
+    board = Board()
+    board.set(metrics.BUFFER, 4321, "ready")
+    made.serves(serve(board, made.spec, "live", made.job))
+    assert status.main([str(made.path)]) == 0
+    assert "4321 ready" in capsys.readouterr().out
+    assert status.main([str(made.path), "--port", "0"]) == 0
+    assert "does not answer" in capsys.readouterr().out
 
 
 def test_a_job_is_reached_over_ipv6() -> None:
