@@ -71,12 +71,14 @@ def connect(modules: Sequence[str] = ()) -> None:
     `modules` are files and folders of games from outside this project, which Ray copies to every machine. Raises
     ValueError when the cluster that was named does not answer, or the machine is too busy to start one.
     """
-    if running_cluster() is None:
+    cluster = running_cluster()
+    if cluster is None:
         # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Otherwise anyone on the network
         # could run code in this cluster.
         ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         ray.init(
+            address="local" if cluster is None else None,
             include_dashboard=False,
             log_to_driver=os.environ.get(cli.ACTOR_LOGS) == "1",
             logging_level="ERROR",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import grpc
 from ray._common.utils import get_ray_address_file
@@ -23,9 +24,23 @@ def running_cluster() -> str | None:
         address: str | None = services.canonicalize_bootstrap_address(None)
     except (ValueError, ConnectionError) as error:
         raise ValueError(f"RAY_ADDRESS: {error}; write host:port, or unset RAY_ADDRESS to run without") from None
+    if address is not None and _is_another_users():
+        print(f"Ray at {address} is another user's: this run starts its own (RAY_ADDRESS={address} joins that one)")
+        return None
     if address is not None and (fault := _fault(address)):
         raise ValueError(f"Ray at {address} does not answer ({fault}): {_advice()}")
     return address
+
+
+def _is_another_users() -> bool:
+    """Whether the cluster was found by a file that another user's `ray start` wrote: actors there are that user's
+    processes, and may not write this user's run."""
+    if os.environ.get("RAY_ADDRESS"):
+        return False
+    try:
+        return Path(get_ray_address_file(None)).stat().st_uid != os.geteuid()
+    except FileNotFoundError:  # found in another way, or stopped meanwhile
+        return False
 
 
 def _advice() -> str:

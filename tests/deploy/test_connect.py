@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,3 +46,30 @@ def test_another_fault_is_not_taken_for_a_busy_machine(monkeypatch: pytest.Monke
     with pytest.raises(type(error)) as caught:
         connect()
     assert caught.value is error
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_a_run_joins_no_cluster_that_another_user_has_started_here_unless_it_is_named(
+    mine: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = list[Any]()
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        address = f"127.0.0.1:{gone.getsockname()[1]}"
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(address)
+    monkeypatch.setattr(ray, "init", lambda **options: asked.append(options["address"]))
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    user = os.geteuid() + (0 if mine else 1)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if mine:
+        with pytest.raises(ValueError, match=r"ray_current_cluster names it, .* run `ray stop`"):
+            connect()
+    else:
+        connect()
+        assert asked == ["local"]
+        port = address.partition(":")[2]
+        assert f":{port} is another user's: this run starts its own (RAY_ADDRESS=" in capsys.readouterr().out
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(ValueError, match=r"does not answer .*: start it, or unset RAY_ADDRESS"):
+            connect()
