@@ -56,6 +56,16 @@ def read_bytes(path: Path, write: str = "write the path of a file") -> bytes:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); {write}") from None
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Raises ValueError, one line, where this user may not look."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        raise ValueError(
+            f"{path.parent}: is closed to you; get the right to read it, or name a folder of yours"
+        ) from None
+
+
 def read_text(path: Path, write: str = "write the path of a text file") -> str:
     """A UTF-8 file, with or without a byte order mark, its line ends as line feeds. Raises ValueError, one line."""
     return text_of(read_bytes(path, write), str(path))

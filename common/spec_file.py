@@ -17,8 +17,11 @@ def spec_file(given: Path) -> Path:
 
     Raises ValueError when there is none, with the names that there are.
     """
-    if given.exists() and not given.is_dir():
-        return given
+    try:
+        if given.exists() and not given.is_dir():
+            return given
+    except PermissionError:
+        raise ValueError(f"{given}: may not be read; give read permission on it") from None
     shipped = SPECS / f"{given.stem}.yaml"
     if given.parent in _SHORT_FOR and given.suffix in ("", ".yaml") and shipped.is_file():
         return shipped.relative_to(Path.cwd()) if shipped.is_relative_to(Path.cwd()) else shipped

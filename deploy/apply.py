@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -34,7 +35,7 @@ def running(command: cli.Command) -> RunFolder:
     if command.is_record and is_running(here):
         return RunFolder(spec, here)
     sought = re.escape(spec.name) + ("" if "name" in command.flags or command.is_record else r"(-\d+)?")
-    found = [path for path in sorted(runs.glob("*")) if re.fullmatch(sought, path.name) and is_running(path)]
+    found = [path for path in sorted(runs.glob("*")) if re.fullmatch(sought, path.name) and _is_running_for_us(path)]
     if not found:
         raise ValueError(
             f"run {spec.name} is not running (no process has {runs / spec.name} locked): start it with "
@@ -44,6 +45,13 @@ def running(command: cli.Command) -> RunFolder:
         names = [path.name for path in found]
         raise ValueError(f"{' and '.join(names)} are running: say which with --name {names[0]}")
     return RunFolder(spec, found[0])
+
+
+def _is_running_for_us(run: Path) -> bool:
+    try:
+        return is_running(run)
+    except ValueError:  # another user's, which this user may not change either
+        return False
 
 
 def wanted(command: cli.Command, folder: RunFolder) -> tuple[list[Edit], RunSpec]:

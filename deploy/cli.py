@@ -15,6 +15,7 @@ from pydantic_settings import CliSettingsSource, SettingsError
 
 from common.command_line import Parser, alike, fail, meant
 from common.config import RunSpec
+from common.files import is_file
 from common.paths import beside, path_of
 from common.records import Record
 from common.sections import Section
@@ -97,7 +98,7 @@ def load(path: Path) -> RunSpec:
 
 def load_run(folder: Path) -> RunSpec:
     """The spec of a run's folder. Raises ValueError when it is none."""
-    if not (folder / "spec.yaml").is_file():
+    if not is_file(folder / "spec.yaml"):
         raise ValueError(f"{folder}: no run there (a folder with spec.yaml); runs are kept under runs/")
     return load(folder / "spec.yaml")
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from yaml import YAMLError
 
 from common.command_line import fail, print_json
+from common.files import is_file
 from deploy.job.run_state import state_of
 from deploy.report import comparison
 from deploy.report.terminal import wide_console
@@ -38,7 +39,7 @@ def run(args: Namespace) -> int:
 def _folder(given: Path) -> Path:
     """The folder of a run that is given by its path, or by its name in runs/."""
     for folder in (given, Path("runs") / given):
-        if (folder / "spec.yaml").is_file():
+        if is_file(folder / "spec.yaml"):
             return folder
     raise ValueError(f"{given}: no run there (a folder with spec.yaml), nor below runs/")
 

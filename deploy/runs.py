@@ -14,6 +14,7 @@ from rich.table import Table
 from yaml import YAMLError
 
 from common.command_line import fail, print_json
+from common.files import is_file
 from deploy.job import run_state
 from deploy.job.run_state import RunState
 from deploy.report.comparison import best_heldout
@@ -72,16 +73,23 @@ def run(args: Namespace) -> int:
     folder: Path = args.folder.expanduser()
     if not folder.is_dir():
         fail("runs", f"{folder}: no such folder; give the folder where runs are kept")
-    paths = [path for path in folder.iterdir() if (path / "spec.yaml").is_file()]
     found, faults = list[Summary](), list[str]()
-    for path in paths:
+    for path in _entries(folder):
         try:
-            found.append(summary(path))
+            if is_file(path / "spec.yaml"):
+                found.append(summary(path))
         except ValueError as error:
             faults.append(str(error))
     found.sort(key=lambda one: -one.changed)
     _show(folder, found, faults, args.json)
     return 0
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        fail("runs", f"{folder}: cannot be listed ({error.strerror}); give the folder where your runs are kept")
 
 
 def _show(folder: Path, found: Sequence[Summary], faults: Sequence[str], as_json: bool) -> None:

@@ -145,19 +145,24 @@ class RunFolder:
             raise ValueError(f"{path}: is damaged ({what:.200}); remove it, and spec.yaml beside it counts") from None
 
     def lock(self) -> None:
-        """Lock the folder until this process ends, however it ends. Raises ValueError when another holds the lock."""
-        self._lock = (self.path / "lock").open("a")
+        """Lock the folder until this process ends, however it ends.
+
+        Raises ValueError, one line, when another holds the lock, or this user may not write there.
+        """
         try:
+            self._lock = (self.path / "lock").open("a")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._sign()
+            self.asked_to_stop()  # of a run that ended before it looked
+            run_state.forget(self.path)
+            for left in (self.change, self.answer):  # to a process that is gone
+                left.unlink(missing_ok=True)
         except BlockingIOError:
             raise ValueError(
                 f"{self.path}: another process is running it; stop that one first: {program.typed('stop', self.path)}"
             ) from None
-        self._sign()
-        self.asked_to_stop()  # of a run that ended before it looked
-        run_state.forget(self.path)
-        for left in (self.change, self.answer):  # to a process that is gone
-            left.unlink(missing_ok=True)
+        except OSError as error:
+            raise ValueError(os_refusal(error)) from None
 
     def serves(self, port: int) -> None:
         """The metrics of this process are at `port`, where `medserl status` finds them whatever the spec says."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from common.files import read_record, read_text, write_whole
+from common.files import is_file, read_record, read_text, write_whole
 from common.records import Record
 from common.spec_file import read_settings
 from deploy.report.steps import read_steps
@@ -64,15 +64,17 @@ def job_of(run: Path) -> tuple[str, int]:
 
 
 def is_running(run: Path) -> bool:
-    """Whether some process has the run's folder locked."""
+    """Whether some process has the run's folder locked. Raises ValueError, one line, where this user may not look."""
     file = run / "lock"
-    if not file.is_file():
+    if not is_file(file):
         return False
-    with file.open() as lock:
-        try:
+    try:
+        with file.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except PermissionError:
+        raise ValueError(f"{file}: may not be read; give read permission on it") from None
     return False
 
 
