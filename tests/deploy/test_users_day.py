@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
@@ -26,6 +21,7 @@ from deploy.report.rollout_log import read_run
 from learner import checkpoint
 from simulator.chaos_job import Job
 from tests.deploy.monitoring.prometheus_world import INSTALLED, Prometheus, scraping
+from tests.deploy.ray_head import RayHead, free_ports, ray_head
 
 ROOT = Path(__file__).parents[2]
 STEPS = 1000  # more than it makes: the user stops it
@@ -36,45 +32,16 @@ LEFT_OUT = shutil.ignore_patterns(".*", "runs", "__pycache__")
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-
-
 class Day:
     """A checkout, a Ray cluster of its own, and what a user types there."""
 
-    def __init__(self, home: Path, files: str) -> None:
-        self.tree = Path(shutil.copytree(ROOT, home / "tree", ignore=LEFT_OUT))
+    def __init__(self, home: Path, tree: Path, head: RayHead) -> None:
+        self.tree, self._head = tree, head
         self.spec, self.runs = self.tree / "day.yaml", self.tree / "runs"
         self.run = self.runs / "day"
         self.log = home / "job.txt"
-        self._environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(self.tree)}
-        (self.port, self.gcs, self.dashboard, *others) = free_ports(8)
-        self.address = f"http://127.0.0.1:{self.dashboard}"
-        flags = {"port": self.gcs, "dashboard-port": self.dashboard, "temp-dir": files, "num-cpus": 4}
-        flags |= {"node-ip-address": "127.0.0.1", "object-store-memory": 100_000_000}
-        names = (
-            "metrics-export",
-            "dashboard-agent-listen",
-            "dashboard-agent-grpc",
-            "runtime-env-agent",
-            "node-manager",
-        )
-        flags |= {f"{name}-port": port for name, port in zip(names, others, strict=True)}
-        given = [f"--{name}={value}" for name, value in flags.items()]
-        self.head = self._ray("start", "--head", "--block", "--disable-usage-stats", *given, out=home / "ray.txt")
+        (self.port,) = free_ports(1)
         self.job: subprocess.Popen[bytes] | None = None
-
-    def _ray(self, *arguments: str, out: Path) -> subprocess.Popen[bytes]:
-        with out.open("w") as file:
-            command = [sys.executable, "-m", "ray.scripts.scripts", *arguments]
-            return subprocess.Popen(
-                command, cwd=self.tree, env=self._environment, stdout=file, stderr=subprocess.STDOUT
-            )
 
     def write(self, **edits: Any) -> None:
         """The spec as the user has it in his editor now."""
@@ -88,22 +55,23 @@ class Day:
 
     def submit(self) -> None:
         while not self._answers():
-            assert self.head.poll() is None, (self.tree.parent / "ray.txt").read_text()
+            assert self._head.process.poll() is None, self._head.log.read_text()
             time.sleep(0.2)
         command = [sys.executable, "-m", "deploy.selfplay", self.spec.name, "--runs", str(self.runs)]
-        flags = ["--address", self.address, "--working-dir", "."]
-        self.job = self._ray("job", "submit", *flags, "--", *command, out=self.log)
+        flags = ["--address", self._head.dashboard, "--working-dir", "."]
+        self.job = self._head.ray("job", "submit", *flags, "--", *command, out=self.log)
 
     def _answers(self) -> bool:
         try:
-            return bool(urllib.request.urlopen(f"{self.address}/api/version", timeout=5).read())
+            return bool(urllib.request.urlopen(f"{self._head.dashboard}/api/version", timeout=5).read())
         except OSError:
             return False
 
     def apply(self, **edits: Any) -> str:
         self.write(**edits)
         command = [sys.executable, "-m", "deploy.apply", self.spec.name]
-        made = subprocess.run(command, cwd=self.tree, env=self._environment, capture_output=True, text=True, timeout=60)
+        environment = self._head.environment
+        made = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, timeout=60)
         assert made.returncode == 0, made.stderr + self.log.read_text()
         return made.stdout
 
@@ -122,15 +90,7 @@ class Day:
         return set(read_run(self.run)["engine"].to_pylist())
 
     def end(self) -> None:
-        """Stop this cluster and nothing else: `ray stop` would end everybody's."""
-        started = psutil.Process(self.head.pid).children(recursive=True)
-        self.head.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.head.wait(30)
-        _, left = psutil.wait_procs(started, timeout=10)
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        """Nothing is left of the job's own process."""
         if self.job is not None:
             self.job.kill()
             self.job.wait()
@@ -138,8 +98,9 @@ class Day:
 
 @pytest.fixture
 def day(tmp_path: Path) -> Iterator[Day]:
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as files:  # sockets need a short path
-        made = Day(tmp_path, files)
+    tree = Path(shutil.copytree(ROOT, tmp_path / "tree", ignore=LEFT_OUT))
+    with ray_head(tree, tmp_path / "ray.txt") as head:
+        made = Day(tmp_path, tree, head)
         try:
             made.write()
             made.submit()

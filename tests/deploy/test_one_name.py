@@ -1,0 +1,126 @@
+"""Two jobs of one name on one Ray cluster and one machine at once: neither touches or shows what is the other's."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import status
+from deploy.job import run_state
+from simulator.chaos_job import Job
+from tests.deploy.ray_head import ray_head
+
+ROOT = Path(__file__).parents[2]
+SPEC = ROOT / "deploy" / "specs" / "smoke.yaml"
+NAME = "one-name"
+STEPS = {"ann": 2, "ben": 5}
+DOCTORS = {"ann": 1, "ben": 2}
+SECONDS = 420.0
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster that both jobs join."""
+    with ray_head(ROOT, tmp_path_factory.mktemp("ray") / "log.txt") as head:
+        head.wait()
+        yield head.address
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def started(who: str, runs: Path, called: str, cache: Path) -> Job:
+    """The job of that user, whose run is called `called` in the end."""
+    flags = {
+        "steps": STEPS[who],
+        "rollout.doctors": DOCTORS[who],
+        "learner.checkpoint_every": 100,
+        "warm_up.steps": 4,
+        "model.cache": cache,
+    }
+    job = Job(runs, NAME, SPEC, [part for name, value in flags.items() for part in (f"--{name}", str(value))])
+    job.folder, job.log = runs / called, runs / f"{who}.log"
+    job.start()
+    job.wait((job.folder / "job-id").is_file, "its folder", SECONDS)
+    return job
+
+
+def segments() -> set[str]:
+    """What runs of the name have in shared memory."""
+    return {path.name for path in Path("/dev/shm").glob(f"medserl-{NAME}*")}
+
+
+def waited(ready: Callable[[], bool], jobs: dict[str, Job], what: str) -> None:
+    end = time.monotonic() + SECONDS
+    while not ready():
+        for who, job in jobs.items():
+            assert job.process.poll() is None, f"{who} ended before {what}:\n{job.text()[-4000:]}"
+        assert time.monotonic() < end, f"{what} never came:\n{jobs['ben'].text()[-4000:]}"
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    ("folders", "called"),
+    [({"ann": "ann", "ben": "ben"}, NAME), ({"ann": "both", "ben": "both"}, f"{NAME}-2")],
+    ids=["two folders of runs", "one folder of runs"],
+)
+def test_two_jobs_of_one_name_at_once_both_finish_and_each_shows_its_own_figures(
+    cluster: str,
+    cache: Path,
+    folders: dict[str, str],
+    called: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster)
+    jobs = {who: started(who, tmp_path / folders[who], name, cache) for who, name in (("ann", NAME), ("ben", called))}
+
+    def shown(who: str) -> dict[str, Any]:
+        assert status.main([str(jobs[who].folder), "--json"]) == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    def page(who: str) -> str:
+        assert status.main([str(jobs[who].folder)]) == 0
+        return capsys.readouterr().out
+
+    def both_at_work() -> bool:
+        answers = [shown(who) for who in jobs]
+        serving = [(answer["metrics"] or {}).get("medserl_actors doctor") for answer in answers]
+        return len(segments()) >= 2 and serving == [*DOCTORS.values()]
+
+    waited(both_at_work, jobs, "both at work")
+    ids = set[str]()
+    for who, job in jobs.items():
+        found, text = shown(who)["metrics"], page(who)
+        ids.add(run_state.job_of(job.folder)[0])
+        assert found[f"medserl_run_info {job.folder.name} {run_state.job_of(job.folder)[0]}"] == 1
+        assert f"{DOCTORS[who]} of {DOCTORS[who]} doctors" in text and f"run         {job.folder.name} on cpu" in text
+        print(f"{who} at work\n{text}")
+    assert len(ids) == 2
+
+    assert jobs["ann"].finish() == 0, jobs["ann"].text()
+    assert jobs["ben"].process.poll() is None, "ann ended while ben was at work"
+    assert len({name for name in segments() if name.endswith("-weights")}) == 1, "ben's is left, and ann's is gone"
+    print(f"ben after ann's end\n{page('ben')}")
+    assert jobs["ben"].finish() == 0, jobs["ben"].text()
+    assert segments() == set()
+
+    for who, job in jobs.items():
+        answer, accounts = shown(who), job.accounts()
+        assert (answer["state"], answer["answers"], answer["metrics"]) == ("finished", False, None)
+        assert (answer["steps"], answer["of"]) == (STEPS[who], STEPS[who]) and accounts.balance
+        assert {row["sync_ok"] for row in job.rows()} == {True} and "died" not in job.text()
+        print(f"{who} at the end\n{page(who)}")
+    tasks = [(jobs[who].folder / "journal.jsonl").read_bytes() for who in jobs]
+    assert tasks[0] != tasks[1]
+    assert (f"run {NAME} exists: this one is {called}" in jobs["ben"].text()) == (called != NAME)
