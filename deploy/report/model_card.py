@@ -102,7 +102,8 @@ def public(spec: RunSpec) -> dict[str, Any]:
     content = spec.model_dump(mode="json")
     content["model"].pop("cache")
     content.pop("runs")
-    for name in ("token_file", "host", "port"):
+    content["metrics"]["token_file"] = None
+    for name in ("host", "port"):
         content["metrics"].pop(name)
     content["envs"] = [env.public() for env in spec.envs]
     content["model"]["source"] = base_model(spec)

@@ -147,12 +147,14 @@ def test_what_was_exported_loads_again_and_agrees(tiny_model: Path, tmp_path: Pa
 def test_a_local_folder_is_no_base_model_of_the_hub(source: str) -> None:
     made = spec(model=ModelSpec(source=source))
     assert model_card.base_model(made) == "medgemma" and not model_card.is_hub_id(source)
+    assert "base_model" not in yaml.safe_load(model_card.write(made, Path("/none"), False).split("---")[1])
 
 
 def test_nothing_of_this_machine_is_in_what_is_published(tmp_path: Path) -> None:
     made = spec(metrics={"token_file": tmp_path / "token", "host": "10.0.0.7"}, runs=tmp_path)
     published = str(model_card.public(made))
     assert str(tmp_path) in str(made) and str(tmp_path) not in published and "10.0.0.7" not in published
+    assert model_card.public(made)["metrics"]["token_file"] is None
 
 
 @pytest.mark.parametrize("out", ["file", "file/out"])
