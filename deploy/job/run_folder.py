@@ -34,10 +34,14 @@ if TYPE_CHECKING:  # they import torch, for which `medserl status` would wait
 
 
 class Applied(Record):
-    """applied.json: the spec in effect, and what the user's file said when it last counted, without flags."""
+    """applied.json: the spec in effect, and what the user's file said when it last counted, without flags.
+
+    `id` is the run's, from its beginning on; runs of an older version have none.
+    """
 
     spec: dict[str, Any]
     file: dict[str, Any]
+    id: str = ""
 
 
 class RunFolder:
@@ -49,6 +53,7 @@ class RunFolder:
         self._rows: list[Row] = []
         self._lock: TextIO
         self._claimed = False
+        self._id = uuid.uuid4().hex[:8]  # this run, among all of its name
         self._port = 0  # of this process's metrics; 0 before they are served
         self._sink = Sink(spec)
         self.reports = reports_of(spec)
@@ -119,18 +124,18 @@ class RunFolder:
         if not self._claimed:
             self.claim()
         self.record(self.spec, self.file)
-        self._sink.open()
+        self._sink.open(self._id)
 
     def record(self, spec: RunSpec, file: RunSpec) -> None:
         """From now on `spec` is in effect, and so it is after a `--resume`; `file` is what the user's file says."""
         content = spec.model_dump(mode="json")
-        applied = Applied(spec=content, file=file.model_dump(mode="json"))
+        applied = Applied(spec=content, file=file.model_dump(mode="json"), id=self._id)
         write_whole(self.path / "applied.json", msgspec.json.encode(applied))
         write_whole(self.path / "spec.yaml", yaml.safe_dump(content, sort_keys=False).encode())
         self.spec, self.file = spec, file
 
     def applied(self) -> tuple[RunSpec, RunSpec] | None:
-        """Spec in effect and file, as they were recorded last; None when they never were.
+        """Spec in effect and file, as they were recorded last; None when they never were. This is that run from now on.
 
         Raises ValueError, one line, when the record is damaged.
         """
@@ -139,6 +144,7 @@ class RunFolder:
             return None
         try:
             found = msgspec.json.decode(read_bytes(path), type=Applied)
+            self._id = found.id or self._id
             return RunSpec.model_validate(found.spec), RunSpec.model_validate(found.file)
         except (ValueError, RecursionError) as error:
             what = " ".join(str(error).split())
@@ -190,7 +196,7 @@ class RunFolder:
 
         Returns a line about each damaged line of the logs, which is dropped too.
         """
-        self._sink.open()
+        self._sink.open(self._id)
         checkpoint.set_aside(self.path, version)
         metrics = self.path / FILE
         # A line that a crash tore is of a later step: a checkpoint follows its step's line.

@@ -24,13 +24,15 @@ class Sink:
         self._spec = spec
         self._library: Any = None  # None until it is open
 
-    def open(self) -> None:
-        """Begin a run in the tracker, if the spec asks for one. One that is open ends: what follows a resume would be
-        taken for its past."""
+    def open(self, run_id: str) -> None:
+        """Begin a run in the tracker, if the spec asks for one, in a group of this run alone: others have its name.
+
+        One that is open ends: what follows a resume would be taken for its past.
+        """
         self.close()
         if (library := load(self._spec.metrics.sink)) is not None:
             name = self._spec.name
-            library.init(project=PROJECT, name=name, group=name, config=public(self._spec))
+            library.init(project=PROJECT, name=name, group=f"{name}-{run_id}", config=public(self._spec))
             self._library = library
 
     def log(self, row: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -55,7 +56,8 @@ def test_a_sink_gets_every_step_with_its_number_and_the_end(tmp_path: Path, libr
     folder.finish()
     assert [kind for kind, _ in library.calls] == ["init", "log", "log", "finish"]
     settings, (number, values) = library.calls[0][1], library.calls[2][1]
-    assert (settings["project"], settings["name"], settings["group"]) == ("medserl", "mine", "mine")
+    assert (settings["project"], settings["name"]) == ("medserl", "mine")
+    assert re.fullmatch("mine-[0-9a-f]{8}", settings["group"])
     assert number == 2 and values["reward_mean"] == rows[1]["reward_mean"] == -0.9
     assert all(isinstance(value, int | float) for value in values.values()), "only numbers leave the machine"
     assert rows[1].keys() - values.keys() >= {"kl_to_reference", "learner_seconds"}
@@ -77,6 +79,18 @@ def test_starting_over_begins_a_new_run_of_the_same_group_there(tmp_path: Path, 
     assert [kind for kind, _ in library.calls] == ["init", "log", "finish", "init", "log"]
     first, second = (settings for kind, settings in library.calls if kind == "init")
     assert first["group"] == second["group"]
+
+
+def test_a_run_keeps_its_group_in_another_process_and_shares_it_with_no_run_of_its_name(
+    tmp_path: Path, library: FakeLibrary
+) -> None:
+    for folder in (tmp_path / "ann" / "mine", tmp_path / "ben" / "mine"):
+        RunFolder(spec(tmp_path), folder).create()
+    later = RunFolder(spec(tmp_path), tmp_path / "ann" / "mine")
+    assert later.applied() is not None
+    later.resume(0)
+    first, other, again = (settings["group"] for kind, settings in library.calls if kind == "init")
+    assert first == again != other
 
 
 def test_by_default_nothing_is_sent(tmp_path: Path, library: FakeLibrary) -> None:
