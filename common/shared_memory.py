@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ import psutil
 
 SHARED_MEMORY = Path("/dev/shm")
 DYING_SECONDS = 1.0  # for a killed process to be gone
+POLL_SECONDS = 0.05
 
 
 def new_name(run: str) -> str:
@@ -36,7 +38,9 @@ class Claim:
         self._lock: int | None = None
 
     def hold(self) -> None:
-        """Make it and hold it, unless it is held already."""
+        """Make it and hold it, unless it is held already. One that somebody has removed is made again."""
+        if self._lock is not None and not _is_at(self._path, self._lock):
+            self.release()
         if self._lock is None:
             self._lock = _locked(self._path, self._folder)
 
@@ -78,28 +82,36 @@ def sweep_run(run: str) -> None:
     of_run = re.compile(rf"(?P<claimed>{claimed})(\..+)?")
     ours = [(path, match) for path in _entries() if (match := of_run.fullmatch(path.name)) and _is_ours(path)]
     alive = _alive({int(match["pid"]) for _, match in ours})
+    end = time.monotonic() + DYING_SECONDS  # for those whose ids are not known here
     for path, match in ours:
         if int(match["pid"]) not in alive:
-            with _unclaimed(path.with_name(match["claimed"])) as unclaimed:
+            with _unclaimed(path.with_name(match["claimed"]), end) as unclaimed:
                 if unclaimed:
                     _remove(path)
 
 
 @contextmanager
-def _unclaimed(path: Path) -> Iterator[bool]:
-    """Whether no living process has claimed `path`, in whatever container; inside, none can."""
+def _unclaimed(path: Path, end: float) -> Iterator[bool]:
+    """Whether no process that lives until `end` has claimed `path`, in whatever container; inside, none can."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
         yield error.errno in (errno.ENOENT, errno.ELOOP)  # else it cannot be known
         return
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        while not (locked := _lock(opened)) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        yield locked
     finally:
         os.close(opened)
+
+
+def _lock(opened: int) -> bool:
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,25 @@ def test_what_a_killed_process_held_is_swept_and_before_that_nothing_is(
     assert names(memory) == set()
 
 
+def test_a_process_that_was_just_killed_gets_a_moment_to_let_go(
+    memory: Path, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another container, so that its end cannot be waited for by its id."""
+    claim = Claim(memory / f"medserl-exp-{dead}-weights")
+    claim.hold()
+    naps = list[float]()
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            claim.release()
+
+    monkeypatch.setattr(shared_memory, "DYING_SECONDS", 3600)
+    monkeypatch.setattr(time, "sleep", nap)
+    sweep_run("exp")
+    assert names(memory) == set() and len(naps) == 3
+
+
 @pytest.mark.skipif(not CAN_UNSHARE, reason="this user may make no namespace")
 def test_a_sweep_in_another_container_leaves_what_a_process_here_holds(
     memory: Path, holder: subprocess.Popen[str]
@@ -190,6 +210,8 @@ def test_a_claim_is_for_this_user_alone_and_follows_no_link(memory: Path) -> Non
         claim = Claim(path, folder=folder)
         assert not path.exists()
         claim.hold()
+        claim.hold()
+        shared_memory._remove(path)
         claim.hold()
         assert path.stat().st_mode & 0o777 == mode
         claim.release()
