@@ -92,6 +92,27 @@ def test_a_job_on_any_free_port_is_found_where_it_says_that_it_is(
     assert "does not answer" in capsys.readouterr().out
 
 
+def test_two_jobs_of_one_name_are_each_shown_with_their_own_figures_and_neither_with_the_others_port(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def page(run: RunFolder, *flags: str) -> str:
+        assert status.main([str(run.path), *flags]) == 0
+        return capsys.readouterr().out
+
+    made, ports = dict[str, RunFolder](), dict[str, int]()
+    for who, ready in (("ann", 1234), ("ben", 5678)):
+        made[who] = RunFolder(RunSpec(name="same", metrics=MetricsSpec(port=0)), tmp_path / who / "same")
+        made[who].create()
+        board = Board()
+        board.set(metrics.BUFFER, ready, "ready")
+        ports[who] = serve(board, made[who].spec, "same", made[who].job)
+        made[who].serves(ports[who])
+    capsys.readouterr()
+    assert "1234 ready" in page(made["ann"]) and "5678 ready" in page(made["ben"])
+    stolen = page(made["ann"], "--port", str(ports["ben"]))
+    assert "the job does not answer" in stolen and "5678" not in stolen
+
+
 def test_a_job_is_reached_over_ipv6() -> None:
     assert status.scrape("::1", Board().serve(0, "::1")) is not None
 
