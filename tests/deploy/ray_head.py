@@ -42,7 +42,7 @@ class RayHead:
         ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.address = f"127.0.0.1:{ports['port']}"
         self.dashboard = f"http://127.0.0.1:{ports['dashboard-port']}"
-        flags = {**ports, "temp-dir": files, "num-cpus": 4, "node-ip-address": "127.0.0.1"}
+        flags: dict[str, object] = {**ports, "temp-dir": files, "num-cpus": 4, "node-ip-address": "127.0.0.1"}
         flags |= {"object-store-memory": 100_000_000}
         given = [f"--{name}={value}" for name, value in flags.items()]
         ours = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(tree), "PYTHONUNBUFFERED": "1"}
