@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from simulator.chaos import KINDS, kill_one, schedule
+from simulator.chaos import KINDS, arguments, kill_one, schedule
 from simulator.chaos_job import Job
 
 
@@ -102,3 +102,9 @@ def test_a_driver_that_ended_by_itself_was_not_killed(job: FakeJob) -> None:
     job.process.wait()
     with pytest.raises(RuntimeError, match="ended by itself before it was killed"):
         kill_one(job, "driver", random.Random(0), longest_wait_seconds=0)
+
+
+def test_paths_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = arguments(["--spec=~/a b [1].yaml", "--runs=~/my runs"])
+    assert (given.spec, given.runs) == (tmp_path / "a b [1].yaml", tmp_path / "my runs")
