@@ -20,7 +20,7 @@ def input_path(written: str | Path) -> Path:
     (`beside`). What is found is made absolute, so that a run finds it again from everywhere; its links stay links."""
     path = path_of(written)
     for folder in (Path.cwd(), _BESIDE.get()):
-        if folder is not None and _is_there(folder / path):
+        if folder is not None and is_there(folder / path):
             return folder / path
     return path
 
@@ -35,7 +35,8 @@ def beside(folder: Path) -> Iterator[None]:
         _BESIDE.reset(token)
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether the path names something; nothing that is wrong with it is raised."""
     try:
         return path.exists()
     except OSError:  # a name that is too long, or a link to itself

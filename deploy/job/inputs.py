@@ -14,6 +14,7 @@ import msgspec
 
 from common.config import RunSpec
 from common.files import read_record, write_whole
+from common.paths import is_there
 from common.records import Record
 
 FILE = "inputs.json"
@@ -34,7 +35,7 @@ Inputs = Mapping[str, Input]
 def inputs_of(spec: RunSpec) -> dict[str, Input]:
     """The files that the games of a spec read, as they are now. Raises ValueError for one that cannot be read."""
     named = {f"envs.{env.id}.{field}": path for env in spec.envs for field, path in env.inputs.items()}
-    return {field: _input(field, path) for field, path in named.items() if path.exists()}
+    return {field: _input(field, path) for field, path in named.items() if is_there(path)}
 
 
 def changes(kept: Inputs, now: Inputs) -> list[str]:

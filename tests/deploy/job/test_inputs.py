@@ -87,6 +87,10 @@ def test_the_notes_of_this_project_are_no_file_of_the_user(tmp_path: Path) -> No
     assert inputs.inputs_of(RunSpec()) == {}
 
 
+def test_a_name_that_no_file_can_have_is_left_to_the_game(tmp_path: Path) -> None:
+    assert inputs.inputs_of(spec(tmp_path, path="/" + "x" * 5000)) == {}
+
+
 def test_every_data_file_of_a_game_counts(tmp_path: Path) -> None:
     for name in ("my notes [1].csv", "kept back.jsonl"):
         (tmp_path / name).write_text(name)
