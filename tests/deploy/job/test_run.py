@@ -21,7 +21,6 @@ from actors.restarts import MAX_RESTARTS, BudgetSpent
 from common.config import RunSpec
 from common.records import Group
 from deploy.job import run as run_module
-from deploy.job.start import after_newest
 from deploy.report.rollout_log import Shown
 from envs.contract.registry import environment_of
 from envs.contract.reports import Readings
@@ -143,49 +142,6 @@ def test_a_run_continues_whatever_is_killed_and_its_tasks_are_accounted_for() ->
 
     survives()
     assert hits.total() > 5 and sum(restarts) > 0, (hits, restarts)
-
-
-def test_a_driver_that_is_killed_anywhere_is_resumed_and_its_tasks_are_accounted_for() -> None:
-    deaths = list[int]()
-
-    @settings(max_examples=4)
-    @given(lives=st.lists(st.integers(0, 200), min_size=1, max_size=2))
-    def survives(lives: list[int]) -> None:
-        with tempfile.TemporaryDirectory() as home:
-            run, died = Path(home) / "run", 0
-            for moments in lives:
-                died += asyncio.run(_live(Path(home), moments))
-            last = _world(Path(home))
-            assert asyncio.run(play(last))
-            last.check_accounts()
-            journal = (run / "journal.jsonl").read_bytes()
-            assert journal.count(b'"state":"resumed"') == len(lives), "one for each life but the first"
-            deaths.append(died)
-
-    survives()
-    assert sum(deaths) > 1, deaths
-
-
-def _world(runs: Path) -> World:
-    """The run's next life."""
-    begun = (runs / "run" / "journal.jsonl").is_file()
-    return World(runs, steps=5, start=after_newest(runs / "run") if begun else None)
-
-
-async def _live(runs: Path, moments: int) -> bool:
-    """A life that is killed so many turns of the event loop after its journal was opened; whether it was."""
-    world = _world(runs)
-    running = asyncio.ensure_future(world.run.go())
-    while world.placement.buffer is None and not running.done():
-        await asyncio.sleep(0)
-    await turns(moments)
-    died = not running.done()
-    everything = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in everything:  # of the driver and, since they die with it, of its actors
-        task.cancel()
-    await asyncio.gather(*everything, return_exceptions=True)
-    world.placement.buffer.actor._tasks.close()
-    return died
 
 
 async def test_an_engine_that_dies_as_the_run_starts_over_is_replaced(tmp_path: Path) -> None:
