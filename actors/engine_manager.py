@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ class EnginePlacement(Protocol):
     def engine(self, pool: PoolSpec, engine_id: str) -> EngineHandle:
         """A new, not yet loaded engine."""
 
+    def machine(self, engine: EngineHandle) -> str:
+        """Id of the machine on which a started engine is."""
+
     def kill(self, handle: Any) -> None:
         """End an actor at once; harmless when it is dead."""
 
@@ -109,7 +113,8 @@ class EngineManager:
         self._slots: dict[str, _EngineSlot] = {}  # by slot name
         self._leaving: set[_EngineSlot] = set()
         self._works: set[asyncio.Future[None]] = set()
-        self._loads = asyncio.Lock()  # serialises loading: several loads at once double the peak memory
+        # By machine: several loads at once on one double its peak memory.
+        self._loads = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     async def start(self) -> None:
         """Bring up every engine. The first heartbeat replaces those that die while starting."""
@@ -231,7 +236,7 @@ class EngineManager:
         slot.engine_id = self._name(slot.name)
         slot.handle = self._placement.engine(slot.pool, slot.engine_id)
         await slot.engine.__ray_ready__.remote()  # before the lock: an engine that waits for a GPU delays no other
-        async with self._loads:
+        async with self._loads[self._placement.machine(slot.engine)]:
             slot.loaded = True
             await slot.engine.load.remote(self._placement.model_folder)
             await self._admit(slot)

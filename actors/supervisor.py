@@ -54,7 +54,8 @@ class Placement(EnginePlacement, RolePlacement, Protocol):
 
 
 class Supervisor:
-    """One per run. `start` returns when every actor serves; `watch` runs until cancelled, or raises.
+    """One per run. `start_engines`, then `start`, which returns when every actor serves; `watch` runs until cancelled,
+    or raises.
 
     `weights` is the weight channel of a pool's engines. The actor that replaces a dead or retired `engines-0` is called
     `engines-0.1` (then `.2` and so on).
@@ -65,13 +66,13 @@ class Supervisor:
         spec: RunSpec,
         placement: Placement,
         pools: dict[str, PoolHandle],
-        buffer: BufferHandle,
         weights: Callable[[PoolSpec], WeightSync],
         board: Board,
         restarts: RestartBudget,
         ranks: Sequence[Ready] = (),
     ) -> None:
-        self._placement, self._pools, self._buffer = placement, pools, buffer
+        self._placement, self._pools = placement, pools
+        self._buffer: BufferHandle
         self._board, self._restarts = board, restarts
         self._ranks = {f"learner rank {number}": rank for number, rank in enumerate(ranks)}
         self._births: Counter[str] = Counter()
@@ -82,16 +83,20 @@ class Supervisor:
         self._warned = set[str]()  # what people were told does not pass
         self._in_a_row = set[tuple[str, str]]()  # labels of the series that are not 0
 
-    async def start(self, on_phase: Callable[[str], None], examine: Examine | None = None) -> None:
-        """Load every engine, let each prove the policy, then call `examine`, if given, and start the role actors.
+    async def start_engines(self) -> None:
+        """Load every engine and let each prove the policy. The buffer need not exist yet: a run that goes on makes it
+        after the ranks have loaded their checkpoint, because it writes the journal.
 
         Engines of a frozen pool have nothing to prove: they serve what they loaded.
         """
-        on_phase("starting engines")
         await self._engine_manager.start()
+
+    async def start(self, buffer: BufferHandle, examine: Examine | None = None) -> None:
+        """Call `examine`, if given, and start the role actors, which use `buffer`."""
+        self._buffer = buffer
         if examine is not None:
             await self._beating(examine())
-        self._role_actors.start(self._buffer)
+        self._role_actors.start(buffer)
 
     def resize(self, spec: RunSpec) -> None:
         """Use the numbers of Scribes, Doctors and engines in `spec` from the next heartbeat on. Pools stay the same."""

@@ -31,6 +31,7 @@ from bench import audits, credit, heldout, one_run
 from bench.heldout import Outcome
 from common.config import RunSpec
 from common.files import json_lines
+from common.flags import flag_path
 from common.records import Record
 from common.statistics import wilson
 from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
@@ -216,18 +217,20 @@ def _dress(axes: Axes) -> None:
     figures.dress(axes, "y")
 
 
-def arguments() -> argparse.Namespace:
-    """The flags."""
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags; `given` instead of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", choices=SPECS, default="contradiction", help="the game (default: %(default)s)")
-    parser.add_argument("--spec", type=Path, help="spec of every run (default: the game's own)")
+    parser.add_argument("--spec", type=flag_path, help="spec of every run (default: the game's own)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="buffer.max_lag; 0 is synchronous")
     parser.add_argument("--tasks", type=int, default=512, help="held-out tasks (contradiction)")
     parser.add_argument("--timeout", type=float, default=1200, help="seconds per run")
-    parser.add_argument("--runs", type=Path, help="keep the runs here and continue them (default: a temporary folder)")
-    parser.add_argument("--out", type=Path, default=Path("runs/learns.png"), help="where the plot goes")
-    args = parser.parse_args()
+    parser.add_argument(
+        "--runs", type=flag_path, help="keep the runs here and continue them (default: a temporary folder)"
+    )
+    parser.add_argument("--out", type=flag_path, default=Path("runs/learns.png"), help="where the plot goes")
+    args = parser.parse_args(given)
     args.spec = args.spec or Path("deploy") / SPECS[args.env]
     return args
 

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from common.flags import flag_path
 from learner.rounding import to_bfloat16
 
 Text = tuple[list[int], list[int]]
@@ -91,7 +92,7 @@ def measure(run: Path, count: int) -> Table:
 def main() -> None:
     """Parse the flags, measure, print the table. Exit code 2 and one line for an unsuitable run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("run", type=flag_path, help="folder of a finished run")
     parser.add_argument("--replies", type=int, default=16, help="number of replies of the last step to use")
     args = parser.parse_args()
     try:

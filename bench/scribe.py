@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.scribe_page import document
+from common.flags import flag_path
 from common.records import LabelledTask, Record, Rejection
 from envs.conformance.baselines import SILENT
 from envs.conformance.leak_probe import asymmetry, leaks
@@ -223,10 +224,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m bench.scribe", description="Measure tasks that are made without a model."
     )
     parser.add_argument("--data", default="bundled", help="`bundled`, a MEDEC CSV or a pairs .jsonl")
-    parser.add_argument("--against", type=Path, help="evaluation notes that no task may resemble")
+    parser.add_argument("--against", type=flag_path, help="evaluation notes that no task may resemble")
     parser.add_argument("--tasks", type=int, default=TASKS, help="slots of the plan")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--page", type=Path, help="where to write the page")
+    parser.add_argument("--page", type=flag_path, help="where to write the page")
     options = parser.parse_args(arguments)
     data = DataSpec(path=options.data, proposer_tries=0, evaluation=options.against)
     try:

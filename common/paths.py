@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from common.flags import path_of as path_of
 
@@ -20,7 +20,7 @@ def input_path(written: str | Path) -> Path:
     (`beside`). What is found is made absolute, so that a run finds it again from everywhere; its links stay links."""
     path = path_of(written)
     for folder in (Path.cwd(), _BESIDE.get()):
-        if folder is not None and _is_there(folder / path):
+        if folder is not None and is_there(folder / path):
             return folder / path
     return path
 
@@ -35,7 +35,8 @@ def beside(folder: Path) -> Iterator[None]:
         _BESIDE.reset(token)
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether the path names something; nothing that is wrong with it is raised."""
     try:
         return path.exists()
     except OSError:  # a name that is too long, or a link to itself
@@ -52,3 +53,17 @@ PathTo = Annotated[Path, BeforeValidator(_checked)]
 """A field that holds a path, which `path_of` reads: it stays as written, since another machine has another home."""
 InputPath = Annotated[Path, BeforeValidator(_checked), AfterValidator(input_path)]
 """A field that holds the path of something to read."""
+
+
+def inputs_among(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:
+    """Every path in `section` that a field of type InputPath holds, by the field's dotted name."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from inputs_among(value, f"{prefix}{name}.")
+        elif isinstance(value, Path) and _is_input(field.rebuild_annotation()):
+            yield f"{prefix}{name}", value
+
+
+def _is_input(annotation: Any) -> bool:
+    return annotation == InputPath or any(map(_is_input, get_args(annotation)))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from common.paths import InputPath, PathTo, input_path
+from common.paths import InputPath, PathTo, input_path, inputs_among
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that only this machine can reach."""
@@ -104,6 +104,11 @@ class EnvSettings(Section):
     def files(self) -> tuple[Path, ...]:
         """The files that it reads or writes outside the run's folder."""
         return tuple(_paths(self.model_dump()))
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """The files that it reads, by the field that names each: a run keeps their fingerprints."""
+        return dict(inputs_among(self))
 
     def settled(self, steps: int) -> Self:
         """With what depends on the length of the run in numbers, which a resume with more steps keeps."""

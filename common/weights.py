@@ -10,7 +10,6 @@ import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 from common.records import Record
 
@@ -83,13 +82,6 @@ class SyncOutcome(Record):
     def ok(self) -> bool:
         """Whether every engine proved the policy, and there was one."""
         return bool(self.proved) and not self.failures
-
-
-class WeightChannel(Protocol):
-    """Brings engines to a policy_version and proves that they hold it."""
-
-    async def publish(self, version: int) -> SyncOutcome:
-        """Bring every engine of every pool to `version`."""
 
 
 def checksum(tensors: Iterable[TensorEntry]) -> str:

@@ -41,7 +41,7 @@ class Channel:
     """The weight channel. `join` adds an engine that was just loaded, `publish` follows each learner step.
 
     `loaded_gap` is the canary's log-prob difference right after loading; the tolerance follows from it, within the
-    `bounds` of the dtype. A resumed run keeps its own.
+    `bounds` of the dtype. A resumed run keeps its own, and begins at the `version` of its checkpoint.
     """
 
     def __init__(
@@ -52,15 +52,25 @@ class Channel:
         probe: Probe,
         bounds: Bounds,
         loaded_gap: float | None = None,
+        version: int = 0,
     ) -> None:
         self._spec, self._ranks, self._pools, self._probe, self._bounds = spec, ranks, pools, probe, bounds
-        self.loaded_gap = loaded_gap
-        self.version = 0
+        self._loaded_gap, self._version = loaded_gap, version
         self._checksum = ""
         self._canary: Canary | None = None
         self._lock = asyncio.Lock()
         self._held = asyncio.Lock()
         self._changing = False  # the learner holds both locks from its step until the version is published
+
+    @property
+    def version(self) -> int:
+        """The newest policy_version that the engines were brought to."""
+        return self._version
+
+    @property
+    def loaded_gap(self) -> float | None:
+        """The canary's difference right after loading, nats; None until an engine has proved the policy."""
+        return self._loaded_gap
 
     @property
     def tolerance(self) -> float:
@@ -83,7 +93,7 @@ class Channel:
         if not self._changing:
             await self.begin_change()
         try:
-            self.version, self._canary = version, None
+            self._version, self._canary = version, None
             owners, engines = await self._serving()
             outcome = await self._bring(engines)
             if outcome.failures:
@@ -182,8 +192,8 @@ class Channel:
             self._canary = Canary(token_ids=self._probe.canary_ids, logps=logps[0])
         reports = await self._phase("prove", calls, failures)
         gaps = {engine: self._canary.gap(report.canary_logps) for engine, report in reports.items()}
-        if self.loaded_gap is None:
-            self.loaded_gap = max(filter(math.isfinite, gaps.values()), default=None)
+        if self._loaded_gap is None:
+            self._loaded_gap = max(filter(math.isfinite, gaps.values()), default=None)
         for engine, report in reports.items():
             if fault := self._fault(report, gaps[engine]):
                 failures[engine] = fault

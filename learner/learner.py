@@ -69,36 +69,36 @@ async def _ignore(step: int, batch: Sequence[StoredGroup]) -> None:
     return
 
 
-class Learner:
-    """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps.
+class Hooks(Record):
+    """What the loop tells the run that it belongs to, and what it asks of it."""
 
-    `new_buffer(version)` replaces a buffer that died. `on_checkpoint` is called at every checkpoint with the empty
-    string, or with the reason why it could not be written. `score` gives the policy's score for the checkpoint; it is
-    called after `on_step` of the last step. `on_batch` is awaited while the ranks train on a batch.
-    """
+    step: Callable[[LearnerStep], None]
+    phase: Callable[[str], None]
+    checkpointed: Callable[[str], None]  # at every checkpoint: the empty string, or why it could not be written
+    new_buffer: Callable[[int], Awaitable[BufferHandle]]  # replaces a buffer that died, with so many steps trained
+    score: Callable[[], checkpoint.Score | None] = lambda: None  # of the policy, after `step` of the newest step
+    batch: OnBatch = _ignore  # awaited while the ranks train on a batch
+
+
+class Learner:
+    """Runs until `steps` are published, the buffer closes or `stop` is called. `version` counts published steps."""
 
     def __init__(
         self,
         spec: LearnerSpec,
         steps: int,
         run_folder: Path,
+        *,
         buffer: BufferHandle,
         ranks: Sequence[RankHandle],
         channel: Channel,
-        on_step: Callable[[LearnerStep], None],
-        on_phase: Callable[[str], None],
-        on_checkpoint: Callable[[str], None],
-        new_buffer: Callable[[int], Awaitable[BufferHandle]],
-        patience: AdaptiveDeadline,
-        score: Callable[[], checkpoint.Score | None] = lambda: None,
+        deadlines: AdaptiveDeadline,
+        hooks: Hooks,
         scribe: ScribeLearner | None = None,
-        on_batch: OnBatch = _ignore,
     ) -> None:
         self._spec, self._steps, self._run_folder = spec, steps, run_folder
         self._buffer, self._ranks, self._channel = buffer, ranks, channel
-        self._on_step, self._on_phase, self._on_checkpoint, self._score = on_step, on_phase, on_checkpoint, score
-        self._new_buffer, self._deadlines, self._scribe = new_buffer, patience, scribe
-        self._on_batch = on_batch
+        self._deadlines, self._hooks, self._scribe = deadlines, hooks, scribe
         self._stopping = False
         self._skipped = 0  # steps in a row
         self._saved = channel.version
@@ -121,22 +121,22 @@ class Learner:
         now = _now
         while self.version < self._steps and not self._stopping:
             started = now()
-            self._on_phase("waiting for a batch")
+            self._hooks.phase("waiting for a batch")
             try:
                 groups = await self._take()
             except Closed:
                 break
             waited = now() - started
-            self._on_phase("training")
+            self._hooks.phase("training")
             report, difference, faults = await self._train(groups)
             self._count_skipped(report)
             trained = now() - started - waited
-            self._on_phase("publishing")
+            self._hooks.phase("publishing")
             outcome = await self._channel.publish(self.version + 1)
             await self._release()
             LOG.info("published policy_version %d, trained on %d groups", self.version, len(groups))
             phase = await self._scribe_phase()
-            self._on_step(
+            self._hooks.step(
                 LearnerStep(
                     report=report,
                     sync=outcome,
@@ -168,22 +168,22 @@ class Learner:
             except RayActorError:
                 if self._stopping:
                     raise Closed("the replay buffer died") from None
-                self._buffer = await self._new_buffer(self.version)
+                self._buffer = await self._hooks.new_buffer(self.version)
 
     async def _release(self) -> None:
         try:
             await self._buffer.release.remote(self.version)
         except RayActorError:  # the journal holds the batch, and the new buffer counts it as trained
-            self._buffer = await self._new_buffer(self.version)
+            self._buffer = await self._hooks.new_buffer(self.version)
 
     async def _scribe_phase(self) -> ScribePhase | None:
         if self._scribe is None or self._stopping or not self._scribe.is_due(self.version):
             return None
-        self._on_phase("training the Scribe")
+        self._hooks.phase("training the Scribe")
         try:
             return await self._scribe.phase(self._buffer)
         except RayActorError:  # its tries died with the buffer, so the phase ends
-            self._buffer = await self._new_buffer(self.version)
+            self._buffer = await self._hooks.new_buffer(self.version)
             return None
 
     async def _difference(self, fresh: Sequence[Sampled]) -> float | None:
@@ -203,7 +203,7 @@ class Learner:
         began, sampling = _now(), asyncio.ensure_future(self._channel.fresh_rollouts())
         try:
             training = self._deadlines.of_ranks("it trained", calls)
-            await asyncio.gather(training, self._on_batch(self.version + 1, groups))
+            await asyncio.gather(training, self._hooks.batch(self.version + 1, groups))
             fresh, wrong = await self._sampled(sampling, max(LEAST_FRESH_SECONDS, _now() - began))
         finally:
             sampling.cancel()
@@ -228,7 +228,7 @@ class Learner:
         try:
             await self.checkpoint()
         except OSError as error:
-            self._on_checkpoint(
+            self._hooks.checkpointed(
                 f"the checkpoint of step {self.version} could not be written ({last_line(error)}): training continues, "
                 "the next checkpoint is written as scheduled"
             )
@@ -237,7 +237,7 @@ class Learner:
         """Write a checkpoint of the current version, unless there is one. Raises OSError when the disk refuses it."""
         if self._saved == self.version:
             return
-        self._on_phase("checkpointing")
+        self._hooks.phase("checkpointing")
         try:
             folder = checkpoint.begin(self._run_folder, self.version)
             await self._deadlines.of_ranks("it wrote a checkpoint", [rank.save.remote(folder) for rank in self._ranks])
@@ -248,7 +248,7 @@ class Learner:
             raise
         self._saved = self.version
         LOG.info("wrote the checkpoint %s", folder)
-        self._on_checkpoint("")
+        self._hooks.checkpointed("")
         with suppress(RayActorError):  # its replacement is told of the next one
             await self._buffer.checkpointed.remote(oldest)
 
@@ -260,7 +260,7 @@ class Learner:
             policy_version=self.version,
             ranks=len(self._ranks),
             state={"loaded_gap": self._channel.loaded_gap, **scribe},
-            score=self._score(),
+            score=self._hooks.score(),
         )
         checkpoint.prune(self._run_folder, self._spec.keep_checkpoints)
         return checkpoint.oldest_step(self._run_folder, self._spec.keep_checkpoints)

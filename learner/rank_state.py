@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
+
+from common.errors import last_line
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -28,8 +31,13 @@ def save_random_state(folder: Path, rank: int) -> None:
 
 
 def restore_random_state(folder: Path, rank: int) -> None:
-    """Restore what `save_random_state` wrote."""
-    state: dict[str, Tensor] = load_file(_random_file(folder, rank))
+    """Restore what `save_random_state` wrote. Raises ValueError, one line, for a damaged file."""
+    path = _random_file(folder, rank)
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        what = f"{path} is damaged ({last_line(error)})"
+        raise ValueError(f"{what}: delete {folder.parent} to resume from the one before") from error
     torch.set_rng_state(state["cpu"])
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])

@@ -14,11 +14,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from common.flags import flag_path
 from common.records import Record
 from simulator.chaos_job import TITLES, Accounts, Job
 
@@ -40,9 +42,14 @@ episode."""
 
 
 class Kill(Record):
-    """One SIGKILL, with the seconds until the new process of that kind, and until the next published step."""
+    """One SIGKILL: who died, and who came in its place, with the seconds until it did and until the next step.
+
+    The driver is a victim too; its successor resumes the run.
+    """
 
     kind: str
+    dead: int  # process id
+    successor: int
     after_step: int
     replaced_seconds: float
     step_seconds: float
@@ -50,7 +57,7 @@ class Kill(Record):
 
 def main() -> None:
     """Both runs, then the tables."""
-    options = _options()
+    options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the jobs end with this process
     runs = options.runs or Path(tempfile.mkdtemp(prefix="chaos-"))
     flags = ["--steps", str(options.steps), "--model.cache", str(runs / "cache")]
@@ -82,16 +89,17 @@ def main() -> None:
     print(f"logs, metrics and {runs / 'chaos.json'} are in {runs}")
 
 
-def _options() -> argparse.Namespace:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags; `given` instead of the command line."""
     parser = argparse.ArgumentParser(prog="python -m simulator.chaos", description="Kill everything, lose nothing.")
     parser.add_argument("--kills", type=int, default=len(KINDS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--spec", type=Path, default=Path("deploy/smoke.yaml"))
-    parser.add_argument("--runs", type=Path, help="default: a temporary folder")
+    parser.add_argument("--spec", type=flag_path, default=Path("smoke"))
+    parser.add_argument("--runs", type=flag_path, help="default: a temporary folder")
     parser.add_argument("--turns", action="store_true", help="episodes of 1 to 40 turns instead of the spec's game")
     parser.add_argument("--alone", action="store_true", help="without the undisturbed run")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def schedule(kills: int, seed: int) -> list[tuple[str, random.Random]]:
@@ -109,15 +117,25 @@ def kill_one(job: Job, kind: str, rng: random.Random, longest_wait_seconds: floa
     time.sleep(rng.uniform(0, longest_wait_seconds))
     began, moment = time.monotonic(), time.time()
     if kind == "driver":
-        job.kill_driver()
+        dead = job.kill_driver()
         job.start("--resume")
         job.wait(lambda: job.processes("rank"), "a learner")
+        successor = job.process.pid
     else:
+        before = {process.pid for process in job.processes(kind)}
         dead = job.kill(kind, rng.randrange(99))
-        job.wait(lambda: [process for process in job.processes(kind) if process.pid != dead], f"another {kind}")
+        new = job.wait(lambda: {process.pid for process in job.processes(kind)} - before, f"another {kind}")
+        successor = min(new)
     replaced = time.monotonic() - began
     job.step_after(moment)
-    return Kill(kind=kind, after_step=step, replaced_seconds=replaced, step_seconds=time.monotonic() - began)
+    return Kill(
+        kind=kind,
+        dead=dead,
+        successor=successor,
+        after_step=step,
+        replaced_seconds=replaced,
+        step_seconds=time.monotonic() - began,
+    )
 
 
 def _ended(job: Job) -> None:

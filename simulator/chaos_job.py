@@ -86,7 +86,8 @@ class Job:
     def end(self) -> None:
         """Kill the run, if it is still running."""
         if self.process.poll() is None:
-            self.kill_driver()
+            with suppress(RuntimeError):  # it ended meanwhile
+                self.kill_driver()
 
     def text(self) -> str:
         """The output of all its drivers."""
@@ -109,24 +110,35 @@ class Job:
             return []
 
     def kill(self, kind: str, which: int = 0, number: signal.Signals = signal.SIGKILL) -> int:
-        """Send a signal to one process of a kind and return its id. Waits until there is one."""
+        """Send a signal to one process of a kind and return its id. Waits until there is one; killed, until it is gone.
+
+        Raises RuntimeError when it outlives a SIGKILL, and psutil's NoSuchProcess when it died by itself before.
+        """
         victims = self.wait(lambda: self.processes(kind), f"a {kind}")
         victim = victims[which % len(victims)]
         victim.send_signal(number)
+        if number is signal.SIGKILL and not _gone(victim):
+            raise RuntimeError(f"{kind} {victim.pid} outlived its SIGKILL")
         return int(victim.pid)
 
-    def kill_driver(self) -> None:
-        """SIGKILL the driver, and wait until all its actors have ended."""
+    def kill_driver(self) -> int:
+        """SIGKILL the driver, and wait until all its actors have ended; its process id.
+
+        Raises RuntimeError when the driver had ended by itself: then nothing was killed.
+        """
         ours = [process for kind in TITLES for process in self.processes(kind)]
         others = [process for process in self._below() if process not in ours]
         self.process.kill()
-        self.process.wait()
+        code = self.process.wait()
         _, alive = psutil.wait_procs(ours, timeout=60)
         for agent in others:  # Ray's own agents linger
             with suppress(psutil.NoSuchProcess):
                 agent.kill()
         if alive:
             raise RuntimeError(f"still running a minute after the driver: {[_title(process) for process in alive]}")
+        if code != -signal.SIGKILL:
+            raise RuntimeError(f"the driver ended by itself before it was killed, with exit code {code}")
+        return self.process.pid
 
     def wait(self, ready: Callable[[], Found], what: str, seconds: float = DEADLINE_SECONDS) -> Found:
         """The first true result of `ready`. Raises RuntimeError when the run ends first, or it takes too long."""
@@ -168,6 +180,19 @@ class Job:
             turns=dict(turns),
             lag=max(lags),
         )
+
+
+def _gone(process: psutil.Process, seconds: float = 60.0) -> bool:
+    """Whether it ends within so long; one whose parent has not heard of it yet is a zombie, which runs nothing."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(POLL_SECONDS / 10)
+    return False
 
 
 def _title(process: psutil.Process) -> str:

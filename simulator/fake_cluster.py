@@ -64,6 +64,7 @@ class FakeEngine:
         self.version, self.checksum, self.weights = 0, "", 0
         self.slowness = 1.0
         self.hangs = ""  # the phase of a sync in which it does not answer
+        self.hung = self.slowed = 0  # calls that it did not answer, and those that took longer
         self._paused_at: float | None = None
         self._paused_seconds = 0.0
         self._core_died = False
@@ -93,6 +94,7 @@ class FakeEngine:
         lengths = [self.pace.tokens() for _ in range(n)]
         first, paused = self.version, self._paused()
         left = self.slowness * max(lengths) / self.pace.speeds.tokens_per_second
+        self.slowed += self.slowness > 1
         while left > 0:  # a pause prolongs running decodes
             await self._work(left)
             left, paused = self._paused() - paused, self._paused()
@@ -147,7 +149,7 @@ class FakeEngine:
 
     async def _phase(self, name: str) -> None:
         if self.hangs == name:
-            self.hangs = ""
+            self.hangs, self.hung = "", self.hung + 1
             await asyncio.Event().wait()
         await self._work(0.05)
 
@@ -186,7 +188,7 @@ class FakeRank:
     """A learner process that counts steps and takes time. `hangs` names the method that never returns."""
 
     def __init__(self, pace: Pace, adapter: bool) -> None:
-        self.pace, self._adapter, self.version, self.hangs = pace, adapter, 0, ""
+        self.pace, self._adapter, self.version, self.hangs, self.hung = pace, adapter, 0, "", 0
         self._groups: tuple[Group, ...] = ()
 
     async def accumulate(self, *groups: Group) -> None:
@@ -250,7 +252,7 @@ class FakeRank:
 
     async def _take(self, name: str, seconds: float) -> None:
         if self.hangs == name:
-            self.hangs = ""
+            self.hangs, self.hung = "", self.hung + 1
             await asyncio.Event().wait()
         await asyncio.sleep(seconds)
 
@@ -267,6 +269,10 @@ class FakePlacement:
     def engine(self, pool: PoolSpec, engine_id: str) -> Any:
         """A new fake engine, or the one that already has this id."""
         return self._place(self.engines, engine_id, FakeEngine(engine_id, self._pace))
+
+    def machine(self, engine: Any) -> str:
+        """All engines are on one."""
+        return "here"
 
     def replay_buffer(self, trained_steps: int | None) -> Any:
         """Never called: a life ends when its buffer dies, and the next life makes its own."""

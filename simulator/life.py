@@ -16,7 +16,7 @@ from common.weights import Probe
 from learner import checkpoint
 from learner.bounds import BOUNDS
 from learner.channel import Channel
-from learner.learner import Learner
+from learner.learner import Hooks, Learner
 from simulator.fake_cluster import FakePlacement, FakeRank
 from simulator.virtual import Handle
 
@@ -75,28 +75,28 @@ class Life:
         self._pools = list(pools.values())
         self.placement = FakePlacement(spec, pace, run.game, self.buffer_handle, pools)
         gap = start.manifest.state["loaded_gap"] if start else None
-        self.channel = Channel(spec.weights, self.ranks, self._pools, PROBE, BOUNDS["bfloat16"], gap)
+        self.channel = Channel(spec.weights, self.ranks, self._pools, PROBE, BOUNDS["bfloat16"], gap, step or 0)
         self.start, self._step = start, step or 0
         self.learner = Learner(
             spec.learner,
             spec.steps,
             run.folder,
-            self.buffer_handle,
-            self.ranks,
-            self.channel,
-            run.stepped,
-            lambda _: None,
-            lambda _: None,
-            self._lost_buffer,
-            run.deadlines,
-            run.score,
+            buffer=self.buffer_handle,
+            ranks=self.ranks,
+            channel=self.channel,
+            deadlines=run.deadlines,
+            hooks=Hooks(
+                step=run.stepped,
+                phase=lambda _: None,
+                checkpointed=lambda _: None,
+                new_buffer=self._lost_buffer,
+                score=run.score,
+            ),
         )
         self.board, self._run = NoBoard(), run
         board: Any = self.board
         self.restarts = RestartBudget(lambda _: None)
-        self.supervisor = Supervisor(
-            spec, self.placement, pools, self.buffer_handle, lambda _: self.channel, board, self.restarts
-        )
+        self.supervisor = Supervisor(spec, self.placement, pools, lambda _: self.channel, board, self.restarts)
         self.killed: asyncio.Future[str] = loop.create_future()
 
     def _batched(self, group: Group) -> Group:
@@ -113,8 +113,8 @@ class Life:
         """Run to the end; returns "finished", or the reason of the death."""
         if self.start is not None:
             await asyncio.gather(*(rank.load.remote(self.start.folder) for rank in self.ranks))
-            self.channel.version = self._step
-        await self.supervisor.start(lambda _: None)
+        await self.supervisor.start_engines()
+        await self.supervisor.start(self.buffer_handle)
         learning = asyncio.ensure_future(self.learner.run())
         watching = asyncio.ensure_future(self._watch(heartbeat))
         await asyncio.wait([learning, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -134,6 +134,9 @@ class Life:
                 timer.cancel()
         self.buffer._tasks.close()
         self._run.late += self.board.late
+        for engine in self.placement.engines.values():
+            self._run.felt.update(hang=engine.actor.hung, slow=engine.actor.slowed)
+        self._run.felt.update(rank_hang=sum(rank.actor.hung for rank in self.ranks))
 
     async def _watch(self, heartbeat: float) -> None:
         while True:

@@ -62,6 +62,7 @@ class Outcome(Record):
     steps: int  # made, abandoned ones too
     lives: int
     faults: dict[str, int]  # by kind, those that hit a living actor
+    felt: dict[str, int]  # calls that hung or were slow because of a fault, by its kind
     endings: dict[str, int]  # ends of its lives, by reason
     turns: dict[int, int]  # episodes trained on, by their turns
     moved: int  # of these, those that changed their engine
@@ -137,6 +138,7 @@ def run_schedule(seed: int) -> Outcome:
         steps=len(run.steps),
         lives=run.endings.total(),
         faults=dict(run.faults),
+        felt=dict(run.felt),
         endings=dict(run.endings),
         turns=dict(run.episodes.turns),
         moved=run.episodes.moved,

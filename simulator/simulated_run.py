@@ -59,7 +59,8 @@ class SimulatedRun:
         self.episodes = Episodes()
         self.late = 0  # groups whose lease was lost
         self.endings: Counter[str] = Counter()
-        self.faults: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()  # by kind, those that hit a living actor
+        self.felt: Counter[str] = Counter()  # calls that hung or were slow because of one, by its kind
         self.life: Life | None = None
 
     async def play(self, faults: Sequence[Fault], heartbeat: float, limit: float) -> None:
@@ -123,15 +124,17 @@ class SimulatedRun:
 
     def _apply(self, kind: str, life: Life) -> bool:
         if kind in ("driver", "power"):
-            if not life.killed.done():
-                life.killed.set_result(kind)
+            if life.killed.done():
+                return False
+            life.killed.set_result(kind)
             return True
         if kind == "resize":  # not a fault, but it may coincide with one
             life.supervisor.resize(self._resized())
             return True
         if kind == "buffer":
+            died = life.buffer_handle.dead
             life.buffer_handle.kill()
-            return True
+            return not died
         if kind.startswith("rank"):
             return self._hit_rank(kind, self._random.choice(life.ranks))
         alive = life.placement.alive(kind if kind in ("scribe", "doctor") else "engine")
@@ -146,11 +149,12 @@ class SimulatedRun:
         return self.spec.model_copy(update={"pools": pools, "rollout": rollout})
 
     def _hit_rank(self, kind: str, rank: Handle) -> bool:
+        alive = not rank.dead
         if kind == "rank":
             rank.kill()
         else:
             rank.actor.hangs = self._random.choice(RANK_CALLS)
-        return True
+        return alive
 
     def _hit(self, kind: str, handle: Handle) -> None:
         if kind == "core":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,21 @@ def test_a_path_that_a_document_names_exists(document: str) -> None:
     assert named
     for name in sorted(named):
         assert (ROOT / name).exists() or spec_file(Path(name)).is_file(), name
+
+
+def _flags(text: str) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(text)) if ".add_argument(" in text else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+            yield node
+
+
+def test_no_command_reads_a_path_but_by_the_function_that_knows_home_folders() -> None:
+    """`type=Path` would take `~` for a folder of that name."""
+    read = {"flag_path": 0, "Path": 0}
+    for file in (file for folder in FOLDERS if folder != "tests" for file in (ROOT / folder).rglob("*.py")):
+        for flag in _flags(file.read_text(encoding="utf-8")):
+            for keyword in flag.keywords:
+                if keyword.arg == "type" and isinstance(keyword.value, ast.Name) and keyword.value.id in read:
+                    read[keyword.value.id] += 1
+                    assert keyword.value.id != "Path", f"{file}:{flag.lineno}"
+    assert read["flag_path"] > 10, "no flag was looked at"

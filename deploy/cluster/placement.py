@@ -52,7 +52,7 @@ class Placement:
         self._early: dict[str, EngineHandle] = {}  # started engines that were not requested yet, by engine id
         self.model_folder = Path()
         self.journal = self.logs = Path()
-        self.buffer: BufferHandle
+        self.buffer: BufferHandle | None = None  # until one is requested
         self.pools: dict[str, PoolHandle] = {}
         self.verifier: PoolHandle | None = None  # the frozen pool, once it has passed its exam
 
@@ -67,8 +67,9 @@ class Placement:
         """The run's one buffer, new (None) or at the step to which its journal is replayed."""
         spec, where = self._spec, (self.journal, trained_steps)
         sizes = spec.buffer, spec.learner.batch_groups, spec.filters
-        self.buffer = self._start(ReplayBuffer, "buffer", self._here, *sizes, *where, store=ray.put)
-        return self.buffer
+        buffer: BufferHandle = self._start(ReplayBuffer, "buffer", self._here, *sizes, *where, store=ray.put)
+        self.buffer = buffer
+        return buffer
 
     def fetched(self, references: Sequence[Reference]) -> list[Group]:
         """The groups of a batch. Blocks. Raises ObjectLostError when the buffer, which owns them, has died."""
@@ -132,9 +133,14 @@ class Placement:
         self._engines[handle] = asked
         return handle
 
+    def machine(self, engine: EngineHandle) -> str:
+        """Id of the machine on which an engine that was started has found its room."""
+        return self._engines[engine].machine
+
     def role(self, kind: str, name: str) -> RoleHandle:
         """A new Scribe or Doctor over the pool that serves its persona."""
         spec, pools = self._spec, self._spec.by_role(self.pools)
+        assert self.buffer is not None, "role actors begin after the buffer"
         shared, concurrency = (name, self._env, self.buffer, pools[kind]), spec.rollout.concurrency
         handle: RoleHandle
         if kind == "scribe":

@@ -34,6 +34,11 @@ class PlacementRequest(Record):
         return {"num_cpus": 0, "num_gpus": self.group.gpus[index], "scheduling_strategy": strategy}
 
     @property
+    def machine(self) -> str:
+        """Id of the machine of its first bundle, once it is placed."""
+        return str(placement_group_table(self.handle)["bundles_to_node_id"][0])
+
+    @property
     def placed(self) -> bool:
         """Whether Ray has placed the group."""
         return bool(placement_group_table(self.handle)["state"] == "CREATED")

@@ -12,10 +12,10 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from ray.exceptions import ObjectLostError, RayActorError
 
+from actors.handles import BufferHandle
 from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common import logs, metrics
@@ -24,6 +24,7 @@ from common.errors import ActorLost, last_line
 from common.metrics import Board
 from common.shared_memory import sweep_run
 from deploy.cluster.placement import Placement
+from deploy.job import ranks as rank_group
 from deploy.job import verifier_exam
 from deploy.job.heldout_curve import HeldoutCurve
 from deploy.job.resize import LiveResize
@@ -38,15 +39,14 @@ from envs.contract.env import Environment
 from learner.bounds import BOUNDS
 from learner.channel import Channel
 from learner.handles import PoolHandle, RankHandle, SenderHandle
-from learner.learner import Learner, LearnerStep
+from learner.learner import Hooks, Learner, LearnerStep
 from learner.preparation import Prepared
 from learner.rank_calls import AdaptiveDeadline
-from learner.scribe_learner import ScribeLearner, ScribeSide
+from learner.scribe_learner import ScribeLearner
 
 LOG = logging.getLogger(__name__)
 
 HARD_STOP = 130  # exit code of a second Ctrl-C
-CLOSE_SECONDS = 30.0  # for the learner to end by itself
 STOP_POLL_SECONDS = 1.0  # between two checks for a stop file (deploy/stop.py)
 
 
@@ -69,8 +69,13 @@ class Run:
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
         self._interrupted = False
-        self._can_wind_down = False  # once there was a learner; before, an interrupt ends the process
+        self._can_wind_down = False  # once there were ranks; before, an interrupt ends the process
         self._closing: asyncio.Future[None] | None = None
+
+    @property
+    def _buffer(self) -> BufferHandle:
+        assert self._placement.buffer is not None, "asked once the learner runs"
+        return self._placement.buffer
 
     def _version(self) -> int:
         assert self._learner is not None, "asked once the learner runs"
@@ -98,8 +103,6 @@ class Run:
 
         Raises BudgetSpent when that happened too often.
         """
-        for line in self._start.lines:
-            self._notify(line)
         if self._start.resumed:
             sweep_run(self.spec.name)
         ranks = self._placement.learner_ranks()
@@ -131,41 +134,23 @@ class Run:
         return prepared
 
     async def _play(self, ranks: list[RankHandle], prepared: Prepared) -> None:
-        start = self._start
-        buffer = self._placement.replay_buffer(start.version if start.resumed else None)
+        start, self._learner, self._can_wind_down = self._start, None, True
         pools = self._placement.engine_pools()
-        channel = self._channel(ranks, self._placement.synced_pools, prepared, start.loaded_gap)
-        channel.version = start.version
+        channel = self._channel(ranks, self._placement.synced_pools, prepared, start.loaded_gap, start.version)
         scribe = self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
 
         def door(pool: PoolSpec) -> Channel:
             return scribe if scribe is not None and "scribe" in pool.serves else channel
 
-        self._supervisor = Supervisor(
-            self.spec, self._placement, pools, buffer, door, self._board, self._restarts, ranks
-        )
-        self._learner = Learner(
-            self.spec.learner,
-            self.spec.steps,
-            self.folder.path,
-            buffer,
-            ranks,
-            channel,
-            self._stepped,
-            self._phase,
-            self._checkpointed,
-            self._supervisor.new_buffer,
-            self._deadlines,
-            lambda: reports.score(self.folder.reports, self.folder.rows),
-            None
-            if scribe is None
-            else ScribeLearner(self.spec.scribe.phase_steps, _sides(ranks), scribe, self._deadlines),
-            self._record.taken,
-        )
-        self._can_wind_down = True
-        if self._interrupted:  # while the attempt before this one ended
+        self._supervisor = Supervisor(self.spec, self._placement, pools, door, self._board, self._restarts, ranks)
+        self._phase("starting engines")
+        await both(self._load(ranks), self._supervisor.start_engines())
+        # Not before: the buffer writes the journal, and a resume that cannot load its checkpoint must change nothing.
+        buffer = self._placement.replay_buffer(start.version if start.resumed else None)
+        self._learner = self._new_learner(buffer, ranks, channel, scribe, self._supervisor)
+        if self._interrupted:  # before there was this learner
             self._learner.stop()
-        await both(self._load(ranks), self._supervisor.start(self._phase, self._examine))
+        await self._supervisor.start(buffer, self._examine)
         self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._notify, self._unclaimed)
         self._curve.attach(self.spec.by_role(pools), channel.hold)
         self._curve.stepped(channel.version)
@@ -177,34 +162,62 @@ class Run:
         finally:
             watching.cancel()
 
+    def _new_learner(
+        self,
+        buffer: BufferHandle,
+        ranks: list[RankHandle],
+        channel: Channel,
+        scribe: Channel | None,
+        supervisor: Supervisor,
+    ) -> Learner:
+        phase_steps = self.spec.scribe.phase_steps
+        return Learner(
+            self.spec.learner,
+            self.spec.steps,
+            self.folder.path,
+            buffer=buffer,
+            ranks=ranks,
+            channel=channel,
+            deadlines=self._deadlines,
+            hooks=Hooks(
+                step=self._stepped,
+                phase=self._phase,
+                checkpointed=self._checkpointed,
+                new_buffer=supervisor.new_buffer,
+                score=lambda: reports.score(self.folder.reports, self.folder.rows),
+                batch=self._record.taken,
+            ),
+            scribe=None
+            if scribe is None
+            else ScribeLearner(phase_steps, rank_group.sides(ranks), scribe, self._deadlines),
+        )
+
     def _scribe_channel(self, ranks: list[RankHandle], prepared: Prepared) -> Channel:
         start, pools = self._start, self._placement.scribe_pools
-        channel = self._channel(_sides(ranks), pools, prepared, start.scribe_loaded_gap)
-        channel.version = start.scribe_version or 0
-        return channel
+        return self._channel(
+            rank_group.sides(ranks), pools, prepared, start.scribe_loaded_gap, start.scribe_version or 0
+        )
 
     def _channel(
-        self, ranks: Sequence[SenderHandle], pools: Sequence[PoolHandle], prepared: Prepared, gap: float | None
+        self,
+        ranks: Sequence[SenderHandle],
+        pools: Sequence[PoolHandle],
+        prepared: Prepared,
+        gap: float | None,
+        version: int,
     ) -> Channel:
         bounds = BOUNDS[self.spec.model.concrete_dtype]
-        return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap)
+        return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap, version)
 
     async def _load(self, ranks: list[RankHandle]) -> None:
-        """Bring the ranks to the checkpoint where the run goes on, and only then its folder."""
-        if self._start.folder is not None:
-            await self._load_ranks(ranks, self._start.folder)
+        """Bring the ranks to the checkpoint where the run goes on, and only then its folder and the screen."""
+        await rank_group.load(ranks, self._start, self.spec.scribe.train, self._deadlines)
+        for line in self._start.lines:
+            self._notify(line)
         if self._start.resumed:
             for line in self.folder.resume(self._start.version):
                 self._damaged(line)
             self.folder.record(self.spec, self.folder.file)
-
-    async def _load_ranks(self, ranks: list[RankHandle], folder: Path) -> None:
-        """They answer in order: later calls find it loaded."""
-        loads = {"it loaded its checkpoint": [rank.load.remote(folder) for rank in ranks]}
-        if self.spec.scribe.train and self._start.scribe_version is not None:
-            loads["it loaded the Scribe"] = [side.load.remote(folder) for side in _sides(ranks)]
-        for doing, calls in loads.items():
-            await self._deadlines.of_ranks(doing, calls)
 
     async def _learn(self, watching: asyncio.Future[None], learner: Learner) -> None:
         """Train to the end, an interrupt, or a fault that the supervisor cannot repair; all leave a checkpoint."""
@@ -215,7 +228,7 @@ class Run:
         if watching.done() and self._curve is not None:
             self._curve.close()  # it may wait for engines that nobody replaces any more, and the learner for it
         with suppress(RayActorError):  # nobody is left to wait in a dead buffer
-            await self._placement.buffer.close.remote()
+            await self._buffer.close.remote()
         await asyncio.wait([learning])
         if watching.done():
             learning.exception()
@@ -234,7 +247,7 @@ class Run:
     async def _unclaimed(self) -> int | None:
         """See `heldout_curve.Unclaimed`: no more claims than the buffer has room for come while a game adapts."""
         try:
-            stats = await self._placement.buffer.stats.remote()
+            stats = await self._buffer.stats.remote()
         except RayActorError:  # the supervisor makes another, and the next point of the curve asks it
             return None
         return int(stats["given"]) + 2 * self.spec.buffer.capacity
@@ -252,12 +265,11 @@ class Run:
         if self._supervisor is not None:
             await self._supervisor.stop()
         self._curve = self._supervisor = None  # another attempt may end before it has its own
-        closing = [asyncio.ensure_future(result(rank.close)) for rank in ranks]
-        await asyncio.wait(closing, timeout=CLOSE_SECONDS)  # one whose peers died may wait for them
-        for close in closing:
-            close.cancel()
-        for handle in (*ranks, self._placement.buffer, *self._placement.pools.values()):
+        await rank_group.close(ranks)
+        for handle in (*ranks, *self._placement.pools.values()):
             self._placement.kill(handle)
+        if self._placement.buffer is not None:
+            self._placement.kill(self._placement.buffer)
         sweep_run(self.spec.name)
 
     def _resize(self, spec: RunSpec) -> None:
@@ -290,7 +302,7 @@ class Run:
         self._notify(why)
         if self._learner is not None:
             self._learner.stop()
-            self._closing = asyncio.ensure_future(result(self._placement.buffer.close))
+            self._closing = asyncio.ensure_future(result(self._buffer.close))
 
     def _notify(self, text: str) -> None:
         """Show a message and write it into the log."""
@@ -318,7 +330,3 @@ class Run:
         self._restarts.progressed(step.report.step)
         self._record.stepped(step)
         self._curve.stepped(step.report.policy_version)
-
-
-def _sides(ranks: list[RankHandle]) -> list[ScribeSide]:
-    return [ScribeSide(rank) for rank in ranks]

@@ -20,7 +20,7 @@ from common.errors import os_refusal
 from common.files import append_line, json_line, read_bytes, write_whole
 from common.records import Group, Record
 from deploy import program
-from deploy.job import run_state
+from deploy.job import inputs, run_state
 from deploy.report import rollout_log
 from deploy.report.sinks import Sink
 from deploy.report.steps import FILE, Row, read_steps
@@ -56,6 +56,7 @@ class RunFolder:
         self._id = uuid.uuid4().hex[:8]  # this run, among all of its name
         self._port = 0  # of this process's metrics; 0 before they are served
         self._sink = Sink(spec)
+        self.inputs: inputs.Inputs = {}  # the data files as they are now
         self.reports = reports_of(spec)
 
     def use(self, spec: RunSpec) -> None:
@@ -124,6 +125,7 @@ class RunFolder:
         if not self._claimed:
             self.claim()
         self.record(self.spec, self.file)
+        inputs.write(self.path, self.inputs)
         self._sink.open(self._id)
 
     def record(self, spec: RunSpec, file: RunSpec) -> None:
@@ -160,7 +162,6 @@ class RunFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._sign()
             self.asked_to_stop()  # of a run that ended before it looked
-            run_state.forget(self.path)
             for left in (self.change, self.answer):  # to a process that is gone
                 left.unlink(missing_ok=True)
         except BlockingIOError:
@@ -196,6 +197,8 @@ class RunFolder:
 
         Returns a line about each damaged line of the logs, which is dropped too.
         """
+        run_state.forget(self.path)
+        inputs.write(self.path, self.inputs)
         self._sink.open(self._id)
         checkpoint.set_aside(self.path, version)
         metrics = self.path / FILE

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from common.config import RunSpec
 from common.errors import os_refusal
 from common.models import check_source
 from common.paths import path_of
 from common.records import Record
+from deploy.job import inputs
 from deploy.job.resize import changed_for_resume, refusal
 from deploy.job.run_folder import RunFolder, new_name
 from deploy.report import sinks
@@ -33,7 +36,8 @@ def starting_point(
     """The run's folder and first step; `file` is the user's alone, None when it is the run's own spec.yaml.
 
     `record` is the folder of that spec.yaml, wherever it lies now. Nothing is written. Raises ValueError when there is
-    nothing to resume, what the run depends on was changed, there is no such model, or the sink is not installed.
+    nothing to resume, what the run depends on was changed (a field, or a data file), there is no such model, or the
+    sink is not installed.
     """
     sinks.load(spec.metrics.sink)  # now rather than after the warm-up
     check_source(spec.model.source)  # and this before Ray starts
@@ -43,7 +47,9 @@ def starting_point(
             name = new_name(runs, spec.name)
         except OSError as error:
             raise ValueError(f"runs: {os_refusal(error)}") from None
-        return RunFolder(spec.settled.model_copy(update={"name": name}), runs / name, file), Start()
+        folder = RunFolder(spec.settled.model_copy(update={"name": name}), runs / name, file)
+        folder.inputs = inputs.inputs_of(folder.spec)
+        return folder, Start()
     return _resumed(spec, record.resolve() if record else runs / spec.name, file)
 
 
@@ -61,15 +67,26 @@ def _resumed(spec: RunSpec, path: Path, file: RunSpec | None) -> tuple[RunFolder
             f"{path} has nothing to resume from: start without --resume, or, if the run was moved, name the spec.yaml "
             "in its folder"
         )
+    folder.inputs = inputs.inputs_of(folder.spec)
     return folder, going_on(folder)
 
 
 def going_on(folder: RunFolder) -> Start:
-    """Where a run that stopped goes on. Raises ValueError when it has all its steps."""
+    """Where a run that stopped goes on. Raises ValueError when it has all its steps, or a data file has changed."""
     start = after_newest(folder.path)
     if start.version >= folder.spec.steps:
         raise ValueError(f"{folder.path} has all its {folder.spec.steps} steps: resume with a larger --steps")
-    return start
+    return msgspec.structs.replace(start, lines=(*start.lines, *_compared(folder)))
+
+
+def _compared(folder: RunFolder) -> list[str]:
+    """Compare the data files with those of the run's start; what people should hear of it."""
+    kept = inputs.read(folder.path)
+    if kept is None and folder.inputs:
+        return [f"{folder.path / inputs.FILE} is missing or damaged: data files may have changed since the run began"]
+    if changed := inputs.changes(kept or {}, folder.inputs):
+        raise ValueError("; ".join(changed))
+    return []
 
 
 def after_newest(run_folder: Path) -> Start:

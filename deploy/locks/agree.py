@@ -13,11 +13,12 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from common.flags import flag_path
 
 ENVIRONMENT = {
     "implementation_name": "cpython",
@@ -76,7 +77,7 @@ def _counts(required: Requirement, extra: str) -> bool:
 def main() -> int:
     """Print the disagreements; 1 when there are any."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("report", type=Path)
+    parser.add_argument("report", type=flag_path)
     text = parser.parse_args().report.read_text()
     found = disagreements(text)
     count = len(json.loads(text)["install"])

@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from common.flags import flag_path
+
 ARCHITECTURES = "8.9 9.0a"
 """Compute capabilities of the cards that our specs plan for: an RTX 4090, an H100."""
 
@@ -22,7 +24,7 @@ ARCHITECTURES = "8.9 9.0a"
 def main() -> int:
     """Compile and link; 1 when that fails, after what the compiler said."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("folder", type=Path, help="with the installed wheels")
+    parser.add_argument("folder", type=flag_path, help="with the installed wheels")
     folder = parser.parse_args().folder.resolve()
     with tempfile.TemporaryDirectory() as made:
         os.environ |= {

@@ -14,7 +14,8 @@ import argparse
 import json
 import re
 import sys
-from pathlib import Path
+
+from common.flags import flag_path
 
 
 def lock_lines(report: str) -> list[str]:
@@ -55,8 +56,8 @@ def _normal(name: str) -> str:
 def main() -> None:
     """Print the lock; differences go to stderr."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("report", type=Path)
-    parser.add_argument("--against", type=Path)
+    parser.add_argument("report", type=flag_path)
+    parser.add_argument("--against", type=flag_path)
     args = parser.parse_args()
     lines = lock_lines(args.report.read_text())
     print("\n".join(lines))

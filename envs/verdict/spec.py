@@ -111,6 +111,12 @@ class VerdictSettings(EnvSettings):
         """With the notes."""
         return (*super().files, *([] if self.data.path == BUNDLED else [Path(self.data.path)]))
 
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """With the notes, unless they are those of this project."""
+        notes = {} if self.data.path == BUNDLED else {"data.path": path_of(self.data.path)}
+        return {**super().inputs, **notes}
+
     def settled(self, steps: int) -> Self:
         """With the schedule of the false-alarm penalty in numbers."""
         return self.model_copy(update={"reward": self.reward.over(steps)})

@@ -10,7 +10,7 @@ from typing import Any
 from actors.engine_errors import EngineDied
 from actors.engine_pool import EnginePool
 from actors.restarts import RestartBudget
-from actors.supervisor import Supervisor
+from actors.supervisor import Examine, Supervisor
 from common.config import PoolSpec, RolloutSpec, RunSpec
 from common.metrics import BUFFER_STATES, TASKS, Board
 from common.records import Sampled
@@ -24,7 +24,8 @@ MODEL = Path("model")
 class FakeEngine:
     def __init__(self, error: Exception | None) -> None:
         self._error = error
-        self.hangs = self.core_died = self.core_killed = self.ended = False
+        self.hangs = self.core_died = self.core_killed = self.ended = self.loading = False
+        self.unanswered = 0  # heartbeats
         self.kv_use = 0.0
         self.may_start, self.may_load, self.may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
         for event in (self.may_start, self.may_load, self.may_answer):
@@ -35,12 +36,14 @@ class FakeEngine:
 
     async def load(self, model_folder: Path) -> None:
         assert model_folder == MODEL
+        self.loading = True
         await self.may_load.wait()
         if self._error:
             raise self._error
 
     async def check_health(self) -> float:
         if self.hangs:
+            self.unanswered += 1
             await asyncio.Event().wait()
         if self.core_died:
             raise remote_error(EngineDied("EngineCore encountered an issue"))
@@ -61,13 +64,14 @@ class FakeRole:
     def __init__(self) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.busy = self.hangs = False
-        self.made = 0
+        self.made = self.unanswered = 0
 
     async def run(self) -> None:
         await self.ended
 
     async def state(self) -> tuple[bool, dict[tuple[str, str], float]]:
         if self.hangs:
+            self.unanswered += 1
             await asyncio.Event().wait()
         return self.busy, {(TASKS.name, ("game", "kind")): self.made}
 
@@ -79,7 +83,7 @@ class FakeBuffer:
         self.retired: list[tuple[str, str]] = []
         self.warnings: dict[str, str] = {}
         self.in_a_row: dict[tuple[str, str], int] = {}
-        self.hangs = False
+        self.hangs, self.unanswered = False, 0
 
     def retire(self, role: str, name: str) -> None:
         self.retired.append((role, name))
@@ -92,6 +96,7 @@ class FakeBuffer:
 
     async def stats(self) -> dict[str, Any]:
         if self.hangs:
+            self.unanswered += 1
             await asyncio.Event().wait()
         states = dict.fromkeys(BUFFER_STATES, 1)
         return {
@@ -118,6 +123,7 @@ class FakePlacement:
         self.roles: dict[str, Handle] = {}
         self.buffers: list[Handle] = []
         self.killed: list[Handle] = []
+        self.machines: dict[str, str] = {}  # of engines that are elsewhere
         self.load_error: Callable[[str], Exception | None] = lambda engine_id: None
         self.prepare: Callable[[FakeEngine], None] = lambda engine: None
 
@@ -134,6 +140,9 @@ class FakePlacement:
     def replay_buffer(self, trained_steps: int | None) -> Handle:
         self.buffers.append(Handle(FakeBuffer(trained_steps or 0)))
         return self.buffers[-1]
+
+    def machine(self, engine: Handle) -> str:
+        return next(self.machines.get(name, "here") for name, one in self.engines.items() if one is engine)
 
     def kill(self, handle: Handle) -> None:
         handle.kill()
@@ -158,7 +167,6 @@ class World:
             spec,
             self.placement,
             {"engines": self.pool_handle},
-            self.buffer_handle,
             lambda _: self,
             self.board,
             self.restarts,
@@ -171,8 +179,9 @@ class World:
             await pool.admit.remote(engine, handle)
         return SyncOutcome(version=0, seconds=0, pause_seconds=0, canary_gap=0, proved=("e",), failures=failures)
 
-    async def start(self) -> World:
-        await self.supervisor.start(lambda _: None)
+    async def start(self, examine: Examine | None = None) -> World:
+        await self.supervisor.start_engines()
+        await self.supervisor.start(self.buffer_handle, examine)
         await settle()
         return self
 
@@ -220,9 +229,7 @@ class FrozenWorld(World):
         pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
         self.spec = spec = RunSpec(pools=pools, envs=(VerdictSettings(data=DataSpec(tier_c=True)),))
         routers = {"engines": Handle(self.pool), "frozen": Handle(self.frozen)}
-        self.supervisor = Supervisor(
-            spec, self.placement, routers, self.buffer_handle, lambda _: self, self.board, self.restarts
-        )
+        self.supervisor = Supervisor(spec, self.placement, routers, lambda _: self, self.board, self.restarts)
 
     async def join(self, pool: Any, engine: str, handle: Any, loaded_version: int = 0) -> SyncOutcome:
         self.joined.append(engine)

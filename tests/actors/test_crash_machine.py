@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
 from random import Random
@@ -27,6 +28,8 @@ from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, make, twin
 from tests.actors.fragile_os import Crash, FragileOs
 
 KEEP = 2  # checkpoints beside the best
+HAPPENED = Counter[str]()
+"""What was injected, over all examples."""
 
 
 class Model:
@@ -105,15 +108,23 @@ class CrashAnywhere(RuleBasedStateMachine):
             move()
             self.check()
 
-    @rule(turns=st.integers(1, 30), calls=st.integers(0, 12), share=st.floats(0, 1), power=st.booleans())
-    def work_until_a_crash(self, turns: int, calls: int, share: float, power: bool) -> None:
+    @rule(
+        turns=st.integers(1, 30),
+        calls=st.integers(0, 12),
+        share=st.floats(0, 1),
+        power=st.booleans(),
+        again=st.none() | st.integers(0, 4),
+    )
+    def work_until_a_crash(self, turns: int, calls: int, share: float, power: bool, again: int | None) -> None:
+        """With `again`, a second crash during the recovery."""
         self.disk.arm(calls, share)
         for _ in range(turns):
             try:
                 self.random.choice((self.write, self.hold, self.roll, self.learn, self.learn, self.lose))()
             except Crash:
+                HAPPENED["crash in a call to the disk"] += 1
                 break
-        self.recover(share, power)
+        self.recover(share, power, again)
 
     def write(self) -> None:
         """A claim and its end."""
@@ -218,7 +229,9 @@ class CrashAnywhere(RuleBasedStateMachine):
         self.buffer._tasks.close()
         self.disk.restart()
         if power:
+            before = self.path.stat().st_size
             self.disk.lose_power(self.path, share)
+            HAPPENED["power failure that lost lines"] += self.path.stat().st_size < before
         step = self.random.choice(self.checkpoints)
         self.compare(self.model.resumed(step), step, self.flight | (self.unsynced if power else set()))
         if calls is not None:
@@ -226,6 +239,7 @@ class CrashAnywhere(RuleBasedStateMachine):
         try:
             self.buffer = self.open(step)
         except Crash:
+            HAPPENED["crash in a recovery"] += 1
             self.disk.restart()
             self.compare(self.model, step, set())
             self.buffer = self.open(step)
@@ -286,4 +300,11 @@ CrashAnywhere.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestCrashAnywhere = CrashAnywhere.TestCase
+
+
+class TestCrashAnywhere(CrashAnywhere.TestCase):  # type: ignore[name-defined, misc]
+    def runTest(self) -> None:
+        HAPPENED.clear()
+        super().runTest()
+        wanted = ("crash in a call to the disk", "power failure that lost lines", "crash in a recovery")
+        assert all(HAPPENED[kind] for kind in wanted), HAPPENED

@@ -64,15 +64,17 @@ async def test_a_call_whose_engine_dies_is_made_again_on_another() -> None:
     a.open.clear()
     call = asyncio.ensure_future(pool.generate("doctor", *ASK))
     await settle()
+    assert len(a.asked) == 1, "it was under way there"
     first.kill()
     assert {completion.engine for completion in (await call).completions} == {"b"}
     assert (await pool.state()).serving == ("b",)
 
 
 async def test_an_engine_whose_vllm_core_is_dead_stops_serving() -> None:
-    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDied("core gone"))), FakeEngine("b"))
+    dead = FakeEngine("a", remote_error(EngineDied("core gone")))
+    pool, _ = await pool_of(dead, FakeEngine("b"))
     assert (await pool.generate("doctor", *ASK)).completions[0].engine == "b"
-    assert (await pool.state()).serving == ("b",)
+    assert len(dead.asked) == 1 and (await pool.state()).serving == ("b",)
 
 
 async def test_a_call_waits_while_no_engine_serves() -> None:
@@ -160,8 +162,9 @@ async def test_a_request_that_engines_fail_costs_no_engine_and_is_given_up_after
 
 
 async def test_a_request_that_one_engine_fails_is_sampled_on_another() -> None:
-    pool, _ = await pool_of(FakeEngine("a", remote_error(RequestFailed("hiccup"))), FakeEngine("b"))
-    assert (await pool.generate("doctor", *ASK)).completions[0].engine == "b"
+    failing = FakeEngine("a", remote_error(RequestFailed("hiccup")))
+    pool, _ = await pool_of(failing, FakeEngine("b"))
+    assert (await pool.generate("doctor", *ASK)).completions[0].engine == "b" and len(failing.asked) == 1
     assert (await pool.state()).serving == ("a", "b")
 
 
@@ -173,9 +176,11 @@ async def test_a_request_under_which_engine_after_engine_dies_ends_no_more_than_
 
 
 async def test_completions_and_tokens_are_counted_by_role_once_even_after_a_retry() -> None:
-    pool, _ = await pool_of(FakeEngine("a", remote_error(EngineDied())), FakeEngine("b"))
+    dead = FakeEngine("a", remote_error(EngineDied()))
+    pool, _ = await pool_of(dead, FakeEngine("b"))
     await pool.generate("doctor", *ASK)
     await pool.generate("scribe", *ASK)
+    assert len(dead.asked) == 1, "nothing was asked twice"
     assert (await pool.state()).counts == {
         ("medserl_completions_total", ("doctor",)): 2,
         ("medserl_rollout_tokens_total", ("doctor",)): 6,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -80,6 +81,7 @@ async def test_a_doctor_that_hangs_as_it_leaves_is_killed(monkeypatch: pytest.Mo
     await world.beat()
     await world.beat()
     await world.beat()
+    assert world.placement.roles["doctor-1"].actor.unanswered == 1
     assert world.buffer.returned == [("leases", "doctor-1")] and "doctor-1.1" not in world.placement.roles
 
 
@@ -261,39 +263,47 @@ async def test_a_verifiers_pool_grows_and_shrinks_without_the_channel() -> None:
 SIZES = st.fixed_dictionaries({name: st.integers(1, 4) for name in ("scribes", "doctors", "engines")})
 
 
-@settings(max_examples=40, deadline=None)
-@given(changes=st.lists(st.tuples(SIZES, st.integers(0, 2), st.sampled_from(["", "doctor", "engines"]))))
-def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors(
-    changes: list[tuple[dict[str, int], int, str]],
-) -> None:
-    async def scenario() -> None:
-        world = await World(engines=1).start()
-        wanted = {"scribes": 1, "doctors": 1, "engines": 1}
-        for wanted, beats, dies in changes:
-            world.resize(**wanted)
-            for _ in range(beats):
-                await world.beat()
-            _kill_one(world, dies)
-            world.restarts.progressed(len(world.placement.roles) + len(world.placement.engines))
-            await settle()
-        for _ in range(4):
-            for role, name in world.buffer.retired:
-                assert name.startswith(role)
-                ended = world.placement.roles[name].actor.ended
-                if not ended.done():
-                    ended.set_result(None)
-            await settle()
+def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors() -> None:
+    killed = Counter[str]()
+
+    @settings(max_examples=40, deadline=None)
+    @given(changes=st.lists(st.tuples(SIZES, st.integers(0, 2), st.sampled_from(["", "doctor", "engines"]))))
+    def scenario(changes: list[tuple[dict[str, int], int, str]]) -> None:
+        asyncio.run(_resized(changes, killed))
+
+    scenario()
+    assert killed["doctor"] and killed["engines"], "nobody died in any of them"
+
+
+async def _resized(changes: list[tuple[dict[str, int], int, str]], killed: Counter[str]) -> None:
+    world = await World(engines=1).start()
+    wanted = {"scribes": 1, "doctors": 1, "engines": 1}
+    for wanted, beats, dies in changes:
+        world.resize(**wanted)
+        for _ in range(beats):
             await world.beat()
-        kinds = [name.split("-")[0] for name, handle in world.placement.roles.items() if not handle.dead.is_set()]
-        assert (kinds.count("scribe"), kinds.count("doctor")) == (wanted["scribes"], wanted["doctors"])
-        serving = await world.serving()
-        assert len(serving) == wanted["engines"]
-        assert {name for name, h in world.placement.engines.items() if not h.dead.is_set()} == serving
+        killed[dies] += _kill_one(world, dies)
+        world.restarts.progressed(len(world.placement.roles) + len(world.placement.engines))
+        await settle()
+    for _ in range(4):
+        for role, name in world.buffer.retired:
+            assert name.startswith(role)
+            ended = world.placement.roles[name].actor.ended
+            if not ended.done():
+                ended.set_result(None)
+        await settle()
+        await world.beat()
+    kinds = [name.split("-")[0] for name, handle in world.placement.roles.items() if not handle.dead.is_set()]
+    assert (kinds.count("scribe"), kinds.count("doctor")) == (wanted["scribes"], wanted["doctors"])
+    serving = await world.serving()
+    assert len(serving) == wanted["engines"]
+    assert {name for name, h in world.placement.engines.items() if not h.dead.is_set()} == serving
 
-    asyncio.run(scenario())
 
-
-def _kill_one(world: World, kind: str) -> None:
+def _kill_one(world: World, kind: str) -> int:
+    """How many were killed: one, or none where none lives."""
     actors = {**world.placement.roles, **world.placement.engines} if kind else {}
-    for handle in [h for name, h in actors.items() if name.startswith(kind) and not h.dead.is_set()][-1:]:
+    alive = [h for name, h in actors.items() if name.startswith(kind) and not h.dead.is_set()][-1:]
+    for handle in alive:
         handle.kill()
+    return len(alive)

@@ -65,8 +65,7 @@ async def test_the_verifier_is_examined_when_engines_serve_and_before_any_role_s
     async def examine() -> None:
         seen.append((set(await world.frozen.engines()), set(world.placement.roles)))
 
-    await world.supervisor.start(lambda _: None, examine)
-    await settle()
+    await world.start(examine)
     assert seen == [({"frozen-0"}, set())] and set(world.placement.roles) == {"scribe-0", "doctor-0"}
 
 
@@ -79,7 +78,7 @@ async def test_an_engine_that_dies_under_the_exam_is_replaced() -> None:
         while not await world.frozen.engines():  # as a question waits for an engine
             await asyncio.sleep(0)
 
-    await asyncio.wait_for(world.supervisor.start(lambda _: None, examine), 5)
+    await asyncio.wait_for(world.start(examine), 5)
     assert set(await world.frozen.engines()) == {"frozen-0.1"}
 
 
@@ -90,8 +89,30 @@ async def test_a_fault_of_the_exam_ends_the_start() -> None:
         raise KeyError("vignette")
 
     with pytest.raises(KeyError, match="vignette"):
-        await world.supervisor.start(lambda _: None, examine)
+        await world.start(examine)
     assert world.placement.roles == {}
+
+
+async def test_engines_load_in_turn_on_one_machine_and_at_once_on_several() -> None:
+    """Several at once would double a machine's peak memory; another machine has its own."""
+    world = World(engines=4)
+    world.placement.machines = {"engines-1": "there", "engines-3": "there"}
+    world.placement.prepare = lambda engine: engine.may_load.clear()
+    starting = asyncio.ensure_future(world.start())
+    await settle()
+    engines = world.placement.engines
+
+    def loading() -> set[str]:
+        return {name for name, engine in engines.items() if engine.actor.loading}
+
+    assert loading() == {"engines-0", "engines-1"}
+    engines["engines-1"].actor.may_load.set()
+    await settle()
+    assert loading() == {"engines-0", "engines-1", "engines-3"}
+    for engine in engines.values():
+        engine.actor.may_load.set()
+    await starting
+    assert await world.serving() == set(engines)
 
 
 async def test_a_quiet_heartbeat_replaces_nothing() -> None:

@@ -28,6 +28,7 @@ async def test_an_engine_that_hangs_is_killed_and_replaced() -> None:
     stuck.actor.hangs = True
     await world.beat()
     assert await world.serving() == {"engines-1", "engines-0.1"} and stuck.dead.is_set()
+    assert stuck.actor.unanswered == 1
     assert stuck.actor.core_killed, "a stopped vLLM would outlive its actor"
 
 
@@ -39,6 +40,7 @@ async def test_one_that_hangs_delays_no_other_replacement() -> None:
     world.placement.roles["scribe-0"].kill()
     await settle()
     await world.beat()
+    assert world.placement.engines["engines-0"].actor.unanswered == 1
     assert "scribe-0.1" in world.placement.roles and await world.serving() == {"engines-0", "engines-1"}
 
 
@@ -49,6 +51,7 @@ async def test_a_doctor_that_hangs_is_killed_and_replaced_and_its_leases_return(
     await world.beat()
     await settle()
     await world.beat()
+    assert world.placement.roles["doctor-0"].actor.unanswered == 1
     assert world.buffer.returned == [("leases", "doctor-0")] and "doctor-0.1" in world.placement.roles
 
 
@@ -90,14 +93,17 @@ async def test_a_buffer_that_hangs_is_killed_so_that_its_callers_hear_of_it() ->
     world = await World().start()
     world.buffer.hangs = True
     await world.beat()
-    assert world.buffer_handle.dead.is_set()
+    assert world.buffer_handle.dead.is_set() and world.buffer.unanswered == 1
 
 
 @pytest.mark.usefixtures("quick")
 async def test_a_pool_that_hangs_is_killed_so_that_its_callers_fail() -> None:
     world = await World().start()
 
+    met = list[str]()
+
     async def never(*_: object) -> None:
+        met.append("hung")
         await asyncio.Event().wait()
 
     world.pool.state = world.pool.generate = never  # type: ignore[assignment, method-assign]
@@ -106,6 +112,7 @@ async def test_a_pool_that_hangs_is_killed_so_that_its_callers_fail() -> None:
         await world.beat()
     with pytest.raises(ActorDiedError):
         await asyncio.wait_for(waiting, 5)
+    assert met == ["hung"] * 2, "the heartbeat and the request"
 
 
 async def test_a_dead_rank_or_pool_is_lost_by_name_while_a_rank_that_trains_is_waited_for() -> None:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from bench.heldout import Outcome, tasks
-from bench.learns import Learnt, accuracy, bootstrap, both_right, draw, gains, largest_lag, show
+from bench.learns import Learnt, accuracy, arguments, bootstrap, both_right, draw, gains, largest_lag, show
 from deploy.cli import load
 from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
 from envs.contradiction.spec import ContradictionSettings
@@ -107,3 +107,10 @@ def test_the_spec_of_the_bench_trains_every_weight_and_publishes_them_exactly() 
     spec = load(Path("deploy/learns.yaml"))
     assert (spec.envs[0].id, spec.model.source, spec.model.dtype) == ("contradiction", "tiny", "float32")
     assert spec.learner.lora_rank == 0
+
+
+def test_paths_are_read_as_people_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = arguments(["--spec=~/a b [1].yaml", "--runs=~/my runs", "--out=~/a b.png"])
+    assert given.spec == tmp_path / "a b [1].yaml"
+    assert (given.runs, given.out) == (tmp_path / "my runs", tmp_path / "a b.png")

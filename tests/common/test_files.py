@@ -27,6 +27,34 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatc
     assert path.read_bytes() == b"before"
 
 
+class Disk:
+    """`os` with a record of what reached the disk, in order: content that was synced, names that changed."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self._fsync, self._replace = os.fsync, os.replace
+
+    def fsync(self, file: int) -> None:
+        self._fsync(file)
+        path = Path(os.readlink(f"/proc/self/fd/{file}"))
+        self.events.append(f"sync {path.name}/" if path.is_dir() else f"sync {path.name}: {path.read_text()}")
+
+    def replace(self, source: Path, target: Path) -> None:
+        self._replace(source, target)
+        self.events.append(f"{Path(source).name} becomes {Path(target).name}")
+
+
+def test_content_reaches_the_disk_before_its_name_does_and_the_name_before_the_write_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, run = Disk(), tmp_path / "run"
+    run.mkdir()
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    monkeypatch.setattr(os, "replace", disk.replace)
+    write_whole(run / "spec.yaml", b"seed: 1")
+    assert disk.events == ["sync spec.yaml.partial: seed: 1", "spec.yaml.partial becomes spec.yaml", "sync run/"]
+
+
 def test_a_file_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
     assert json_lines(tmp_path / "metrics.jsonl") == ([], [])
 

@@ -6,7 +6,6 @@ import json
 import math
 import re
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -36,8 +35,7 @@ def killed_in_a_sync(job: Job) -> int:
     before, end = listens_at(rank), time.monotonic() + 300
     while not listens_at(rank) - before:
         assert time.monotonic() < end, "no sync began"
-    with suppress(psutil.NoSuchProcess):
-        cores[0].kill()
+    cores[0].kill()
     return int(cores[0].pid)
 
 

@@ -15,8 +15,11 @@ from deploy.selfplay import connect
 
 
 @pytest.fixture(autouse=True)
-def switch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`connect` turns it for its whole process, which here goes on to tests of clusters."""
+def switch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`connect` turns it for its whole process, which here goes on to tests of clusters. Ray's own note of a cluster,
+    which may be left of another run on this machine, is not seen here."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", ray_constants.ENABLE_RAY_CLUSTER)
 
 

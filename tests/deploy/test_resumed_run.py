@@ -60,6 +60,7 @@ def test_a_run_killed_between_checkpoints_and_resumed_is_the_run_never_killed_to
     calm.start()
     calm.wait(lambda: len(calm.rows()) > CHECKPOINT_EVERY, "a step after the checkpoint")
     copy_as_if_killed_now(calm, killed.folder)
+    assert len(killed.rows()) < STEPS, "it had ended before it was killed"
     assert calm.finish() == 0, calm.text()
     killed.start("--resume")
     assert killed.finish() == 0, killed.text()

@@ -108,14 +108,22 @@ class FakeRank:
 
 
 class World:
-    def __init__(self, *, ranks: int = 1, dtype: str = "bfloat16", **spec: Any) -> None:
+    def __init__(
+        self,
+        *,
+        ranks: int = 1,
+        dtype: str = "bfloat16",
+        version: int = 0,
+        loaded_gap: float | None = None,
+        **spec: Any,
+    ) -> None:
         self.log: list[str] = []
         self.pool = EnginePool("engines")
         self.pool_handle = Handle(self.pool)
         self.ranks = [FakeRank(self.log) for _ in range(ranks)]
         settings = WeightsSpec(**{"timeout_seconds": 0.05, **spec})
         handles = [Handle(rank) for rank in self.ranks]
-        self.channel = Channel(settings, handles, [self.pool_handle], PROBE, BOUNDS[dtype])
+        self.channel = Channel(settings, handles, [self.pool_handle], PROBE, BOUNDS[dtype], loaded_gap, version)
 
     async def add(self, name: str, **fault: Any) -> FakeEngine:
         engine = FakeEngine(name, self.log, fault.pop("noise", 0.0))

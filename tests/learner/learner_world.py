@@ -18,7 +18,7 @@ from common.records import (
 )
 from common.weights import SyncOutcome
 from learner import checkpoint
-from learner.learner import Learner, LearnerStep
+from learner.learner import Hooks, Learner, LearnerStep
 from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner, ScribeSide
 from learner.step_report import StepReport
@@ -204,16 +204,18 @@ class World:
             LearnerSpec(batch_groups=2, ranks=ranks, checkpoint_every=2, keep_checkpoints=keep),
             steps,
             folder,
-            self.buffer_handle,
-            self.handles,
-            channel,
-            self._stepped,
-            self.phases.append,
-            self.notes.append,
-            self.new_buffer,
-            AdaptiveDeadline(120.0),
-            lambda: self.scores.get(len(self.steps)),
-            ScribeLearner(phase_steps, sides, scribe_channel, AdaptiveDeadline(120.0)) if phase_steps else None,
+            buffer=self.buffer_handle,
+            ranks=self.handles,
+            channel=channel,
+            deadlines=AdaptiveDeadline(120.0),
+            hooks=Hooks(
+                step=self._stepped,
+                phase=self.phases.append,
+                checkpointed=self.notes.append,
+                new_buffer=self.new_buffer,
+                score=lambda: self.scores.get(len(self.steps)),
+            ),
+            scribe=ScribeLearner(phase_steps, sides, scribe_channel, AdaptiveDeadline(120.0)) if phase_steps else None,
         )
 
     async def new_buffer(self, version: int) -> Handle:

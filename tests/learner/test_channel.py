@@ -34,6 +34,7 @@ async def test_fresh_rollouts_come_from_every_engine_that_serves_and_answers() -
     await world.add("d")
     samples = await world.channel.fresh_rollouts()
     assert [sampled.completions[0].engine for sampled in samples] == ["a", "d"]
+    assert {"sample b", "sample c"} <= set(world.log), "both were asked"
     assert {(*sampled.prompt_ids, len(sampled.completions)) for sampled in samples} == {(1, 2, 2)}
     assert {len(one.token_ids) for sampled in samples for one in sampled.completions} == {PROBE.max_tokens}
 
@@ -132,7 +133,7 @@ async def test_an_engine_that_recovers_at_the_second_try_continues_serving() -> 
         await asyncio.sleep(0)
     bad.transfer_fails = False
     outcome = await sync
-    assert outcome.ok and await world.serving() == {"good", "bad"}
+    assert outcome.ok and await world.serving() == {"good", "bad"} and bad.tries == 2
 
 
 async def test_an_engine_whose_error_is_remote_is_reported_by_its_last_line() -> None:
@@ -200,8 +201,7 @@ async def test_a_late_engine_that_cannot_prove_the_policy_is_not_admitted() -> N
 
 
 async def test_a_resumed_run_syncs_its_engines_and_keeps_its_tolerance() -> None:
-    world = World()
-    world.channel.version, world.channel.loaded_gap = 4, 0.1
+    world = World(version=4, loaded_gap=0.1)
     engine = await world.add("a")
     assert world.log == ["stage 4", "pause a", "send 4 to a", "resume a", "prove a"] and engine.version == 4
     assert world.channel.loaded_gap == 0.1

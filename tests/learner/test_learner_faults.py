@@ -46,15 +46,17 @@ async def test_a_buffer_that_dies_under_a_step_is_replaced_after_it_and_the_batc
 @pytest.mark.parametrize("dead", [0, 1])
 async def test_a_rank_that_dies_is_lost_by_its_number_whatever_the_others_say(tmp_path: Path, dead: int) -> None:
     world = World(tmp_path, steps=2, ranks=2)
-    alive = world.ranks[1 - dead]
+    alive, said = world.ranks[1 - dead], list[str]()
 
     def accumulate(*groups: Group) -> None:
+        said.append("connection closed")
         raise remote_error(RuntimeError("gloo: connection closed by peer"))
 
     alive.accumulate = accumulate  # type: ignore[method-assign]
     world.handles[dead].kill()
     with pytest.raises(ActorLost, match=f"learner rank {dead} died while it trained"):
         await world.learner.run()
+    assert said, "the other said nothing"
 
 
 async def test_an_error_of_a_rank_that_lives_is_raised_as_it_is(tmp_path: Path) -> None:

@@ -274,6 +274,34 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(
 
 
 @pytest.mark.integration
+def test_a_checkpoint_whose_weights_are_no_numbers_is_not_loaded(model: Path, rendezvous: str, tmp_path: Path) -> None:
+    learner = alone(make_spec(zero_stage=0), model, rendezvous)
+    learner.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "learner" / "mp_rank_00_model_states.pt"
+    content = torch.load(path, weights_only=False)
+    weight = next(weight for name, weight in content["module"].items() if "lora_A" in name)
+    weight.view(-1)[0] = float("nan")
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"saved cannot be resumed from, delete it: .*the weight .*lora_A"):
+        learner.load(tmp_path / "saved")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("left", [0, 5, 100])
+def test_a_checkpoint_whose_safetensors_are_cut_is_one_line_that_names_the_file(
+    model: Path, rendezvous: str, tmp_path: Path, left: int
+) -> None:
+    learner = alone(make_spec(), model, rendezvous)
+    learner.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "learner" / "random-0.safetensors"
+    assert path.stat().st_size > 100
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(ValueError, match=r"random-0\.safetensors is damaged \(.*: delete .*saved to") as caught:
+        learner.load(tmp_path / "saved")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.integration
 def test_a_checkpoint_of_other_ranks_is_refused(model: Path, rendezvous: str, tmp_path: Path) -> None:
     learner = alone(make_spec(), model, rendezvous)
     learner.save(tmp_path)

@@ -136,6 +136,10 @@ def test_an_undisturbed_run_makes_its_steps_in_one_life(tmp_path: Path) -> None:
     assert Counter(run.history.values()) == dict.fromkeys(range(1, 7), 2)
 
 
+FELT = ("hang", "slow", "rank_hang")
+"""Faults that nothing notices until a call meets them."""
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_each_kind_of_fault_hits_and_the_run_still_ends_with_its_accounts_in_balance(tmp_path: Path, kind: str) -> None:
     run = played(tmp_path, Fault(at=150.0, kind=kind), Fault(at=200.0, kind=kind))
@@ -143,13 +147,18 @@ def test_each_kind_of_fault_hits_and_the_run_still_ends_with_its_accounts_in_bal
     assert run.faults[kind] == 2
     fatal = kind in ("rank", "rank_hang", "buffer", "driver", "power")
     assert (run.endings.total() > 1) == fatal
+    if kind in FELT:
+        assert run.felt[kind], "no call met it"
+    if kind in ("driver", "power"):
+        assert run.endings[kind] == 2, "each death ended a life"
 
 
 def test_forty_seeded_schedules_break_nothing_and_meet_every_fault() -> None:
     outcomes = [simulate.run_schedule(seed) for seed in range(40)]
     assert [outcome for outcome in outcomes if outcome.violations] == []
     met = sum((Counter(outcome.faults) for outcome in outcomes), Counter[str]())
-    assert all(met[kind] for kind in FAULTS)
+    felt = sum((Counter(outcome.felt) for outcome in outcomes), Counter[str]())
+    assert all(met[kind] for kind in FAULTS) and all(felt[kind] for kind in FELT)
     assert sum(outcome.lives for outcome in outcomes) > 60
     turns = sum((Counter(outcome.turns) for outcome in outcomes), Counter[int]())
     assert (min(turns), max(turns)) == (1, 40)

@@ -4,22 +4,27 @@ and a fake learner rank, any of which can be killed at any moment."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from actors import heartbeats, supervisor
 from actors.doctor import Doctor
 from actors.engine_errors import EngineDied
 from actors.engine_pool import EnginePool
 from actors.journal import replay
 from actors.replay_buffer import ReplayBuffer
+from actors.restarts import RestartBudget
 from actors.scribe import Scribe
 from common.config import PoolSpec, RunSpec
 from common.metrics import ACTOR_RESTARTS, ACTORS, ENGINE_RESTARTS, Board
 from common.records import Completion, Group, Message, Sampled
 from common.weights import Probe, SyncReport
+from deploy.job import run as run_module
 from deploy.job.resize import ResizeRequest
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder, write_whole
@@ -92,12 +97,17 @@ class FakeEngine:
 class FakeRank:
     def __init__(self) -> None:
         self.version, self.groups = 0, tuple[Group, ...]()
+        self._turn = asyncio.Lock()  # as an actor without `async` methods, it answers in order
 
     async def __ray_ready__(self) -> bool:
         await asyncio.sleep(0)
         return True
 
     async def load(self, folder: Path) -> None:
+        async with self._turn:
+            await self.read(folder)
+
+    async def read(self, folder: Path) -> None:
         self.version = int((folder / "weights").read_text())
 
     async def save(self, folder: Path) -> None:
@@ -117,8 +127,9 @@ class FakeRank:
         return 0.0
 
     async def stage(self, version: int) -> None:
-        await asyncio.sleep(0)
-        assert version == self.version, "the weights are of another version than their name"
+        async with self._turn:
+            await asyncio.sleep(0)
+            assert version == self.version, "the weights are of another version than their name"
 
     async def send(self, version: int, engines: dict[str, Handle]) -> Sent:
         for handle in engines.values():
@@ -191,6 +202,9 @@ class FakePlacement:
     def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
         return self._new("engine", FakeEngine(engine_id))
 
+    def machine(self, engine: Handle) -> str:
+        return "here"
+
     def role(self, kind: str, name: str) -> Handle:
         pool, rollout = self.pools["engines"], self.spec.rollout
         if kind == "scribe":
@@ -202,10 +216,39 @@ class FakePlacement:
             handle.kill()
 
 
+@contextmanager
+def faked() -> Iterator[None]:
+    """Fake actors, and no pauses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "Placement", FakePlacement)
+        patch.setattr(run_module, "RestartBudget", lambda note: RestartBudget(note, first_pause_seconds=0))
+        patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
+        patch.setattr(heartbeats, "ROUND_SECONDS", 0.05)
+        patch.setattr(run_module, "STOP_POLL_SECONDS", 0.01)
+        yield
+
+
+async def turns(count: int) -> None:
+    """So many turns of the event loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def play(world: World, monkey: Callable[[], Coroutine[Any, Any, None]] | None = None) -> bool:
+    """The run, with `monkey` beside it."""
+    running = asyncio.ensure_future(world.run.go())
+    beside = asyncio.ensure_future(monkey()) if monkey else None
+    try:
+        return await asyncio.wait_for(running, 60)
+    finally:
+        if beside is not None:
+            beside.cancel()
+
+
 class World:
     """A run of some steps in `runs`, and what it left."""
 
-    def __init__(self, runs: Path, steps: int = 8, env: Environment | None = None) -> None:
+    def __init__(self, runs: Path, steps: int = 8, env: Environment | None = None, start: Start | None = None) -> None:
         settings = {
             "steps": steps,
             "model": {"dtype": "float32"},
@@ -217,7 +260,7 @@ class World:
         self.spec = RunSpec.model_validate({"name": "run", "runs": runs, **settings})
         self.folder, self.board = RunFolder(self.spec, runs / "run"), Board()
         self.env = env or FakeEnv()
-        self.run = Run(self.spec, self.env, self.folder, Start(), self.board)
+        self.run = Run(self.spec, self.env, self.folder, start or Start(), self.board)
         placement: Any = self.run._placement
         self.placement: FakePlacement = placement
 

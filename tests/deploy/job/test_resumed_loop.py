@@ -26,7 +26,7 @@ from common.config import BufferSpec, FilterSpec, LearnerSpec, SamplingSpec
 from common.records import Completion, Group, Message, Sampled
 from common.weights import SyncOutcome
 from deploy.job.start import after_newest
-from learner.learner import Learner, LearnerStep
+from learner.learner import Hooks, Learner, LearnerStep
 from learner.rank_calls import AdaptiveDeadline
 from learner.step_report import StepReport
 from simulator.fakes import Handle, settle
@@ -34,6 +34,8 @@ from tests.actors.fake_env import FakeEnv
 from tests.learner.learner_world import report_of
 
 STEPS, BATCH, EVERY = 6, 2, 2
+DEATHS = [0]
+"""Of drivers and buffers, in all tests here."""
 Step = tuple[int, tuple[str, ...], float]  # step, its tasks in order, its loss
 
 
@@ -96,14 +98,13 @@ class Process:
             LearnerSpec(batch_groups=BATCH, checkpoint_every=EVERY, keep_checkpoints=1),
             STEPS,
             folder,
-            self.buffer,
-            [Handle(self.policy)],
-            channel,
-            self._stepped,
-            lambda _: None,
-            lambda fault: None,
-            self.new_buffer,
-            AdaptiveDeadline(120.0),
+            buffer=self.buffer,
+            ranks=[Handle(self.policy)],
+            channel=channel,
+            deadlines=AdaptiveDeadline(120.0),
+            hooks=Hooks(
+                step=self._stepped, phase=lambda _: None, checkpointed=lambda _: None, new_buffer=self.new_buffer
+            ),
         )
 
     def _buffer(self, trained_steps: int | None) -> Handle:
@@ -126,16 +127,18 @@ class Process:
     def _stepped(self, step: LearnerStep) -> None:
         self.log.append((step.report.step, tuple(group.task_id for group in step.groups), step.report.loss))
 
-    async def live(self, moments: int | None, buffer_dies_at: int | None = None) -> None:
-        """Until the last step, or so many turns of the event loop; then it is as if killed."""
+    async def live(self, moments: int | None, buffer_dies_at: int | None = None) -> bool:
+        """Until the last step, or so many turns of the event loop; then it is as if killed. Whether someone was."""
         self._start_roles()
         learning = asyncio.ensure_future(self.learner.run())
-        turn = 0
+        turn, dead = 0, False
         while not learning.done() and turn != moments:
             if turn == buffer_dies_at:
                 self.buffer.kill()
+                dead = True
             turn += 1
             await asyncio.sleep(0)
+        dead |= not learning.done()
         if learning.done():
             learning.result()
         for task in (learning, *self.tasks):
@@ -144,13 +147,14 @@ class Process:
         await self.buffer.actor.close()
         await settle()
         self.buffer.actor._tasks.close()
+        return dead
 
 
 async def run(folder: Path, lives: list[int], buffer_dies_at: int | None = None) -> list[Step]:
     """The steps of a run that is killed after each of `lives`, and then let be."""
     log: list[Step] = []
     for number, moments in enumerate((*lives, None)):
-        await Process(folder, log, resumed=number > 0).live(moments, None if number else buffer_dies_at)
+        DEATHS[0] += await Process(folder, log, resumed=number > 0).live(moments, None if number else buffer_dies_at)
     return log
 
 
@@ -175,13 +179,26 @@ def test_a_run_left_alone_trains_the_plan_in_order() -> None:
     assert len({loss for _, _, loss in undisturbed()}) == STEPS
 
 
-@settings(deadline=None, max_examples=60)
-@given(lives=st.lists(st.integers(1, 400), min_size=1, max_size=3))
-def test_a_run_killed_anywhere_and_resumed_trains_the_same_tasks_to_the_same_losses(lives: list[int]) -> None:
-    assert steps_of(lives) == undisturbed()
+def deaths_of(test: Callable[[], None]) -> int:
+    """How often somebody died in the examples of a test: one that is killed after its end is not."""
+    before = DEATHS[0]
+    test()
+    return DEATHS[0] - before
 
 
-@settings(deadline=None, max_examples=40)
-@given(turn=st.integers(0, 400))
-def test_a_run_whose_buffer_dies_anywhere_trains_the_same_tasks_to_the_same_losses(turn: int) -> None:
-    assert steps_of([], buffer_dies_at=turn) == undisturbed()
+def test_a_run_killed_anywhere_and_resumed_trains_the_same_tasks_to_the_same_losses() -> None:
+    @settings(deadline=None, max_examples=60)
+    @given(lives=st.lists(st.integers(1, 400), min_size=1, max_size=3))
+    def killed(lives: list[int]) -> None:
+        assert steps_of(lives) == undisturbed()
+
+    assert deaths_of(killed) > 20
+
+
+def test_a_run_whose_buffer_dies_anywhere_trains_the_same_tasks_to_the_same_losses() -> None:
+    @settings(deadline=None, max_examples=40)
+    @given(turn=st.integers(0, 400))
+    def killed(turn: int) -> None:
+        assert steps_of([], buffer_dies_at=turn) == undisturbed()
+
+    assert deaths_of(killed) > 10

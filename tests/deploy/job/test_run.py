@@ -5,6 +5,7 @@ import errno
 import signal
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.exceptions import OwnerDiedError
 
-from actors import heartbeats, supervisor
 from actors.journal import replay
-from actors.restarts import MAX_RESTARTS, BudgetSpent, RestartBudget
+from actors.restarts import MAX_RESTARTS, BudgetSpent
 from common.config import RunSpec
 from common.records import Group
 from deploy.job import run as run_module
@@ -26,37 +26,15 @@ from envs.contract.registry import environment_of
 from envs.contract.reports import Readings
 from envs.contract.spec import read
 from learner import checkpoint
-from tests.deploy.job.run_world import FakePlacement, World
+from tests.deploy.job.run_world import World, faked, play, turns
 
 KINDS = ("scribe", "doctor", "engine", "core", "buffer", "rank", "pool")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def fakes() -> Iterator[None]:
-    """Fake actors, and no pauses."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "Placement", FakePlacement)
-        patch.setattr(run_module, "RestartBudget", lambda note: RestartBudget(note, first_pause_seconds=0))
-        patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
-        patch.setattr(heartbeats, "ROUND_SECONDS", 0.05)
-        patch.setattr(run_module, "STOP_POLL_SECONDS", 0.01)
+    with faked():
         yield
-
-
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def play(world: World, monkey: Callable[[], object] | None = None) -> bool:
-    """The run, with `monkey` (a coroutine function) beside it."""
-    running = asyncio.ensure_future(world.run.go())
-    beside = asyncio.ensure_future(monkey()) if monkey else None  # type: ignore[arg-type]
-    try:
-        return await asyncio.wait_for(running, 60)
-    finally:
-        if beside is not None:
-            beside.cancel()
 
 
 async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
@@ -150,27 +128,37 @@ async def test_a_run_that_plays_two_games_trains_on_both(tmp_path: Path) -> None
     assert {world.env.plan(index).env for index in trained} == {"verdict", "contradiction"}
 
 
-@settings(max_examples=10)
-@given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
-def test_a_run_continues_whatever_is_killed_and_its_tasks_are_accounted_for(kills: list[tuple[str, int]]) -> None:
-    with tempfile.TemporaryDirectory() as runs:
-        world = World(Path(runs))
-        assert asyncio.run(_killed(world, kills))
-        world.check_accounts()
+def test_a_run_continues_whatever_is_killed_and_its_tasks_are_accounted_for() -> None:
+    hits, restarts = Counter[str](), list[float]()
+
+    @settings(max_examples=10)
+    @given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
+    def survives(kills: list[tuple[str, int]]) -> None:
+        with tempfile.TemporaryDirectory() as runs:
+            world = World(Path(runs))
+            assert asyncio.run(_killed(world, kills, hits))
+            world.check_accounts()
+            restarts.append(sum(map(world.restarts, KINDS)))
+
+    survives()
+    assert hits.total() > 5 and sum(restarts) > 0, (hits, restarts)
 
 
 async def test_an_engine_that_dies_as_the_run_starts_over_is_replaced(tmp_path: Path) -> None:
     """Found by the test above."""
-    world = World(tmp_path)
-    assert await _killed(world, [("pool", 292), ("core", 100), ("engine", 71)])
+    world, hits = World(tmp_path), Counter[str]()
+    assert await _killed(world, [("pool", 292), ("core", 100), ("engine", 71)], hits)
     world.check_accounts()
+    assert hits["pool"] == 1 and world.restarts("pool") >= 1
 
 
-async def _killed(world: World, kills: list[tuple[str, int]]) -> bool:
+async def _killed(world: World, kills: list[tuple[str, int]], hits: Counter[str]) -> bool:
+    """The run under kills; `hits` are those that met a living actor."""
+
     async def monkey() -> None:
         for kind, after in kills:
             await turns(after)
-            world.kill(kind)
+            hits[kind] += world.kill(kind)
 
     return await play(world, monkey)
 
@@ -192,22 +180,28 @@ async def test_each_death_is_counted_as_its_kind(tmp_path: Path, kind: str) -> N
 SIZES = st.fixed_dictionaries({name: st.integers(1, 3) for name in ("scribes", "doctors", "engines")})
 
 
-@settings(max_examples=10)
-@given(changes=st.lists(st.tuples(SIZES, st.integers(0, 150), st.sampled_from(["", *KINDS])), min_size=1, max_size=4))
-def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors_and_no_lost_task(
-    changes: list[tuple[dict[str, int], int, str]],
-) -> None:
-    with tempfile.TemporaryDirectory() as runs:
-        world = World(Path(runs), steps=9999)
-        asyncio.run(_resized(world, changes))
-        world.check_accounts(len(world.folder.rows))
-        counts = changes[-1][0]
-        spec = RunSpec.model_validate(yaml.safe_load((world.folder.path / "spec.yaml").read_text()))
-        assert spec == world.run.spec
-        assert (spec.rollout.scribes, spec.rollout.doctors) == (counts["scribes"], counts["doctors"])
+def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors_and_no_lost_task() -> None:
+    hits = Counter[str]()
+
+    @settings(max_examples=10)
+    @given(
+        changes=st.lists(st.tuples(SIZES, st.integers(0, 150), st.sampled_from(["", *KINDS])), min_size=1, max_size=4)
+    )
+    def ends(changes: list[tuple[dict[str, int], int, str]]) -> None:
+        with tempfile.TemporaryDirectory() as runs:
+            world = World(Path(runs), steps=9999)
+            asyncio.run(_resized(world, changes, hits))
+            world.check_accounts(len(world.folder.rows))
+            counts = changes[-1][0]
+            spec = RunSpec.model_validate(yaml.safe_load((world.folder.path / "spec.yaml").read_text()))
+            assert spec == world.run.spec
+            assert (spec.rollout.scribes, spec.rollout.doctors) == (counts["scribes"], counts["doctors"])
+
+    ends()
+    assert hits.total(), "nobody died in any of them"
 
 
-async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]]) -> None:
+async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]], hits: Counter[str]) -> None:
     """The run, until what was asked for last is there, and a step after that."""
 
     async def monkey() -> None:
@@ -219,7 +213,7 @@ async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]])
             world.ask(**sizes)
             await turns(after)
             if dies:
-                world.kill(dies)
+                hits[dies] += world.kill(dies)
         while world.serving() != changes[-1][0]:
             await asyncio.sleep(0)
         made = len(world.folder.rows)

@@ -42,11 +42,15 @@ def test_a_model_means_finished_unless_more_steps_were_asked_for(tmp_path: Path)
 
 
 @pytest.mark.parametrize("state", [RunState.FINISHED, RunState.STOPPED, RunState.FAILED])
-def test_the_word_that_a_process_left_counts_until_the_next_one_begins(ended: RunFolder, state: RunState) -> None:
+def test_the_word_that_a_process_left_counts_until_the_next_one_goes_on_from_a_checkpoint(
+    ended: RunFolder, state: RunState
+) -> None:
     run_state.record(ended.path, state, "the disk is full")
     found = run_state.outcome(ended.path)
     assert found is not None and (found.state, found.error) == (state, "the disk is full")
     assert state_of(ended.path) is state
     again = RunFolder(ended.spec, ended.path)
     again.lock()
+    assert state_of(ended.path) is RunState.RUNNING and run_state.outcome(ended.path) == found
+    again.resume(2)
     assert state_of(ended.path) is RunState.RUNNING and run_state.outcome(ended.path) is None

@@ -132,6 +132,21 @@ def test_rouge_counts_words_once_with_their_case_and_without_full_stops() -> Non
     assert rouge1("He has flu.", ".") == 0.0
 
 
+def test_a_line_break_at_the_end_of_the_reference_cell_is_one_more_empty_word_as_in_the_organisers_script(
+    tmp_path: Path,
+) -> None:
+    """`rouge` 1.0 splits the cell at full stops, and what follows the last one at blanks: [""] for a line break."""
+    row = 'x-{n},t,"0 He is ill.\n1 He has gout.",1,diagnosis,1,He has gout.,"He has flu.{end}",t\n'
+    answers = {"x-1": "He has flu.", "x-2": "He has flu."}
+    file = tmp_path / "notes.csv"
+    file.write_text(HEADER + row.format(n=1, end="") + row.format(n=2, end="\n"))
+    found = [
+        official([note], parse_submission(f'{note.note_id} 1 1 "{answers[note.note_id]}"\n')).corrections.rouge1.mean
+        for note in load_notes(file)
+    ]
+    assert found == [pytest.approx(1.0), pytest.approx(2 * (3 / 4) / (1 + 3 / 4))]
+
+
 def test_an_absent_metric_is_none_and_leaves_no_aggregate() -> None:
     scores = correction_scores([("a b", "a b")], agreed_na=1, texts=4, scorers={})
     assert scores.bertscore is None and scores.bleurt is None and scores.aggregate is None
