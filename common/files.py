@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -81,6 +82,20 @@ def text_of(data: bytes, name: str) -> str:
             f"{name}: line {line}: byte 0x{data[error.start]:02x} is not UTF-8; write the file again in UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, or of the files of a folder with their names, which identifies a data set.
+
+    Raises ValueError, one line, when it cannot be read.
+    """
+    if not path.is_dir():
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    whole = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        name = str(file.relative_to(path)).encode("utf-8", "surrogateescape")
+        whole.update(hashlib.sha256(name).digest() + hashlib.sha256(read_bytes(file)).digest())
+    return whole.hexdigest()
 
 
 def parse_json(text: str | bytes) -> Any:

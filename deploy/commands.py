@@ -92,6 +92,15 @@ def _ask(add: ArgumentParser) -> None:
     _switch(add, "--full", what="cut no text")
 
 
+def _data(add: ArgumentParser) -> None:
+    add.add_argument("action", choices=("check",))
+    add.add_argument("file", metavar="FILE", help="a file or folder of notes, or bundled")
+    add.add_argument("--phrases", metavar="FILE", help="as data.phrases of a run: bundled, own, or a file")
+    add.add_argument("--max-words", type=_ordinal, metavar="N", default=300, help="as data.max_words (300)")
+    add.add_argument("--tasks", type=_ordinal, metavar="N", default=3, help="how many tasks to show (3)")
+    _json(add)
+
+
 def _export(add: ArgumentParser) -> None:
     _run(add)
     add.add_argument("out", type=flag_path, help="a new folder")
@@ -210,6 +219,22 @@ score is shown where the task has a label.
         module="evals.run",
         summary="Score a model, a submission or the baselines on a benchmark.",
         parser_of="evals.arguments",
+    ),
+    "data": Command(
+        module="envs.verdict.notes_check",
+        summary="Check a file of your notes row by row, and show tasks made of it.",
+        examples=(
+            ("check notes.csv", ""),
+            ("check notes/ --phrases errors.jsonl", "with the errors of another file put into them"),
+            ("check notes.csv --json", ""),
+        ),
+        options=_data,
+        details="""
+For the game of clinical notes. FILE is a CSV (columns id and text, or MEDEC's), a .jsonl, a folder of .txt files, or a
+folder that save_to_disk of Hugging Face's datasets wrote. docs/your-notes.md has an example of each.
+
+Exit codes: 0 a run can use the file, 2 it cannot.
+""",
     ),
     "kuberay": Command(
         module="deploy.kuberay",

@@ -49,7 +49,7 @@ def words(name: str) -> tuple[str, ...]:
     """Completions of a command's first positional argument."""
     if COMMANDS[name].reads_spec:
         return tuple(sorted(path.stem for path in SPECS.glob("*.yaml")))
-    return {"runs": ("compare",), "completion": commands.SHELLS}.get(name, ())
+    return {"runs": ("compare",), "data": ("check",), "completion": commands.SHELLS}.get(name, ())
 
 
 TOP = tuple(name for name in COMMANDS if " " not in name)

@@ -31,7 +31,8 @@ ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the num
 def make(settings: VerdictSettings) -> Checker:
     """The checker of tasks made with these settings. Raises ValueError, one line, when the notes cannot be read."""
     data = settings.data
-    return Checker(gather(data).notes, data.heldout, data.tier_c)
+    sources = gather(data)
+    return Checker(sources.notes, data.heldout, data.tier_c, sources.phrases)
 
 
 class _Human(Record):
@@ -45,14 +46,18 @@ class _Human(Record):
 
 
 class Checker:
-    """Holds the notes; `disagreement` is called with each task."""
+    """Holds the notes, and error notes of other files whose phrases may be used; `disagreement` is called with each
+    task."""
 
-    def __init__(self, notes: Iterable[Note], heldout: float, tier_c: bool = False) -> None:
+    def __init__(
+        self, notes: Iterable[Note], heldout: float, tier_c: bool = False, phrases: Iterable[Note] = ()
+    ) -> None:
         held = list(notes)
         self._tier_c = tier_c
         self._clean = {note.note_id: note for note in held if not note.is_error}
         self._error = {note.note_id: note for note in held if note.is_error}
-        self._humans = [_human(note) for note in self._error.values() if split_of(note.vignette, heldout) == "train"]
+        own = [note for note in self._error.values() if split_of(note.vignette, heldout) == "train"]
+        self._humans = [_human(note) for note in (*own, *phrases)]
 
     def disagreement(self, labelled: LabelledTask) -> str | None:
         """Why the label is not what the source and the log say, or None when it is."""

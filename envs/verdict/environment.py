@@ -42,8 +42,8 @@ class _Reworded(Record):
 class VerdictEnvironment(Game):
     """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
-    Injections are mined from the training split only. `sources` holds the notes, with counts of those left out by
-    reason. Raises ValueError, one line, when the notes cannot be read or give no plan.
+    Injections are mined from the training split, and from `data.phrases`. `sources` holds the notes, with counts of
+    those left out by reason. Raises ValueError, one line, when the notes cannot be read or give no plan.
     """
 
     env_id = ENV_ID
@@ -61,15 +61,15 @@ class VerdictEnvironment(Game):
                 f"data: no training vignette in {data.path} with heldout {data.heldout} and max_words "
                 f"{data.max_words}; give more notes, lower heldout or raise max_words"
             )
-        self._book = mine(note for vignette in train for note in vignette.errors)
+        self._book = mine([*(note for vignette in train for note in vignette.errors), *self.sources.phrases])
         self._plan = Plan(train, self._book, data.quadrants, f"{seed}:train")
         heldout = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
-        self._heldout = Plan(heldout, self._book, data.quadrants, f"{seed}:heldout") if heldout else None
+        self._heldout = Plan(heldout, self._book, data.quadrants, f"{seed}:heldout", "held-out") if heldout else None
 
     @property
     def notice(self) -> str:
-        """One line on the notes at hand and those left out."""
-        return str(self.sources)
+        """One line on the notes at hand, those left out, and what becomes of the others."""
+        return f"{self.sources}; {self._plan}"
 
     def plan(self, index: int) -> Slot:
         """The index-th slot over the training vignettes; 2k and 2k+1 are twins."""

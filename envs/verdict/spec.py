@@ -11,6 +11,7 @@ from common.paths import InputPath, input_path, path_of
 from common.sections import EnvSettings, Section
 
 BUNDLED = "bundled"
+OWN = "own"
 
 
 class QuadrantMix(Section):
@@ -36,11 +37,18 @@ def _notes(written: str) -> str:
     return written if written == BUNDLED else str(input_path(written))
 
 
+def _phrases(written: str | None) -> str | None:
+    return written if written in (None, OWN) else _notes(written)
+
+
 class DataSpec(Section):
     """Where notes come from and how tasks are drawn from them."""
 
     path: Annotated[str, AfterValidator(_notes)] = BUNDLED
-    """`bundled` (fictional notes), a MEDEC CSV, or a MEDEC pairs .jsonl."""
+    """`bundled` (fictional notes), or your own: a CSV, a .jsonl, or a folder (docs/your-notes.md)."""
+    phrases: Annotated[str | None, AfterValidator(_phrases)] = None
+    """Notes whose errors are put into those of `path`, beside the errors of its own: `bundled`, a file, or `own` for no
+    others; null: `bundled` where no note of `path` has an error."""
     quadrants: QuadrantMix = QuadrantMix()
     """Share of each kind of task."""
     heldout: float = Field(0.2, ge=0, lt=1)
@@ -109,7 +117,8 @@ class VerdictSettings(EnvSettings):
     @property
     def files(self) -> tuple[Path, ...]:
         """With the notes."""
-        return (*super().files, *([] if self.data.path == BUNDLED else [Path(self.data.path)]))
+        named = (self.data.path, self.data.phrases)
+        return (*super().files, *(Path(file) for file in named if file not in (None, BUNDLED, OWN)))
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -124,5 +133,7 @@ class VerdictSettings(EnvSettings):
     def public(self) -> dict[str, Any]:
         """With the names of the files only."""
         content = super().public()
-        content["data"]["path"] = path_of(self.data.path).name
+        for field in ("path", "phrases"):
+            if content["data"][field] is not None:
+                content["data"][field] = path_of(content["data"][field]).name
         return content

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.files import append_line, cut_torn_line, json_lines, parsed_lines, read_record, read_text, write_whole
+from common.files import (
+    append_line,
+    cut_torn_line,
+    json_lines,
+    parsed_lines,
+    read_record,
+    read_text,
+    sha256_of,
+    write_whole,
+)
 from common.records import Record
 
 
@@ -170,3 +180,19 @@ def test_a_damaged_record_counts_as_none(tmp_path: Path, content: bytes) -> None
     assert read_record(path, Kept) is None
     path.write_bytes(content)
     assert read_record(path, Kept) is None
+
+
+def test_the_digest_of_a_folder_tells_its_names_and_contents_apart(tmp_path: Path) -> None:
+    def digest(name: str, files: dict[str, str]) -> str:
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, text in files.items():
+            (folder / file).write_text(text)
+        return sha256_of(folder)
+
+    one = digest("one", {"a": "x", "b": "y"})
+    assert digest("same", {"b": "y", "a": "x"}) == one
+    assert len({one, digest("moved", {"a": "y", "b": "x"}), digest("renamed", {"a": "x", "c": "y"})}) == 3
+    assert sha256_of(tmp_path / "one" / "a") == hashlib.sha256(b"x").hexdigest()
+    with pytest.raises(ValueError, match="no such file"):
+        sha256_of(tmp_path / "absent")

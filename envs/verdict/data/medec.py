@@ -1,4 +1,5 @@
-"""MEDEC notes: the official CSV and the pairs .jsonl, read strictly, with every quirk of the real files handled.
+"""Notes from files: MEDEC's official CSV and pairs .jsonl, read strictly, with every quirk of the real files handled,
+and notes without a label (`plain`).
 
 Quirks: a line of `Sentences` that does not begin with the next expected id continues the sentence before it; cells may
 hold CRLF; non-ASCII characters are double-encoded UTF-8 (repaired for prompts, kept raw for scoring); padding rows are
@@ -20,7 +21,11 @@ import msgspec
 from common.files import read_bytes
 from common.paths import input_path
 from common.records import Record
+from envs.verdict.data import plain
 from envs.verdict.data.boundaries import Unsettled, sentences_of
+from envs.verdict.data.note import Note as Note
+from envs.verdict.data.note import clean_note
+from envs.verdict.data.note import clean_version as clean_version
 from envs.verdict.data.rows import ERROR_TYPES as ERROR_TYPES
 from envs.verdict.data.rows import BadRow, Row, short
 from envs.verdict.data.text import one_line, repair, split_sentences
@@ -38,33 +43,8 @@ COLUMNS = (
 PAIR_FIELDS = ("note_id", "incorrect_note", "error_type", "error_sentence", "corrected_sentence")
 OVERLAPPING = frozenset(f"ms-train-{n}" for n in (999, 768, 1819, 757, 1980))  # near-copies of evaluation notes
 BROKEN = "\0"  # no column is called so
-
-
-class Note(Record):
-    """One clinical note as numbered sentences, with the truth about its error.
-
-    `sentences` are one-line and repaired, for prompts; `raw_*` are what the file holds, for scoring. `error_sentence`
-    is a 0-based index into `sentences`; it, `error_type` and the corrections are None on a clean note.
-    """
-
-    note_id: str
-    vignette: str
-    sentences: tuple[str, ...]
-    raw_sentences: tuple[str, ...]
-    error_type: str | None
-    error_sentence: int | None
-    corrected_sentence: str | None
-    raw_corrected_sentence: str | None = None
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the note holds an error."""
-        return self.error_type is not None
-
-    @property
-    def text(self) -> str:
-        """All sentences, joined by spaces."""
-        return " ".join(self.sentences)
+Reader = Callable[[Row, set[str]], list[Note]]
+"""The notes of a row; the ids that were read are in the set, and its own are added."""
 
 
 def bundled_path() -> Path:
@@ -73,14 +53,15 @@ def bundled_path() -> Path:
 
 
 class Loaded(Record):
-    """What a file held: its notes in file order, and one line for each row that was left out."""
+    """What a file held: its notes in file order, `file:row N` of each, and a line for each row that was left out."""
 
     notes: tuple[Note, ...]
+    places: tuple[str, ...]
     skipped: tuple[str, ...] = ()
 
 
 def load_notes(path: str | Path) -> list[Note]:
-    """Read `bundled`, an official MEDEC CSV or a pairs .jsonl, in file order.
+    """Read `bundled`, a CSV, a .jsonl, or a folder of notes, in file order. docs/your-notes.md shows the formats.
 
     Raises ValueError, one line that says file, row, field and what to write instead.
     """
@@ -90,15 +71,24 @@ def load_notes(path: str | Path) -> list[Note]:
 def load(path: str | Path, skip_bad_rows: bool = False) -> Loaded:
     """As `load_notes`; with `skip_bad_rows` a row that cannot be read is left out and listed in `skipped`."""
     file = bundled_path() if str(path) == "bundled" else input_path(path)
-    text = _read(file)
-    skipped: list[str] | None = [] if skip_bad_rows else None
-    notes = list(_from_pairs(file, text, skipped) if file.suffix == ".jsonl" else _from_csv(file, text, skipped))
-    if not notes:
+    seen, skipped = set[str](), list[str]()
+    read = list[tuple[str, Note]]()
+    for row, notes_of in _rows_of(file):
+        try:
+            read += [(f"{row.file}:row {row.number}", note) for note in notes_of(row, seen)]
+        except BadRow as bad:
+            if not skip_bad_rows:
+                raise
+            skipped.append(str(bad))
+    if not read:
         bad = f"; all {len(skipped)} rows are bad, the first: {skipped[0]}" if skipped else ""
-        raise ValueError(f"{file}: no notes in it; write the official MEDEC columns and at least one row{bad}")
+        raise ValueError(
+            f"{file}: no notes in it; write the columns id and text, or MEDEC's, and at least one row{bad}"
+        )
+    places, notes = zip(*read, strict=True)
     names = name_vignettes([note.text for note in notes], [note.vignette for note in notes])
     named = (msgspec.structs.replace(note, vignette=name) for note, name in zip(notes, names, strict=True))
-    return Loaded(notes=tuple(named), skipped=tuple(skipped or ()))
+    return Loaded(notes=tuple(named), places=places, skipped=tuple(skipped))
 
 
 def split_of(vignette: str, heldout: float) -> str:
@@ -107,53 +97,47 @@ def split_of(vignette: str, heldout: float) -> str:
     return "heldout" if share < heldout else "train"
 
 
-def clean_version(note: Note) -> Note:
-    """The error note with its correction put in. Raises ValueError on a note that has no error."""
-    if note.error_sentence is None or note.corrected_sentence is None:
-        raise ValueError(f"note {note.note_id} has no error to correct; give an error note")
-    raw = (note.raw_corrected_sentence or note.corrected_sentence).strip()
-    at = note.error_sentence
-    return _clean(
-        f"{note.note_id}-corrected",
-        note.vignette,
-        (*note.sentences[:at], note.corrected_sentence, *note.sentences[at + 1 :]),
-        (*note.raw_sentences[:at], raw, *note.raw_sentences[at + 1 :]),
-    )
+def _rows_of(file: Path) -> Iterator[tuple[Row, Reader]]:
+    """Every row, with what reads its notes."""
+    if _is_folder(file):
+        yield from ((row, _object_notes) for row in plain.rows_of_folder(file))
+        return
+    text = _text(file)
+    if file.suffix == ".jsonl":
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                yield Row(file, number, {"line": line}), _line_notes
+        return
+    yield from _rows_of_csv(file, text)
 
 
-def _read(file: Path) -> str:
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _text(file: Path) -> str:
     # bytes that are not UTF-8 become surrogates, which `Row.check_encoding` finds with their row and column
-    data = read_bytes(file, "write 'bundled' or the path of a MEDEC CSV or pairs .jsonl")
+    data = read_bytes(file, "write 'bundled' or the path of a CSV, a .jsonl, or a folder of .txt files")
     return data.decode("utf-8-sig", "surrogateescape")
 
 
-def _kept(
-    row: Row, read: Callable[[Row, set[str]], list[Note]], seen: set[str], skipped: list[str] | None
-) -> list[Note]:
-    """The notes of a row; none of a bad one when rows may be skipped."""
-    try:
-        return read(row, seen)
-    except BadRow as bad:
-        if skipped is None:
-            raise
-        skipped.append(str(bad))
-        return []
-
-
-def _from_csv(file: Path, text: str, skipped: list[str] | None) -> Iterator[Note]:
+def _rows_of_csv(file: Path, text: str) -> Iterator[tuple[Row, Reader]]:
     csv.field_size_limit(len(text) + 1)  # no cell is too long to be read; long notes are left out by their words
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    seen: set[str] = set()
     try:
         names = reader.fieldnames or ()
     except csv.Error as broken:
         raise ValueError(f"{file}:line {reader.line_num}: {_not_csv(broken)}") from None
     header = Row(file, 1, dict.fromkeys(names, ""))
-    header.check_columns(COLUMNS)
+    is_plain = plain.TEXT in names
+    header.check_columns([plain.TEXT] if is_plain else COLUMNS)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         header.refuse(twice[0], "the column stands twice", "it once")
     for number, cells in enumerate(_rows(reader), 2):
-        yield from _kept(Row(file, number, cells), _official_notes, seen, skipped)
+        yield Row(file, number, cells), _plain_notes if is_plain else _official_notes
 
 
 def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
@@ -172,12 +156,20 @@ def _not_csv(broken: csv.Error) -> str:
 
 
 def _official_notes(row: Row, seen: set[str]) -> list[Note]:
+    return [] if _is_padding(row) else [_official_note(row, seen)]
+
+
+def _plain_notes(row: Row, seen: set[str]) -> list[Note]:
+    return [] if _is_padding(row) else [plain.note_of(row, seen)]
+
+
+def _is_padding(row: Row) -> bool:
+    """Whether a row of a CSV is blank. Raises BadRow for one that is no CSV."""
     if BROKEN in row.cells:
         raise BadRow(f"{row.file}:row {row.number}: {row.cells[BROKEN]}")
     row.check_cells()
     row.check_encoding()
-    padding = not any(cell.strip() for cell in row.cells.values())
-    return [] if padding else [_official_note(row, seen)]
+    return not any(cell.strip() for cell in row.cells.values())
 
 
 def _official_note(row: Row, seen: set[str]) -> Note:
@@ -194,7 +186,7 @@ def _official_note(row: Row, seen: set[str]) -> Note:
             row.refuse(field, "is filled on a note flagged 0", "NA, or flag 1")
     if row.cells["Error Sentence ID"].strip() not in ("", "NA") and row.integer("Error Sentence ID") != -1:
         row.refuse("Error Sentence ID", "is not -1 on a note flagged 0", "-1, or flag 1")
-    return _clean(note_id, note_id, sentences, raw)
+    return clean_note(note_id, note_id, sentences, raw)
 
 
 def _official_error(row: Row, note_id: str, sentences: tuple[str, ...], raw: tuple[str, ...]) -> Note:
@@ -229,17 +221,16 @@ def _numbered_sentences(row: Row) -> list[str]:
     return sentences
 
 
-def _from_pairs(file: Path, text: str, skipped: list[str] | None) -> Iterator[Note]:
-    seen: set[str] = set()
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield from _kept(Row(file, number, {"line": line}), _pair_notes, seen, skipped)
+def _line_notes(row: Row, seen: set[str]) -> list[Note]:
+    return _object_notes(row.json_object("line"), seen)
 
 
-def _pair_notes(row: Row, seen: set[str]) -> list[Note]:
-    """An error note and its corrected twin; none of a pair that overlaps the evaluation files."""
-    row = row.json_object("line")
+def _object_notes(row: Row, seen: set[str]) -> list[Note]:
+    """A note without a label; or an error note and its corrected twin, none of a pair that overlaps the evaluation
+    files."""
     row.check_encoding()
+    if plain.TEXT in row.cells and PAIR_FIELDS[1] not in row.cells:
+        return [plain.note_of(row, seen)]
     if row.new_id("note_id", seen) in OVERLAPPING:
         return []
     error = _pair_error(row)
@@ -264,16 +255,4 @@ def _pair_error(row: Row) -> Note:
         error_sentence=len(head),
         corrected_sentence=one_line(repair(correction)),
         raw_corrected_sentence=correction,
-    )
-
-
-def _clean(note_id: str, vignette: str, sentences: tuple[str, ...], raw: tuple[str, ...]) -> Note:
-    return Note(
-        note_id=note_id,
-        vignette=vignette,
-        sentences=sentences,
-        raw_sentences=raw,
-        error_type=None,
-        error_sentence=None,
-        corrected_sentence=None,
     )

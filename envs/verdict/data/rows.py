@@ -34,7 +34,7 @@ class Row:
         self.check_encoding()
         missing = [name for name in names if name not in self.cells]
         if missing:
-            self.refuse(missing[0], "no such column", "the official MEDEC header")
+            self.refuse(missing[0], "no such column", "the official MEDEC header, or the columns id and text")
 
     def check_cells(self) -> None:
         """Refuse a row of `csv.DictReader` that has more or fewer cells than the header."""

@@ -70,22 +70,34 @@ def vignettes(notes: Iterable[Note]) -> dict[str, Vignette]:
 
 
 class Plan:
-    """An endless sequence of slots over some vignettes: each vignette once an epoch and kind, shares of kinds exact."""
+    """An endless sequence of slots over some vignettes: each vignette once an epoch and kind, shares of kinds exact.
 
-    def __init__(self, pool: Sequence[Vignette], book: PhraseBook, mix: QuadrantMix, seed: str) -> None:
+    A kind that no vignette can give is left out, and the others have its share. Raises ValueError when none is left.
+    """
+
+    def __init__(
+        self, pool: Sequence[Vignette], book: PhraseBook, mix: QuadrantMix, seed: str, split: str = "training"
+    ) -> None:
         self._names = {
             AUGMENTED: [v.name for v in pool if v.errors],
             SYNTHETIC: [v.name for v in pool if v.errors or any(_injections(n, book) for n in v.cleans)],
         }
-        self._share = mix.augmented_error / (mix.augmented_error + mix.synthetic_decoy)
+        shares = {AUGMENTED: mix.augmented_error, SYNTHETIC: mix.synthetic_decoy}
+        given = {kind: share for kind, share in shares.items() if share > 0 and self._names[kind]}
+        if not given:
+            asked = " or ".join(" and ".join(kind) for kind, share in shares.items() if share > 0)
+            raise ValueError(
+                f"data.path: none of {len(pool)} {split} vignettes can give {asked}; give more notes, notes with "
+                "errors, or others whose errors fit in data.phrases; medserl data check FILE says why of each note"
+            )
+        self._size, self._split, self._share = len(pool), split, given.get(AUGMENTED, 0.0) / sum(given.values())
         self._seed = seed
         self._orders: dict[tuple[str, str], tuple[int, list[str]]] = {}  # the current epoch of each kind
-        for kind, share in ((AUGMENTED, self._share), (SYNTHETIC, 1 - self._share)):
-            if share > 0 and not self._names[kind]:
-                raise ValueError(
-                    f"data.path: no vignette can give {' and '.join(kind)}; give notes with errors, or set the shares "
-                    "of both to 0 in data.quadrants"
-                )
+
+    def __str__(self) -> str:
+        """How many vignettes the kinds of tasks are made of."""
+        counts = [f"{len(self._names[kind])} in {kind[0].partition('_')[0]} tasks" for kind in (AUGMENTED, SYNTHETIC)]
+        return f"of {self._size} {self._split} vignettes {', '.join(counts)}"
 
     def slot(self, index: int) -> Slot:
         """The index-th slot, from 0."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.episode import Model
-from common.files import write_whole
+from common.files import sha256_of, write_whole
 from common.paths import input_path
 from envs.verdict.data.medec import Note, bundled_path, load_notes
 from evals.core import results
@@ -43,7 +43,7 @@ from evals.suites.medec.protocol import (
     submission_text,
 )
 from evals.suites.medec.replies import Journal, Judged, answer, judge, reply_figures, unanswered
-from evals.suites.medec.result import Result, compared, load_result, part, sha256_of
+from evals.suites.medec.result import Result, compared, load_result, part
 
 QUEUED = 2
 """Notes asked at once, times what the engine decodes at once."""

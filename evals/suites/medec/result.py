@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -92,12 +91,6 @@ def compared(this: Sequence[Case], other: Result) -> Against:
 def load_result(path: Path) -> Result:
     """Read a result.json. Raises ValueError, one line, when it is none."""
     return results.load(path, Result)
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file, which identifies a data set."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _scores(

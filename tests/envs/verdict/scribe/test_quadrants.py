@@ -69,7 +69,7 @@ def test_file_order_does_not_change_the_plan() -> None:
 
 
 def test_a_plan_without_errors_to_show_is_refused_in_one_line() -> None:
-    with pytest.raises(ValueError, match="no vignette can give augmented_error"):
+    with pytest.raises(ValueError, match="none of 1 training vignettes can give augmented_error and augmented_safe or"):
         Plan([only_clean(next(n for n in NOTES if n.is_error))], EMPTY, QuadrantMix(), "0")
 
 
