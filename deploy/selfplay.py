@@ -54,6 +54,7 @@ from deploy.job.run_state import RunState
 from deploy.job.start import Start, going_on, starting_point
 from deploy.monitoring.step_metrics import serve
 from deploy.plan import plan
+from deploy.report import machine
 from deploy.report.terminal import summarise
 from envs.contract import registry
 from envs.contract.env import Environment
@@ -141,6 +142,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     connect(modules_to_ship(folder.spec.envs))
     spec, dtype = settled(folder.spec)
     folder.use(spec)
+    machine.keep(folder.path, machine.here(spec))
     if dtype:
         print(dtype)
     run = Run(folder.spec, env, folder, start, board)

@@ -21,7 +21,7 @@ from common.files import append_line, json_line, read_bytes, write_whole
 from common.records import Group, Record
 from deploy import program
 from deploy.job import inputs, run_state
-from deploy.report import rollout_log
+from deploy.report import machine, rollout_log
 from deploy.report.sinks import Sink
 from deploy.report.steps import FILE, Row, read_steps
 from envs.contract.reports import ALL_READ, Readings, Reports, measured, reports_of
@@ -116,7 +116,7 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Remove a folder that was claimed for nothing: the run never began."""
-        if self._claimed and {path.name for path in self.path.iterdir()} <= {"lock", run_state.JOB}:
+        if self._claimed and {path.name for path in self.path.iterdir()} <= {"lock", run_state.JOB, machine.FILE}:
             shutil.rmtree(self.path)
             self._claimed = False
 

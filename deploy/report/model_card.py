@@ -12,6 +12,7 @@ import yaml
 from common.config import RunSpec
 from common.flags import path_of
 from common.sections import PACKAGED, TINY
+from deploy.report import machine
 from deploy.report.steps import read_steps
 from envs.contract.reports import history, reports_of
 from evals.core import curve
@@ -52,9 +53,9 @@ def write(spec: RunSpec, run: Path, adapter: bool) -> str:
 - Base model: `{source}`, {f"LoRA rank {spec.learner.lora_rank}" if spec.learner.lora_rank else "all weights"}
 - Training: {spec.warm_up.steps} supervised warm-up steps, then {spec.learner.algorithm}, at most {spec.steps} steps of
   {spec.learner.batch_groups} groups x {spec.sampling.group_size} completions, policy lag at most {spec.buffer.max_lag}
-
+{_made(run)}
 ## Data
-{_paragraphs(card.data for card in cards)}
+{_paragraphs(card.data for card in cards)}{_digests(run)}
 
 ## Scores
 {_scores(spec, run)}
@@ -66,6 +67,18 @@ def write(spec: RunSpec, run: Path, adapter: bool) -> str:
 ```yaml
 {yaml.safe_dump(public(spec), sort_keys=False)}```
 """
+
+
+def _made(run: Path) -> str:
+    known = machine.starts(run)
+    return f"- Made with {known[-1]}\n" if known else ""
+
+
+def _digests(run: Path) -> str:
+    """Names and digests of the files of data, without their folders."""
+    known = machine.starts(run)[-1:]
+    lines = [f"- `{Path(file).name}`: sha256 {digest}" for one in known for file, digest in one.data.items()]
+    return "\n\n" + "\n".join(lines) if lines else ""
 
 
 def _paragraphs(texts: Iterable[str]) -> str:
