@@ -112,6 +112,20 @@ SCRIBE_REWARD = _gauge("scribe_reward_mean", "Mean reward of the Scribe's tries 
 SCRIBE_VERSION = _gauge("scribe_policy_version", "Scribe steps whose weights were published.")
 REWARD = _gauge("reward_mean", "Mean reward of the last batch.")
 UNIFORM = _gauge("uniform_groups", "Share of the last batch's groups whose episodes all earned the same.")
+LOSS = _gauge("loss", "Loss of the last step, mean over sampled tokens.")
+KL = _gauge("kl_to_reference", "KL to the warmed-up policy in the last batch, nats per token; 0 while kl_coef is 0.")
+GRAD_NORM = _gauge("grad_norm", "L2 norm of the last step's gradient, before clipping.")
+LEARNING_RATE = _gauge("learning_rate", "Learning rate of the last step.")
+REPLY_TOKENS = _gauge("reply_tokens", "Sampled tokens per reply in the last batch.")
+TRUNCATED = _gauge("truncated_share", "Share of the last batch's episodes that the token limit ended.")
+ENTROPY = _gauge("entropy", "Mean -log-prob of the sampled tokens of the last batch, nats: estimates the entropy.")
+HELDOUT = _gauge(
+    "heldout_score",
+    "The held-out measure that the plot shows, with its 95 % interval, and what a policy that reads nothing reaches.",
+    env=(),
+    figure=(),
+)
+HELDOUT_VERSION = _gauge("heldout_policy_version", "policy_version of the newest held-out evaluation.")
 REFUSED_IN_A_ROW = _gauge(
     "refused_in_a_row",
     "Tasks or groups refused since the last one passed, under the reason of the last refusal.",

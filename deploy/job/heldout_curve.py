@@ -23,6 +23,10 @@ Unclaimed = Callable[[], Awaitable[int | None]]
 """A slot of the plan that no Scribe has claimed, nor will for a moment; None where nobody can say."""
 
 
+def _for_nobody(point: EvalPoint) -> None:
+    """Nobody else waits for the points."""
+
+
 class HeldoutCurve:
     """`attach` when there are engines, `stepped` after each version, `finish` or `close` at the end.
 
@@ -30,8 +34,15 @@ class HeldoutCurve:
     """
 
     def __init__(
-        self, env: Environment, spec: RunSpec, path: Path, tell: Callable[[str], None], unclaimed: Unclaimed
+        self,
+        env: Environment,
+        spec: RunSpec,
+        path: Path,
+        tell: Callable[[str], None],
+        unclaimed: Unclaimed,
+        evaluated: Callable[[EvalPoint], None] = _for_nobody,
     ) -> None:
+        self._evaluated = evaluated
         self._env, self._spec, self._path, self._tell, self._unclaimed = env, spec, path, tell, unclaimed
         self._evaluator: Evaluator | None = None
         self._hold: Hold | None = None
@@ -74,6 +85,7 @@ class HeldoutCurve:
             point = await self._evaluator.run(version)
         append_line(self._path, msgspec.json.encode(point))
         self._newest = version
+        self._evaluated(point)
         self._tell(line(point, self._env.reports))
         await self._adapt(point)
 

@@ -151,7 +151,9 @@ class Run:
         if self._interrupted:  # before there was this learner
             self._learner.stop()
         await self._supervisor.start(buffer, self._examine)
-        self._curve = HeldoutCurve(self._env, self.spec, self.folder.evaluations, self._notify, self._unclaimed)
+        self._curve = HeldoutCurve(
+            self._env, self.spec, self.folder.evaluations, self._notify, self._unclaimed, self._record.evaluated
+        )
         self._curve.attach(self.spec.by_role(pools), channel.hold)
         self._curve.stepped(channel.version)
         watching = asyncio.ensure_future(self._supervisor.watch(self._changes.poll))

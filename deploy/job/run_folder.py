@@ -21,11 +21,12 @@ from common.files import append_line, json_line, read_bytes, write_whole
 from common.records import Group, Record
 from deploy import program
 from deploy.job import inputs, run_state
-from deploy.report import machine, rollout_log
+from deploy.report import machine, replies, rollout_log
 from deploy.report.sinks import Sink
 from deploy.report.steps import FILE, Row, read_steps
 from envs.contract.reports import ALL_READ, Readings, Reports, measured, reports_of
 from evals.core import curve
+from evals.core.evaluator import EvalPoint
 from learner import checkpoint
 
 if TYPE_CHECKING:  # they import torch, for which `medserl status` would wait
@@ -239,6 +240,10 @@ class RunFolder:
         """Every logged step, oldest first."""
         return self._rows
 
+    def evaluated(self, point: EvalPoint) -> None:
+        """A point was added to the held-out curve."""
+        self._sink.log_point(point)
+
     def finish(self) -> list[Row]:
         """Draw the plot and write the page; returns all rows."""
         # They bring matplotlib, for which nobody else who opens a run's folder should wait.
@@ -290,6 +295,7 @@ def metrics_row(step: LearnerStep, reports: Reports, readings: Readings = ALL_RE
         "reward_mean": report.reward_mean,
         "reward_std": report.reward_std,
         **{f"reward_{name}": value for name, value in report.reward_components.items()},
+        **replies.figures(step.groups),
         **measured(reports, step.groups, readings),
         "loss": report.loss,
         "kl_to_reference": report.kl_to_reference,

@@ -10,13 +10,14 @@ from actors.episode import GameError, of_game
 from common.metrics import Board
 from common.records import Group, Reference, StoredGroup
 from deploy.job.run_folder import RunFolder
-from deploy.monitoring.step_metrics import count, judge
+from deploy.monitoring.step_metrics import count, count_heldout, judge
 from deploy.report import logp_drift
 from deploy.report.clock import Clock
 from deploy.report.terminal import Screen
 from envs.contract.env import Environment
 from envs.contract.replay import texts
 from envs.contract.reports import Readings
+from evals.core.evaluator import EvalPoint
 from learner.learner import LearnerStep
 
 Fetch = Callable[[Sequence[Reference]], list[Group]]
@@ -57,6 +58,11 @@ class StepRecord:
         for warning in self._warnings(step):
             self._notify(warning)
         count(self._board, step, row)
+
+    def evaluated(self, point: EvalPoint) -> None:
+        """Count a point of the held-out curve."""
+        self._folder.evaluated(point)
+        count_heldout(self._board, self._folder.reports, point)
 
     def _warnings(self, step: LearnerStep) -> list[str]:
         spec, rows = self._folder.spec, self._folder.rows

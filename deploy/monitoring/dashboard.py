@@ -106,6 +106,29 @@ PANELS = (
     Panel(title="Policy version", queries=(newest(metrics.POLICY_VERSION),)),
     Panel(title="Reward", queries=(newest(metrics.REWARD), newest(metrics.REWARD_BY_COMPONENT))),
     Panel(
+        title="Held-out score",
+        queries=(newest(metrics.HELDOUT), newest(metrics.HELDOUT_VERSION)),
+        about="With its 95 % interval and chance. 0 until the first evaluation; evaluation.every makes them.",
+    ),
+    Panel(
+        title="Loss and gradient norm",
+        queries=(newest(metrics.LOSS), newest(metrics.GRAD_NORM)),
+        about="The norm is before clipping. Spikes far above the usual: halve the learning rate.",
+    ),
+    Panel(
+        title="KL to the start and entropy",
+        queries=(newest(metrics.KL), newest(metrics.ENTROPY)),
+        about="Nats per token. Entropy that falls to 0: the policy repeats itself. KL is 0 while kl_coef is 0.",
+    ),
+    Panel(title="Length of a reply", queries=(newest(metrics.REPLY_TOKENS),), about="Sampled tokens."),
+    Panel(
+        title="Truncated episodes",
+        queries=(newest(metrics.TRUNCATED),),
+        unit="percentunit",
+        about="Ended by the token limit. Above a tenth: raise sampling.max_tokens.",
+    ),
+    Panel(title="Learning rate", queries=(newest(metrics.LEARNING_RATE),)),
+    Panel(
         title="What the games measure",
         queries=(newest(metrics.ENV_MEASURE), (metrics.ENV_ALARM.name, "{{env}} alarm")),
         about="Of the last batch. When an alarm is 1, the run's output says what to do.",

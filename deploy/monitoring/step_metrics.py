@@ -15,8 +15,23 @@ from common.flags import path_of
 from common.metrics import Board
 from common.sections import LOOPBACK
 from envs.contract.reports import Reports, history, played, reports_of
+from evals.core.evaluator import EvalPoint
 from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
+
+HELDOUT_FIGURES = ("value", "lower", "upper")
+"""Of `common.statistics.Interval`."""
+CHANCE = "chance"
+FIGURES = (
+    (metrics.LOSS, "loss"),
+    (metrics.KL, "kl_to_reference"),
+    (metrics.GRAD_NORM, "grad_norm"),
+    (metrics.LEARNING_RATE, "learning_rate"),
+    (metrics.REPLY_TOKENS, "reply_tokens"),
+    (metrics.TRUNCATED, "truncated_share"),
+    (metrics.ENTROPY, "entropy"),
+)
+"""Gauges that are a number of the step's line in metrics.jsonl; they stay as they were where it is null."""
 
 
 def serve(board: Board, spec: RunSpec, run: str, job: str) -> int:
@@ -48,6 +63,10 @@ def expect(board: Board, reports: Reports) -> None:
         board.expect(metrics.ENV_ALARM, env_id)
         for measure in report.measures:
             board.expect(metrics.ENV_MEASURE, env_id, measure.name)
+        for figure in HELDOUT_FIGURES:
+            board.expect(metrics.HELDOUT, env_id, figure)
+        if report.heldout_chance is not None:
+            board.set(metrics.HELDOUT, report.heldout_chance, env_id, CHANCE)
         for reason in report.rejections:
             board.expect(metrics.REJECTED, reason)
             board.expect(metrics.REFUSED_IN_A_ROW, TASKS, reason)
@@ -79,6 +98,9 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
     board.add(metrics.SKIPPED.name, int(bool(report.skipped)), "doctor")
     board.set(metrics.UNIFORM, report.uniform_groups)
     board.set(metrics.REWARD, report.reward_mean)
+    for metric, name in FIGURES:
+        if row.get(name) is not None:
+            board.set(metric, row[name])
     for name, value in report.reward_components.items():
         board.set(metrics.REWARD_BY_COMPONENT, value, name)
     for name, value in report.weights.items():
@@ -96,6 +118,17 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
     board.set(metrics.STEP_SECONDS, step.step_seconds)
     if step.scribe is not None:
         _count_scribe(board, step.scribe, row)
+
+
+def count_heldout(board: Board, reports: Reports, point: EvalPoint) -> None:
+    """Update the job's metrics with a point of the held-out curve; what could not be measured stays as it was."""
+    board.set(metrics.HELDOUT_VERSION, point.policy_version)
+    for env_id, measures in point.measures.items():
+        score = measures.get(reports[env_id].heldout_drawn)
+        for figure in HELDOUT_FIGURES:
+            value = getattr(score, figure, None)
+            if value is not None:
+                board.set(metrics.HELDOUT, value, env_id, figure)
 
 
 def judge(board: Board, reports: Reports, rows: Sequence[dict[str, Any]]) -> list[str]:

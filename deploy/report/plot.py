@@ -23,8 +23,27 @@ from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE, RED
 
 Panel = tuple[str, Callable[[Axes, list[Row]], None]]
 """Title, and what draws it."""
+Line = tuple[str, str, str]
+"""Key in a line of metrics.jsonl, label, colour."""
 STYLES = ((GREEN, "--"), (ORANGE, "-"), (BLUE, ":"), (INK, "-."))
 """Colours of a game's measures, in their order; further measures are not drawn."""
+
+
+HEALTH: tuple[tuple[str, tuple[Line, ...]], ...] = (
+    ("Loss", (("loss", "mean over sampled tokens", BLUE),)),
+    ("Gradient norm", (("grad_norm", "before clipping", BLUE),)),
+    (
+        "KL, nats per token",
+        (("kl_to_reference", "to the warmed-up policy", BLUE), ("mismatch_kl", "engines to learner", ORANGE)),
+    ),
+    ("Entropy, nats per token", (("entropy", "of what was sampled", BLUE),)),
+    ("Length of a reply, tokens", (("reply_tokens", "mean of the batch", BLUE),)),
+    (
+        "Shares of the batch",
+        (("truncated_share", "truncated", ORANGE), ("uniform_groups", "groups of equal rewards", GREY)),
+    ),
+)
+"""Panels of any game, by title; one without a number is left out."""
 
 
 def draw(run_folder: Path, reports: Reports) -> Path:
@@ -41,6 +60,7 @@ def draw(run_folder: Path, reports: Reports) -> Path:
         panels.append((report.title + suffix, _Game(env_id, report, curve, spans)))
         if any(_is_relative(measure) for measure in report.measures):
             panels.append((f"Drift, start = 1{suffix}", _Drift(env_id, report, spans)))
+    panels += [(title, _Lines(lines)) for title, lines in HEALTH if any(_is_known(rows, key) for key, *_ in lines)]
     panels += [("Policy lag", _lag), ("Tokens per second", _throughput)]
     lines = math.ceil(len(panels) / 2)
     figure = figures.blank(10.5, 3.2 * lines)
@@ -124,6 +144,10 @@ class _Game:
             _line(axes, measured, measure.name, measure.header or words(measure.name), color, linestyle=style)
             if band := measure.band:
                 axes.axhspan(band.low, band.high, color=color, alpha=0.1, linewidth=0, label="healthy band")
+        if self._report.heldout_chance is not None:
+            axes.axhline(
+                self._report.heldout_chance, color=INK, linewidth=0.8, linestyle=":", label="held-out by chance"
+            )
         _shade(axes, self._alarms)
         played = [(point.policy_version, point.measures.get(self._env_id)) for point in self._curve]
         _heldout(axes, [(version, found[self._report.heldout_drawn]) for version, found in played if found])
@@ -147,6 +171,21 @@ class _Drift:
                 _line(axes, relative, "value", measure.header or words(measure.name), color, linestyle=style)
         axes.set_ylim(bottom=0)
         _shade(axes, self._alarms)
+
+
+class _Lines:
+    """A panel of figures from metrics.jsonl."""
+
+    def __init__(self, lines: tuple[Line, ...]) -> None:
+        self._lines = lines
+
+    def __call__(self, axes: Axes, rows: list[Row]) -> None:
+        for key, label, color in self._lines:
+            _line(axes, rows, key, label, color)
+
+
+def _is_known(rows: list[Row], key: str) -> bool:
+    return any(row.get(key) is not None for row in rows)
 
 
 def _is_relative(measure: Measure) -> bool:

@@ -1,8 +1,8 @@
 """Sends each step's figures to Weights & Biases or Trackio: `--metrics.sink wandb`. Neither is installed with MedSeRL.
 
-Only the three calls that both libraries share are used. Only numbers leave the machine, and the spec without its
-folders: no task, no reply. Destination and account are set in the library (`wandb login`, WANDB_MODE=offline,
-TRACKIO_SPACE_ID).
+Only the three calls that both libraries share are used. Only numbers leave the machine (those of the steps, and of the
+held-out curve), and the spec without its folders: no task, no reply. Destination and account are set in the library
+(`wandb login`, WANDB_MODE=offline, TRACKIO_SPACE_ID).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from common.config import RunSpec
 from deploy.report.model_card import public
+from evals.core.evaluator import EvalPoint
 
 PROJECT = "medserl"
 
@@ -23,6 +24,7 @@ class Sink:
     def __init__(self, spec: RunSpec) -> None:
         self._spec = spec
         self._library: Any = None  # None until it is open
+        self._step = 0  # of the newest row: neither library takes an earlier one after it
 
     def open(self, run_id: str) -> None:
         """Begin a run in the tracker, if the spec asks for one, in a group of this run alone: others have its name.
@@ -39,7 +41,21 @@ class Sink:
         """One line of metrics.jsonl."""
         if self._library is not None:
             numbers = {name: value for name, value in row.items() if isinstance(value, int | float)}
-            self._library.log(numbers, step=row["step"])
+            self._step = int(row["step"])
+            self._library.log(numbers, step=self._step)
+
+    def log_point(self, point: EvalPoint) -> None:
+        """A point of the held-out curve. It is of an earlier policy_version than the newest row, since rollouts go on
+        meanwhile, so it carries its own."""
+        if self._library is not None:
+            numbers = {
+                f"heldout/{env_id}/{name}": interval.value
+                for env_id, measures in point.measures.items()
+                for name, interval in measures.items()
+                if interval.value is not None
+            }
+            of = {"heldout/policy_version": point.policy_version, "heldout/reward_mean": point.reward_mean}
+            self._library.log({**of, **numbers}, step=self._step)
 
     def close(self) -> None:
         """Send remaining rows and close."""

@@ -57,6 +57,8 @@ class Report:
     )
     heldout_drawn = "solved_share"
     """The held-out measure in the plot."""
+    heldout_chance: float | None = None
+    """What a policy that reads nothing reaches in it, as a line in the plot; None where nobody knows."""
     kinds: tuple[str, ...] = ()
     """Kinds of tasks, as far as they are known before one is made."""
     stages: tuple[tuple[str, str], ...] = ()

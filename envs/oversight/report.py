@@ -38,6 +38,7 @@ class OversightReport(TurnsReport):
         *(Measure(name=name, help=text, header=name if name == "found" else "") for name, text in _SHARES.items()),
     )
     heldout_drawn = "skill"
+    heldout_chance = 0.0
     kinds = tuple(TIERS)
     view = AuditView()
 

@@ -55,6 +55,7 @@ class VerdictReport(Report):
         Measure(name="pair_accuracy", help="Share of twins with both flags right; chance .25."),
     )
     heldout_drawn = "flag_accuracy"
+    heldout_chance = 0.5  # tasks come in twins
     kinds: tuple[str, ...] = ("augmented_error", "augmented_safe", "synthetic_decoy", "synthetic_injection")
     stages: tuple[tuple[str, str], ...] = (
         *(("rewording", outcome) for outcome in ("model", "rule", "unchanged")),

@@ -1,8 +1,8 @@
 """A synchronous real run (Ray, vLLM, DeepSpeed, tiny model) that is killed and resumed continues as one never killed.
 
 One request at a time in the engine: its draws are then the same in every run of the spec. A group of one needs the
-algorithm without a baseline, a Scribe that asks the model would be a second request, and without a KL term equal rewards
-would make every loss 0.
+algorithm without a baseline, a Scribe that asks the model would be a second request, and without a KL term equal
+rewards would make every loss 0.
 """
 
 from __future__ import annotations

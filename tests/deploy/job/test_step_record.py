@@ -8,14 +8,19 @@ from msgspec.structs import replace
 from common.config import ModelSpec, RunSpec
 from common.metrics import Board
 from common.records import Episode, Group, Reference, StoredGroup
+from common.statistics import Interval
 from deploy.job.run_folder import RunFolder
 from deploy.job.step_record import StepRecord
+from deploy.monitoring.step_metrics import expect
 from deploy.report.clock import Clock
 from deploy.report.rollout_log import read_run
 from deploy.report.terminal import COLUMNS, Screen
 from envs.lookup.environment import Lookup
+from envs.verdict.report import VerdictReport
+from evals.core.evaluator import EvalPoint
 from tests.deploy.job.test_run_folder import step as learner_step
 from tests.deploy.report.turns_pages import ENV, lookup_group
+from tests.deploy.reports import REPORTS
 
 GOOD, BAD = ('look(id="a")', "answer(value=1)"), ("I would look at a", "answer(value=1)")
 
@@ -75,6 +80,34 @@ async def test_a_game_that_cannot_say_what_it_read_costs_the_measure_and_not_the
     await world.step(1, GOOD)
     assert world.folder.rows[0]["lookup/calls"] is None and world.folder.rows[0]["lookup/turns"] == 2.0
     assert read_run(world.folder.path)["unread"].to_pylist() == [None]
+
+
+async def test_what_the_loss_and_the_replies_are_like_is_logged_and_on_the_board(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.step(1, GOOD)
+    (row,) = world.folder.rows
+    board = world.board.registry.get_sample_value
+    names = ("loss", "grad_norm", "learning_rate", "reply_tokens", "truncated_share", "entropy")
+    assert {name: board(f"medserl_{name}") for name in names} == {name: row[name] for name in names}
+    assert row["kl_to_reference"] is None and board("medserl_kl_to_reference") == 0.0
+    assert row["reply_tokens"] > 0 and row["truncated_share"] == 0.0
+
+
+async def test_a_held_out_point_is_on_the_board_beside_its_chance(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    share = Interval(value=0.75, lower=0.5, upper=None, of=1)
+    measures = {"lookup": {"solved_share": share}}
+    world.record.evaluated(EvalPoint(policy_version=3, seconds=1.0, tasks=1, measures=measures, reward_mean=0.0))
+    board = world.board.registry.get_sample_value
+    figures = {name: board("medserl_heldout_score", {"env": "lookup", "figure": name}) for name in ("value", "lower")}
+    assert figures == {"value": 0.75, "lower": 0.5} and board("medserl_heldout_policy_version") == 3.0
+
+
+def test_chance_is_on_the_board_from_the_start_where_the_game_knows_it() -> None:
+    board = Board()
+    expect(board, REPORTS)
+    found = board.registry.get_sample_value("medserl_heldout_score", {"env": "verdict", "figure": "chance"})
+    assert found == 0.5 == VerdictReport.heldout_chance
 
 
 async def test_a_step_that_was_skipped_is_told_counted_and_shown(tmp_path: Path) -> None:

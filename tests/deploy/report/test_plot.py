@@ -41,6 +41,13 @@ def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:
         draw(write(tmp_path), REPORTS)
 
 
+def test_loss_norm_kl_entropy_length_and_shares_have_panels_of_their_own(tmp_path: Path) -> None:
+    names = ("loss", "grad_norm", "mismatch_kl", "entropy", "reply_tokens", "truncated_share")
+    bare = imread(draw(write(tmp_path, {"step": 1}, {"step": 2}), REPORTS)).shape[0]
+    rows = [{"step": step, **dict.fromkeys(names, 0.1 * step)} for step in (1, 2)]
+    assert imread(draw(write(tmp_path, *rows), REPORTS)).shape[0] == pytest.approx(bare * 5 / 2, rel=0.01)
+
+
 def test_the_measures_of_several_turns_are_drawn_relative_to_where_the_run_began_with_its_alarms(
     tmp_path: Path,
 ) -> None:

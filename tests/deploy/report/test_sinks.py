@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from common.config import MetricsSpec, RunSpec
+from common.statistics import Interval
 from deploy import selfplay
 from deploy.job.run_folder import RunFolder
 from envs.verdict.spec import DataSpec, VerdictSettings
+from evals.core.evaluator import EvalPoint
 from tests.deploy.job.test_run_folder import log
 
 
@@ -61,6 +63,21 @@ def test_a_sink_gets_every_step_with_its_number_and_the_end(tmp_path: Path, libr
     assert number == 2 and values["reward_mean"] == rows[1]["reward_mean"] == -0.9
     assert all(isinstance(value, int | float) for value in values.values()), "only numbers leave the machine"
     assert rows[1].keys() - values.keys() >= {"kl_to_reference", "learner_seconds"}
+
+
+def test_a_held_out_point_is_sent_with_its_version_at_the_newest_step(tmp_path: Path, library: FakeLibrary) -> None:
+    folder = RunFolder(spec(tmp_path), tmp_path / "mine")
+    folder.create()
+    for number in (1, 2):
+        log(folder, number)
+    known, unknown = (
+        Interval(value=0.75, lower=0.5, upper=0.9, of=16),
+        Interval(value=None, lower=None, upper=None, of=0),
+    )
+    measures = {"verdict": {"flag_accuracy": known, "youden_j": unknown}}
+    folder.evaluated(EvalPoint(policy_version=1, seconds=3.0, tasks=16, measures=measures, reward_mean=-0.5))
+    sent = {"heldout/policy_version": 1, "heldout/reward_mean": -0.5, "heldout/verdict/flag_accuracy": 0.75}
+    assert library.calls[-1] == ("log", (2, sent))
 
 
 def test_no_folder_of_this_machine_is_sent(tmp_path: Path, library: FakeLibrary) -> None:
