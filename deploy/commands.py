@@ -188,6 +188,12 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
         examples=(("", "the runs in runs/"), ("/shared/runs --json", ""), ("compare laptop laptop-2", "compare two")),
         options=_runs,
     ),
+    "view": Command(
+        module="deploy.view",
+        summary="Make the picture and the page of a run, at any time: while it runs, or after it was killed.",
+        examples=(("runs/laptop", "writes progress.png and episodes.html into it"),),
+        options=_run,
+    ),
     "runs compare": Command(
         module="deploy.compare",
         summary="Compare two runs: a table of their figures and settings, and a picture of their curves.",

@@ -55,6 +55,7 @@ from deploy.job.start import Start, going_on, starting_point
 from deploy.monitoring.step_metrics import serve
 from deploy.plan import plan
 from deploy.report import machine
+from deploy.report.outlook import announcement
 from deploy.report.terminal import summarise
 from envs.contract import registry
 from envs.contract.env import Environment
@@ -127,6 +128,7 @@ def run(command: cli.Command) -> int:
             if folder.spec.name != command.spec.name:
                 old = f"run {command.spec.name} exists: this one is {folder.spec.name}"
                 print(f"{old} (--resume continues the old one)")
+            print(announcement(folder.spec, folder.path, start.version + 1))
             return play(folder, start, env, board)
         finally:
             folder.abandon()

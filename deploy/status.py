@@ -32,8 +32,10 @@ from deploy.job.resize import sizes
 from deploy.job.run_state import job_of, state_of
 from deploy.monitoring.step_metrics import token_of
 from deploy.report import clock
+from deploy.report.clock import duration
+from deploy.report.outlook import time_left
 from deploy.report.steps import Row, read_steps
-from deploy.report.terminal import table, wide_console
+from deploy.report.terminal import StepTable, wide_console
 from envs.contract.reports import alarm_spans, reports_of
 from evals.core import curve
 from evals.core.evaluator import EvalPoint
@@ -129,7 +131,11 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     parts: list[Any] = [_facts(spec, run, rows, points.found, series)]
     parts += [*damaged, *points.damaged]
     if rows:
-        parts += ["", table(f"newest steps; {len(rows)} of {spec.steps} done", rows[-RECENT:], reports_of(spec)), ""]
+        parts += [
+            "",
+            StepTable(f"newest steps; {len(rows)} of {spec.steps} done", rows[-RECENT:], reports_of(spec)),
+            "",
+        ]
         advice = advise(spec, rows, _ready(series))
         parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
         if series and advice.edit.partition(":")[0] in sizes(spec):
@@ -151,7 +157,9 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], points: list[EvalPoint], s
         shown.add_row("serving", ", ".join(_serving(series, kind) for kind in metrics.SCALED_KINDS))
     if rows:
         age = time.time() - rows[-1]["time"]
-        shown.add_row("progress", f"step {rows[-1]['step']} of {spec.steps}, {age:.0f} s ago; {_throughput(rows)}")
+        left = f"; {time_left(rows, spec.steps)}" if series and time_left(rows, spec.steps) else ""
+        made = f"step {rows[-1]['step']} of {spec.steps}, {duration(age)} ago"
+        shown.add_row("progress", f"{made}; {_throughput(rows)}{left}")
         shown.add_row("lag", f"{rows[-1]['policy_lag']} of at most {spec.buffer.max_lag}")
         for text in _alarms(spec, rows):
             shown.add_row("alarm", text)

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from deploy.report import logp_drift
 from deploy.report.clock import Spent
+from deploy.report.outlook import time_left
 from envs.contract.reports import Reports, measure_key, score_line
 from learner import checkpoint
 
@@ -35,7 +36,10 @@ COLUMNS: tuple[Column, ...] = (
     ("step s", "seconds", "{:.0f}"),
 )
 REWARD = 2  # columns up to the reward
+SPARED = ("fresh", "train tok/s", "grad", "uniform", "canary", "loss", "sync s", "gen tok/s", "lag", "ok")
+"""Columns that a narrow terminal does without, the first one first: a number is shown whole or not at all."""
 WIDTH = 130
+GAP = 2  # characters between two columns
 SHOWN_ROWS = 12
 QUIET_SECONDS = 15.0
 """Minimum seconds between two lines about the same phase, without a terminal."""
@@ -65,9 +69,10 @@ class Screen:
 
     def __rich__(self) -> RenderableType:
         seconds = time.monotonic() - self._since
-        left = f"({seconds:.0f} s; Ctrl-C checkpoints and stops)"
+        hints = [f"{seconds:.0f} s", time_left(self._rows, self._steps), "Ctrl-C checkpoints and stops"]
+        left = f"({'; '.join(filter(None, hints))})"
         line = Text.assemble((self._phase, "bold"), f" {self._detail} ", (left, "dim"))
-        return Group(table(self._title, self._rows[-SHOWN_ROWS:], self._reports), line) if self._rows else line
+        return Group(StepTable(self._title, self._rows[-SHOWN_ROWS:], self._reports), line) if self._rows else line
 
     def phase(self, name: str, detail: str = "") -> None:
         """Show what the run is doing now; `on_phase` is called with its name."""
@@ -86,7 +91,9 @@ class Screen:
         self._rows.append(row)
         if not self._live:
             cells = "  ".join(f"{title} {cell(row, key, form)}" for title, key, form in columns(self._reports)[1:])
-            self._print(f"{time.strftime('%H:%M:%S')}  step {row['step']}/{self._steps}  {cells}")
+            left = time_left(self._rows, self._steps)
+            done = f"step {row['step']}/{self._steps}"
+            self._print("  ".join(filter(None, (time.strftime("%H:%M:%S"), done, cells, left))))
 
     def notify(self, text: str) -> None:
         """Show a message."""
@@ -119,15 +126,36 @@ def columns(reports: Reports) -> tuple[Column, ...]:
     return (*COLUMNS[:REWARD], *own, *COLUMNS[REWARD:])
 
 
-def table(title: str, rows: list[dict[str, Any]], reports: Reports) -> Table:
-    """Steps as a table."""
-    shown = columns(reports)
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name, _, _ in shown:
-        made.add_column(name, justify="right")
-    for row in rows:
-        made.add_row(*(cell(row, key, form) for _, key, form in shown))
-    return made
+class StepTable:
+    """Steps as a table, with as many columns as the terminal is wide."""
+
+    def __init__(self, title: str, rows: list[dict[str, Any]], reports: Reports) -> None:
+        self._title, self._rows, self._columns = title, rows, columns(reports)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.within(options.max_width)
+
+    def within(self, width: int) -> Table:
+        """The table in `width` characters."""
+        made = Table(title=self._title, title_justify="left", box=None, pad_edge=False)
+        shown = self._fitting(width)
+        for name, _, _ in shown:
+            made.add_column(name, justify="right", no_wrap=True)
+        for row in self._rows:
+            made.add_row(*(cell(row, key, form) for _, key, form in shown))
+        return made
+
+    def _fitting(self, width: int) -> list[Column]:
+        shown = list(self._columns)
+        for name in SPARED:
+            if sum(map(self._width, shown)) - GAP <= width:
+                break
+            shown = [column for column in shown if column[0] != name]
+        return shown
+
+    def _width(self, column: Column) -> int:
+        name, key, form = column
+        return GAP + max(len(text) for text in (name, *(cell(row, key, form) for row in self._rows)))
 
 
 def summarise(
@@ -136,9 +164,10 @@ def summarise(
     """Print the run's figures, its time by phase, and its files."""
     console = wide_console()
     if not rows:
-        console.print(f"No step was finished. {resume}\ntime of this start: {spent}", soft_wrap=True, highlight=False)
+        nothing = f"No step was finished. {resume}\ntime of this start: {spent}\n  logs      {folder / 'logs'}"
+        console.print(nothing, soft_wrap=True, highlight=False)
         return
-    console.print(table(f"run {folder.name}", rows, reports))
+    console.print(StepTable(f"run {folder.name}", rows, reports))
     seconds = sum(row["seconds"] for row in rows)
     completions = sum(row["completions"] for row in rows)
     tokens = sum(row["rollout_tokens"] for row in rows)
@@ -152,7 +181,12 @@ def summarise(
     )
     for line in (logp_drift.summary(rows), f"time of this start: {spent}"):
         console.print(line, soft_wrap=True, highlight=False)
-    for what, name in (("episodes", "episodes.html"), ("plot", "progress.png"), ("rollouts", "rollouts/")):
+    for what, name in (
+        ("episodes", "episodes.html"),
+        ("plot", "progress.png"),
+        ("rollouts", "rollouts/"),
+        ("logs", "logs/"),
+    ):
         console.print(f"  {what:9} {folder / name}", soft_wrap=True, highlight=False)
     if found := checkpoint.best(folder):
         score = score_line(reports, found.manifest.score) if found.manifest.score else ""
@@ -163,3 +197,4 @@ def summarise(
         )
     where = f"  model     {folder / 'model'}" if finished else f"  {resume}"
     console.print(where, soft_wrap=True, highlight=False)
+    console.print("docs/read-results.md says how to read them", soft_wrap=True, highlight=False)

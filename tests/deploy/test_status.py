@@ -149,7 +149,7 @@ def test_a_job_that_is_gone_is_read_from_its_files(tmp_path: Path, capsys: pytes
     assert status.main([str(run)]) == 0
     out = capsys.readouterr().out
     assert "the job does not answer" in out and "buffer" not in out
-    assert "step 6 of 8, 90 s ago; 2.00 completions/s" in out and "last eval  none" in out
+    assert "step 6 of 8, 1 min 30 s ago; 2.00 completions/s" in out and "last eval  none" in out
 
 
 def test_a_run_without_a_step_has_no_table_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

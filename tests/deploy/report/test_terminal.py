@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from deploy.job.run_folder import metrics_row
 from deploy.report.clock import Spent
-from deploy.report.terminal import Screen, cell, columns, summarise, table
+from deploy.report.terminal import SPARED, Screen, StepTable, cell, columns, summarise
 from learner import checkpoint
 from tests.deploy.job.test_run_folder import step
 from tests.deploy.reports import REPORTS
@@ -35,7 +39,21 @@ def test_of_several_games_each_has_one_column_with_its_name() -> None:
 def test_every_column_is_in_a_steps_row() -> None:
     row = metrics_row(step(1), REPORTS)
     assert {key for _, key, _ in columns(REPORTS)} <= row.keys()
-    assert table("run", [row], REPORTS).row_count == 1
+    assert StepTable("run", [row], REPORTS).within(130).row_count == 1
+
+
+@given(st.integers(48, 200), st.integers(1, 10_000))
+def test_a_terminal_of_any_width_shows_whole_numbers_or_none(width: int, number: int) -> None:
+    row = metrics_row(step(number), REPORTS)
+    console = Console(width=width, file=io.StringIO())
+    console.print(StepTable("run", [row], REPORTS))
+    heading, cells = (line.split("  ") for line in console.file.getvalue().splitlines()[1:3])
+    shown = [name for name in (one.strip() for one in heading) if name]
+    assert shown == [name for name, *_ in columns(REPORTS) if name in shown], "whole headings, in their order"
+    assert [text for text in (one.strip() for one in cells) if text] == [
+        cell(row, key, form) for name, key, form in columns(REPORTS) if name in shown
+    ]
+    assert shown[:2] == ["step", "reward"] and (width < 120 or not set(SPARED) - set(shown))
 
 
 def test_without_a_terminal_each_step_and_each_new_phase_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +67,7 @@ def test_without_a_terminal_each_step_and_each_new_phase_is_one_line(capsys: pyt
     lines = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
     assert lines[:2] == ["training 1/2 [x]", "publishing"] and phases == ["training"] * 3 + ["publishing"]
     assert lines[2].startswith("step 1/8  reward -0.90") and "ok yes" in lines[2]
+    assert lines[2].endswith("  about 28 s left"), "seven more of four seconds"
     assert lines[3] == "engine engines-0 quarantined: prove: [nan]"
 
 
@@ -74,5 +93,6 @@ def test_an_unfinished_run_shows_how_to_continue(tmp_path: Path, capsys: pytest.
     summarise(tmp_path, [metrics_row(step(1), REPORTS)], REPORTS, False, "go on with: x", SPENT)
     assert "go on with: x" in capsys.readouterr().out
     summarise(tmp_path, [], REPORTS, False, "go on with: x", SPENT)
-    nothing = "No step was finished. go on with: x\ntime of this start: 50 s = engines 20 s, steps 30 s\n"
+    spent = "time of this start: 50 s = engines 20 s, steps 30 s"
+    nothing = f"No step was finished. go on with: x\n{spent}\n  logs      {tmp_path / 'logs'}\n"
     assert capsys.readouterr().out == nothing

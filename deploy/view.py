@@ -1,0 +1,38 @@
+"""`medserl view RUN`: the picture and the page of a run, at any time: while it runs, and after it was killed too."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from yaml import YAMLError
+
+from common.command_line import BAD_INPUT
+from common.errors import os_refusal
+from deploy import cli
+from deploy.job.run_state import state_of
+from envs.contract.reports import reports_of
+
+
+def run(args: Namespace) -> int:
+    """Draw and write both; print where they are. Returns 0, or 2 after one line on standard error."""
+    try:
+        for path in view(args.run):
+            print(path)
+    except (ValueError, YAMLError, OSError) as error:
+        said = os_refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
+        print(f"view: {said}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def view(folder: Path) -> tuple[Path, Path]:
+    """The run's picture and page, made of the steps that it has now. Raises ValueError when it has none."""
+    reports = reports_of(cli.load_run(folder))
+    if not any((folder / "rollouts").glob("step-*.parquet")):
+        raise ValueError(f"{folder}: no step yet ({state_of(folder)}); look again after the first one")
+    # They bring matplotlib, for which a mistyped folder should not wait.
+    from deploy.report import episodes_page, plot
+
+    return plot.draw(folder, reports), episodes_page.write_page(folder, reports)
