@@ -1,31 +1,34 @@
 """Ask a trained model: `medserl ask runs/lookup --task 3`, `medserl ask runs/laptop --text note.txt`.
 
 It plays one task of the run's game, one that the game makes or one in a file, through the code that rollouts and
-evaluation use; or it replies to a text, with the prompt that the game makes of it. `-` reads standard input. The model
-gives its most likely reply in each turn. Research, not for clinical use.
+evaluation use; or it replies to texts, with the prompt that the game makes of each. `-` reads standard input. A folder
+that `medserl export` wrote is asked as a run is. The model gives its most likely reply in each turn. Research, not for
+clinical use.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from actors.engine import PromptTooLong
-from actors.episode import GameError, PartnerError, Played, of_game, play, score
+from actors.episode import GameError, Model, PartnerError, Played, of_game, play, score
 from common.command_line import BAD_INPUT
 from common.config import RunSpec
-from common.files import read_text, text_of
+from common.files import parse_json, read_text, text_of
 from common.flags import path_of
-from common.records import LabelledTask, Task
+from common.records import Completion, LabelledTask, Message, Record, Task
 from common.sections import EnvSettings
-from deploy import commands
-from deploy.export import finished_run
+from deploy import cli, commands
+from deploy.export import SPEC, finished_run
 from deploy.report.episode_text import Printer
 from envs.contract import registry
 from envs.contract.by_rule import tasks_by_rule
@@ -47,18 +50,61 @@ def main(arguments: Sequence[str] | None = None, client: ModelClient | None = No
 def run(args: Namespace, client: ModelClient | None = None) -> int:
     """Ask and print. 0, 1 when the engine or the game failed, 2 and one line for bad input."""
     try:
-        spec = finished_run(args.run)
-        settings = _game(spec, args.env)
-        asking = _Asking(client or Vllm(), spec, args.run / "model", reports_of(spec)[settings.id])
-        spans = asking.about(args.text) if args.text is not None else asking.play(settings, args)
+        asked = client or Vllm()
+        found = _models(args, asked)
+        texts = None if args.text is None else [one for path in args.text for one in texts_of(path)]
+        for title, spec, folder in found:
+            settings = _game(spec, args.env)
+            asking = _Asking(asked, spec, folder, reports_of(spec)[settings.id])
+            answers = [asking.play(settings, args)] if texts is None else asking.about(texts)
+            several = len(found) > 1 or len(answers) > 1
+            for answer in answers:
+                _print(answer, title if several else "", args.json, wrapped=texts is not None)
     except ValueError as error:
         return _fail(error, BAD_INPUT)
     except (EngineLost, GameError, PartnerError) as error:
         return _fail(error, FAILED)
-    shown = Text.assemble(*spans)
-    shown.rstrip()
-    Console().print(shown, soft_wrap=args.text is None)  # prose is wrapped at words, what a game reads is left as it is
     return 0
+
+
+class Answer(Record):
+    """What the model did about one text or task, for people and, without the model's name, for scripts."""
+
+    name: str
+    spans: tuple[Span, ...]
+    facts: dict[str, Any]
+
+
+def _models(args: Namespace, client: ModelClient) -> list[tuple[str, RunSpec, Path]]:
+    """Who is asked: title, spec and folder of the weights. Raises ValueError."""
+    run = args.run
+    if (run / "config.json").is_file() and not (run / "spec.yaml").is_file():
+        spec, folder = _exported(run, args.spec), run
+    else:
+        if args.spec:
+            raise ValueError(f"--spec is for an exported model: {run} has its own")
+        spec, folder = finished_run(run), run / "model"
+    trained = ("trained", spec, folder)
+    return [trained, ("base", spec, client.resolve(spec)[0])] if args.base else [trained]
+
+
+def _exported(folder: Path, named: Path | None) -> RunSpec:
+    file = folder / SPEC
+    if named is None and not file.is_file():
+        raise ValueError(f"{folder}: holds no {SPEC}, so name the spec that it was trained with: --spec laptop")
+    return cli.load(named or file)
+
+
+def _print(answer: Answer, model: str, as_json: bool, wrapped: bool) -> None:
+    """Under a heading where there are several; prose is wrapped at words, and what a game reads left as it is."""
+    shown = Text.assemble(*answer.spans)
+    shown.rstrip()
+    if as_json:
+        print(json.dumps({"name": answer.name, "model": model or "trained", **answer.facts, "shown": shown.plain}))
+        return
+    if model:
+        Console().print(Text(f"\n{answer.name}, {model}", style="bold"), soft_wrap=True)
+    Console().print(shown, soft_wrap=not wrapped)
 
 
 class _Asking:
@@ -71,24 +117,31 @@ class _Asking:
         self._spec = spec.model_copy(update={"sampling": likeliest, "weights": whole})
         self._client, self._folder, self._report = client, folder, report
 
-    def about(self, path: str) -> tuple[Span, ...]:
-        """The reply about the text of a file."""
-        text = given_text("--text", path)
-        question = self._report.question(text)
+    def about(self, texts: Sequence[tuple[str, str]]) -> list[Answer]:
+        """The replies about texts, each with its name."""
+        questions = [self._report.question(text) for _, text in texts]
 
-        async def reply() -> tuple[str, bool]:
+        async def replies() -> list[Completion]:
             async with self._client.asking(self._spec, self._folder) as model:
-                sampled = await model.start(question, 1, self._spec.sampling.max_tokens)
-            (completion,) = sampled.completions
-            return completion.text, completion.truncated
+                return [
+                    await self._reply(model, name, asked) for (name, _), asked in zip(texts, questions, strict=True)
+                ]
 
+        answers = list[Answer]()
+        for (name, text), said in zip(texts, asyncio.run(replies()), strict=True):
+            spans = self._report.answer(text, said.text, said.truncated)
+            answers.append(Answer(name=name, spans=spans, facts={"reply": said.text, "truncated": said.truncated}))
+        return answers
+
+    async def _reply(self, model: Model, name: str, question: tuple[Message, ...]) -> Completion:
         try:
-            said, truncated = asyncio.run(reply())
+            sampled = await model.start(question, 1, self._spec.sampling.max_tokens)
         except PromptTooLong as error:
-            raise ValueError(f"the text is too long: {error}") from None
-        return self._report.answer(text, said, truncated)
+            raise ValueError(f"the text {name} is too long: {error}") from None
+        (completion,) = sampled.completions
+        return completion
 
-    def play(self, settings: EnvSettings, args: Namespace) -> list[Span]:
+    def play(self, settings: EnvSettings, args: Namespace) -> Answer:
         """A whole episode of the task that the arguments name."""
         env = registry.make(settings, self._spec.seed)
         given: Task | LabelledTask
@@ -102,7 +155,8 @@ class _Asking:
         except PromptTooLong as error:
             raise ValueError(f"the task is too long: {error}") from None
         head: Span = (f"Task {task.task_id} of the game {settings.id}, {origin}\n\n", "bold")
-        return [head, *_told(env, given, played, Printer(args.full))]
+        spans = (head, *_told(env, given, played, Printer(args.full)))
+        return Answer(name=task.task_id, spans=spans, facts=_facts(env, given, played))
 
     async def _played(self, env: Environment, task: Task) -> Played:
         async with self._client.asking(self._spec, self._folder) as model:
@@ -127,6 +181,34 @@ def own_task(env: Environment, settings: EnvSettings, number: int) -> tuple[Labe
     return made[-1][1], f"{kind} task {number}"
 
 
+def texts_of(path: str) -> list[tuple[str, str]]:
+    """Names and texts of what `--text` was given. Raises ValueError, one line, when it cannot be read."""
+    folder = path_of(path)
+    if path != "-" and folder.is_dir():
+        files = sorted(folder.glob("*.txt"))
+        if not files:
+            raise ValueError(f"--text {path}: no .txt file in this folder")
+        return [(file.name, given_text("--text", str(file))) for file in files]
+    text = given_text("--text", path)
+    return _texts_of_lines(path, text) if path.endswith(".jsonl") else [(path, text)]
+
+
+def _texts_of_lines(path: str, content: str) -> list[tuple[str, str]]:
+    found = list[tuple[str, str]]()
+    for number, line in enumerate(content.split("\n"), 1):
+        if line.strip():
+            try:
+                row = parse_json(line)
+            except ValueError as error:
+                raise ValueError(f"--text {path}: line {number} is not JSON ({error})") from None
+            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+                raise ValueError(f'--text {path}: line {number} has no text; write {{"id": "a", "text": "..."}}')
+            found.append((str(row.get("id", f"line {number}")), row["text"]))
+    if not found:
+        raise ValueError(f"--text {path}: no line in it")
+    return found
+
+
 def given_text(flag: str, path: str) -> str:
     """The text of the file that a flag names. Raises ValueError when it cannot be read."""
     advice = "write a plain text file, or - for standard input"
@@ -144,6 +226,16 @@ def _told(env: Environment, given: Task | LabelledTask, played: Played, printer:
     if isinstance(given, LabelledTask):
         spans += printer.score(score(env, played.episode, given.label), given.label)
     return spans
+
+
+def _facts(env: Environment, given: Task | LabelledTask, played: Played) -> dict[str, Any]:
+    """An episode for scripts."""
+    episode = played.episode
+    facts: dict[str, Any] = {"actions": episode.actions, "ended": str(episode.reason)}
+    if isinstance(given, LabelledTask):
+        reward = score(env, episode, given.label)
+        facts |= {"reward": reward.total, "solved": reward.solved, "reason": reward.reason}
+    return facts
 
 
 def _game(spec: RunSpec, env_id: str | None) -> EnvSettings:

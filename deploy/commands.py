@@ -79,7 +79,7 @@ def _ordinal(text: str) -> int:
 
 
 def _ask(add: ArgumentParser) -> None:
-    _run(add)
+    add.add_argument("run", type=flag_path, help=f"{RUN_HELP}, or one that medserl export wrote")
     asked = add.add_mutually_exclusive_group()
     asked.add_argument("--task", type=_ordinal, metavar="N", help="the game's N-th held-out task (default: 1)")
     asked.add_argument(
@@ -87,9 +87,18 @@ def _ask(add: ArgumentParser) -> None:
         metavar="FILE",
         help="a task in a file, if the game takes any; - is standard input",
     )
-    asked.add_argument("--text", metavar="FILE", help="a text, if the game takes any; - is standard input")
+    asked.add_argument(
+        "--text",
+        metavar="FILE",
+        action="append",
+        help="a text, if the game takes any: a file, - for standard input, a folder of .txt files, or a .jsonl with "
+        "a text in each line; may be given several times",
+    )
     add.add_argument("--env", metavar="ID", help="which game, if the run plays several (default: its first)")
+    add.add_argument("--spec", type=flag_path, metavar="SPEC", help="of an exported model: how it is asked")
+    _switch(add, "--base", what="ask the model from which the training began too, to compare")
     _switch(add, "--full", what="cut no text")
+    _switch(add, "--json", what="print one JSON document a reply instead, each in a line, for scripts")
 
 
 def _data(add: ArgumentParser) -> None:
@@ -105,6 +114,8 @@ def _export(add: ArgumentParser) -> None:
     _run(add)
     add.add_argument("out", type=flag_path, help="a new folder")
     _switch(add, "--adapter", what="the LoRA adapter alone")
+    add.add_argument("--push", metavar="OWNER/NAME", help="also upload it to the Hugging Face hub, as a private model")
+    _switch(add, "--public", what="with --push: everybody may read it")
 
 
 def _runs(add: ArgumentParser) -> None:
@@ -208,6 +219,8 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
             ("runs/lookup --task 3", "another held-out task"),
             ("runs/laptop --text note.txt", "a text of yours, where the game reads texts"),
             ("runs/laptop --text -", "read it from standard input"),
+            ("my-doctor --text notes/ --json", "an exported model, a folder of texts"),
+            ("runs/laptop --text note.txt --base", "beside the model before training"),
         ),
         options=_ask,
         details="""
@@ -218,7 +231,11 @@ score is shown where the task has a label.
     "export": Command(
         module="deploy.export",
         summary="Write a finished run's model into a new folder, with a model card, and verify it.",
-        examples=(("runs/laptop my-doctor", ""), ("runs/laptop my-adapter --adapter", "the LoRA adapter alone")),
+        examples=(
+            ("runs/laptop my-doctor", ""),
+            ("runs/laptop my-adapter --adapter", "the LoRA adapter alone"),
+            ("runs/laptop my-doctor --push me/my-doctor", "and upload it; `hf auth login` comes first"),
+        ),
         options=_export,
     ),
     "eval": Command(

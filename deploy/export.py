@@ -1,7 +1,8 @@
 """Export a finished run's model for publication: `medserl export runs/laptop OUT`.
 
-Writes the merged Hugging Face model, or with `--adapter` the LoRA adapter alone, and a model card made of the run's own
-files. What was written is loaded again and must agree with the run's model on the log-probs of a fixed text.
+Writes the merged Hugging Face model, or with `--adapter` the LoRA adapter alone, a model card made of the run's own
+files, and the spec without folders, by which `medserl ask` asks it. What was written is loaded again and must agree
+with the run's model on the log-probs of a fixed text; with `--push` it is then uploaded to the Hugging Face hub.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from common.command_line import BAD_INPUT
 from common.config import ModelSpec, RunSpec
@@ -20,10 +22,12 @@ from common.errors import os_refusal
 from common.files import write_whole
 from common.models import COMPLETE, TINY
 from deploy import cli, commands, program
+from deploy.hub import push
 from deploy.report import model_card
 
 CHECK_TEXT = "The patient has had fever and a productive cough for three days. Amoxicillin was started."
 OURS = ("adapter", "warm_up.json", COMPLETE)  # in the run's model folder, useless elsewhere
+SPEC = "medserl.yaml"
 TOLERANCE = {"merged": 0.0, "adapter": 0.1}
 """Nats per token. An adapter's sums are rounded in another order than those of merged weights."""
 
@@ -47,6 +51,7 @@ def export(run: Path, out: Path, adapter: bool) -> str:
     else:
         shutil.copytree(run / "model", out, ignore=shutil.ignore_patterns(*OURS), dirs_exist_ok=True)
     write_whole(out / "README.md", model_card.write(spec, run, adapter).encode())
+    write_whole(out / SPEC, yaml.safe_dump(model_card.public(spec), sort_keys=False).encode())
     gap = proof(run, out, spec.model if adapter else None)
     if gap > TOLERANCE["adapter" if adapter else "merged"]:
         raise ValueError(
@@ -99,7 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: Namespace) -> int:
     """Export as the flags say. Returns 0, or 2 after one line on standard error."""
     try:
+        if args.public and not args.push:
+            raise ValueError("--public goes with --push OWNER/NAME")
         print(export(args.run, args.out, args.adapter))
+        if args.push:
+            print(push(args.out, args.push, args.public))
     except (ValueError, OSError) as error:
         print(f"export: {error if isinstance(error, ValueError) else os_refusal(error)}", file=sys.stderr)
         return BAD_INPUT

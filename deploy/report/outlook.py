@@ -18,12 +18,12 @@ RECENT = 8
 def announcement(spec: RunSpec, folder: Path, first: int) -> str:
     """The run in a few lines, before anything is started; `first` is the number of its first step."""
     games = ", ".join(env.id for env in spec.envs)
-    warm_up = f"after {spec.warm_up.steps} warm-up steps, " if first == 1 and spec.warm_up.steps else ""
+    warm_up = f"{spec.warm_up.steps} warm-up steps, then " if first == 1 and spec.warm_up.steps else ""
     evaluated = f"; held-out tasks every {spec.evaluation.every} steps" if spec.evaluation.every else ""
     return "\n".join(
         (
-            f"run {spec.name}: {warm_up}steps {first} to {spec.steps} of {spec.learner.batch_groups} tasks x "
-            f"{spec.sampling.group_size} replies in {games}{evaluated}; {spec.model.source} on {spec.backend}",
+            f"run {spec.name}: {warm_up}steps {first} to {spec.steps}, each of {spec.learner.batch_groups} tasks x "
+            f"{spec.sampling.group_size} replies{evaluated}; game {games}, model {spec.model.source} on {spec.backend}",
             "  first the model and its engines, which takes longest; the time left is shown once a step was measured",
             f"  folder    {folder}",
             f"  watch     {program.typed('status', folder, '--watch')}",

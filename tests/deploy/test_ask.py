@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from common.command_line import BAD_INPUT
 from common.records import Completion, LabelledTask, Rejection, Task
 from common.sections import EnvSettings
-from deploy import ask
+from deploy import ask, export
 from envs.contract.env import Complete, Slot
 from envs.contract.spec import read
 from envs.lookup.environment import Lookup
@@ -89,7 +89,7 @@ def test_bad_notes_are_refused_in_one_line(tmp_path: Path, note: Path, capsys: p
     for path, client, line in (
         (str(tmp_path / "none.txt"), FakeClient(lambda _: []), "no such file; write a plain text file"),
         (str(empty), FakeClient(lambda _: []), "holds no sentence"),
-        (str(note), FakeClient(too_long), "the text is too long: prompt of 2000 tokens"),
+        (str(note), FakeClient(too_long), f"the text {note} is too long: prompt of 2000 tokens"),
     ):
         (tmp_path / path.replace("/", "_")).mkdir()
         code, _, err = asked(tmp_path / path.replace("/", "_"), path, client, capsys)
@@ -99,6 +99,78 @@ def test_bad_notes_are_refused_in_one_line(tmp_path: Path, note: Path, capsys: p
 def test_an_engine_that_dies_is_reported(tmp_path: Path, note: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = asked(tmp_path, str(note), FakeClient(lambda _: [], dies_after=0), capsys)
     assert code == ask.FAILED and err == "ask: the engine died: cancelled\n"
+
+
+def test_an_exported_model_is_asked_by_the_spec_in_it_or_by_one_that_is_named(
+    tmp_path: Path, note: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "proof", lambda *_: 0.0)
+    export.export(finished(tmp_path, spec()), tmp_path / "out", adapter=False)
+    text = ("--text", str(note))
+    code, out, err = said(capsys, tmp_path / "out", FakeClient(lambda _: [completion(CLEAN)]), *text)
+    assert (code, err) == (0, "") and "no clinical error" in out
+    (tmp_path / "out" / "medserl.yaml").unlink()
+    code, _, err = said(capsys, tmp_path / "out", FakeClient(lambda _: []), *text)
+    assert code == BAD_INPUT and "name the spec that it was trained with: --spec laptop" in err
+    named = (*text, "--spec", "laptop")
+    assert said(capsys, tmp_path / "out", FakeClient(lambda _: [completion(CLEAN)]), *named)[0] == 0
+    code, _, err = said(capsys, tmp_path / "runs" / "mine", FakeClient(lambda _: []), *named)
+    assert code == BAD_INPUT and "--spec is for an exported model" in err
+
+
+def test_many_texts_are_asked_in_their_order_each_under_its_name(
+    tmp_path: Path, note: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, lines = tmp_path / "notes", tmp_path / "notes.jsonl"
+    folder.mkdir()
+    for name in ("b", "a"):
+        (folder / f"{name}.txt").write_text(f"He is {name}. He rests.")
+    lines.write_text('{"id": "x", "text": "She is x. She rests."}\n{"text": "She is y. She rests."}\n')
+    client = FakeClient(lambda _: [completion(CLEAN)])
+    texts = [part for path in (note, folder, lines) for part in ("--text", str(path))]
+    code, out, err = said(capsys, finished(tmp_path, spec()), client, *texts)
+    heads = [line for line in out.splitlines() if line.endswith(", trained")]
+    assert (code, err) == (0, "")
+    assert heads == [f"{name}, trained" for name in (note, "a.txt", "b.txt", "x", "line 2")]
+    assert [prompt.split()[-2:] for prompt in client.prompts[1:]] == [["He", "rests."]] * 2 + [["She", "rests."]] * 2
+
+
+def test_the_base_model_is_asked_beside_the_trained_one_and_json_names_both(
+    tmp_path: Path, note: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--text", str(note), "--base", "--json")
+    replies = [CLEAN, flagged(2)]
+    client = FakeClient(lambda _: [completion(replies.pop(0))])
+    code, out, _ = said(capsys, finished(tmp_path, spec()), client, *flags)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [(one["model"], one["truncated"]) for one in found] == [("trained", False), ("base", False)]
+    assert found[0]["reply"] == CLEAN and "error of type diagnosis" in found[1]["shown"]
+    assert {one["name"] for one in found} == {str(note)}
+
+
+def test_an_episode_as_json_has_actions_end_and_reward(lookup: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, lookup, player(), "--json")
+    (found,) = map(json.loads, out.splitlines())
+    assert code == 0 and (found["ended"], found["reward"], found["solved"]) == ("submitted", 1.0, True)
+    assert len(found["actions"]) == 2 and found["name"] == "lookup-0-heldout-0"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("{}\n", "line 1 has no text"), ("[\n", "line 1 is not JSON"), ("\n", "no line in it")],
+)
+def test_lines_without_texts_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, says: str
+) -> None:
+    file = tmp_path / "notes.jsonl"
+    file.write_text(content)
+    code, _, err = said(capsys, finished(tmp_path, spec()), FakeClient(lambda _: []), "--text", str(file))
+    assert code == BAD_INPUT and says in err and err.count("\n") == 1
+    (tmp_path / "empty").mkdir()
+    flags = ("--text", str(tmp_path / "empty"))
+    assert (
+        "no .txt file in this folder" in said(capsys, tmp_path / "runs" / "mine", FakeClient(lambda _: []), *flags)[2]
+    )
 
 
 @pytest.fixture

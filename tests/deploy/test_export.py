@@ -9,7 +9,7 @@ import yaml
 
 from common.command_line import BAD_INPUT
 from common.config import LearnerSpec, ModelSpec, RunSpec, WarmUpSpec
-from deploy import export
+from deploy import cli, export
 from deploy.report import model_card
 from envs.verdict.spec import DataSpec, VerdictSettings
 
@@ -47,8 +47,21 @@ def agreeing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_merged_model_goes_without_its_adapter_and_with_a_card(tmp_path: Path) -> None:
     run = finished(tmp_path, spec())
     line = export.export(run, tmp_path / "out", adapter=False)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "README.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "README.md", "medserl.yaml"}
     assert line.endswith("differs from the run's model by 0.0000 nats per token")
+
+
+@pytest.mark.usefixtures("agreeing")
+def test_the_export_holds_the_spec_without_folders(tmp_path: Path) -> None:
+    run = finished(tmp_path, spec(envs=(VerdictSettings(data=DataSpec(path=NOTES)),)))
+    export.export(run, tmp_path / "out", adapter=False)
+    assert cli.load(tmp_path / "out" / "medserl.yaml").envs[0].model_dump()["data"]["path"] == "notes.csv"
+    assert str(tmp_path) not in (tmp_path / "out" / "medserl.yaml").read_text()
+
+
+def test_public_without_push_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main([str(tmp_path), str(tmp_path / "out"), "--public"]) == BAD_INPUT
+    assert capsys.readouterr().err == "export: --public goes with --push OWNER/NAME\n"
 
 
 @pytest.mark.usefixtures("agreeing")

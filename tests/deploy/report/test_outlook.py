@@ -22,7 +22,9 @@ def test_nothing_is_said_before_a_step_was_measured_and_after_the_last() -> None
 def test_a_run_says_what_it_will_do_where_and_how_to_watch_and_stop_it() -> None:
     spec = RunSpec.model_validate({"name": "mine", "steps": 4, "model": {"source": "tiny"}, "warm_up": {"steps": 20}})
     said = announcement(spec, Path("runs/mine"), 1).splitlines()
-    assert said[0] == "run mine: after 20 warm-up steps, steps 1 to 4 of 4 tasks x 8 replies in verdict; tiny on cpu"
+    assert said[0] == (
+        "run mine: 20 warm-up steps, then steps 1 to 4, each of 4 tasks x 8 replies; game verdict, model tiny on cpu"
+    )
     assert [line.split()[0] for line in said[2:]] == ["folder", "watch", "stop"]
     assert "warm-up" not in announcement(spec, Path("runs/mine"), 3) and "steps 3 to 4" in announcement(
         spec, Path("runs/mine"), 3
