@@ -45,6 +45,8 @@ class Parser(argparse.ArgumentParser):
         """Exit with code 2 and one line; a choice that does not exist is answered with the closest."""
         choice = re.search(r"invalid choice: '?([^' ]+)'? \(choose from (.+)\)", message)
         close = alike(choice[1], re.findall(r"[\w.-]+", choice[2])) if choice else []
+        if (pair := re.search(r"unrecognized arguments: ([\w.]+)=(\S+)", message)) and pair[1] in self.flags():
+            close = [f"--{pair[1]} {pair[2]}"]
         fail(self.name, f"{message}{meant(close)} (see {self.prog} --help)")
 
     def flags(self) -> list[str]:

@@ -137,7 +137,10 @@ def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
             "",
         ]
         advice = advise(spec, rows, _ready(series))
-        parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
+        if series:
+            parts.append(advice.line + (f": set {advice.edit}" if advice.edit else ""))
+        else:  # it has ended, or nobody knows
+            parts.append(f"in its last steps {advice.line}" + (f"; next time set {advice.edit}" if advice.edit else ""))
         if series and advice.edit.partition(":")[0] in sizes(spec):
             parts.append(f"edit the spec, then {program.command('apply')} SPEC: it changes the run without stopping it")
     return Group(*parts)
@@ -174,6 +177,8 @@ def _facts(spec: RunSpec, run: Path, rows: list[Row], points: list[EvalPoint], s
         shown.add_row("restarts", f"{', '.join(restarts)}; {_value(series, metrics.ENGINE_RESTARTS)} engines replaced")
     if spent := clock.read(run):
         shown.add_row("this start", str(spent))
+    if (run / "model" / "config.json").is_file():
+        shown.add_row("model", str(run / "model"))
     shown.add_row("last eval", curve.line(points[-1], reports_of(spec)) if points else "none")
     return shown
 

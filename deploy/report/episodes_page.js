@@ -15,6 +15,19 @@ function show() {
   }
   count.textContent = shown === 1 ? "1 task shown" : shown + " tasks shown";
 }
+const by = {
+  step: (a, b) => a.step - b.step,
+  worst: (a, b) => a.reward - b.reward,
+  best: (a, b) => b.reward - a.reward,
+  vignette: (a, b) => a.vignette.localeCompare(b.vignette) || a.step - b.step,
+};
+function sort() {
+  const main = document.querySelector("main");
+  const order = by[form.elements.order.value];
+  const episodes = [...main.querySelectorAll("article")].sort((a, b) => order(a.dataset, b.dataset));
+  main.replaceChildren(...episodes);
+}
 form.hidden = false;
 form.addEventListener("change", show);
+form.elements.order.addEventListener("change", sort);
 show();

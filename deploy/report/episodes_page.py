@@ -67,6 +67,7 @@ def write_page(run_folder: Path, reports: Reports) -> Path:
         summary=_summary(episodes),
         several=several,
         noun="episode" if several else "completion",
+        legend=list(dict.fromkeys(line for view in views.values() for line in view.legend)),
         alarms=_alarms(run_folder, reports),
         tables=[_table(env, mine, _view(views, env)) for env, mine in _by("env", episodes).items()],
         endings=sorted({(row["ended"], words(row["ended"])) for row in rows if row.get("ended")}) if several else [],
@@ -200,11 +201,12 @@ def _article(episode: Episode, view: PageView) -> Row:
         "outcomes": sorted({row["reason"] for row in episode}),
         "ends": sorted({row.get("ended") or "" for row in episode}),
         "shown": view.task(shown),
-        "rollouts": [_rollout(row, view) for row in episode],
+        "rollouts": [_rollout(row, view, _mean([one["reward"] for one in episode])) for row in episode],
     }
 
 
-def _rollout(row: Row, view: PageView) -> Row:
+def _rollout(row: Row, view: PageView, mean: float) -> Row:
+    """`beside` is the reward against the mean of the task's replies, which is what a group teaches."""
     components = [
         (key.removeprefix("reward_"), value)
         for key, value in row.items()
@@ -214,6 +216,7 @@ def _rollout(row: Row, view: PageView) -> Row:
         "standing": view.standing(*_scored(row)),
         "reason": view.reason(row["reason"]),
         "reward": row["reward"],
+        "beside": row["reward"] - mean,
         "components": components,
         "turns": _turns(row, view),
         "count": len(row.get("actions") or (0,)),

@@ -33,6 +33,9 @@ class PageView:
     shares: tuple[str, ...] = ("Solved",)
     """Shares of the replies in the page's table; the first is also counted over each episode."""
 
+    legend: tuple[tuple[str, str], ...] = ()
+    """Words of the page, and what they mean."""
+
     def task(self, shown: Shown) -> Markup:
         """The task and its label."""
         parts = (json.dumps(json.loads(text), indent=2, ensure_ascii=False) for text in (shown.context, shown.truth))

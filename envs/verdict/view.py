@@ -31,6 +31,22 @@ class NoteView(PageView):
     task_title = "Note and label"
     shares = ("Flag right", "Valid")
 
+    legend = (
+        ("augmented error, augmented safe", "a note in which a person labelled an error, and its correct version"),
+        ("synthetic injection, synthetic decoy", "a correct note with an error put into it, and the same without"),
+        (
+            "tier A, B, C",
+            "why an injected error is one: the note proves it, a person wrote it in another, models agree",
+        ),
+        (
+            "outcome",
+            "the verdict's part of the reward: on an error 0.4 for the flag, 0.2 type, 0.3 sentence, up to 0.1 "
+            "correction; 1 for a correct note called clean; negative for errors missed or made up, and for the unreadable",
+        ),
+        ("structure", "0.1 for a reply in the required form"),
+        ("error found", "flag and sentence are right; type and correction may still be wrong"),
+    )
+
     def task(self, shown: Shown) -> Markup:
         """The note, with each edit marked in it, and its label."""
         full = json.loads(shown.truth)

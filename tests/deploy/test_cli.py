@@ -131,6 +131,11 @@ def test_a_shipped_spec_is_found_by_its_name(name: str) -> None:
         (["--step", "4"], "unknown option --step; did you mean --steps?"),
         (["--learner", '{"ranks": bad'], "flags and environment: error parsing value for field"),
         (["more"], "unrecognized arguments: more (see python -m deploy.selfplay --help)"),
+        (
+            ["steps=5"],
+            "unrecognized arguments: steps=5; did you mean --steps 5? (see python -m deploy.selfplay --help)",
+        ),
+        (["seed=a=b"], "unrecognized arguments: seed=a=b; did you mean --seed a=b? (see"),
     ],
 )
 def test_a_mistake_in_a_flag_is_reported_for_the_flag(

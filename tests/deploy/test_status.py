@@ -150,6 +150,16 @@ def test_a_job_that_is_gone_is_read_from_its_files(tmp_path: Path, capsys: pytes
     out = capsys.readouterr().out
     assert "the job does not answer" in out and "buffer" not in out
     assert "step 6 of 8, 1 min 30 s ago; 2.00 completions/s" in out and "last eval  none" in out
+    assert "in its last steps the learner waits for rollouts 63% of the time; next time set pools" in out
+    assert "left" not in out and "model" not in out
+
+
+def test_a_finished_run_says_where_its_model_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = folder(tmp_path, RunSpec(name="done", steps=6), rows(0.63))
+    (run / "model").mkdir()
+    (run / "model" / "config.json").write_text("{}")
+    assert status.main([str(run), "--port", "0"]) == 0
+    assert f"model      {run / 'model'}" in capsys.readouterr().out
 
 
 def test_a_run_without_a_step_has_no_table_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,6 +57,20 @@ def test_note_label_correction_and_reward_are_shown_together(tmp_path: Path) -> 
     assert "versions 3 to 4, lag 1, engines-0, 3 tokens" in page and "mean log-prob -0.50" in page
 
 
+def test_the_words_of_the_page_are_explained_and_each_reply_is_compared_with_the_others_of_its_task(
+    tmp_path: Path,
+) -> None:
+    write_step(tmp_path, 1, 4, [group(labelled(), rollout(bonus=1.0), rollout(bonus=-1.0))])
+    page = write_page(tmp_path, REPORTS).read_text()
+    assert "<dt>structure</dt>" in page and "<dt>error found</dt>" in page
+    assert "; +1.00 beside the mean" in page and "; -1.00 beside the mean" in page
+    assert 'data-step="1" data-reward="-0.9000" data-vignette="v0"' in page and '<option value="vignette">' in page
+
+
+def test_a_reply_that_is_alone_has_nobody_beside_it(tmp_path: Path) -> None:
+    assert "beside the mean" not in page_of(tmp_path).partition("<main>")[2]
+
+
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", "<thinking><img src=x></thinking><verdict>&amp;</verdict>"]
 )
