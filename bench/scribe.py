@@ -150,7 +150,7 @@ def _truths(env: VerdictEnvironment, made: Made, heldout: float) -> list[Figure]
     inverts = {task.task.task_id for task in made.tasks if _inverts(task, sources)}
     decoys = [task.task.task_id for task in made.tasks if task.task.provenance.kind == "synthetic_decoy"]
     exact = sum(task_id in inverts for task_id in decoys)
-    checker = Checker(env.sources.notes, heldout)
+    checker = Checker(env.sources.notes, heldout, phrases=env.sources.phrases)
     wrong = [reason for task in made.tasks for reason in [checker.disagreement(task)] if reason]
     first = f", the first: {wrong[0]}" if wrong else ""
     return [

@@ -24,6 +24,7 @@ DOCUMENTS = (
     "docs/your-environment.md",
     "docs/doors.md",
     "docs/parity.md",
+    "docs/read-results.md",
 )
 
 

@@ -41,7 +41,7 @@ class NoteView(PageView):
         (
             "outcome",
             "the verdict's part of the reward: on an error 0.4 for the flag, 0.2 type, 0.3 sentence, up to 0.1 "
-            "correction; 1 for a correct note called clean; negative for errors missed or made up, and for the unreadable",
+            "correction; 1 for a correct note called clean; below 0 for errors missed or made up or unreadable",
         ),
         ("structure", "0.1 for a reply in the required form"),
         ("error found", "flag and sentence are right; type and correction may still be wrong"),
