@@ -159,6 +159,8 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
         if isinstance(cause, ValueError):
             raise ValueError(str(cause)) from None
         print(f"selfplay: {why}", file=sys.stderr)
+        if folder.logs.is_dir():
+            print(f"selfplay: what led to it is in {folder.logs / 'driver.log'}", file=sys.stderr)
         return 1
     finally:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -13,12 +14,14 @@ from deploy.job.run_folder import RunFolder
 from deploy.monitoring.step_metrics import count, count_heldout, judge
 from deploy.report import logp_drift
 from deploy.report.clock import Clock
-from deploy.report.terminal import Screen
+from deploy.report.terminal import Screen, step_line
 from envs.contract.env import Environment
 from envs.contract.replay import texts
 from envs.contract.reports import Readings
 from evals.core.evaluator import EvalPoint
 from learner.learner import LearnerStep
+
+LOG = logging.getLogger(__name__)
 
 Fetch = Callable[[Sequence[Reference]], list[Group]]
 """Gets the groups from where they are stored. Blocks."""
@@ -55,6 +58,7 @@ class StepRecord:
         row = self._folder.log(step, self._readings)
         self._clock.keep(self._folder.path)
         self._screen.row(row)
+        LOG.info(step_line(row, self._folder.spec.steps, self._folder.reports))
         for warning in self._warnings(step):
             self._notify(warning)
         count(self._board, step, row)

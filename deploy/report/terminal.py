@@ -90,10 +90,9 @@ class Screen:
         """Show a finished step."""
         self._rows.append(row)
         if not self._live:
-            cells = "  ".join(f"{title} {cell(row, key, form)}" for title, key, form in columns(self._reports)[1:])
+            line = step_line(row, self._steps, self._reports)
             left = time_left(self._rows, self._steps)
-            done = f"step {row['step']}/{self._steps}"
-            self._print("  ".join(filter(None, (time.strftime("%H:%M:%S"), done, cells, left))))
+            self._print("  ".join(filter(None, (time.strftime("%H:%M:%S"), line, left))))
 
     def notify(self, text: str) -> None:
         """Show a message."""
@@ -113,6 +112,12 @@ def cell(row: dict[str, Any], key: str, form: str) -> str:
     """One formatted value; a dash where it could not be measured."""
     value = row.get(key)
     return "-" if value is None else ("yes" if value else "NO") if isinstance(value, bool) else form.format(value)
+
+
+def step_line(row: dict[str, Any], steps: int, reports: Reports) -> str:
+    """A step in one line, for where there is no table."""
+    cells = (f"{title} {cell(row, key, form)}" for title, key, form in columns(reports)[1:])
+    return "  ".join((f"step {row['step']}/{steps}", *cells))
 
 
 def columns(reports: Reports) -> tuple[Column, ...]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from pydantic import ValidationError
 
 from common.command_line import BAD_INPUT, print_json
 from common.flags import path_of
@@ -59,6 +60,8 @@ def run(args: Namespace) -> int:
         data = DataSpec(path=file, phrases=args.phrases, max_words=args.max_words, skip_bad_rows=True)
         loaded = load(data.path, skip_bad_rows=True)
         rows = [*check(loaded, data), *_bad(loaded)]
+    except ValidationError as error:
+        return _refused("; ".join(f"data.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()))
     except ValueError as error:
         return _refused(error)
     try:

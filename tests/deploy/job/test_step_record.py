@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from common.config import ModelSpec, RunSpec
@@ -80,6 +82,14 @@ async def test_a_game_that_cannot_say_what_it_read_costs_the_measure_and_not_the
     await world.step(1, GOOD)
     assert world.folder.rows[0]["lookup/calls"] is None and world.folder.rows[0]["lookup/turns"] == 2.0
     assert read_run(world.folder.path)["unread"].to_pylist() == [None]
+
+
+async def test_a_step_is_in_the_log_as_in_the_terminal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(tmp_path)
+    with caplog.at_level(logging.INFO):
+        await world.step(1, GOOD)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "deploy.job.step_record"]
+    assert line.startswith(f"step 1/{world.folder.spec.steps}  reward -0.90") and "  ok yes  " in line
 
 
 async def test_what_the_loss_and_the_replies_are_like_is_logged_and_on_the_board(tmp_path: Path) -> None:

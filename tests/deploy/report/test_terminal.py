@@ -53,7 +53,7 @@ def test_a_terminal_of_any_width_shows_whole_numbers_or_none(width: int, number:
     assert [text for text in (one.strip() for one in cells) if text] == [
         cell(row, key, form) for name, key, form in columns(REPORTS) if name in shown
     ]
-    assert shown[:2] == ["step", "reward"] and (width < 120 or not set(SPARED) - set(shown))
+    assert shown[:2] == ["step", "reward"] and (width < 125 or not set(SPARED) - set(shown))
 
 
 def test_without_a_terminal_each_step_and_each_new_phase_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,3 +127,7 @@ def test_data_check_of_a_file_that_no_run_can_use_ends_with_2(
     assert code == 2 and "0 of 1 rows can be used" in out and err.startswith("data: ") and err.count("\n") == 1
     code, out, err = checked(capsys, str(tmp_path / "absent.csv"))
     assert (code, out) == (2, "") and "no such file" in err
+    code, out, err = checked(capsys, "bundled", "--max-words", "5")
+    assert (code, out, err) == (2, "", "data: data.max_words: Input should be greater than or equal to 20\n")
+    code, out, err = checked(capsys, str(file), "--phrases", str(tmp_path / "absent.csv"))
+    assert (code, out) == (2, "") and "no such file" in err
