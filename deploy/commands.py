@@ -202,7 +202,7 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
     "view": Command(
         module="deploy.view",
         summary="Make the picture and the page of a run, at any time: while it runs, or after it was killed.",
-        examples=(("runs/laptop", "writes progress.png and episodes.html into it"),),
+        examples=(("runs/laptop", "writes progress.png and episodes.html into it"), ("/shared/runs/mine", "")),
         options=_run,
     ),
     "runs compare": Command(
