@@ -11,8 +11,8 @@ def push(folder: Path, repo: str, public: bool = False) -> str:
     Returns one line with its address. Raises ValueError, one line: without a login, for a name that the hub does not
     take, when it does not answer, and for a model that is there already and that everybody may read, unless `public`.
     """
-    from huggingface_hub import HfApi  # it takes a second
-    from huggingface_hub.errors import HTTPError
+    from httpx2 import HTTPError  # both take a second
+    from huggingface_hub import HfApi
 
     hub = HfApi()
     try:

@@ -81,9 +81,9 @@ def load(path: str | Path, skip_bad_rows: bool = False) -> Loaded:
                 raise
             skipped.append(str(bad))
     if not read:
-        bad = f"; all {len(skipped)} rows are bad, the first: {skipped[0]}" if skipped else ""
+        why = f"; all {len(skipped)} rows are bad, the first: {skipped[0]}" if skipped else ""
         raise ValueError(
-            f"{file}: no notes in it; write the columns id and text, or MEDEC's, and at least one row{bad}"
+            f"{file}: no notes in it; write the columns id and text, or MEDEC's, and at least one row{why}"
         )
     places, notes = zip(*read, strict=True)
     names = name_vignettes([note.text for note in notes], [note.vignette for note in notes])
