@@ -125,7 +125,8 @@ def _text(file: Path) -> str:
 
 
 def _rows_of_csv(file: Path, text: str) -> Iterator[tuple[Row, Reader]]:
-    csv.field_size_limit(len(text) + 1)  # no cell is too long to be read; long notes are left out by their words
+    # No cell is too long to be read; long notes are left out by their words. Other readers have the same limit.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         names = reader.fieldnames or ()

@@ -97,6 +97,12 @@ def test_double_encoded_text_is_repaired_for_prompts_and_kept_raw_for_scoring(wr
     assert clean_version(note).raw_sentences[2] == broken
 
 
+def test_a_small_file_leaves_the_limit_of_other_readers_of_csv_as_it_was(write: Write) -> None:
+    before = csv.field_size_limit()
+    load_notes(write(GOOD))
+    assert csv.field_size_limit() >= before
+
+
 def test_padding_rows_and_the_floats_they_cause_are_read(write: Write) -> None:
     blank = dict.fromkeys(HEADER, "")
     floats = {**BAD, "Error Flag": "1.0", "Error Sentence ID": "2.0"}
