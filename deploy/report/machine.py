@@ -57,7 +57,7 @@ def here(spec: RunSpec) -> Machine:
     processor = Processor.of(cpuinfo())
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no") if commit else None
-    files = {path_of(file) for env in spec.envs for file in env.files}
+    files = {path_of(file) for env in spec.envs for file in env.inputs.values()}
     return Machine(
         time=time.time(),
         version=version(),

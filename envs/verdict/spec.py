@@ -123,8 +123,9 @@ class VerdictSettings(EnvSettings):
     @property
     def inputs(self) -> dict[str, Path]:
         """With the notes, unless they are those of this project."""
-        notes = {} if self.data.path == BUNDLED else {"data.path": path_of(self.data.path)}
-        return {**super().inputs, **notes}
+        named = {"data.path": self.data.path, "data.phrases": self.data.phrases}
+        own = {field: path_of(file) for field, file in named.items() if file not in (None, BUNDLED, OWN)}
+        return {**super().inputs, **own}
 
     def settled(self, steps: int) -> Self:
         """With the schedule of the false-alarm penalty in numbers."""

@@ -93,6 +93,15 @@ def test_the_public_settings_name_files_without_their_folders(own: Path) -> None
     assert (public["data"]["path"], public["data"]["phrases"]) == ("notes.csv", "notes.csv")
 
 
+def test_a_resume_compares_notes_and_phrases(own: Path) -> None:
+    assert VerdictSettings(data=DataSpec(path=str(own), phrases=str(own))).inputs == {
+        "data.path": own,
+        "data.phrases": own,
+    }
+    assert VerdictSettings(data=DataSpec(phrases="bundled")).inputs == {}
+    assert VerdictSettings(data=DataSpec(path=str(own), phrases="own")).inputs == {"data.path": own}
+
+
 def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     code = main(["data", "check", *arguments])
     said = capsys.readouterr()
