@@ -105,6 +105,10 @@ class Domain(ABC):
     def oracle(self, opening: str, write: Write) -> Play:
         """Reaches the maximum with what any policy sees."""
 
+    def guesser(self, rng: random.Random) -> Plan:
+        """Reads as the oracle does, and answers by chance. Of a domain without one, the oracle."""
+        return self.oracle
+
     @abstractmethod
     def blind(self) -> Mapping[str, Plan]:
         """Policies that decide without what decides."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from common.records import Tool
-from envs.clinic.world import AGENT, REFUSED, World
+from envs.clinic.world import AGENT, REFUSED, Patient, World
 
 Arguments = Mapping[str, Any]
 
@@ -51,9 +51,16 @@ def refuse(world: World, text: str) -> Used:
     return Used(world, text, refused=True)
 
 
-def no_patient(world: World, patient_id: str) -> Used:
-    """The refusal of an id that is not in the world."""
-    return refuse(world, f"There is no patient {patient_id}.")
+def about(run: Callable[[World, Patient, Arguments], Used]) -> Callable[[World, Arguments], Used]:
+    """What a tool does for the patient of its argument `patient_id`; an id that is not in the world is refused."""
+
+    def found(world: World, arguments: Arguments) -> Used:
+        patient = world.patient(arguments["patient_id"])
+        if patient is None:
+            return refuse(world, f"There is no patient {arguments['patient_id']}.")
+        return run(world, patient, arguments)
+
+    return found
 
 
 def tool(name: str, description: str, optional: tuple[str, ...] = (), **properties: dict[str, Any]) -> Tool:

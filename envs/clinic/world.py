@@ -140,11 +140,11 @@ class Admission(Record):
 
 
 class Bed(Record):
-    """A bed of an area; empty `patient_id` for a free one."""
+    """A bed of an area."""
 
     area: str
     number: int
-    patient_id: str = ""
+    taken: bool = False
 
 
 class Document(Record):

@@ -1,0 +1,174 @@
+"""Policies of triage: the oracle, which sees what any policy sees, one that guesses, and blind ones."""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+
+from envs.clinic.domain import Plan, Play, Write
+from envs.clinic.triage.cases import (
+    CARE_READ,
+    SURVEY_READ,
+    TEAM_RESUSCITATION,
+    VITALS_READ,
+    place_of,
+    teams_of,
+)
+from envs.clinic.triage.esi import LEVELS, LIFE_SPO2, Decision, Findings, decide
+from envs.clinic.triage.findings import ALLERGIES, BY_TEXT, IMMEDIATE, TOPICS
+from envs.clinic.triage.tools import ACTIVATE, BEDS, HISTORY_TOOL, SUBMIT
+from envs.clinic.world import MONTHS
+
+_REQUEST = re.compile(r"Patient (P\d+): \w+, (\d+) (months|years), (.+)\.$")
+_QUIET = {"pulse": 80.0, "resp_rate": 14.0, "spo2": 98.0, "temp": 37.0}
+"""What the oracle takes for vital signs where the tier has none."""
+_FREE = re.compile(r"(\d+) of \d+ free")
+
+
+class Seen:
+    """What the first message says: the patient's id, age in months, and whether the tier is `first`."""
+
+    def __init__(self, opening: str) -> None:
+        found = _REQUEST.search(opening)
+        assert found is not None
+        self.patient, self.complaint = found[1], found[4]
+        self.months = int(found[2]) * (MONTHS if found[3] == "years" else 1)
+        self.simple = f"\n{VITALS_READ}(" not in opening and f'"name": "{VITALS_READ}"' not in opening
+
+
+def oracle(opening: str, write: Write) -> Play:
+    """Reads until a point of the tree applies, calls who is due, and submits."""
+    seen = Seen(opening)
+    decision, flags = yield from _decided(seen, write)
+    yield from _ended(seen, decision.level, flags, write)
+
+
+def _decided(seen: Seen, write: Write) -> Generator[str, str, tuple[Decision, frozenset[str]]]:
+    found = Findings(age_months=seen.months, **_QUIET)
+    flags = _flags((yield write(SURVEY_READ, patient_id=seen.patient)))
+    if IMMEDIATE in flags:
+        return Decision(1, "A"), flags
+    if not seen.simple:
+        answer = yield write(VITALS_READ, patient_id=seen.patient)
+        found = Findings(age_months=seen.months, **_measured(answer))
+        if found.spo2 < LIFE_SPO2:
+            return Decision(1, "A"), flags
+    if flags:
+        return Decision(2, "B"), flags
+    for topic in () if seen.simple else TOPICS:
+        if topic != ALLERGIES:
+            flags |= _flags((yield write(HISTORY_TOOL, patient_id=seen.patient, part=topic)))
+        early = decide(Findings(**{**_fields(found), "flags": flags}))
+        if early.point == "B":
+            return early, flags
+    care = tuple((yield write(CARE_READ, patient_id=seen.patient)).split(", "))
+    return decide(Findings(**{**_fields(found), "flags": flags, "care": care})), flags
+
+
+def _fields(found: Findings) -> dict[str, object]:
+    return {name: getattr(found, name) for name in Findings.__struct_fields__}
+
+
+def _flags(answer: str) -> frozenset[str]:
+    """The flags of the sentences that an answer holds."""
+    return frozenset(flag for text, flag in BY_TEXT.items() if text in answer)
+
+
+def _measured(answer: str) -> dict[str, float]:
+    values = dict(part.split(" ") for part in answer.split(", "))
+    return {name: float(values[name]) for name in _QUIET}
+
+
+def _ended(seen: Seen, level: int, flags: frozenset[str], write: Write) -> Play:
+    """Calls the teams that are due and submits the level with its place."""
+    if seen.simple:
+        yield write(SUBMIT, level=level)
+        return
+    for team in teams_of(level, flags):
+        yield write(ACTIVATE, patient_id=seen.patient, team=team)
+    free = 0
+    if level == 3:
+        found = _FREE.search((yield write(BEDS)))
+        free = int(found[1]) if found else 0
+    yield write(SUBMIT, patient_id=seen.patient, level=level, disposition=place_of(level, free))
+
+
+def guesser(rng: random.Random, opening: str, write: Write) -> Play:
+    """Reads what the oracle reads, and submits any level."""
+    seen = Seen(opening)
+    yield from _decided(seen, write)
+    yield from _ended(seen, rng.choice(LEVELS), frozenset(), write)
+
+
+def _reading_all(choose: Callable[[Seen, dict[str, str]], int], opening: str, write: Write) -> Play:
+    """Reads everything, and submits what `choose` says of the patient and of what does not decide."""
+    seen, said = Seen(opening), dict[str, str]()
+    yield write(SURVEY_READ, patient_id=seen.patient)
+    if not seen.simple:
+        yield write(VITALS_READ, patient_id=seen.patient)
+        for topic in TOPICS:
+            said[topic] = yield write(HISTORY_TOOL, patient_id=seen.patient, part=topic)
+        said["presentation"] = yield write("presentation", patient_id=seen.patient)
+        said["pain"] = yield write("pain", patient_id=seen.patient)
+    yield write(CARE_READ, patient_id=seen.patient)
+    yield from _ended(seen, choose(seen, said), frozenset(), write)
+
+
+def _at_once(level: int, opening: str, write: Write) -> Play:
+    yield from _ended(Seen(opening), level, frozenset(), write)
+
+
+def _alarming(opening: str, write: Write) -> Play:
+    """Calls every team, and takes the patient for the most urgent."""
+    seen = Seen(opening)
+    if not seen.simple:
+        yield write(ACTIVATE, patient_id=seen.patient, team="stroke")
+        yield write(ACTIVATE, patient_id=seen.patient, team=TEAM_RESUSCITATION)
+    yield from _at_once(1, opening, write)
+
+
+def _looping(opening: str, write: Write) -> Play:
+    while True:
+        yield write(SURVEY_READ, patient_id=Seen(opening).patient)
+
+
+def _constant(level: int, seen: Seen, said: dict[str, str]) -> int:
+    return level
+
+
+def _coin(seen: Seen, said: dict[str, str]) -> int:
+    return 1 + zlib.crc32(f"{seen.patient} {seen.months}".encode()) % len(LEVELS)
+
+
+def _by_age(seen: Seen, said: dict[str, str]) -> int:
+    return 2 if seen.months < 36 or seen.months > 70 * MONTHS else 4
+
+
+def _by_complaint(seen: Seen, said: dict[str, str]) -> int:
+    return 1 + zlib.crc32(seen.complaint.encode()) % len(LEVELS)
+
+
+def _by_pain(seen: Seen, said: dict[str, str]) -> int:
+    return 2 if said.get("pain", "pain 0") >= "pain 5" else 4
+
+
+def _by_manner(seen: Seen, said: dict[str, str]) -> int:
+    manner = said.get("presentation", "")
+    return 1 if "ambulance" in manner else 5 if "calm" in manner else 3
+
+
+BLIND: Mapping[str, Plan] = {
+    **{f"read all, submit {level}": partial(_reading_all, partial(_constant, level)) for level in LEVELS},
+    **{f"submit {level} at once": partial(_at_once, level) for level in LEVELS},
+    "coin": partial(_reading_all, _coin),
+    "by age": partial(_reading_all, _by_age),
+    "by complaint": partial(_reading_all, _by_complaint),
+    "by pain": partial(_reading_all, _by_pain),
+    "by manner": partial(_reading_all, _by_manner),
+    "alarm": _alarming,
+    "loop": _looping,
+}
+"""Policies that decide without what decides."""
