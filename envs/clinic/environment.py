@@ -15,7 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task, Tool
-from envs.clinic import domains, tasks
+from envs.clinic import domains, release, tasks
 from envs.clinic.domain import Domain, Plan
 from envs.clinic.domains import DOMAINS, SEPARATOR, kit_name, split_kit
 from envs.clinic.instruments import use
@@ -67,6 +67,20 @@ class Clinic(ToolGame):
         case = domain.make(tier, tasks.drawn(domain, tier, slot.seed), slot.index % 2)
         split, _, _ = slot.source.partition("-")
         return tasks.labelled_task(domain, tier, case, split, slot.source)
+
+    def release(self) -> tuple[str, ...]:
+        """See `envs.contract.listing.Listing`."""
+        return tuple(row.name for domain in self.settings.domains for row in release.listed(domain))
+
+    def release_task(self, name: str) -> LabelledTask:
+        """See `envs.contract.listing.Listing`."""
+        for domain in self.settings.domains:
+            for row in release.listed(domain):
+                if row.name == name:
+                    return release.released(DOMAINS[domain], row)
+        names = self.release()
+        known = f"the first is {names[0]}, the last {names[-1]}" if names else "none is"
+        raise ValueError(f"no release task is called {name!r}: {known}")
 
     def kit(self, task: Task) -> str:
         """See `envs.contract.tool_game.ToolGame`."""

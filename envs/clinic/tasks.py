@@ -1,4 +1,4 @@
-"""A case as a task of the contract; which split it belongs to; the release tasks.
+"""A case as a task of the contract, and which split it belongs to.
 
 A split is a matter of the generator's parameters, by their hash: no case of one split is ever made in another, whatever
 the seed of the run.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from common.records import Label, LabelledTask, Limits, Provenance, Record, Task
+from common.records import Label, LabelledTask, Limits, Provenance, Task
 from envs.clinic.domain import Case, Domain, Parameters, Truth
 from envs.clinic.domains import SEPARATOR, kit_name
 from envs.clinic.world import World, as_json, world_of
@@ -25,18 +23,6 @@ TRAIN, PUBLIC, HELDOUT = "train", "public", "heldout"
 _SHARES = (HELDOUT, PUBLIC)
 _OF = 10
 """Of ten hashes one is held out and one public."""
-RELEASE = Path(__file__).parent / "release"
-"""A file of JSON lines by domain."""
-
-
-class Listed(Record):
-    """A release task: how it is made, and the hash of what is made, so that a change of the generator is seen."""
-
-    name: str
-    tier: str
-    twin: int
-    parameters: Parameters
-    sha256: str
 
 
 def split_of(parameters: Parameters) -> str:
@@ -93,19 +79,3 @@ def world_of_label(label: Label) -> World:
 def truth_of(label: Label) -> Truth:
     """The label as a domain reads it."""
     return msgspec.convert(label.truth, Truth)
-
-
-@cache
-def release(domain: str) -> tuple[Listed, ...]:
-    """The release tasks of a domain, in order."""
-    lines = (RELEASE / f"{domain}.jsonl").read_text(encoding="utf-8").splitlines()
-    return tuple(msgspec.json.decode(line, type=Listed) for line in lines)
-
-
-def released(domain: Domain, listed: Listed) -> LabelledTask:
-    """The task of a row. Raises ValueError where the generator does not make it any more."""
-    case = domain.make(listed.tier, listed.parameters, listed.twin)
-    made = labelled_task(domain, listed.tier, case, PUBLIC, f"release-{listed.name}")
-    if signature(made.task.context) != listed.sha256:
-        raise ValueError(f"release task {listed.name}: the generator makes another one now; list it anew")
-    return made
