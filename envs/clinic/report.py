@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from common.sections import EnvSettings
 from common.statistics import Interval, Z, mean
+from envs.clinic.domains import DOMAINS, kit_name
 from envs.contract.page_view import Shown
 from envs.contract.report import Card, History, Measure, Outcome, Score, rolling
 from envs.contract.turns_report import TurnsReport
@@ -63,6 +64,7 @@ class ClinicReport(TurnsReport):
         ),
     )
     heldout_drawn = "accuracy"
+    kinds = tuple(kit_name(domain.name, tier) for domain in DOMAINS.values() for tier in domain.tiers)
     view = CaseView()
 
     def measure(self, outcomes: Sequence[Outcome]) -> dict[str, float | None]:

@@ -5,7 +5,7 @@ independently of it, so that they say nothing of the level. Each level is that o
 PAIRS that hold a level add up to .4.
 
     pair    1-2  1-3  1-4  2-3  2-5  3-4  3-5  4-5
-    weight   .2   .1   .1   .1   .1   .1   .1   .2
+    weight   .1   .1   .2   .1   .2   .1   .1   .1
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from envs.clinic.triage.findings import (
     ARRIVALS,
     COMPLAINTS,
     CONFUSION,
+    HISTORY,
     IMMEDIATE,
     MOODS,
     NEUTRAL,
@@ -33,7 +34,7 @@ from envs.clinic.triage.findings import (
 from envs.clinic.world import MONTHS
 
 FIRST, FULL = "first", "full"
-PAIRS = {(1, 2): 4, (1, 3): 2, (1, 4): 2, (2, 3): 2, (2, 5): 2, (3, 4): 2, (3, 5): 2, (4, 5): 4}
+PAIRS = {(1, 2): 2, (1, 3): 2, (1, 4): 4, (2, 3): 2, (2, 5): 4, (3, 4): 2, (3, 5): 2, (4, 5): 2}
 """Pairs of levels with their weights, of 20."""
 BANDS = (((1, 2), 3), ((4, 33), 3), ((38, 94), 3), ((110, 90 * MONTHS), 11))
 """Ages in months with weights, of 20. Ages at which two bands of danger zones meet are left out, and newborns, of whom
@@ -48,8 +49,9 @@ ADULT = ((60, 97), (12, 19), (105, 150))
 They are inside the limits of the danger zone; no other use is made of them."""
 CHILD = 12 * MONTHS
 """Younger ones have the complaints and histories of children."""
-VITAL_SHARE = 0.6
-"""Share of the pairs 2-3 that differ in a vital sign."""
+VITAL_SHARE, HISTORY_SHARE, DECOY_SHARE = 0.5, 0.8, 0.3
+"""Shares: of the pairs 2-3, those that differ in a vital sign; of the pairs that differ in a sign of point B, those in
+which it is in the history, of patients who can have one there; of all, those with a decoy where nothing differs."""
 
 
 def draw(tier: str, rng: random.Random) -> Parameters:
@@ -79,7 +81,7 @@ def _simple_base(rng: random.Random) -> dict[str, Any]:
 def _base(rng: random.Random) -> dict[str, Any]:
     (low, high), _ = rng.choices(BANDS, [weight for _, weight in BANDS])[0]
     months = rng.randint(low, high)
-    return {
+    base = {
         "patient": f"P{rng.randint(100, 999)}",
         "months": months,
         "sex": rng.choice("FM"),
@@ -91,6 +93,11 @@ def _base(rng: random.Random) -> dict[str, Any]:
         "free": rng.choice((0, 1, 2)),
         "start": rng.randint(0, 24 * 60 - 60),
     }
+    decoys = [sign for sign in _fitting("", base) if sign.part == HISTORY]
+    if decoys and rng.random() < DECOY_SHARE:
+        decoy = rng.choice(decoys)
+        base["said"][f"{decoy.part}/{decoy.topic}"] = decoy.decoy
+    return base
 
 
 def _neutral(key: tuple[str, str], months: int) -> tuple[str, ...]:
@@ -163,7 +170,9 @@ def _sign(simple: bool, base: dict[str, Any], rng: random.Random) -> tuple[str, 
     """A sign of point B, or its decoy; of chemotherapy, the fever may be what differs."""
     if simple:
         return _of_sign(_simple(CONFUSION))
-    sign = rng.choice([one for one in _fitting("", base) if one.flag != IMMEDIATE])
+    signs = [one for one in _fitting("", base) if one.flag != IMMEDIATE]
+    asked = [one for one in signs if one.part == HISTORY]
+    sign = rng.choice(asked if asked and rng.random() < HISTORY_SHARE else signs)
     if sign.flag != CHEMO:
         return _of_sign(sign)
     if rng.random() < 0.5:
