@@ -81,7 +81,7 @@ def _simple_base(rng: random.Random) -> dict[str, Any]:
 def _base(rng: random.Random) -> dict[str, Any]:
     (low, high), _ = rng.choices(BANDS, [weight for _, weight in BANDS])[0]
     months = rng.randint(low, high)
-    base = {
+    base: dict[str, Any] = {
         "patient": f"P{rng.randint(100, 999)}",
         "months": months,
         "sex": rng.choice("FM"),

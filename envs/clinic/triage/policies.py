@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
+import msgspec
+
 from envs.clinic.domain import Plan, Play, Write
 from envs.clinic.triage.cases import (
     CARE_READ,
@@ -17,14 +19,15 @@ from envs.clinic.triage.cases import (
     place_of,
     teams_of,
 )
-from envs.clinic.triage.esi import LEVELS, LIFE_SPO2, Decision, Findings, decide
+from envs.clinic.triage.esi import LEVELS, Decision, Findings, decide
 from envs.clinic.triage.findings import ALLERGIES, BY_TEXT, IMMEDIATE, TOPICS
 from envs.clinic.triage.tools import ACTIVATE, BEDS, HISTORY_TOOL, SUBMIT
 from envs.clinic.world import MONTHS
 
 _REQUEST = re.compile(r"Patient (P\d+): \w+, (\d+) (months|years), (.+)\.$")
-_QUIET = {"pulse": 80.0, "resp_rate": 14.0, "spo2": 98.0, "temp": 37.0}
-"""What the oracle takes for vital signs where the tier has none."""
+_MEASURED = ("pulse", "resp_rate", "spo2", "temp")
+ASKED = tuple(topic for topic in TOPICS if topic != ALLERGIES)
+"""The topics that may hold a sign."""
 _FREE = re.compile(r"(\d+) of \d+ free")
 
 
@@ -47,29 +50,21 @@ def oracle(opening: str, write: Write) -> Play:
 
 
 def _decided(seen: Seen, write: Write) -> Generator[str, str, tuple[Decision, frozenset[str]]]:
-    found = Findings(age_months=seen.months, **_QUIET)
+    """Reads until a point applies: the decision, and the flags of point B."""
+    found = Findings(age_months=seen.months, pulse=80, resp_rate=14, spo2=98, temp=37)
     flags = _flags((yield write(SURVEY_READ, patient_id=seen.patient)))
     if IMMEDIATE in flags:
         return Decision(1, "A"), flags
     if not seen.simple:
-        answer = yield write(VITALS_READ, patient_id=seen.patient)
-        found = Findings(age_months=seen.months, **_measured(answer))
-        if found.spo2 < LIFE_SPO2:
-            return Decision(1, "A"), flags
-    if flags:
-        return Decision(2, "B"), flags
-    for topic in () if seen.simple else TOPICS:
-        if topic != ALLERGIES:
+        found = _measured(found, (yield write(VITALS_READ, patient_id=seen.patient)))
+    for topic in (None, *(() if seen.simple else ASKED)):
+        if topic is not None:
             flags |= _flags((yield write(HISTORY_TOOL, patient_id=seen.patient, part=topic)))
-        early = decide(Findings(**{**_fields(found), "flags": flags}))
-        if early.point == "B":
-            return early, flags
+        found = msgspec.structs.replace(found, flags=flags)
+        if decide(found).point in "AB":
+            return decide(found), flags
     care = tuple((yield write(CARE_READ, patient_id=seen.patient)).split(", "))
-    return decide(Findings(**{**_fields(found), "flags": flags, "care": care})), flags
-
-
-def _fields(found: Findings) -> dict[str, object]:
-    return {name: getattr(found, name) for name in Findings.__struct_fields__}
+    return decide(msgspec.structs.replace(found, care=care)), flags
 
 
 def _flags(answer: str) -> frozenset[str]:
@@ -77,9 +72,9 @@ def _flags(answer: str) -> frozenset[str]:
     return frozenset(flag for text, flag in BY_TEXT.items() if text in answer)
 
 
-def _measured(answer: str) -> dict[str, float]:
+def _measured(found: Findings, answer: str) -> Findings:
     values = dict(part.split(" ") for part in answer.split(", "))
-    return {name: float(values[name]) for name in _QUIET}
+    return msgspec.structs.replace(found, **{name: float(values[name]) for name in _MEASURED})
 
 
 def _ended(seen: Seen, level: int, flags: frozenset[str], write: Write) -> Play:
