@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 Raw = Mapping[str, Any]
 _REQUEST = re.compile(r"Patient (P\d+): (female|male), (\d+) (months|years), ([a-z ]+)\.")
 _URGENT = {
-    "A": r"only to pain|not even to pain|severe respiratory distress",
-    "confused": r"(Confused|Disoriented) since (this morning|an hour ago)\.",
-    "lethargic": r"Lethargic since this morning",
-    "stroke": r"For \d+ minutes the left arm is weak and speech is slurred",
-    "ectopic": r"period \w+ weeks late, pregnancy test positive",
-    "chemo": r"Chemotherapy .*, last given \w+ days ago",
-    "suicide": r"Wants to end life",
+    "A": r"only to pain|not even to pain|severe respiratory distress|Groans when pinched|single words only",
+    "confused": r"(Confused|Disoriented) since (this morning|an hour ago)\.|since yesterday, knew it before",
+    "lethargic": r"Lethargic since this morning|Limp and drowsy since",
+    "stroke": r"For \d+ minutes the left arm is weak and speech is slurred|drooped .* for an hour",
+    "ectopic": r"period \w+ weeks late, pregnancy test positive|weeks pregnant by dates, with pain",
+    "chemo": r"Chemotherapy .*, last given \w+ days ago|On chemotherapy .* last week",
+    "suicide": r"Wants to end life|life should end today",
 }
 """What a sentence says that counts."""
 _HARMLESS = (
@@ -26,6 +26,8 @@ _HARMLESS = (
     r"Breathing is quiet|A little short of breath, not in distress",
     r"stroke four years ago, no change|pregnancy test negative|completed nine years ago|does not want to die",
     r"It began yesterday|It comes and goes|[Nn]o earlier illness|Asthma as a child|Appendix removed",
+    r"speaks in whole sentences|the month for years, no change|looks around when woken|palsy \w+ years ago, no change",
+    r"chemotherapy for leukaemia \w+ years ago|wants to live",
     r"No worries|annoyed at the wait|The parents|Allergic to|No allergy known",
 )
 """What a sentence may say beside."""

@@ -15,11 +15,13 @@ from envs.clinic.triage.domain import Triage
 from envs.clinic.triage.tools import SIMPLE, WHOLE
 from envs.clinic_checker.checker import Checker
 from envs.conformance.check import check
+from envs.contract.by_rule import tasks_by_rule
 from envs.contract.calls import Call, render
 from envs.contract.listing import Listing
 from envs.contract.probing import Probed
-from envs.contract.registry import make
+from envs.contract.registry import environment_of, make
 from envs.contract.replay import play, turns
+from envs.contract.spec import read
 from tests.envs.clinic.strategies import TIERS, game, said, solved, task
 
 
@@ -42,10 +44,10 @@ async def test_the_game_keeps_the_contract(tier: str) -> None:
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_policies_that_do_not_read_earn_little(tier: str) -> None:
-    env, cases = game(tier), [task(tier, index) for index in range(60)]
+    env, cases = game(tier), [task(tier, index) for index in range(40)]
     for name, policy in env.blind().items():
         earned = [env.score(play(env, one.task, policy()), one.label).total for one in cases]
-        assert fmean(earned) <= 0.36, name  # 60 cases; the ceiling of .25 is of 1,000
+        assert fmean(earned) <= 0.4, name  # of 40 cases; the ceiling of .25 is of 1,000
 
 
 def test_the_tools_are_those_of_the_tier_and_no_other_s_can_be_called() -> None:
@@ -154,6 +156,17 @@ def test_a_weight_of_the_spec_changes_the_reward() -> None:
     env = make(ClinicSettings.model_validate(spec), 0)
     episode = play(env, labelled.task, lambda _: last[0])
     assert env.score(episode, labelled.label).total < game().score(episode, labelled.label).total
+
+
+async def test_the_clinic_is_played_beside_other_games() -> None:
+    """Ids of tasks begin with the game's there; the kit is found all the same."""
+    games = [ClinicSettings.model_validate({"tiers": ["first", "full"]}), *read(["oversight", "contradiction"])]
+    both = environment_of(games, 0)
+    found = [labelled for _, labelled in await tasks_by_rule(both, both.plan, 12)]
+    assert {one.task.env for one in found} == {"clinic", "oversight", "contradiction"}
+    for one in found:
+        episode = play(both, one.task, both.oracle(one, random.Random(0)))
+        assert both.score(episode, one.label).solved and not both.unread(episode)
 
 
 def test_tiers_that_a_domain_does_not_have_are_refused() -> None:
