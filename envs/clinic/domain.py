@@ -105,9 +105,13 @@ class Domain(ABC):
     def oracle(self, opening: str, write: Write) -> Play:
         """Reaches the maximum with what any policy sees."""
 
-    def guesser(self, rng: random.Random) -> Plan:
-        """Reads as the oracle does, and answers by chance. Of a domain without one, the oracle."""
+    def demonstration(self) -> Plan:
+        """What the warm-up shows: the oracle, or one that also writes above its answer what it rests on."""
         return self.oracle
+
+    def guesser(self, rng: random.Random) -> Plan:
+        """A demonstration whose answer is a matter of chance. Of a domain without one, the demonstration."""
+        return self.demonstration()
 
     @abstractmethod
     def blind(self) -> Mapping[str, Plan]:

@@ -130,10 +130,10 @@ class Clinic(ToolGame):
         return acting(self._domain(labelled).oracle, self._write)
 
     def demonstrator(self, labelled: LabelledTask, rng: random.Random) -> Act:
-        """The oracle in `demonstrated_skill` of the draws; else one that reads as much, and answers by chance."""
-        if rng.random() < self.settings.demonstrated_skill:
-            return self.oracle(labelled, rng)
-        return acting(self._domain(labelled).guesser(rng), self._write)
+        """The domain's demonstration in `demonstrated_skill` of the draws; else one that answers by chance."""
+        domain = self._domain(labelled)
+        skilled = rng.random() < self.settings.demonstrated_skill
+        return acting(domain.demonstration() if skilled else domain.guesser(rng), self._write)
 
     def blind(self) -> Mapping[str, Policy]:
         """Those of the domains. One that is of another domain than the task plays its calls in vain."""

@@ -47,9 +47,13 @@ class Triage(Domain):
         """See Domain."""
         return policies.oracle(opening, write)
 
+    def demonstration(self) -> Plan:
+        """See Domain."""
+        return partial(policies.demonstrated, None)
+
     def guesser(self, rng: random.Random) -> Plan:
         """See Domain."""
-        return partial(policies.guesser, rng)
+        return partial(policies.demonstrated, rng)
 
     def blind(self) -> Mapping[str, Plan]:
         """See Domain."""

@@ -1,4 +1,4 @@
-"""Policies of triage: the oracle, which sees what any policy sees, one that guesses, and blind ones."""
+"""Policies of triage: the oracle, which sees what any policy sees, what the warm-up shows, and blind ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from envs.clinic.triage.cases import (
     place_of,
     teams_of,
 )
-from envs.clinic.triage.esi import LEVELS, Decision, Findings, decide
+from envs.clinic.triage.esi import LEVELS, Findings, decide, resources
 from envs.clinic.triage.findings import ALLERGIES, BY_TEXT, IMMEDIATE, TOPICS
 from envs.clinic.triage.tools import ACTIVATE, BEDS, HISTORY_TOOL, SUBMIT
 from envs.clinic.world import MONTHS
@@ -45,16 +45,16 @@ class Seen:
 def oracle(opening: str, write: Write) -> Play:
     """Reads until a point of the tree applies, calls who is due, and submits."""
     seen = Seen(opening)
-    decision, flags = yield from _decided(seen, write)
-    yield from _ended(seen, decision.level, flags, write)
+    found = yield from _read(seen, write)
+    yield from _ended(seen, decide(found).level, found.flags, write)
 
 
-def _decided(seen: Seen, write: Write) -> Generator[str, str, tuple[Decision, frozenset[str]]]:
-    """Reads until a point applies: the decision, and the flags of point B."""
+def _read(seen: Seen, write: Write) -> Generator[str, str, Findings]:
+    """Reads until a point applies, and gives what was found."""
     found = Findings(age_months=seen.months, pulse=80, resp_rate=14, spo2=98, temp=37)
     flags = _flags((yield write(SURVEY_READ, patient_id=seen.patient)))
     if IMMEDIATE in flags:
-        return Decision(1, "A"), flags
+        return msgspec.structs.replace(found, immediate=True, flags=flags - {IMMEDIATE})
     if not seen.simple:
         found = _measured(found, (yield write(VITALS_READ, patient_id=seen.patient)))
     for topic in (None, *(() if seen.simple else ASKED)):
@@ -62,9 +62,9 @@ def _decided(seen: Seen, write: Write) -> Generator[str, str, tuple[Decision, fr
             flags |= _flags((yield write(HISTORY_TOOL, patient_id=seen.patient, part=topic)))
         found = msgspec.structs.replace(found, flags=flags)
         if decide(found).point in "AB":
-            return decide(found), flags
+            return found
     care = tuple((yield write(CARE_READ, patient_id=seen.patient)).split(", "))
-    return decide(msgspec.structs.replace(found, care=care)), flags
+    return msgspec.structs.replace(found, care=care)
 
 
 def _flags(answer: str) -> frozenset[str]:
@@ -77,10 +77,10 @@ def _measured(found: Findings, answer: str) -> Findings:
     return msgspec.structs.replace(found, **{name: float(values[name]) for name in _MEASURED})
 
 
-def _ended(seen: Seen, level: int, flags: frozenset[str], write: Write) -> Play:
-    """Calls the teams that are due and submits the level with its place."""
+def _ended(seen: Seen, level: int, flags: frozenset[str], write: Write, because: str = "") -> Play:
+    """Calls the teams that are due and submits the level with its place, below the line `because`."""
     if seen.simple:
-        yield write(SUBMIT, level=level)
+        yield because + write(SUBMIT, level=level)
         return
     for team in teams_of(level, flags):
         yield write(ACTIVATE, patient_id=seen.patient, team=team)
@@ -88,14 +88,23 @@ def _ended(seen: Seen, level: int, flags: frozenset[str], write: Write) -> Play:
     if level == 3:
         found = _FREE.search((yield write(BEDS)))
         free = int(found[1]) if found else 0
-    yield write(SUBMIT, patient_id=seen.patient, level=level, disposition=place_of(level, free))
+    yield because + write(SUBMIT, patient_id=seen.patient, level=level, disposition=place_of(level, free))
 
 
-def guesser(rng: random.Random, opening: str, write: Write) -> Play:
-    """Reads what the oracle reads, and submits any level."""
+def demonstrated(rng: random.Random | None, opening: str, write: Write) -> Play:
+    """As the oracle, with a line above the answer that says what it rests on; with `rng` it submits any level."""
     seen = Seen(opening)
-    yield from _decided(seen, write)
-    yield from _ended(seen, rng.choice(LEVELS), frozenset(), write)
+    found = yield from _read(seen, write)
+    level = decide(found).level if rng is None else rng.choice(LEVELS)
+    yield from _ended(seen, level, found.flags, write, f"{compared(found, seen.simple)}\n")
+
+
+def compared(found: Findings, simple: bool) -> str:
+    """What the tree compares: `signs none, spo2 98, pulse 80, breaths 14, resources 2`. It judges nothing."""
+    signs = sorted({*found.flags, *([IMMEDIATE] if found.immediate else [])})
+    vitals = f"spo2 {found.spo2:.0f}, pulse {found.pulse:.0f}, breaths {found.resp_rate:.0f}"
+    facts = [f"signs {' '.join(signs) or 'none'}", *([] if simple or found.immediate else [vitals])]
+    return ", ".join([*facts, *([f"resources {resources(found.care)}"] if found.care else [])])
 
 
 def _reading_all(choose: Callable[[Seen, dict[str, str]], int], opening: str, write: Write) -> Play:

@@ -149,6 +149,15 @@ def test_demonstrations_answer_by_what_they_read_in_the_share_that_is_set() -> N
     assert 0.05 < fmean(exact) < 0.4
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_skilled_demonstration_says_what_its_answer_rests_on_and_earns_1(tier: str) -> None:
+    for index in range(20):
+        labelled = task(tier, index)
+        episode = play(game(tier), labelled.task, game(tier).demonstrator(labelled, random.Random(0)))
+        assert game(tier).score(episode, labelled.label).total == 1.0
+        assert episode.actions[-1].startswith("signs ") and "level" not in episode.actions[-1].splitlines()[0]
+
+
 def test_a_weight_of_the_spec_changes_the_reward() -> None:
     labelled = task("full", 0)
     last = solved("full", labelled).actions[-1:]
