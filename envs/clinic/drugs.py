@@ -1,8 +1,8 @@
 """Drugs that tools can give at once, with the class that an allergy names and the largest single oral dose, mg.
 
-Doses: US labels. Acetaminophen: 1,000 mg (OTC label, Drug Facts). Ibuprofen: 800 mg (prescription label, section 2).
-None: no ceiling is checked. Aspirin and ibuprofen share the class NSAID, whose labels contraindicate both after an
-allergic reaction to either.
+Doses: US labels, of adults. Acetaminophen: 1,000 mg (OTC label, Drug Facts). Ibuprofen: 800 mg (prescription label).
+None: no ceiling is checked, nor are the smaller ones of children. Aspirin and ibuprofen share the class NSAID: the
+labels contraindicate both after an allergic reaction to either.
 """
 
 from __future__ import annotations

@@ -18,19 +18,18 @@ _TOGETHER = ({"CT", "ultrasound"},)
 """Kinds that no list has both of: whether they are one resource is not clear from the handbook."""
 
 
-def care_lists(most: int, least: int | None, simple: bool, rng: random.Random) -> list[list[str]]:
-    """Two lists with these numbers of resources that differ in one item where they can, or one list.
-
-    `most` of 2 stands for two or three in a list alone.
-    """
+def care_list(count: int, simple: bool, rng: random.Random) -> list[str]:
+    """A list with this number of resources; 2 stands for two or three, which the tree does not tell apart."""
     if simple:
-        counted = [rng.choice(LABORATORY), rng.choice(IMAGES)]
-        rng.shuffle(counted)
-        free = rng.sample(FREE, 2)
-        return [[*counted[:count], *free[count:]] for count in (most, least) if count is not None]
-    if least is None:
-        kinds = _kinds(most + (most >= 2 and rng.random() < 0.3), rng)
-        return [_shuffled([*_items(kinds, rng), *_fillers(1, rng)], rng)]
+        return _simple((count,), rng)[0]
+    kinds = _kinds(count + (count >= 2 and rng.random() < 0.3), rng)
+    return _shuffled([*_items(kinds, rng), *_fillers(1, rng)], rng)
+
+
+def care_twins(most: int, least: int, simple: bool, rng: random.Random) -> list[list[str]]:
+    """Two lists with these numbers of resources, one or two apart, that differ in one item unless `simple`."""
+    if simple:
+        return _simple((most, least), rng)
     shared = _kinds(least, rng)
     others = [*_items(shared, rng), *_fillers(1, rng)]
     added = COMPLEX
@@ -42,6 +41,14 @@ def care_lists(most: int, least: int | None, simple: bool, rng: random.Random) -
     lists = [[*others[:place], item, *others[place:]] for item in (added, instead)]
     assert [resources(one) for one in lists] == [most, least], lists
     return lists
+
+
+def _simple(counts: tuple[int, ...], rng: random.Random) -> list[list[str]]:
+    """Lists of two items, as many of which count."""
+    counted = [rng.choice(LABORATORY), rng.choice(IMAGES)]
+    rng.shuffle(counted)
+    free = rng.sample(FREE, 2)
+    return [[*counted[:count], *free[count:]] for count in counts]
 
 
 def _kinds(count: int, rng: random.Random) -> list[str]:

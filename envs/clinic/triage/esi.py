@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[str, int]] = {
     "phone call to the family doctor": ("", 0),
 }
 """By item of care: its kind, empty where it is no resource, and how many resources the kind counts. Each kind counts
-once, however many items it has (handbook, chapter 5)."""
+once, however many items it has."""
 
 
 class Findings(Record):

@@ -14,7 +14,7 @@ import random
 from typing import Any
 
 from envs.clinic.domain import Parameters
-from envs.clinic.triage.care import care_lists
+from envs.clinic.triage.care import care_list, care_twins
 from envs.clinic.triage.esi import CHEMO, FEVER, zone
 from envs.clinic.triage.findings import (
     ARRIVALS,
@@ -126,8 +126,8 @@ def _fact(tier: str, pair: tuple[int, int], base: dict[str, Any], rng: random.Ra
     if other == 2:
         return _one_or_two(simple, base, rng)
     if urgent >= 3:
-        return "care", care_lists(5 - urgent, 5 - other, simple, rng)
-    (base["care"],) = care_lists(5 - other, None, simple, rng)
+        return "care", care_twins(5 - urgent, 5 - other, simple, rng)
+    base["care"] = care_list(5 - other, simple, rng)
     if urgent == 1:
         return _one_or_less(simple, base, rng)
     if other == 3 and not simple and rng.random() < VITAL_SHARE:
@@ -138,13 +138,13 @@ def _fact(tier: str, pair: tuple[int, int], base: dict[str, Any], rng: random.Ra
 def _one_or_two(simple: bool, base: dict[str, Any], rng: random.Random) -> tuple[str, list[Any]]:
     """Level 1 against 2: how the patient responds, or saturation on either side of 90."""
     if simple or rng.random() < 0.5:
-        (base["care"],) = care_lists(rng.randint(0, 2), None, simple, rng)
+        base["care"] = care_list(rng.randint(0, 2), simple, rng)
         life = rng.choice([one for one in _fitting(IMMEDIATE, base) if one.topic == RESPONSE])
         mind = rng.choice([one for one in _fitting("", base) if one.topic == RESPONSE and one.flag != IMMEDIATE])
         if simple:
             life, mind = _simple(IMMEDIATE), _simple(CONFUSION)
         return f"said/{SURVEY}/{RESPONSE}", [life.text, mind.text]
-    (base["care"],) = care_lists(2, None, simple, rng)
+    base["care"] = care_list(2, simple, rng)
     return "vitals/spo2", [rng.choice((88, 89)), rng.choice((90, 91))]
 
 
