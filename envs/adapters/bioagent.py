@@ -12,6 +12,7 @@ from typing import Any
 
 import gymnasium
 
+from common.records import EndReason
 from envs.adapters.gym import GameEnv
 from envs.adapters.source import RELEASE, source_of
 from envs.contract.listing import Listing
@@ -24,7 +25,8 @@ UNSCALED = 5
 
 class BioAgentEnv(GameEnv):
     """One domain. Without `task_id` a reset draws one of its release tasks, of the first five if not
-    `use_scaled_tasks`; with `task_split` `train` or `public`, of any number of others.
+    `use_scaled_tasks`; with `task_split` `train` or `public`, of any number of others. `max_turns` limits the replies
+    of an episode beside the task's own limit.
 
     Raises ValueError for a domain, a task or a split that does not exist.
     """
@@ -34,6 +36,7 @@ class BioAgentEnv(GameEnv):
         domain: str,
         task_id: str | None = None,
         task_split: str = RELEASE,
+        max_turns: int | None = None,
         use_scaled_tasks: bool = True,
         seed: int = 0,
         render_mode: str | None = None,
@@ -42,6 +45,9 @@ class BioAgentEnv(GameEnv):
         source = source_of(GAME, seed, domains=[domain], **settings)
         super().__init__(source, task_split, seed, render_mode)
         assert isinstance(source.env, Listing)
+        if max_turns is not None and max_turns < 1:
+            raise ValueError(f"max_turns {max_turns}: write 1 or more, or leave it out")
+        self._most = max_turns
         self._domain, self._split, names = domain, task_split, source.env.release()
         self._few = None if use_scaled_tasks or task_split != RELEASE else UNSCALED
         self._fixed = None
@@ -58,6 +64,15 @@ class BioAgentEnv(GameEnv):
         elif self._few is not None and given.get("index") is None:
             given["index"] = int(self.np_random.integers(self._few))
         return super().reset(seed=seed, options=given)
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """As `GameEnv`; after `max_turns` replies the episode is truncated."""
+        text, reward, terminated, truncated, info = super().step(action)
+        if terminated or truncated or self._most is None or info["turn"] < self._most:
+            return text, reward, terminated, truncated, info
+        seen = self._session.stop(EndReason.MAX_TURNS)
+        text, info = self._shown(seen)
+        return text, seen.reward, False, True, info
 
     def _shown(self, seen: Any) -> tuple[str, dict[str, Any]]:
         text, info = super()._shown(seen)

@@ -43,9 +43,18 @@ def test_the_scaled_tasks_are_all_of_the_release_and_the_others_five() -> None:
     assert len({all_.reset(seed=seed)[1]["task_id"] for seed in range(60)}) > 20
 
 
+def test_an_episode_is_truncated_after_the_turns_that_are_allowed() -> None:
+    env = made(task_id=f"{DOMAIN}_001", max_turns=2)
+    env.reset()
+    assert env.step("ed_status()")[2:4] == (False, False)
+    _, reward, terminated, truncated, info = env.step("ed_status()")
+    assert (reward, terminated, truncated, info["reason"]) == (0.0, False, True, "max_turns")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"max_turns": 0}, "write 1 or more"),
         ({"task_id": "dx_001"}, "no release task is called 'dx_001'"),
         ({"domain": "dentistry"}, "domains.0: Input should be"),
         ({"task_split": "heldout"}, "never held-out"),
