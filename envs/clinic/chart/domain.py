@@ -1,0 +1,123 @@
+"""ehr_management: scores, doses, reconciliation, trends and coding from the rows of a chart."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import ClassVar
+
+from envs.clinic.chart import policies, tools
+from envs.clinic.chart.chart import chart_of
+from envs.clinic.chart.facts import Facts, of_twin, world_of_facts
+from envs.clinic.chart.families.table import FAMILIES, FIRST
+from envs.clinic.chart.family import Answer
+from envs.clinic.chart.grade import graded
+from envs.clinic.chart.names import ALLERGIES, HOME, NOTES, ORDERS, PROBLEMS, STAY
+from envs.clinic.domain import Case, Domain, Grade, Parameters, Plan, Play, Truth, Weights, Write
+from envs.clinic.instruments import Instrument, use
+from envs.clinic.world import World
+from envs.contract.probing import Unit
+
+_BESIDE = (STAY, PROBLEMS, ALLERGIES, HOME, ORDERS, NOTES)
+"""Tools whose answers must not tell which twin a case is, where its request rests on the rows."""
+
+
+class Chart(Domain):
+    """See the module."""
+
+    name: ClassVar[str] = "ehr_management"
+    tiers: ClassVar[tuple[str, ...]] = ("first", "full")
+    weights: ClassVar[Weights] = Weights(accuracy=0.40, format=0.20, process=0.25, safety=0.15)
+    turns: ClassVar[int] = 16
+
+    def instruments(self, tier: str) -> tuple[Instrument, ...]:
+        """See `Domain`."""
+        return tools.FIRST if tier == "first" else tools.WHOLE
+
+    def instructions(self, tier: str) -> str:
+        """See `Domain`."""
+        return (
+            "You answer requests about hospital charts. Read the rows that the request needs, compute, and end with "
+            f"{tools.SUBMIT}. Times are days of the stay, from day 1. Units differ from row to row."
+        )
+
+    def draw(self, tier: str, rng: random.Random) -> Parameters:
+        """Facts whose twins have different answers, neither of which a careless reader finds."""
+        family = FAMILIES[rng.choice(FIRST if tier == "first" else tuple(FAMILIES))]
+        return self.drawn(family.name, rng)
+
+    @staticmethod
+    def drawn(kind: str, rng: random.Random) -> Parameters:
+        """Facts of this kind."""
+        while True:
+            facts = FAMILIES[kind].draw(rng)
+            if "twin" in facts and _good(facts):
+                return facts
+
+    def make(self, tier: str, parameters: Parameters, twin: int) -> Case:
+        """See `Domain`."""
+        pair = (parameters, of_twin(parameters))
+        mine, other = pair[twin], pair[1 - twin]
+        answer = _answer(mine)
+        klass = "more" if answer.rank > _answer(other).rank else "less"
+        family = FAMILIES[mine["family"]]
+        content = {
+            "family": family.name,
+            "stay": mine["hadm"],
+            "expected": answer.value,
+            "most": answer.most,
+            "lists": answer.lists,
+            "severe": answer.severe,
+        }
+        request = f"{family.rules}\n{family.asked(mine['hadm'], mine['question'])}"
+        return Case(world=world_of_facts(mine), request=request, truth=Truth(answer=content, klass=klass))
+
+    def grade(self, world: World, truth: Truth) -> Grade:
+        """See `envs.clinic.chart.grade`."""
+        return graded(world, truth.answer)
+
+    def oracle(self, opening: str, write: Write) -> Play:
+        """See `Domain`."""
+        return policies.oracle(opening, write)
+
+    def guesser(self, rng: random.Random) -> Plan:
+        """See `Domain`."""
+        return policies.guesser(rng)
+
+    def blind(self) -> Mapping[str, Plan]:
+        """See `Domain`."""
+        return policies.BLIND
+
+    def units(self, case: World, request: str, truth: Truth) -> tuple[Unit, ...]:
+        """The request, and what tools answer on which it does not rest."""
+        family = FAMILIES[truth.answer["family"]]
+        known = {one.tool.name: one for one in tools.WHOLE}
+        stay = {"hadm_id": truth.answer["stay"]}
+        texts = {name: use(case, known[name], stay).text for name in _BESIDE if name not in family.reads}
+        positive = truth.klass == "more"
+        return (
+            Unit(channel="request", text=request, positive=positive),
+            Unit(channel="beside", text="\n".join(texts.values()), positive=positive),
+        )
+
+
+def _answer(facts: Facts) -> Answer:
+    chart = chart_of(world_of_facts(facts), facts["hadm"])
+    return FAMILIES[facts["family"]].solve(chart, facts["question"])
+
+
+def _good(facts: Facts) -> bool:
+    """Whether the twins have answers, different ones, which a careless reader does not give."""
+    family = FAMILIES[facts["family"]]
+    found = []
+    for one in (facts, of_twin(facts)):
+        chart = chart_of(world_of_facts(one), one["hadm"])
+        try:
+            answer = family.solve(chart, one["question"])
+        except ValueError:
+            return False
+        careless = family.careless(chart, one["question"])
+        if (careless.value, careless.lists) == (answer.value, answer.lists):
+            return False
+        found.append(answer)
+    return found[0].rank != found[1].rank
