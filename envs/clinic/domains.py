@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from common.records import Tool
+from envs.clinic.chart.domain import Chart
 from envs.clinic.domain import Domain
 from envs.clinic.instruments import Instrument
 from envs.clinic.triage.domain import Triage
 
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Triage(),)}
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Triage(), Chart())}
 SEPARATOR = "."
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from envs.clinic.chart import policies, tools
 from envs.clinic.chart.chart import chart_of
 from envs.clinic.chart.facts import Facts, of_twin, world_of_facts
-from envs.clinic.chart.families.table import FAMILIES, FIRST
+from envs.clinic.chart.families.table import FAMILIES, FIRST, RELEASED
 from envs.clinic.chart.family import Answer
 from envs.clinic.chart.grade import graded
 from envs.clinic.chart.names import ALLERGIES, HOME, NOTES, ORDERS, PROBLEMS, STAY
@@ -30,6 +30,10 @@ class Chart(Domain):
     weights: ClassVar[Weights] = Weights(accuracy=0.40, format=0.20, process=0.25, safety=0.15)
     turns: ClassVar[int] = 16
 
+    def __init__(self, kinds: tuple[str, ...] = tuple(FAMILIES)) -> None:
+        """The kinds of requests that are drawn, in the shares of the release set."""
+        self.kinds = kinds
+
     def instruments(self, tier: str) -> tuple[Instrument, ...]:
         """See `Domain`."""
         return tools.FIRST if tier == "first" else tools.WHOLE
@@ -43,12 +47,8 @@ class Chart(Domain):
 
     def draw(self, tier: str, rng: random.Random) -> Parameters:
         """Facts whose twins have different answers, neither of which a careless reader finds."""
-        family = FAMILIES[rng.choice(FIRST if tier == "first" else tuple(FAMILIES))]
-        return self.drawn(family.name, rng)
-
-    @staticmethod
-    def drawn(kind: str, rng: random.Random) -> Parameters:
-        """Facts of this kind."""
+        kinds = {name: RELEASED[name] for name in (FIRST if tier == "first" else self.kinds)}
+        (kind,) = rng.choices(tuple(kinds), tuple(kinds.values()))
         while True:
             facts = FAMILIES[kind].draw(rng)
             if "twin" in facts and _good(facts):
@@ -59,7 +59,7 @@ class Chart(Domain):
         pair = (parameters, of_twin(parameters))
         mine, other = pair[twin], pair[1 - twin]
         answer = _answer(mine)
-        klass = "more" if answer.rank > _answer(other).rank else "less"
+        rank = "more" if answer.rank > _answer(other).rank else "less"
         family = FAMILIES[mine["family"]]
         content = {
             "family": family.name,
@@ -68,9 +68,10 @@ class Chart(Domain):
             "most": answer.most,
             "lists": answer.lists,
             "severe": answer.severe,
+            "rank": rank,
         }
         request = f"{family.rules}\n{family.asked(mine['hadm'], mine['question'])}"
-        return Case(world=world_of_facts(mine), request=request, truth=Truth(answer=content, klass=klass))
+        return Case(world=world_of_facts(mine), request=request, truth=Truth(answer=content, klass=f"rank {rank}"))
 
     def grade(self, world: World, truth: Truth) -> Grade:
         """See `envs.clinic.chart.grade`."""
@@ -94,7 +95,7 @@ class Chart(Domain):
         known = {one.tool.name: one for one in tools.WHOLE}
         stay = {"hadm_id": truth.answer["stay"]}
         texts = {name: use(case, known[name], stay).text for name in _BESIDE if name not in family.reads}
-        positive = truth.klass == "more"
+        positive = truth.answer["rank"] == "more"
         return (
             Unit(channel="request", text=request, positive=positive),
             Unit(channel="beside", text="\n".join(texts.values()), positive=positive),

@@ -26,7 +26,7 @@ from envs.clinic.chart.names import (
     VITALS,
 )
 from envs.clinic.chart.texts import NOTHING, lines, moment
-from envs.clinic.instruments import HADM_ID, PATIENT_ID, Arguments, Instrument, Used, no_patient, one_of, refuse, tool
+from envs.clinic.instruments import HADM_ID, PATIENT_ID, Arguments, Instrument, Used, about, one_of, refuse, tool
 from envs.clinic.scores.score import Score
 from envs.clinic.scores.table import SCORES
 from envs.clinic.world import Admission, Medication, Patient, Reading, World
@@ -105,12 +105,9 @@ def _notes(world: World, patient: Patient, admission: Admission, arguments: Argu
     return "\n".join(f"{moment(one.t_min)} {one.kind}: {one.text}" for one in written) or NOTHING
 
 
-def _admissions(world: World, arguments: Arguments) -> Used:
-    name = arguments["patient_id"]
-    if world.patient(name) is None:
-        return no_patient(world, name)
-    stays = [f"{one.hadm_id} from {moment(one.start_min)}" for one in world.admissions if one.patient_id == name]
-    return Used(world, "\n".join(stays) or NOTHING, READ_MIN)
+def _admissions(world: World, patient: Patient, arguments: Arguments) -> Used:
+    stays = [one for one in world.admissions if one.patient_id == patient.patient_id]
+    return Used(world, "\n".join(f"{one.hadm_id} from {moment(one.start_min)}" for one in stays) or NOTHING, READ_MIN)
 
 
 def _reconcile(world: World, patient: Patient, admission: Admission, arguments: Arguments) -> str:
@@ -138,7 +135,7 @@ def _by_stay(name: str, description: str, read: Read, **more: Any) -> Instrument
 
 
 def _of_place(name: str, description: str) -> Instrument:
-    codes = tuple(code for code, about in CODES.items() if about.tool == name)
+    codes = tuple(code for code, found in CODES.items() if found.tool == name)
     declared = tool(name, description, optional=("code",), hadm_id=HADM_ID, code=one_of(codes))
     return Instrument(declared, _of_stay(_rows(name)))
 
@@ -155,7 +152,7 @@ def calculator(score: Score) -> Instrument:
 
 
 READING = (
-    Instrument(tool(ADMISSIONS, "stays of a patient", patient_id=PATIENT_ID), _admissions),
+    Instrument(tool(ADMISSIONS, "stays of a patient", patient_id=PATIENT_ID), about(_admissions)),
     _by_stay(STAY, "patient, age, sex, weight, reason", _stay),
     _by_stay(PROBLEMS, "coded problems", _problems),
     _by_stay(ALLERGIES, "allergies", _allergies),

@@ -28,7 +28,10 @@ _OPENINGS: Mapping[str, tuple[str, Callable[[Stay, str], Fraction | str]]] = {
 
 
 def disagreement(context: Mapping[str, Any], answer: Mapping[str, Any]) -> str | None:
-    """Why the answer is not what request and rows say, or None when it is."""
+    """Why the answer is not what request and rows say, or None when it is.
+
+    Its rank, whether it is more or less than the twin's, is not looked at: no twin can be seen.
+    """
     question = context["request"].rpartition("\n")[2]
     try:
         kinds = [kind for kind, (begins, _) in _OPENINGS.items() if question.startswith(begins)]
@@ -36,7 +39,7 @@ def disagreement(context: Mapping[str, Any], answer: Mapping[str, Any]) -> str |
             return f"the request asks for {kinds}, the label is of {answer['family']}"
         name, stay = stay_of(context, question)
         found = _OPENINGS[kinds[0]][1](stay, question)
-        expected = {"family": kinds[0], "stay": name, **_wanted(kinds[0], stay, found)}
+        expected = {"family": kinds[0], "stay": name, **_wanted(kinds[0], stay, found), "rank": answer["rank"]}
     except ValueError as undecided:
         return str(undecided)
     said = {**answer, "expected": _number(answer["expected"]), "most": _number(answer["most"])}

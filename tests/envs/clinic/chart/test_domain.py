@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from common.records import LabelledTask
+from envs.clinic.chart.domain import Chart
+from envs.clinic.chart.families.table import FAMILIES, FIRST
+from envs.clinic.chart.grade import KEPT_ALLERGEN, OVERDOSE, equal, graded
+from envs.clinic.chart.tools import CALCULATORS, WHOLE
+from envs.clinic.environment import Clinic
+from envs.clinic.release import listed, released
+from envs.clinic.scores.table import SCORES
+from envs.clinic.spec import ClinicSettings
+from envs.clinic.world import REFUSED, as_json, world_of
+from envs.clinic_checker.chart.checker import disagreement
+from envs.clinic_checker.checker import Checker
+from envs.conformance.check import check
+from envs.contract.replay import play
+from tests.envs.clinic.chart.strategies import DOMAIN, TOOLS, drawn, played, write
+
+KINDS = sorted(FAMILIES)
+
+
+def game(tier: str = "full") -> Clinic:
+    return Clinic(ClinicSettings.model_validate({"domains": [Chart.name], "tiers": [tier]}), 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_oracle_reads_with_tools_alone_and_is_right(kind: str) -> None:
+    for seed in range(6):
+        case = drawn(kind, seed, seed % 2)
+        world, log = played(case, DOMAIN.oracle)
+        grade = DOMAIN.grade(world, case.truth)
+        assert (grade.accuracy, grade.process, grade.safety, grade.violations) == (1, 1, 1, ())
+        assert not any(event.kind == REFUSED for event in world.events) and len(log) <= DOMAIN.turns
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_reader_who_ignores_the_rules_is_never_right(kind: str) -> None:
+    for seed in range(6):
+        case = drawn(kind, seed)
+        world, _ = played(case, DOMAIN.blind()["ignores the rules"])
+        assert DOMAIN.grade(world, case.truth).accuracy == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_calculator_says_what_the_label_says(kind: str) -> None:
+    case = drawn(kind, 1)
+    _, log = played(case, DOMAIN.oracle)
+    said = [answer for call, answer in log if call.partition("(")[0] in SCORES]
+    if kind in SCORES and kind != "egfr":
+        assert f" {case.truth.answer['expected']:.0f} " in said[-1]
+    assert len(said) == (kind in {"sofa", "news2", "grace", "kdigo", "egfr", "dose", "reconciliation"})
+
+
+@pytest.mark.parametrize("tier", ["first", "full"])
+async def test_the_domain_keeps_the_contract(tier: str) -> None:
+    report = await check(game(tier), 12, Checker(), ClinicSettings)
+    reads = ("probe reads the label", "policy earns")  # of few cases; `medserl check-env` takes 1,000
+    assert [problem for problem in report.problems if not any(words in problem for words in reads)] == []
+    assert report.oracle == 1.0
+
+
+def test_the_first_tier_has_two_kinds_and_its_own_tools() -> None:
+    kinds = {DOMAIN.draw("first", random.Random(seed))["family"] for seed in range(20)}
+    assert kinds == set(FIRST)
+    for kind in FIRST:
+        assert {*FAMILIES[kind].reads, kind, "submit_chart"} <= {one.tool.name for one in DOMAIN.instruments("first")}
+
+
+CASE = drawn("reconciliation", 3)
+STAY = {"hadm_id": CASE.truth.answer["stay"]}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "admissions": {"patient_id": CASE.world.patients[0].patient_id},
+    "dose_table": {"drug": "meropenem"},
+    "icd_lookup": {"code": "E87.5"},
+    "reconcile": {**STAY, "keep": ["omeprazole"], "stop": [], "add": []},
+    "submit_chart": {**STAY, "value": 3},
+    "chart_labs": {**STAY, "code": "potassium"},
+    "sofa": {"ventilated": False, "pressor": "none"},
+    "qsofa": {"rr": 22, "sbp_mmhg": 90, "gcs": 14},
+    "news2": {
+        "rr": 16,
+        "spo2_percent": 97,
+        "scale": 1,
+        "oxygen": False,
+        "sbp_mmhg": 120,
+        "pulse": 80,
+        "avpu": "alert",
+        "temp_c": 37,
+    },
+    "grace": {
+        "age": 60,
+        "pulse": 80,
+        "sbp_mmhg": 120,
+        "creatinine_mg_dl": 1.0,
+        "killip": 1,
+        "arrest": False,
+        "st_deviation": True,
+        "raised_enzymes": True,
+    },
+    "kdigo": {"baseline_mg_dl": 1, "current_mg_dl": 2, "rise_48h_mg_dl": 0.5, "dialysis": False},
+    "egfr": {"creatinine_mg_dl": 1, "age": 60, "sex": "female"},
+    "crcl": {"creatinine_mg_dl": 1, "age": 60, "sex": "female", "weight_kg": 70},
+    "anion_gap": {"sodium_mmol_l": 140, "chloride_mmol_l": 100, "bicarbonate_mmol_l": 24},
+}
+SAID = {
+    "icd_lookup": "Hyperkalemia",
+    "reconcile": "Recorded: 1 kept, 0 stopped, 0 added.",
+    "qsofa": "qSOFA 3 points (positive): respiration 1, pressure 1, mentation 1",
+    "kdigo": "KDIGO stage of acute kidney injury 2 (0 = none): creatinine 2",
+    "anion_gap": "Anion gap 16.0 mmol/L",
+    "infusions": "Nothing is recorded.",
+}
+
+
+@pytest.mark.parametrize("name", sorted(TOOLS))
+def test_every_tool_answers_a_call(name: str) -> None:
+    used = TOOLS[name].run(CASE.world, ARGUMENTS.get(name, STAY))
+    assert not used.refused and (used.text or name == "submit_chart")
+    assert used.text == SAID.get(name, used.text)
+
+
+def test_a_code_filters_rows_and_rows_later_than_now_do_not_exist() -> None:
+    shown = TOOLS["chart_labs"].run(CASE.world, {**STAY, "code": "potassium"}).text
+    whole = TOOLS["chart_labs"].run(CASE.world, STAY).text
+    assert shown and set(shown.split("\n")) < set(whole.split("\n")) and "creatinine" not in shown
+    early = as_json(CASE.world) | {"clock_min": CASE.world.patients[0].readings[0].t_min}
+    assert len(TOOLS["chart_labs"].run(world_of(early), STAY).text.split("\n")) < len(whole.split("\n"))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(one.tool.name for one in WHOLE if "hadm_id" in one.tool.parameters["properties"])
+)
+def test_an_unknown_stay_is_refused(name: str) -> None:
+    used = TOOLS[name].run(CASE.world, {**ARGUMENTS.get(name, {}), "hadm_id": "H1"})
+    assert used.refused and used.text == "There is no admission H1."
+
+
+def test_calculators_take_numbers_and_never_a_patient() -> None:
+    for name in CALCULATORS:
+        assert not {"hadm_id", "patient_id"} & TOOLS[name].tool.parameters["properties"].keys()
+
+
+def submitted(value: Any, kind: str, *before: str) -> Any:
+    case = drawn(kind, 2)
+
+    def plan(opening: str, write: Any) -> Any:
+        replies = [*before, write("submit_chart", hadm_id=case.truth.answer["stay"], value=value)]
+        while replies:
+            yield replies.pop(0)
+
+    world, _ = played(case, plan)
+    return graded(world, case.truth.answer)
+
+
+def test_a_right_answer_without_reading_has_no_process() -> None:
+    grade = submitted(drawn("sofa", 2).truth.answer["expected"], "sofa")
+    assert (grade.accuracy, grade.process, grade.safety) == (1, 0, 1)
+
+
+def test_a_call_made_twice_costs_process() -> None:
+    read = write("chart_labs", hadm_id=drawn("sodium", 2).truth.answer["stay"])
+    assert submitted(0, "sodium", read).process == 1
+    assert submitted(0, "sodium", read, read).process == pytest.approx(0.9)
+
+
+def test_a_dose_above_the_label_s_is_a_violation_and_one_below_is_only_wrong() -> None:
+    right = drawn("dose", 2).truth.answer["expected"]
+    assert submitted(right + 1, "dose").violations == (OVERDOSE,)
+    below = submitted(right - 1, "dose")
+    assert (below.accuracy, below.safety, below.violations) == (0, 1, ())
+
+
+def test_a_kept_allergen_is_a_violation() -> None:
+    case = next(one for seed in range(60) if (one := drawn("reconciliation", seed)).truth.answer["severe"])
+    answer = case.truth.answer
+    everything = {"keep": [*answer["lists"]["keep"], *answer["lists"]["stop"]], "stop": [], "add": []}
+
+    def plan(opening: str, write: Any) -> Any:
+        yield write("reconcile", hadm_id=answer["stay"], **everything)
+        yield write("submit_chart", hadm_id=answer["stay"], value=answer["expected"])
+
+    world, _ = played(case, plan)
+    grade = graded(world, answer)
+    assert (grade.accuracy, grade.safety, grade.violations) == (0, 0, (KEPT_ALLERGEN,))
+
+
+def test_the_last_reconciliation_counts() -> None:
+    case = drawn("reconciliation", 4)
+    answer = case.truth.answer
+
+    def plan(opening: str, write: Any) -> Any:
+        yield write("reconcile", hadm_id=answer["stay"], keep=[], stop=[], add=[])
+        yield write("reconcile", hadm_id=answer["stay"], **answer["lists"])
+        yield write("submit_chart", hadm_id=answer["stay"], value=answer["expected"])
+
+    world, _ = played(case, plan)
+    assert graded(world, answer).accuracy == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "so"),
+    [
+        (7, 7, True),
+        ("7", 7, True),
+        (" -7.0 ", -7, True),
+        (7.5, 7, False),
+        ("seven", 7, False),
+        ("7.0.0", 7, False),
+        ("", 7, False),
+        (True, 1, False),
+        ("e87.5", "E87.5", True),
+        ("E87.6", "E87.5", False),
+        (87.5, "E87.5", False),
+    ],
+)
+def test_what_counts_as_the_right_value(said: Any, right: Any, so: bool) -> None:
+    assert equal(said, right) is so
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_checker_finds_labels_again_and_disputes_a_changed_one(kind: str) -> None:
+    for seed in range(6):
+        case, other = drawn(kind, seed), drawn(kind, seed, 1)
+        context = {"request": case.request, "world": as_json(case.world)}
+        assert disagreement(context, as_json(case.truth)["answer"]) is None
+        assert "the label says" in (disagreement(context, as_json(other.truth)["answer"]) or "")
+
+
+def test_the_checker_disputes_what_it_cannot_read() -> None:
+    case = drawn("sofa", 0)
+    world, answer = as_json(case.world), as_json(case.truth)["answer"]
+    context = {"request": case.request, "world": world}
+    assert "asks for" in (disagreement({**context, "request": "How are you?"}, answer) or "")
+    assert "asks for" in (disagreement(context, {**answer, "family": "news2"}) or "")
+    assert "the world has" in (disagreement({**context, "world": {**world, "admissions": []}}, answer) or "")
+    world["patients"][0]["readings"][0]["hadm_id"] = "H1"
+    assert "a row of the stay" in (disagreement(context, answer) or "")
+
+
+def test_units_are_the_same_for_twins() -> None:
+    for kind in KINDS:
+        one, other = drawn(kind, 0), drawn(kind, 0, 1)
+        pairs = [DOMAIN.units(case.world, case.request, case.truth) for case in (one, other)]
+        assert [unit.text for unit in pairs[0]] == [unit.text for unit in pairs[1]]
+        assert {unit.positive for pair in pairs for unit in pair} == {True, False}
+
+
+def test_the_guesser_reads_and_then_submits() -> None:
+    case = drawn("kdigo", 0)
+    world, log = played(case, DOMAIN.guesser(random.Random(0)))
+    assert DOMAIN.grade(world, case.truth).process == 1 and log[-1][0].startswith("submit_chart")
+
+
+RELEASE = listed(Chart.name)
+
+
+def test_the_release_set_is_distinct_and_its_partners_share_their_parameters() -> None:
+    assert len(RELEASE) == 75 == len({row.sha256 for row in RELEASE})
+    assert [row.name for row in RELEASE[:2]] == ["ehr_management_001", "ehr_management_002"]
+    for one, other in zip(RELEASE[:-1:2], RELEASE[1::2], strict=True):
+        assert one.parameters == other.parameters and (one.twin, other.twin) == (0, 1)
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_the_release_tasks_are_made_as_listed_and_solved(part: int) -> None:
+    env = game()
+    for row in RELEASE[part::5]:
+        labelled: LabelledTask = released(DOMAIN, row)
+        episode = play(env, labelled.task, env.oracle(labelled, random.Random(0)))
+        assert env.score(episode, labelled.label).total == 1.0
+        assert Checker().disagreement(labelled) is None
