@@ -63,10 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=COUNT, help="inputs a score")
+    parser.add_argument("--seed", type=int, default=0, help="of the inputs; other ones make a further part")
     parser.add_argument("--scores", nargs="*", choices=sorted(SCORES), default=sorted(SCORES), metavar="NAME")
     args = parser.parse_args(arguments)
     table = Table("score", "source", "inputs", "differences")
-    found = {name: differences(SCORES[name], args.count) for name in args.scores}
+    found = {name: differences(SCORES[name], args.count, args.seed) for name in args.scores}
     for name, differing in found.items():
         table.add_row(name, SCORES[name].sources[0], f"{args.count:,}", str(len(differing)))
     Console().print(table)

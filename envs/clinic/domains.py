@@ -6,9 +6,10 @@ from common.records import Tool
 from envs.clinic.chart.domain import Chart
 from envs.clinic.domain import Domain
 from envs.clinic.instruments import Instrument
+from envs.clinic.interactions.domain import Interactions
 from envs.clinic.triage.domain import Triage
 
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Triage(), Chart())}
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Triage(), Chart(), Interactions())}
 SEPARATOR = "."
 
 

@@ -10,7 +10,7 @@ from common.sections import Section
 from envs.clinic.domains import DOMAINS
 from envs.contract.tool_game import ToolSettings
 
-DomainName = Literal["triage_emergency", "ehr_management"]
+DomainName = Literal["triage_emergency", "ehr_management", "drug_interaction"]
 TierName = Literal["first", "full"]
 
 

@@ -13,11 +13,13 @@ from common.records import LabelledTask
 from common.sections import EnvSettings
 from envs.clinic_checker import triage
 from envs.clinic_checker.chart import checker as chart
+from envs.clinic_checker.interactions import checker as interactions
 
 Raw = Mapping[str, Any]
 DOMAINS: dict[str, Callable[[Raw, Raw], str | None]] = {
     "triage_emergency": triage.disagreement,
     "ehr_management": chart.disagreement,
+    "drug_interaction": interactions.disagreement,
 }
 """By the domain's name: why a case's answer is false, or None. Raises ValueError for what it cannot read."""
 
