@@ -1,6 +1,6 @@
 """The release tasks of charts, with a fixed number of each kind of request.
 
-    python -m envs.clinic.chart.release > envs/clinic/release_tasks/ehr_management.jsonl
+    python -m envs.clinic.release_charts > envs/clinic/release_tasks/ehr_management.jsonl
 
 draws the list anew; `envs.clinic.release` reads it. Of an odd number the last task has no partner in the list.
 """
