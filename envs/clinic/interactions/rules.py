@@ -53,7 +53,7 @@ RULES = (
     _rule("inducer", "induced_anticoagulant", MAJOR, AVOID, "Xarelto and Pradaxa labels, section 7"),
     _rule("potassium_sparing", "potassium", MAJOR, AVOID, "Aldactone label, section 7"),
     _rule("inhibitor_2c19", "prodrug_2c19", MAJOR, AVOID, "Plavix label, section 7"),
-    _rule("strong_2d6_inhibitor", "prodrug_2d6", MAJOR, AVOID, "Soltamox label; Goetz et al., JNCI 2008"),
+    _rule("strong_2d6_inhibitor", "prodrug_2d6", MAJOR, AVOID, "Jin et al., J Natl Cancer Inst 2005;97:30"),
     _rule("xanthine_oxidase", "thiopurine", MAJOR, ADJUST, "Imuran label, section 7"),
     _rule("pgp_inhibitor", "narrow_pgp", MAJOR, ADJUST, "Lanoxin label, section 7"),
     _rule("inhibitor_2c9", "narrow_2c9", MAJOR, ADJUST, "Coumadin label, section 7"),

@@ -219,6 +219,9 @@ def _meld3(
 
 MELD3 = Score(
     name="meld3",
+    formula="1.33 if female + 4.56 ln bilirubin + 0.82 (137 - Na) - 0.24 (137 - Na) ln bilirubin + 9.09 "
+    "ln INR + 11.14 ln Cr + 1.85 (3.5 - albumin) - 1.83 (3.5 - albumin) ln Cr + 6; bilirubin, "
+    "INR and Cr at least 1, Cr at most 3, Na 125 to 137, albumin 1.5 to 3.5; result 6 to 40",
     title="MELD 3.0",
     unit="points",
     sources=("Kim et al., Gastroenterology 2021;161:1887",),

@@ -42,6 +42,8 @@ NEWS2 = Score(
     title="NEWS2",
     unit="points",
     sources=("Royal College of Physicians, National Early Warning Score (NEWS) 2, London 2017",),
+    notes="SpO2 scale 2: 83 or less 3, 84 to 85 2, 86 to 87 1, 88 to 92 or more on air 0; on oxygen 93 to 94 1, "
+    "95 to 96 2, 97 or more 3. A total of 0 to 4 is low, with a single 3 low-medium, 5 to 6 medium, 7 or more high.",
     inputs=(
         number("rr", "breaths/min", 0, 80),
         number("spo2_percent", "saturation, %", 50, 100),
@@ -81,6 +83,7 @@ def _shock_index(*, pulse: int, sbp_mmhg: int) -> Result:
 
 SHOCK_INDEX = Score(
     name="shock_index",
+    formula="pulse / systolic",
     title="Shock index",
     unit="beats/min/mmHg",
     sources=("Allgower and Burri, Dtsch Med Wochenschr 1967;92:1947",),

@@ -21,6 +21,7 @@ def _anion_gap(
 
 ANION_GAP = Score(
     name="anion_gap",
+    formula="Na - Cl - HCO3 + 2.5 (4 - albumin)",
     title="Anion gap",
     unit="mmol/L",
     sources=("Emmett and Narins, Medicine 1977;56:38", "Figge et al., Crit Care Med 1998;26:1807 (albumin)"),
@@ -42,6 +43,7 @@ def _corrected_calcium(*, calcium_mg_dl: float, albumin_g_dl: float) -> Result:
 
 CORRECTED_CALCIUM = Score(
     name="corrected_calcium",
+    formula="calcium + 0.8 (4 - albumin)",
     title="Calcium corrected for albumin",
     unit="mg/dL",
     sources=("Payne et al., BMJ 1973;4:643",),
@@ -58,6 +60,7 @@ def _corrected_sodium(*, sodium_mmol_l: int, glucose_mg_dl: int) -> Result:
 
 CORRECTED_SODIUM = Score(
     name="corrected_sodium",
+    formula="sodium + 1.6 (glucose - 100) / 100",
     title="Sodium corrected for glucose",
     unit="mmol/L",
     sources=("Katz, N Engl J Med 1973;289:843",),
@@ -73,6 +76,7 @@ def _osmolality(*, sodium_mmol_l: int, glucose_mg_dl: int, bun_mg_dl: int) -> Re
 
 OSMOLALITY = Score(
     name="osmolality",
+    formula="2 Na + glucose / 18 + urea nitrogen / 2.8",
     title="Calculated osmolality",
     unit="mOsm/kg",
     sources=("Dorwart and Chalmers, Clin Chem 1975;21:190",),
@@ -89,6 +93,7 @@ def _winter(*, bicarbonate_mmol_l: int) -> Result:
 
 WINTER = Score(
     name="winter",
+    formula="1.5 HCO3 + 8",
     title="Expected PaCO2 in metabolic acidosis (+- 2)",
     unit="mmHg",
     sources=("Albert, Dell and Winters, Ann Intern Med 1967;66:312",),
@@ -104,6 +109,7 @@ def _map(*, sbp_mmhg: int, dbp_mmhg: int) -> Result:
 
 MAP = Score(
     name="mean_pressure",
+    formula="(systolic + 2 diastolic) / 3",
     title="Mean arterial pressure",
     unit="mmHg",
     sources=("(systolic + 2 x diastolic) / 3, textbook physiology",),
@@ -124,6 +130,7 @@ def _fridericia(*, qt_ms: int, pulse: int) -> Result:
 _QT = (number("qt_ms", "QT interval, ms", 200, 800), number("pulse", "beats/min", 20, 250))
 QTC_BAZETT = Score(
     name="qtc_bazett",
+    formula="QT / (60 / pulse) ^ 1/2",
     title="QTc (Bazett)",
     unit="ms",
     sources=("Bazett, Heart 1920;7:353",),
@@ -132,6 +139,7 @@ QTC_BAZETT = Score(
 )
 QTC_FRIDERICIA = Score(
     name="qtc_fridericia",
+    formula="QT / (60 / pulse) ^ 1/3",
     title="QTc (Fridericia)",
     unit="ms",
     sources=("Fridericia, Acta Med Scand 1920;53:469",),
@@ -147,6 +155,7 @@ def _aa_gradient(*, fio2_percent: int, paco2_mmhg: float, pao2_mmhg: float) -> R
 
 AA_GRADIENT = Score(
     name="aa_gradient",
+    formula="713 FiO2 - PaCO2 / 0.8 - PaO2",
     title="Alveolar-arterial oxygen gradient at sea level",
     unit="mmHg",
     sources=("Fenn, Rahn and Otis, Am J Physiol 1946;146:637 (alveolar gas equation, simplified; quotient 0.8)",),

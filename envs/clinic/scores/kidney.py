@@ -71,6 +71,8 @@ def _egfr(*, creatinine_mg_dl: float, age: int, sex: str) -> Result:
 
 EGFR = Score(
     name="egfr",
+    formula="142 min(Cr/k, 1)^a max(Cr/k, 1)^-1.2 0.9938^age, 1.012 times that in women; k 0.7, a "
+    "-0.241 in women, k 0.9, a -0.302 in men",
     title="eGFR (CKD-EPI 2021)",
     unit="mL/min/1.73 m2",
     sources=(
@@ -94,6 +96,7 @@ def _crcl(*, creatinine_mg_dl: float, age: int, weight_kg: float, sex: str) -> R
 
 CRCL = Score(
     name="crcl",
+    formula="(140 - age) weight / (72 Cr), 0.85 times that in women",
     title="Creatinine clearance (Cockcroft-Gault)",
     unit="mL/min",
     sources=("Cockcroft and Gault, Nephron 1976;16:31",),

@@ -73,7 +73,8 @@ class Result(Record):
 
 
 class Score(Record):
-    """A published score. `decimals` are the places of its value that are given out; `notes` say what was left open."""
+    """A published score. `decimals` are the places of its value that are given out; `notes` say what was left open,
+    `formula` is in words what `compute` does, where it does not add points."""
 
     name: str
     title: str
@@ -83,6 +84,7 @@ class Score(Record):
     compute: Callable[..., Result]
     decimals: int = 0
     notes: str = ""
+    formula: str = ""
 
     def __call__(self, values: Mapping[str, Value]) -> Result:
         """The score of named inputs; optional ones may be missing. Raises ValueError for values out of range."""
