@@ -12,7 +12,7 @@ from envs.clinic.chart.facts import Facts, of_twin, world_of_facts
 from envs.clinic.chart.families.table import FAMILIES, FIRST, RELEASED
 from envs.clinic.chart.family import Answer
 from envs.clinic.chart.grade import graded
-from envs.clinic.chart.names import ALLERGIES, HOME, NOTES, ORDERS, PROBLEMS, STAY
+from envs.clinic.chart.names import ALLERGIES, HOME, NOTES, ORDERS, PROBLEMS, STAY, SUBMIT
 from envs.clinic.domain import Case, Domain, Grade, Parameters, Plan, Play, Truth, Weights, Write
 from envs.clinic.instruments import Instrument, use
 from envs.clinic.world import World
@@ -42,7 +42,7 @@ class Chart(Domain):
         """See `Domain`."""
         return (
             "You answer requests about hospital charts. Read the rows that the request needs, compute, and end with "
-            f"{tools.SUBMIT}. Times are days of the stay, from day 1. Units differ from row to row."
+            f"{SUBMIT}. Times are days of the stay, from day 1. Units differ from row to row."
         )
 
     def draw(self, tier: str, rng: random.Random) -> Parameters:

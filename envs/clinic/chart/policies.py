@@ -39,7 +39,8 @@ def family_of(opening: str) -> Family:
 
 def stay_of(opening: str) -> str:
     """The stay that a request is about, the last one that the message names."""
-    return _STAY.findall(opening)[-1]
+    *_, stay = _STAY.finditer(opening)
+    return stay[1]
 
 
 def _read(family: Family, question: Question, stay: str, write: Write) -> Generator[str, str, Chart]:

@@ -24,7 +24,8 @@ Read = dict[str, tuple[str, list[str]]]
 
 def patient_of(opening: str) -> str:
     """The patient whom a request is about."""
-    return _PATIENT.findall(opening)[-1]
+    *_, patient = _PATIENT.finditer(opening)
+    return patient[1]
 
 
 def _read(patient: str, write: Write) -> Generator[str, str, tuple[Read, list[str]]]:

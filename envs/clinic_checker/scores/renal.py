@@ -12,8 +12,8 @@ def kdigo(raw: Raw) -> Found:
     """The highest stage whose criterion is met, asked from stage 3 down."""
     before, now, rise = (exact(raw[name]) for name in ("baseline_mg_dl", "current_mg_dl", "rise_48h_mg_dl"))
     injured = rise >= Fraction(3, 10) or 2 * now >= 3 * before
-    urine, hours = raw.get("urine_ml_kg_h"), raw.get("urine_hours")
-    output = None if urine is None or hours is None else exact(urine)
+    urine, hours = raw.get("urine_ml_kg_h"), exact(raw.get("urine_hours") or 0)
+    output = None if urine is None or not hours else exact(urine)
     if yes(raw["dialysis"]) or now >= 3 * before or (injured and now >= 4):
         return 3, ""
     if output is not None and ((output < Fraction(3, 10) and hours >= 24) or (output == 0 and hours >= 12)):

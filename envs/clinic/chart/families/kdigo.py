@@ -82,7 +82,8 @@ class Kdigo(Family):
 
     @staticmethod
     def _volume(facts: Facts, rate: float, hours: int) -> int:
-        return round(rate * facts["weight_kg"] * hours)
+        weight_kg: float = facts["weight_kg"]
+        return round(rate * weight_kg * hours)
 
     def _urine(self, facts: Facts, at: int, rng: random.Random) -> int:
         """Six-hourly volumes: enough before the last twelve hours, one rate within, another after."""

@@ -107,10 +107,11 @@ class Reconciliation(Family):
 
     def solve(self, chart: Chart, question: Question) -> Answer:
         """Raises ValueError for an eGFR too near to the limit."""
-        given = {"creatinine_mg_dl": chart.mg_dl("creatinine")[-1], "age": chart.age, "sex": chart.sex}
-        if abs(EGFR(given).value - LOWEST_EGFR) < _NEAR_EGFR:
+        _, given = self.calculator(chart, question)
+        filtration = EGFR(given).value
+        if abs(filtration - LOWEST_EGFR) < _NEAR_EGFR:
             raise ValueError("an eGFR near the limit")
-        return self._answer(chart, -1)
+        return _reconciled(chart, filtration)
 
     def careless(self, chart: Chart, question: Question) -> Answer:
         """Keeps everything, and adds all that was ordered."""
@@ -127,21 +128,18 @@ class Reconciliation(Family):
         stop = None if rng.random() < 0.6 else facts["clock_min"] - rng.randrange(2, 20) * HOUR
         return [drug, _DOSES[drug], "oral" if drug != "ceftriaxone" else "iv", 24.0, begun, stop]
 
-    @staticmethod
-    def _answer(chart: Chart, place: int) -> Answer:
-        filtration = EGFR(
-            {"creatinine_mg_dl": chart.mg_dl("creatinine")[place], "age": chart.age, "sex": chart.sex}
-        ).value
-        banned = {drug for substance in chart.allergies for drug in ALLERGENS[substance]}
-        allergens = banned & set(chart.home)
-        if filtration < LOWEST_EGFR:
-            banned |= {*NSAIDS, "metformin"}
-        if chart.of("potassium")[place].value > HIGHEST_POTASSIUM:
-            banned |= {*RETAINS_POTASSIUM}
-        kept = sorted(set(chart.home) - banned)
-        lists = {
-            "keep": kept,
-            "stop": sorted(banned & set(chart.home)),
-            "add": sorted({one.drug for one in chart.orders if one.goes_on} - set(chart.home)),
-        }
-        return Answer(value=len(kept) + len(lists["add"]), lists=lists, severe=bool(allergens))
+
+def _reconciled(chart: Chart, filtration: float) -> Answer:
+    banned = {drug for substance in chart.allergies for drug in ALLERGENS[substance]}
+    allergens = banned & set(chart.home)
+    if filtration < LOWEST_EGFR:
+        banned |= {*NSAIDS, "metformin"}
+    if chart.of("potassium")[-1].value > HIGHEST_POTASSIUM:
+        banned |= {*RETAINS_POTASSIUM}
+    kept = sorted(set(chart.home) - banned)
+    lists = {
+        "keep": kept,
+        "stop": sorted(banned & set(chart.home)),
+        "add": sorted({one.drug for one in chart.orders if one.goes_on} - set(chart.home)),
+    }
+    return Answer(value=len(kept) + len(lists["add"]), lists=lists, severe=bool(allergens))

@@ -106,7 +106,7 @@ def _inputs(chart: Chart, first: int, last: int) -> dict[str, Any]:
 
 
 def _pressor_points(drug: str, dose: float) -> int:
-    given = {"ventilated": False, "pressor": drug, "dose_ug_kg_min": dose}
+    given: dict[str, Any] = {"ventilated": False, "pressor": drug, "dose_ug_kg_min": dose}
     return SOFA(given).parts["circulation"]
 
 
