@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from envs.clinic.chart import policies, tools
-from envs.clinic.chart.chart import chart_of
-from envs.clinic.chart.facts import Facts, of_twin, world_of_facts
+from envs.clinic.chart.facts import Facts, chart_of_facts, of_twin, world_of_facts
 from envs.clinic.chart.families.table import FAMILIES, FIRST, RELEASED
 from envs.clinic.chart.family import Answer
 from envs.clinic.chart.grade import graded
@@ -103,22 +102,21 @@ class Chart(Domain):
 
 
 def _answer(facts: Facts) -> Answer:
-    chart = chart_of(world_of_facts(facts), facts["hadm"])
-    return FAMILIES[facts["family"]].solve(chart, facts["question"])
+    return FAMILIES[facts["family"]].solve(chart_of_facts(facts), facts["question"])
 
 
 def _good(facts: Facts) -> bool:
-    """Whether the twins have answers, different ones, which a careless reader does not give."""
+    """Whether the twins have answers, different ones, which a careless reader does not give. Where there may be only
+    two answers, that reader is right of one twin."""
     family = FAMILIES[facts["family"]]
-    found = []
+    found, hits = list[Answer](), 0
     for one in (facts, of_twin(facts)):
-        chart = chart_of(world_of_facts(one), one["hadm"])
+        chart = chart_of_facts(one)
         try:
             answer = family.solve(chart, one["question"])
         except ValueError:
             return False
         careless = family.careless(chart, one["question"])
-        if (careless.value, careless.lists) == (answer.value, answer.lists):
-            return False
+        hits += (careless.value, careless.lists) == (answer.value, answer.lists)
         found.append(answer)
-    return found[0].rank != found[1].rank
+    return hits <= family.careless_hits and found[0].rank != found[1].rank

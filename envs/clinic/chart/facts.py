@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from typing import Any
 
+from envs.clinic.chart.chart import Chart, Order
 from envs.clinic.chart.codes import CODES, MG_DL, UMOL_L, in_umol_l
-from envs.clinic.chart.texts import DAY, HOUR
+from envs.clinic.chart.texts import DAY, HOUR, Row
 from envs.clinic.world import MONTHS, Admission, Allergy, Document, Medication, Patient, Problem, Reading, World
 
 Facts = dict[str, Any]
@@ -68,14 +68,16 @@ def changes_mg_dl(facts: Facts, place: int, mg_dl: float) -> None:
 
 
 def of_twin(facts: Facts) -> Facts:
-    """The facts of the twin."""
-    other = copy.deepcopy(facts)
-    *way, end = facts["twin"]["path"]
-    holder = other
-    for step in way:
-        holder = holder[step]
-    holder[end] = facts["twin"]["to"]
-    return other
+    """The facts of the twin; what it shares is not copied."""
+    twin: Facts = _with(facts, facts["twin"]["path"], facts["twin"]["to"])
+    return twin
+
+
+def _with(holder: Any, path: list[Any], to: Any) -> Any:
+    step, *rest = path
+    changed = holder.copy()
+    changed[step] = _with(holder[step], rest, to) if rest else to
+    return changed
 
 
 def world_of_facts(facts: Facts) -> World:
@@ -105,6 +107,27 @@ def world_of_facts(facts: Facts) -> World:
         documents=tuple(
             Document(doc_id=f"D{place}", kind=kind, t_min=t_min, text=text, patient_id=name)
             for place, (t_min, kind, text) in enumerate(facts["notes"], 1)
+        ),
+    )
+
+
+def chart_of_facts(facts: Facts) -> Chart:
+    """The chart that a reader of the world finds: rows up to now."""
+    orders = (Order(drug=row[0], t_min=row[4], goes_on=row[5] is None) for row in facts["orders"])
+    return Chart(
+        age=facts["age"],
+        sex=facts["sex"],
+        weight_kg=facts["weight_kg"],
+        start_min=facts["start_min"],
+        problems=tuple(code for code, _ in facts["problems"]),
+        allergies=tuple(substance for substance, _ in facts["allergies"]),
+        home=tuple(row[0] for row in facts["home"]),
+        orders=tuple(orders),
+        notes=tuple((kind, text) for _, kind, text in facts["notes"]),
+        rows=tuple(
+            Row(t_min=t_min, code=code, value=value, unit=unit)
+            for t_min, code, value, unit in facts["rows"]
+            if t_min <= facts["clock_min"]
         ),
     )
 

@@ -37,6 +37,8 @@ class Family(ABC):
     name: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
     rules: ClassVar[str]
+    careless_hits: ClassVar[int] = 0
+    """For how many of two twins a careless reader may be right."""
 
     @abstractmethod
     def draw(self, rng: random.Random) -> Facts:

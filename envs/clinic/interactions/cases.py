@@ -22,7 +22,7 @@ WITHOUT_SUSPECT = frozenset({"warfarin", "methotrexate", "allopurinol", "azathio
 """Drugs beside which no antibiotic is put: sources disagree on such pairs."""
 _OTHER_ALLERGIES = {"penicillins": ("sulfonamides",), "cephalosporins": ("sulfonamides",), NONE: ("sulfonamides",)}
 """Allergies that forbid nothing on the list: penicillins and cephalosporins may cross-react."""
-_CONFLICT, _THIRD, _INTERACTS = 0.6, 0.5, 0.5
+_CONFLICT, _THIRD, _INTERACTS, _BY_ALLERGY = 0.75, 0.5, 0.5, 0.2
 _START_MIN, _CLOCK_MIN = 0, 1440
 
 
@@ -41,7 +41,7 @@ def draw(tier: str, rng: random.Random) -> Parameters:
     own = SUSPECTS.get(suspect, NONE)
     conflict = own != NONE and rng.random() < _CONFLICT
     other = rng.choice(_OTHER_ALLERGIES[own])
-    by_allergy = own != NONE and rng.random() < 0.3
+    by_allergy = own != NONE and rng.random() < _BY_ALLERGY
     return {
         "patient": f"P{rng.randint(100, 9999)}",
         "age": rng.randint(30, 88),

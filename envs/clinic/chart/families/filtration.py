@@ -91,6 +91,7 @@ class Dose(Family):
 
     name = "dose"
     reads = (STAY, LABS, DOSES)
+    careless_hits = 1
     rules = (
         f"Dose by creatinine clearance (Cockcroft-Gault, weight as recorded) and the drug's table. {_CREATININE_RULE}"
     )

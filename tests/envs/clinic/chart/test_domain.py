@@ -9,6 +9,7 @@ from common.records import LabelledTask
 from envs.clinic.chart.domain import Chart
 from envs.clinic.chart.families.table import FAMILIES, FIRST
 from envs.clinic.chart.grade import KEPT_ALLERGEN, OVERDOSE, equal, graded
+from envs.clinic.chart.labels import LABELS
 from envs.clinic.chart.tools import CALCULATORS, WHOLE
 from envs.clinic.environment import Clinic
 from envs.clinic.release import listed, released
@@ -39,11 +40,12 @@ def test_the_oracle_reads_with_tools_alone_and_is_right(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_reader_who_ignores_the_rules_is_never_right(kind: str) -> None:
+def test_a_reader_who_ignores_the_rules_is_not_right(kind: str) -> None:
     for seed in range(6):
-        case = drawn(kind, seed)
-        world, _ = played(case, DOMAIN.blind()["ignores the rules"])
-        assert DOMAIN.grade(world, case.truth).accuracy == 0
+        pair = [drawn(kind, seed, twin) for twin in (0, 1)]
+        worlds = [played(case, DOMAIN.blind()["ignores the rules"])[0] for case in pair]
+        right = [DOMAIN.grade(world, case.truth).accuracy for world, case in zip(worlds, pair, strict=True)]
+        assert sum(right) <= FAMILIES[kind].careless_hits
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -62,6 +64,11 @@ async def test_the_domain_keeps_the_contract(tier: str) -> None:
     reads = ("probe reads the label", "policy earns")  # of few cases; `medserl check-env` takes 1,000
     assert [problem for problem in report.problems if not any(words in problem for words in reads)] == []
     assert report.oracle == 1.0
+
+
+def test_doses_of_every_label_are_asked_for() -> None:
+    asked = {drawn("dose", seed).request.partition("daily dose of ")[2].split(" ")[0] for seed in range(60)}
+    assert asked == set(LABELS)
 
 
 def test_the_first_tier_has_two_kinds_and_its_own_tools() -> None:
