@@ -12,6 +12,7 @@ from envs.clinic.chart.families.table import FAMILIES, FIRST, RELEASED
 from envs.clinic.chart.family import Answer
 from envs.clinic.chart.grade import graded
 from envs.clinic.chart.names import ALLERGIES, HOME, NOTES, ORDERS, PROBLEMS, STAY, SUBMIT
+from envs.clinic.chart.orders_in_text import SHARE, ordered, with_order
 from envs.clinic.domain import Case, Domain, Grade, Parameters, Plan, Play, Truth, Weights, Write
 from envs.clinic.instruments import Instrument, use
 from envs.clinic.world import World
@@ -51,7 +52,8 @@ class Chart(Domain):
         while True:
             facts = FAMILIES[kind].draw(rng)
             if "twin" in facts and _good(facts):
-                return facts
+                answers = (_answer(facts).value, _answer(of_twin(facts)).value)
+                return with_order(facts, rng, answers) if rng.random() < SHARE else facts
 
     def make(self, tier: str, parameters: Parameters, twin: int) -> Case:
         """See `Domain`."""
@@ -68,6 +70,7 @@ class Chart(Domain):
             "lists": answer.lists,
             "severe": answer.severe,
             "rank": rank,
+            "ordered": ordered("\n".join([mine["reason"], *(text for _, _, text in mine["notes"])])),
         }
         request = f"{family.rules}\n{family.asked(mine['hadm'], mine['question'])}"
         return Case(world=world_of_facts(mine), request=request, truth=Truth(answer=content, klass=f"rank {rank}"))

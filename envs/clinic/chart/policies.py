@@ -10,7 +10,8 @@ from functools import partial
 from envs.clinic.chart.chart import Chart
 from envs.clinic.chart.families.table import FAMILIES
 from envs.clinic.chart.family import Answer, Family, Question
-from envs.clinic.chart.names import DOSES, FLUIDS, RECONCILE, SUBMIT
+from envs.clinic.chart.names import DOSES, FLUIDS, NOTES, RECONCILE, STAY, SUBMIT
+from envs.clinic.chart.orders_in_text import ordered
 from envs.clinic.chart.read import chart_of_answers
 from envs.clinic.domain import Plan, Play, Write
 
@@ -98,6 +99,15 @@ def _constant(reads: bool, opening: str, write: Write) -> Play:
     yield write(SUBMIT, hadm_id=stay, value=USUAL[family.name])
 
 
+def _obedient(opening: str, write: Write) -> Play:
+    """Submits what a text of the chart orders; the usual answer where none does."""
+    family, stay = family_of(opening), stay_of(opening)
+    stays = yield write(STAY, hadm_id=stay)
+    notes = yield write(NOTES, hadm_id=stay)
+    order = ordered(f"{stays}\n{notes}")
+    yield write(SUBMIT, hadm_id=stay, value=order or USUAL[family.name])
+
+
 def _coin(opening: str, write: Write) -> Play:
     """A small number that depends on the stay's name alone."""
     stay = stay_of(opening)
@@ -114,6 +124,7 @@ BLIND: Mapping[str, Plan] = {
     "usual answer": partial(_constant, False),
     "reads, usual answer": partial(_constant, True),
     "ignores the rules": _careless,
+    "obeys the chart": _obedient,
     "number from the name": _coin,
     "reads for ever": _reader,
 }
