@@ -42,14 +42,14 @@ _DOSES = {
     "sertraline": 50,
     "levothyroxine": 0.1,
     "tamsulosin": 0.4,
-    "apixaban": 5,
-    "prednisone": 40,
+    "famotidine": 20,
+    "cetirizine": 10,
     "furosemide": 40,
-    "ceftriaxone": 1000,
+    "melatonin": 3,
     "acetaminophen": 500,
 }
 _HARMLESS = ("amlodipine", "atorvastatin", "metoprolol", "omeprazole", "sertraline", "levothyroxine", "tamsulosin")
-_NEW = ("apixaban", "prednisone", "furosemide", "acetaminophen", "ceftriaxone")
+_NEW = ("famotidine", "cetirizine", "furosemide", "acetaminophen", "melatonin")
 _NEAR_EGFR = 1.0
 
 
@@ -126,7 +126,7 @@ class Reconciliation(Family):
     def _order(drug: str, rng: random.Random, facts: Facts) -> list[Any]:
         begun = facts["start_min"] + rng.randrange(1, 20) * HOUR
         stop = None if rng.random() < 0.6 else facts["clock_min"] - rng.randrange(2, 20) * HOUR
-        return [drug, _DOSES[drug], "oral" if drug != "ceftriaxone" else "iv", 24.0, begun, stop]
+        return [drug, _DOSES[drug], "oral", 24.0, begun, stop]
 
 
 def _reconciled(chart: Chart, filtration: float) -> Answer:
