@@ -16,10 +16,13 @@ from envs.contract import registry, spec
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.calls import Syntax
 from envs.contract.env import Environment
+from envs.contract.listing import Listing
 from envs.contract.tool_game import ToolSettings
 
 Split = Literal["train", "public"]
 SPLITS: tuple[str, ...] = get_args(Split)
+RELEASE = "release"
+"""The split of the tasks that a game lists by name (`envs.contract.listing`), where it does."""
 PUBLIC_SEED = 0x5EED
 """The seed of the public tasks, which are the same for everybody."""
 _TRIES = 100
@@ -50,8 +53,11 @@ class Source:
     def labelled(self, index: int, split: str = "train") -> tuple[int, LabelledTask]:
         """The first task from slot `index` of the plan on that can be made without a model, and its slot.
 
-        Raises ValueError for a split that is not served, and where no task can be made.
+        Of the split `release` the task at that place of the game's list, which begins anew after its end. Raises
+        ValueError for a split that is not served, and where no task can be made.
         """
+        if split == RELEASE:
+            return index, self._listed(index)
         env = self._of(split)
         for start in range(index, index + _TRIES, 2):
             made = _result(tasks_by_rule(env, lambda at, start=start: env.plan(start + at), 1))  # type: ignore[misc]
@@ -59,6 +65,13 @@ class Source:
                 slot, labelled = made[0]
                 return slot.index, labelled
         raise ValueError(f"the game {self.name} can make none of the tasks {index} to {index + _TRIES - 1} by rule")
+
+    def _listed(self, index: int) -> LabelledTask:
+        names = self.env.release() if isinstance(self.env, Listing) else ()
+        if not names:
+            raise ValueError(f"the game {self.name} lists no release tasks: write split {' or '.join(SPLITS)}")
+        assert isinstance(self.env, Listing)
+        return self.env.release_task(names[index % len(names)])
 
     def _of(self, split: str) -> Environment:
         if split == "train":

@@ -16,6 +16,7 @@ from envs.contract.mixture import Mixture
 
 GROUP = "medserl.envs"
 GAMES = {
+    "clinic": "envs.clinic.environment:Clinic",
     "contradiction": "envs.contradiction.environment:Contradiction",
     "lookup": "envs.lookup.environment:Lookup",
     "oversight": "envs.oversight.environment:Oversight",

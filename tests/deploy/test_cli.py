@@ -230,7 +230,7 @@ class Another:
     [
         (
             ["--envs", "chess"],
-            "unknown game 'chess'; write one of contradiction, lookup, oversight, verdict, "
+            "unknown game 'chess'; write one of clinic, contradiction, lookup, oversight, verdict, "
             "or class: package.module:Class",
         ),
         (

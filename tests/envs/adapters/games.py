@@ -30,6 +30,7 @@ GAMES: dict[str, tuple[str, dict[str, Any]]] = {
     "lookup in JSON": ("lookup", {"call_syntax": "hermes"}),
     "guess": (GUESS, {}),
     "oversight": ("oversight", {}),
+    "clinic": ("clinic", {}),
 }
 """Every game of several turns that there is."""
 

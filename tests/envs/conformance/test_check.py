@@ -17,7 +17,7 @@ from envs.contract.env import Complete, Environment, Slot, Turn
 from envs.contract.game import Game
 from envs.contract.spec import read
 
-COUNTS = {"oversight": 60}
+COUNTS = {"oversight": 60, "clinic": 240}
 """Of games whose episodes are long. `medserl check-env` takes more."""
 ALPHABET = "abcdefghijklmnop"
 

@@ -17,7 +17,7 @@ from envs.verdict.spec import RewardSpec, VerdictSettings
 def test_an_unknown_environment_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
         ValueError,
-        match=r"'chess'; write one of contradiction, lookup, oversight, verdict, or class: package\.module:Cl",
+        match=r"'chess'; write one of clinic, contradiction, lookup, oversight, verdict, or class: package\.module:Cl",
     ):
         registry.make(EnvSettings(id="chess"), 0)
 

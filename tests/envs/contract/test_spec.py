@@ -41,7 +41,7 @@ def test_a_game_by_its_class_is_the_game_of_that_class() -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("chess", "unknown game 'chess'; write one of contradiction, lookup, oversight, verdict"),
+        ("chess", "unknown game 'chess'; write one of clinic, contradiction, lookup, oversight, verdict"),
         (["verdict", "verdict"], "the game verdict is listed twice; raise its weight instead"),
         ([{"weight": 2}], "write a game's name, or its settings with id: NAME or class:"),
         ([3], "write a game's name, or its settings"),

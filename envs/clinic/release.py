@@ -1,0 +1,96 @@
+"""The release tasks: listed by the generator's parameters and a hash of what is made of them.
+
+    python -m envs.clinic.release triage_emergency 60 > envs/clinic/release_tasks/triage_emergency.jsonl
+
+draws the list anew. Every twin of a pair is listed, so that each task has a partner that differs in one fact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from common.records import LabelledTask, Record
+from envs.clinic.domain import Domain, Parameters
+from envs.clinic.domains import DOMAINS
+from envs.clinic.tasks import PUBLIC, drawn, labelled_task, seed_in, signature
+
+FOLDER = Path(__file__).parent / "release_tasks"
+"""A file of JSON lines by domain."""
+SEED = 2012
+"""Of the lists that are kept here."""
+
+
+class Listed(Record):
+    """A release task. `sha256` is of all that can be found out, so that a change of the generator is seen."""
+
+    name: str
+    tier: str
+    twin: int
+    parameters: Parameters
+    sha256: str
+
+
+@cache
+def listed(domain: str) -> tuple[Listed, ...]:
+    """The rows of a domain, in order; none where it has no list."""
+    path = FOLDER / f"{domain}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return tuple(msgspec.json.decode(line, type=Listed) for line in lines)
+
+
+def released(domain: Domain, row: Listed) -> LabelledTask:
+    """The task of a row. Raises ValueError where the generator does not make it any more."""
+    made = _made(domain, row.tier, row.parameters, row.twin, row.name)
+    if signature(made.task.context) != row.sha256:
+        raise ValueError(
+            f"release task {row.name}: the generator makes another one now; python -m envs.clinic.release lists anew"
+        )
+    return made
+
+
+def _made(domain: Domain, tier: str, parameters: Parameters, twin: int, name: str) -> LabelledTask:
+    case = domain.make(tier, parameters, twin)
+    return labelled_task(domain, tier, case, PUBLIC, f"release-{name.rpartition('_')[0]}-{_pair(name)}")
+
+
+def _pair(name: str) -> int:
+    """Twins follow each other, from 1 on."""
+    return (int(name.rpartition("_")[2]) - 1) // 2
+
+
+def new_list(domain: Domain, count: int) -> Iterator[Listed]:
+    """That many rows of the hardest tier, with no signature twice."""
+    rng, tier, seen, at = random.Random(f"{SEED}:{domain.name}"), domain.tiers[-1], set[str](), 0
+    while at < count:
+        parameters = drawn(domain, tier, seed_in(PUBLIC, domain, tier, rng))
+        names = [f"{domain.name}_{at + twin + 1:03}" for twin in (0, 1)]
+        pair = [_made(domain, tier, parameters, twin, name) for twin, name in enumerate(names)]
+        hashes = [signature(one.task.context) for one in pair]
+        if seen & set(hashes):
+            continue
+        seen.update(hashes)
+        for twin in (0, 1):
+            yield Listed(name=names[twin], tier=tier, twin=twin, parameters=parameters, sha256=hashes[twin])
+        at += 2
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("domain", choices=list(DOMAINS))
+    parser.add_argument("count", type=int, help="an even number of tasks")
+    options = parser.parse_args()
+    for row in new_list(DOMAINS[options.domain], options.count):
+        print(msgspec.json.encode(row).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
