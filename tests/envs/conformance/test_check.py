@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -225,12 +228,23 @@ async def test_every_registered_environment_keeps_the_contract(env_id: str) -> N
     assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("env_id", registry.GAMES)
-async def test_other_processes_make_the_same_tasks(env_id: str) -> None:
-    (settings,) = read(env_id)
-    here = await fingerprint(registry.make(settings, seed=0), 40)
-    assert {elsewhere(settings, 40, hash_seed) for hash_seed in (1, 2)} == {here}
-    assert elsewhere(settings, 41, 1) != here
+async def test_other_processes_make_the_same_tasks() -> None:
+    games = [registry.make(settings, seed=0) for settings in read(list(registry.GAMES))]
+    here = {game.env_id: await fingerprint(game, 40) for game in games}
+    for hash_seed in ("1", "2"):
+        command = [sys.executable, "-m", "envs.conformance.fingerprint", "--count", "40"]
+        ended = subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
+        )
+        assert dict(reversed(line.split()) for line in ended.stdout.splitlines()) == here  # type: ignore[misc]
+
+
+async def test_another_process_is_asked_about_the_same_settings_and_count() -> None:
+    (settings,) = read([{"id": "verdict", "data": {"proposer_tries": 0}}])
+    env = registry.make(settings, seed=0)
+    assert elsewhere(settings, 3, 1) == await fingerprint(env, 3) != await fingerprint(env, 4)
+    (default,) = read("verdict")
+    assert await fingerprint(registry.make(default, seed=0), 3) != await fingerprint(env, 3)
 
 
 def test_the_fingerprints_of_games_are_printed_by_id(
