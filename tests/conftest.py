@@ -36,8 +36,8 @@ settings.load_profile("suite")
 class _Turns(LoadScopeScheduling):
     """`make test` uses two processes. What shares a scope runs in one of them: the tests of a module; all of a
     folder's modules that hold integration tests, which would want the same cores, ports and shared memory; and all
-    modules that compute with models, because importing transformers and peft costs a process ten seconds. The longest
-    begin first (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
+    modules that compute with models (those of the learner too, whose code imports them when it needs them), because
+    importing transformers and peft costs a process ten seconds. The longest begin first (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
 
     Not by `--dist loadgroup`: xdist 3.8 writes its groups into node ids, where pytest 9.2 does not read them.
     """
@@ -51,8 +51,9 @@ def _scope(module: Path) -> str:
     text = (ROOT / module).read_text()
     if str(module) in LONGEST:
         return str(module)
-    if "pytest.mark.integration" in text:
-        return str(Path(*module.parts[:2]))
+    folder = str(Path(*module.parts[:2]))
+    if "pytest.mark.integration" in text or folder == "tests/learner":
+        return folder
     imports_models = re.search(
         r"import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
     )

@@ -18,7 +18,7 @@ from common.yaml_text import DEEPEST, parse_yaml
         ("{a: 1, a: 2}", "a: stands twice (lines 1 and 1)"),
         ("a: !!bool x", "a tag (!!...) does not fit its value"),
         ("a: !!int ''", "a tag (!!...) does not fit its value"),
-        ("[" * 5000, "nested too deeply: more than 100 levels"),
+        ("[" * (DEEPEST + 1), "nested too deeply: more than 100 levels"),
         ("{a: " * (DEEPEST + 1) + "}" * (DEEPEST + 1), "nested too deeply"),
         ("a: !!python/object:os.x {}", "not YAML"),
     ],

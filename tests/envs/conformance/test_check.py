@@ -20,8 +20,9 @@ from envs.contract.env import Complete, Environment, Slot, Turn
 from envs.contract.game import Game
 from envs.contract.spec import read
 
-COUNTS = {"oversight": 60}
+COUNTS = {"oversight": 30}
 """Of games whose episodes are long. `medserl check-env` takes more."""
+FEW = 300
 ALPHABET = "abcdefghijklmnop"
 
 
@@ -222,9 +223,19 @@ async def test_an_environment_that_makes_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("env_id", registry.GAMES)
 async def test_every_registered_environment_keeps_the_contract(env_id: str) -> None:
+    await keeps_the_contract(env_id, COUNTS.get(env_id, FEW))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("env_id", registry.GAMES)
+async def test_every_registered_environment_keeps_the_contract_over_many_tasks(env_id: str) -> None:
+    await keeps_the_contract(env_id, 2 * COUNTS[env_id] if env_id in COUNTS else COUNT)
+
+
+async def keeps_the_contract(env_id: str, count: int) -> None:
     (settings,) = read(env_id)
     env = registry.make(settings, seed=0)
-    report = await check(env, COUNTS.get(env_id, COUNT), registry.checker(settings), type(settings))
+    report = await check(env, count, registry.checker(settings), type(settings))
     assert report.ok, str(report)
 
 
