@@ -15,6 +15,9 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+# Read when numpy is imported. Two processes share two cores: threads of one would wait, busily, for those of the other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from common.config import ModelSpec
 from common.models import resolve_model
 from envs.verdict.data.medec import load_notes
@@ -37,7 +40,8 @@ class _Turns(LoadScopeScheduling):
     """`make test` uses two processes. What shares a scope runs in one of them: the tests of a module; all of a
     folder's modules that hold integration tests, which would want the same cores, ports and shared memory; and all
     modules that compute with models (those of the learner too, whose code imports them when it needs them), because
-    importing transformers and peft costs a process ten seconds. The longest begin first (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
+    importing transformers and peft costs a process ten seconds. The longest begin first
+    (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
 
     Not by `--dist loadgroup`: xdist 3.8 writes its groups into node ids, where pytest 9.2 does not read them.
     """

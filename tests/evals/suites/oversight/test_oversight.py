@@ -70,6 +70,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *flags: str, client: FakeClient 
     return lines[0]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_perfect_auditor_scores_one_and_every_file_is_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
