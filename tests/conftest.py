@@ -7,6 +7,7 @@ import functools
 import gc
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,8 @@ def pytest_collection_finish() -> None:
     """What is imported by now stays: a full round of the garbage collector through torch takes half a second."""
     gc.freeze()
     atexit.register(gc.unfreeze)
+    if "torch" in sys.modules:  # the models of the tests are too small to share
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
