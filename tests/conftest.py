@@ -60,7 +60,7 @@ def _scope(module: Path) -> str:
     if "pytest.mark.integration" in text or folder == "tests/learner":
         return folder
     imports_models = re.search(
-        r"import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
+        r"openrlhf|import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
     )
     return "tests/learner" if imports_models else str(module)
 
