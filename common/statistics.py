@@ -80,8 +80,8 @@ def ratios(tops_UK: Array, counts_UK: Array) -> list[Interval]:
 
 def _ends(means_RK: Array) -> Array:
     """[2, K]: the 2.5th and 97.5th percentiles of each figure, NaN left out."""
-    holes_K = numpy.isnan(means_RK).any(0)
-    ends = numpy.empty((2, len(holes_K)))
+    holes_K = numpy.asarray(numpy.isnan(means_RK).any(axis=0))
+    ends = numpy.empty((2, means_RK.shape[1]))
     for quantile, those_K in ((numpy.quantile, ~holes_K), (numpy.nanquantile, holes_K)):  # the second takes 3 x as long
         if those_K.any():
             ends[:, those_K] = quantile(means_RK[:, those_K], (0.025, 0.975), axis=0)
