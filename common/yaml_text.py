@@ -15,6 +15,9 @@ import yaml
 NULLS = ("null", "Null", "NULL", "~")
 """How YAML spells nothing; flags and variables spell it alike."""
 
+DEEPEST = 100
+"""Levels of nesting that are read, far more than a spec has; PyYAML recurses, and its time grows with their square."""
+
 _PLAIN = (
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -30,6 +33,16 @@ _PLAIN = (
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse what is nested too deeply."""
+        if self._depth == DEEPEST:
+            raise ValueError(f"it is nested too deeply: more than {DEEPEST} levels")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         """Refuse a key that stands twice; what `<<` brings in may be written again."""
@@ -56,5 +69,3 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
     except (LookupError, AttributeError, OverflowError, TypeError):  # PyYAML, of a tag that does not fit its value
         raise ValueError("not YAML: a tag (!!...) does not fit its value; leave tags out") from None
-    except RecursionError:
-        raise ValueError("not YAML: it is nested too deeply") from None

@@ -5,6 +5,7 @@ Made from the parsers, so it knows every field of the spec. Anything else is com
 
 from __future__ import annotations
 
+import functools
 from argparse import Action, Namespace
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -24,17 +25,18 @@ class Flag(NamedTuple):
     takes_value: bool
 
 
-def flags(name: str) -> list[Flag]:
+@functools.cache
+def flags(name: str) -> tuple[Flag, ...]:
     """Every flag of a command, including the fields of the spec if the command reads one."""
     parser = commands.parser(name, SCRIPT)
     if COMMANDS[name].reads_spec:
         cli.fields_of(parser)
-    return [
+    return tuple(
         Flag(option, (action.help or "").partition("\n")[0], _choices_of(action), action.nargs != 0)
         for action in parser._actions
         for option in action.option_strings
         if option.startswith("--")
-    ]
+    )
 
 
 def _choices_of(action: Action) -> tuple[str, ...]:

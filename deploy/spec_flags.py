@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -96,8 +97,13 @@ def _without_lists_of_nothing(content: Any) -> Any:
 
 def settings_with(games: Games) -> type[_Settings]:
     """Every field of a spec that plays some of `games`. Its `envs` is read from a mapping by id."""
+    return _settings_with(tuple(games.items()))
+
+
+@functools.cache
+def _settings_with(games: tuple[tuple[str, type[EnvSettings]], ...]) -> type[_Settings]:
     fields: dict[str, Any] = {
-        env_id: (_flags(env_id, cls) | None, Field(None, description=cls.__doc__)) for env_id, cls in games.items()
+        env_id: (_flags(env_id, cls) | None, Field(None, description=cls.__doc__)) for env_id, cls in games
     }
     envs = create_model("Envs", __base__=Section, **fields)
     played = Annotated[envs, AfterValidator(lambda found: tuple(one for _, one in found if one is not None))]

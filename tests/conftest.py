@@ -7,6 +7,7 @@ import functools
 import gc
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from xdist.scheduler.loadscope import LoadScopeScheduling
+
+# Read when numpy is imported. Two processes share two cores: threads of one would wait, busily, for those of the other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from common.config import ModelSpec
 from common.models import resolve_model
@@ -36,8 +40,9 @@ settings.load_profile("suite")
 class _Turns(LoadScopeScheduling):
     """`make test` uses two processes. What shares a scope runs in one of them: the tests of a module; all of a
     folder's modules that hold integration tests, which would want the same cores, ports and shared memory; and all
-    modules that compute with models, because importing transformers and peft costs a process ten seconds. The longest
-    begin first (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
+    modules that compute with models (those of the learner too, whose code imports them when it needs them), because
+    importing transformers and peft costs a process ten seconds. The longest begin first
+    (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
 
     Not by `--dist loadgroup`: xdist 3.8 writes its groups into node ids, where pytest 9.2 does not read them.
     """
@@ -51,10 +56,11 @@ def _scope(module: Path) -> str:
     text = (ROOT / module).read_text()
     if str(module) in LONGEST:
         return str(module)
-    if "pytest.mark.integration" in text:
-        return str(Path(*module.parts[:2]))
+    folder = str(Path(*module.parts[:2]))
+    if "pytest.mark.integration" in text or folder == "tests/learner":
+        return folder
     imports_models = re.search(
-        r"import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
+        r"openrlhf|import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
     )
     return "tests/learner" if imports_models else str(module)
 
@@ -79,6 +85,8 @@ def pytest_collection_finish() -> None:
     """What is imported by now stays: a full round of the garbage collector through torch takes half a second."""
     gc.freeze()
     atexit.register(gc.unfreeze)
+    if "torch" in sys.modules:  # the models of the tests are too small to share
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -93,17 +93,15 @@ def draw(first: Path, second: Path, out: Path) -> None:
 
     Raises ValueError when neither has made a step.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     runs = {run: read_steps(run).found for run in (first, second)}
     if not any(runs.values()):
         raise ValueError(f"{first} and {second} have no step yet: nothing to draw")
     names = dict(zip(runs, labels(first, second), strict=True))
-    figure, grid = pyplot.subplots(2, 2, figsize=(10.5, 6.4), layout="constrained")
+    figure = Figure(figsize=(10.5, 6.4), layout="constrained")
+    grid = figure.subplots(2, 2)
     for axes, (title, key) in zip(grid.flat, PANELS, strict=True):
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_xlabel("learner step", fontsize=9, color=GREY)
@@ -116,7 +114,6 @@ def draw(first: Path, second: Path, out: Path) -> None:
     figure.suptitle(" and ".join(names.values()), fontsize=13, x=0.01, ha="left")
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=130)
-    pyplot.close(figure)
 
 
 PANELS = (

@@ -19,7 +19,7 @@ ENV = VerdictEnvironment(VerdictSettings(data=DATA), 0)
 
 @pytest.fixture(scope="module")
 def made() -> scribe.Made:
-    return generate(ENV, 400)
+    return generate(ENV, 200)
 
 
 def broken(made: scribe.Made, data: DataSpec = DATA) -> list[str]:
@@ -30,7 +30,7 @@ def test_the_bundled_notes_break_no_bound_and_the_page_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.html"
-    assert main(["--tasks", "400", "--page", str(page)]) == 0
+    assert main(["--tasks", "200", "--page", str(page)]) == 0
     printed = capsys.readouterr().out
     assert "quadrant augmented_error" in printed and "NO" not in printed
     html = page.read_text()

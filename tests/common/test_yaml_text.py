@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.yaml_text import parse_yaml
+from common.yaml_text import DEEPEST, parse_yaml
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,8 @@ from common.yaml_text import parse_yaml
         ("{a: 1, a: 2}", "a: stands twice (lines 1 and 1)"),
         ("a: !!bool x", "a tag (!!...) does not fit its value"),
         ("a: !!int ''", "a tag (!!...) does not fit its value"),
-        ("[" * 5000, "nested too deeply"),
+        ("[" * (DEEPEST + 1), "nested too deeply: more than 100 levels"),
+        ("{a: " * (DEEPEST + 1) + "}" * (DEEPEST + 1), "nested too deeply"),
         ("a: !!python/object:os.x {}", "not YAML"),
     ],
 )
@@ -26,6 +27,10 @@ def test_what_is_no_yaml_is_one_line(text: str, line: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_yaml(text)
     assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_is_nested_as_deeply_as_allowed_is_read() -> None:
+    assert parse_yaml("[" * DEEPEST + "]" * DEEPEST)
 
 
 @pytest.mark.parametrize("word", ["yes", "no", "on", "off", "Yes", "010", "1:30", "1_000", "2024-01-01"])

@@ -52,6 +52,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *flags: str, client: FakeClient 
     return lines[0]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_an_oracle_scores_one_and_every_file_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, client=oracle()) == 0
     out = tmp_path / "out"
@@ -64,8 +65,10 @@ def test_an_oracle_scores_one_and_every_file_is_there(tmp_path: Path, capsys: py
     assert scores.detection.pair_accuracy.value == scores.detection.named_macro.value == 1.0
     assert (out / "submission.txt").read_text() == submission_text({n.note_id: gold_answer(n) for n in BUNDLED})
     assert "report:" in capsys.readouterr().out
+    assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_report_names_floors_absent_metrics_and_the_invalid_share(tmp_path: Path) -> None:
     run(tmp_path, client=FakeClient(lambda prompt: [completion("junk")]))
     report = (tmp_path / "out" / "report.md").read_text()

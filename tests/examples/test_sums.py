@@ -9,11 +9,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import medserl as script
 from deploy import cli
+from envs.conformance import check
 from envs.contract import registry
 from envs.contract.spec import read
 from envs.verdict.spec import VerdictSettings
@@ -49,6 +52,31 @@ def medserl(folder: Path, *arguments: str, timeout: float = 120) -> subprocess.C
     )
 
 
+Typed = Callable[..., tuple[object, str, str]]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Typed]:
+    """As `medserl` above, in this process: (exit code, standard output, standard error)."""
+
+    def ran(folder: Path, *arguments: str) -> tuple[object, str, str]:
+        with monkeypatch.context() as patch:
+            patch.chdir(folder)
+            patch.setattr(sys, "path", list(sys.path))
+            patch.setattr(sys, "argv", ["medserl", *arguments])
+            try:
+                code: object = script.main()
+            except SystemExit as ended:
+                code = ended.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    sys.modules.pop("sums", None)
+    importlib.invalidate_caches()
+    yield ran
+    sys.modules.pop("sums", None)
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
     """A copy of the example outside the tree."""
@@ -72,31 +100,32 @@ def test_the_example_is_short() -> None:
     assert len((EXAMPLE / "sums.py").read_text().splitlines()) <= MOST_LINES
 
 
-def test_a_game_outside_the_tree_is_checked_by_its_class(elsewhere: Path) -> None:
+def test_a_game_outside_the_tree_is_planned_from_its_own_spec(elsewhere: Path, typed: Typed) -> None:
+    code, out, err = typed(elsewhere, "selfplay", "sums.yaml", "--dry-run")
+    assert (code, err) == (0, "")
+    assert "class: sums:Sums" in out and "the game sums" in out
+
+
+def test_a_game_that_python_does_not_find_is_refused_in_one_line(elsewhere: Path, tmp_path: Path, typed: Typed) -> None:
+    code, _, err = typed(tmp_path, "selfplay", str(elsewhere / "sums.yaml"), "--dry-run")
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "class sums:Sums: no module sums is installed, in the working directory or on PYTHONPATH" in err
+
+
+@pytest.mark.integration
+def test_a_folder_on_the_path_of_python_is_searched_for_a_game(elsewhere: Path) -> None:
     done = command(elsewhere, "envs.conformance.check", "sums:Sums", "--count", "200")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sums: 0 problems, oracle 1.00")
 
 
-def test_a_game_outside_the_tree_is_planned_from_its_own_spec(elsewhere: Path) -> None:
-    done = command(elsewhere, "deploy.selfplay", str(elsewhere / "sums.yaml"), "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert "class: sums:Sums" in done.stdout and "the game sums" in done.stdout
-
-
-def test_a_game_that_python_does_not_find_is_refused_in_one_line(elsewhere: Path, tmp_path: Path) -> None:
-    done = command(tmp_path, "deploy.selfplay", str(elsewhere / "sums.yaml"), "--dry-run")
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-    assert "class sums:Sums: no module sums is installed, in the working directory or on PYTHONPATH" in done.stderr
-
-
-def test_a_game_of_an_installed_package_is_found_by_its_id(package: Path) -> None:
+def test_a_game_of_an_installed_package_is_found_by_its_id(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert registry.games()["sums"] == "sums:Sums"
     (settings,) = read("sums")
     assert (settings.id, settings.class_) == ("sums", None)
     assert registry.make(settings, 0).plan(1).kind == "false"
-    done = command(package, "envs.conformance.check", "sums", "--count", "200")
-    assert done.stdout.startswith("sums: 0 problems"), done.stderr
+    assert check.main(["sums", "--count", "200"]) == 0
+    assert capsys.readouterr().out.startswith("sums: 0 problems")
     assert cli.parse(["smoke", "--envs", "sums"]).spec.envs == (settings,)
 
 
@@ -115,7 +144,15 @@ def commands_of_the_documentation() -> list[str]:
 
 
 @pytest.mark.parametrize("line", commands_of_the_documentation())
-def test_the_commands_of_the_documentation_work_from_outside_the_tree(elsewhere: Path, line: str) -> None:
+def test_the_commands_of_the_documentation_work_from_outside_the_tree(elsewhere: Path, line: str, typed: Typed) -> None:
+    code, out, err = typed(elsewhere, *shlex.split(line, comments=True)[1:])
+    assert code == 0, err
+    assert "check-env" not in line or out.startswith("sums: 0 problems, oracle 1.00")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("line", commands_of_the_documentation())
+def test_they_work_as_processes_too(elsewhere: Path, line: str) -> None:
     done = medserl(elsewhere, *shlex.split(line, comments=True)[1:])
     assert done.returncode == 0, done.stderr
 

@@ -13,15 +13,6 @@ from common.backends import CPU
 from tests.learner.rank_cases import free_address
 
 
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """These models are too small to share: threads would wait for each other, and for the tests that run beside."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="package")
 def rendezvous() -> Iterator[str]:
     """One process group for all learners of this process: DeepSpeed holds on to the first one that it meets.

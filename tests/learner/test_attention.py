@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -83,7 +83,6 @@ def assert_equals_dense(row: Row, window: int | None) -> None:
         torch.testing.assert_close(ours.grad, other.grad, atol=2e-5, rtol=1e-4)
 
 
-@settings(max_examples=60)
 @given(prompt=tokens | st.just([]), branches=branches, window=st.none() | st.integers(1, 9))
 def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
     prompt: list[int], branches: list[list[int]], window: int | None
@@ -91,7 +90,6 @@ def test_it_equals_a_dense_mask_over_the_whole_row_with_its_gradients(
     assert_equals_dense(pack_row(prompt, branches), window)
 
 
-@settings(max_examples=60)
 @given(
     shared=tokens | st.just([]),
     groups=st.lists(st.tuples(tokens, branches), min_size=1, max_size=3),

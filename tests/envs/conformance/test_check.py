@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -17,8 +20,9 @@ from envs.contract.env import Complete, Environment, Slot, Turn
 from envs.contract.game import Game
 from envs.contract.spec import read
 
-COUNTS = {"oversight": 60, "clinic": 240}
+COUNTS = {"oversight": 30, "clinic": 240}
 """Of games whose episodes are long. `medserl check-env` takes more."""
+FEW = 300
 ALPHABET = "abcdefghijklmnop"
 
 
@@ -219,18 +223,39 @@ async def test_an_environment_that_makes_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("env_id", registry.GAMES)
 async def test_every_registered_environment_keeps_the_contract(env_id: str) -> None:
+    await keeps_the_contract(env_id, COUNTS.get(env_id, FEW))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("env_id", registry.GAMES)
+async def test_every_registered_environment_keeps_the_contract_over_many_tasks(env_id: str) -> None:
+    await keeps_the_contract(env_id, 2 * COUNTS[env_id] if env_id in COUNTS else COUNT)
+
+
+async def keeps_the_contract(env_id: str, count: int) -> None:
     (settings,) = read(env_id)
     env = registry.make(settings, seed=0)
-    report = await check(env, COUNTS.get(env_id, COUNT), registry.checker(settings), type(settings))
+    report = await check(env, count, registry.checker(settings), type(settings))
     assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("env_id", registry.GAMES)
-async def test_other_processes_make_the_same_tasks(env_id: str) -> None:
-    (settings,) = read(env_id)
-    here = await fingerprint(registry.make(settings, seed=0), 40)
-    assert {elsewhere(settings, 40, hash_seed) for hash_seed in (1, 2)} == {here}
-    assert elsewhere(settings, 41, 1) != here
+async def test_other_processes_make_the_same_tasks() -> None:
+    games = [registry.make(settings, seed=0) for settings in read(list(registry.GAMES))]
+    here = {game.env_id: await fingerprint(game, 40) for game in games}
+    for hash_seed in ("1", "2"):
+        command = [sys.executable, "-m", "envs.conformance.fingerprint", "--count", "40"]
+        ended = subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
+        )
+        assert dict(reversed(line.split()) for line in ended.stdout.splitlines()) == here  # type: ignore[misc]
+
+
+async def test_another_process_is_asked_about_the_same_settings_and_count() -> None:
+    (settings,) = read([{"id": "verdict", "data": {"proposer_tries": 0}}])
+    env = registry.make(settings, seed=0)
+    assert elsewhere(settings, 3, 1) == await fingerprint(env, 3) != await fingerprint(env, 4)
+    (default,) = read("verdict")
+    assert await fingerprint(registry.make(default, seed=0), 3) != await fingerprint(env, 3)
 
 
 def test_the_fingerprints_of_games_are_printed_by_id(

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -17,11 +18,12 @@ from envs.oversight.trial import AGE, TYPES, WINDOW
 from evals.arguments import parse
 from evals.core.engine_spec import fitting
 from evals.run import main
+from evals.suites.oversight import command
 from evals.suites.oversight.audits import RIGHT, UNDECIDED, Case, by_policy, judge
 from evals.suites.oversight.command import evaluate
 from evals.suites.oversight.figures import COMPARED, differences, figures
 from evals.suites.oversight.limitations import limitations
-from evals.suites.oversight.policies import policies
+from evals.suites.oversight.policies import Policy, policies
 from evals.suites.oversight.report import markdown
 from evals.suites.oversight.result import Result, groups, load_result
 from evals.suites.oversight.trials import HELDOUT, PLAYED, SEEDS, SOURCE, Trial, trials
@@ -32,6 +34,22 @@ FEW = ("--limit", "3", "--tiers", "easy,medium")
 TRIALS = trials(("easy", "medium"), 3)
 FILES = {"replies.jsonl", "result.json", "report.md", "report.png"}
 COUNTED = ("decided", "found", "false_alarms", "approved", "evidence", "typed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def baselines_once() -> Iterator[None]:
+    """The policies without a model play each choice of trials once: they take most of an evaluation."""
+    play, played = command._baselines, dict[Any, dict[str, list[Case]]]()
+
+    def once(env: Oversight, chosen: Sequence[Trial], known: Mapping[str, Policy], console: Console) -> Any:
+        key = (env.settings.model_dump_json(), *known, *(trial.labelled.task.task_id for trial in chosen))
+        if key not in played:
+            played[key] = play(env, chosen, known, console)
+        return played[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "_baselines", once)
+        yield
 
 
 def player(begin: Callable[[LabelledTask], Act], dies_after: int = 10**9) -> ActingClient:
@@ -70,6 +88,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *flags: str, client: FakeClient 
     return lines[0]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_perfect_auditor_scores_one_and_every_file_is_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
