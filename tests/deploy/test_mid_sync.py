@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from common.records import Record
-from common.weights import SHARED_MEMORY
+from common.shared_memory import SHARED_MEMORY
 from simulator.chaos_job import Job
 
 SPEC = Path(__file__).parents[2] / "deploy" / "specs" / "smoke.yaml"
@@ -79,11 +79,11 @@ def loading_an_adapter(job: Job) -> Caught | None:
 def reading_a_segment(job: Job) -> Caught | None:
     """A core whose engine's progress file names the tensor that it is at, and stays."""
     (rank,) = job.processes("rank")
-    prefix = f"medserl-{job.name}-{rank.pid}-weights."
+    files = f"medserl-{job.name}-{rank.pid}-*-weights.*"
     cores = {engine_of(core): core for core in job.processes("core")}
 
     def reading() -> set[str]:
-        return {file.name.removeprefix(prefix) for file in SHARED_MEMORY.glob(f"{prefix}*")}
+        return {file.name.rpartition("-weights.")[2] for file in SHARED_MEMORY.glob(files)}
 
     at_once(job, lambda: bool(reading()))
     version = len(job.rows()) + 1
