@@ -23,7 +23,7 @@ from actors.engine import PromptTooLong
 from actors.episode import GameError, Model, PartnerError, Played, of_game, play, score
 from common.command_line import BAD_INPUT
 from common.config import RunSpec
-from common.files import parse_json, read_text, text_of
+from common.files import is_file, parse_json, read_text, text_of
 from common.flags import path_of
 from common.records import Completion, LabelledTask, Message, Record, Task
 from common.sections import EnvSettings
@@ -78,7 +78,7 @@ class Answer(Record):
 def _models(args: Namespace, client: ModelClient) -> list[tuple[str, RunSpec, Path]]:
     """Who is asked: title, spec and folder of the weights. Raises ValueError."""
     run = args.run
-    if (run / "config.json").is_file() and not (run / "spec.yaml").is_file():
+    if is_file(run / "config.json") and not is_file(run / "spec.yaml"):
         spec, folder = _exported(run, args.spec), run
     else:
         if args.spec:
@@ -90,7 +90,7 @@ def _models(args: Namespace, client: ModelClient) -> list[tuple[str, RunSpec, Pa
 
 def _exported(folder: Path, named: Path | None) -> RunSpec:
     file = folder / SPEC
-    if named is None and not file.is_file():
+    if named is None and not is_file(file):
         raise ValueError(f"{folder}: holds no {SPEC}, so name the spec that it was trained with: --spec laptop")
     return cli.load(named or file)
 

@@ -20,5 +20,5 @@ def test_a_file_that_is_there_comes_before_a_shipped_one(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("given", ["smok", "smoke.txt", "other/smoke.yaml", "runs/smoke"])
 def test_what_means_no_file_is_refused_with_the_names_there_are(given: str) -> None:
-    with pytest.raises(ValueError, match=f"^{given}: no such spec file; write its path, or one of laptop, learns, "):
+    with pytest.raises(ValueError, match=f"^{given}: no such spec file; write its path, or one of .*laptop, learns, "):
         spec_file(Path(given))

@@ -109,7 +109,7 @@ def test_a_binary_file_is_not_yaml(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_missing_file_names_those_that_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = said(capsys, str(tmp_path / "none.yaml"))
-    assert "none.yaml: no such spec file; write its path, or one of laptop, " in line
+    assert "none.yaml: no such spec file; write its path, or one of " in line and " laptop, learns, " in line
 
 
 @pytest.mark.parametrize("name", ["laptop", "laptop.yaml", "deploy/laptop.yaml", "deploy/specs/laptop.yaml"])
