@@ -15,13 +15,15 @@ from envs.contract.env import Complete, Exam, Slot, Turn
 from envs.contract.game import Game
 from envs.verdict import prompts
 from envs.verdict.data import medec
+from envs.verdict.data.medec import Note
 from envs.verdict.data.sources import gather
 from envs.verdict.doctor import demonstrations, reward
 from envs.verdict.report import NoTask, VerdictReport
 from envs.verdict.scribe import edits, gate, proposals, verifier
 from envs.verdict.scribe.edits import Edit
+from envs.verdict.scribe.injector import Injector, vignettes
 from envs.verdict.scribe.phrases import mine, pick_type
-from envs.verdict.scribe.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes, with_injection
+from envs.verdict.scribe.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, with_injection
 from envs.verdict.spec import VerdictSettings
 
 ENV_ID = "verdict"
@@ -61,10 +63,10 @@ class VerdictEnvironment(Game):
                 f"data: no training vignette in {data.path} with heldout {data.heldout} and max_words "
                 f"{data.max_words}; give more notes, lower heldout or raise max_words"
             )
-        self._book = mine(note for vignette in train for note in vignette.errors)
-        self._plan = Plan(train, self._book, data.quadrants, f"{seed}:train")
+        self.injector = Injector(mine(note for vignette in train for note in vignette.errors))
+        self._plan = Plan(train, self.injector, data.quadrants, f"{seed}:train")
         heldout = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
-        self._heldout = Plan(heldout, self._book, data.quadrants, f"{seed}:heldout") if heldout else None
+        self._heldout = Plan(heldout, self.injector, data.quadrants, f"{seed}:heldout") if heldout else None
 
     @property
     def notice(self) -> str:
@@ -91,14 +93,13 @@ class VerdictEnvironment(Game):
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
     ) -> LabelledTask | Rejection:
-        """The labelled note of `slot`. A rewording that fails falls back to a rule, a tier C error to a human's."""
+        """The labelled note of `slot`. A rewording that fails falls back to a rule, and so does an error of tier C."""
         pair = (self._plan if self._split(slot.source) == "train" else self._heldout_of()).pair_rng(slot.index)
-        drawn = draft(self._vignettes[slot.source], slot.kind, self._book, pair, self._data.tier_c)
+        drawn = draft(self._vignettes[slot.source], slot.kind, self.injector, pair, self._data.tier_c)
         if drawn is None:
-            return Rejection(
-                source=slot.source, reason=NoTask.NO_EDIT, detail="no rule and no mined phrase fits the note"
-            )
-        proposed = await self._propose_error(drawn, rng, complete, verify)
+            return Rejection(source=slot.source, reason=NoTask.NO_EDIT, detail="no new error fits the note")
+        errors = self._vignettes[slot.source].errors
+        proposed = await self._propose_error(drawn, errors, rng, complete, verify)
         if proposed.injection is not None:
             drawn = with_injection(drawn, proposed.injection)
         reworded = await self._reword(drawn, slot, rng, complete)
@@ -137,13 +138,19 @@ class VerdictEnvironment(Game):
         return self._heldout
 
     async def _propose_error(
-        self, drawn: Draft, rng: random.Random, complete: Complete, verify: Complete | None
+        self,
+        drawn: Draft,
+        errors: Sequence[Note],
+        rng: random.Random,
+        complete: Complete,
+        verify: Complete | None,
     ) -> proposals.Proposed:
         if verify is None or drawn.sentence is None or not drawn.open:
             return proposals.Proposed(injection=None)
         clean = edits.invert(drawn.sentences, drawn.edits)
         kind = pick_type(medec.ERROR_TYPES, rng)
-        return await proposals.propose(clean, drawn.open, kind, self._data.proposer_tries, complete, verify)
+        offer = proposals.Offer(sentences=clean, among=drawn.open, kind=kind, errors=tuple(errors))
+        return await proposals.propose(offer, self._data.proposer_tries, complete, verify)
 
     async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
         if slot.kind not in AUGMENTED:

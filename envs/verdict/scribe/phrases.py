@@ -48,19 +48,24 @@ _PROCEDURE = re.compile(r"\b(?:surgery|repair|biopsy|scheduled|performed|placed|
 
 
 class Phrase(Record):
-    """A mined pair: where `right` was right, a human wrote `wrong`."""
+    """A mined pair: where `right` was right, a human wrote `wrong` in a note of `vignette`."""
 
     right: str
     wrong: str
     error_type: str
+    vignette: str
 
 
 class Injection(Record):
-    """An error that can be put into a note: the edit that does it, its type, and the tier of the rule behind it."""
+    """An error that can be put into a note: the edit that does it, its type, and the tier of the rule behind it.
+
+    `likely` tells whether a reader without medicine might believe it in this note.
+    """
 
     edit: Edit
     error_type: str
     tier: str
+    likely: bool = True
 
 
 class PhraseBook:
@@ -74,14 +79,17 @@ class PhraseBook:
     def __len__(self) -> int:
         return sum(map(len, self._wrongs.values()))
 
-    def injections(self, sentences: Sequence[str]) -> list[Injection]:
-        """Every tier B injection that the note allows, in order of sentence and place."""
+    def injections(self, sentences: Sequence[str], vignette: str) -> list[Injection]:
+        """Every tier B injection that the note allows, in order of sentence and place.
+
+        None comes from another note of `vignette`, the one that the note is of.
+        """
         note = " ".join(sentences).lower()
         return [
             Injection(edit=edit, error_type=phrase.error_type, tier="B")
             for number in decisions(sentences)
             for start, right, phrase in self._places(sentences[number])
-            if not holds(note, phrase.wrong.lower())
+            if phrase.vignette != vignette and not holds(note, phrase.wrong.lower())
             for edit in [swap(sentences[number], number, start, right, phrase.wrong, "inject:B")]
         ]
 
@@ -103,12 +111,18 @@ def mine(notes: Iterable[Note]) -> PhraseBook:
 
 def decisions(sentences: Sequence[str]) -> list[int]:
     """Numbers of the sentences that state a decision about this visit: a cue word, and no word of history."""
-    cues, history = words("language", "decision_cues"), table("language")["history_cues"]
+    cues = words("language", "decision_cues")
+    return [number for number in present(sentences) if cues & set(WORD.findall(sentences[number].lower()))]
+
+
+def present(sentences: Sequence[str]) -> list[int]:
+    """Numbers of the sentences without a word of history."""
+    history = table("language")["history_cues"]
     return [
         number
         for number, sentence in enumerate(sentences)
         for low in [sentence.lower()]
-        if cues & set(WORD.findall(low)) and not any(cue in low for cue in history)
+        if not any(cue in low for cue in history)
     ]
 
 
@@ -118,7 +132,11 @@ def provable(sentences: Sequence[str]) -> list[Injection]:
 
 
 def pick(injections: Sequence[Injection], rng: random.Random) -> Injection | None:
-    """One of them, its type drawn by the weights of MEDEC's training split among the types on offer; None of none."""
+    """One of them, its type drawn by the weights of MEDEC's training split among the types on offer; None of none.
+
+    A likely one where there is any.
+    """
+    injections = [one for one in injections if one.likely] or injections
     kinds = sorted({injection.error_type for injection in injections})
     if not kinds:
         return None
@@ -151,7 +169,7 @@ def _mined(note: Note, lower: frozenset[str]) -> Phrase | None:
         spans[0] = _ARTICLE.sub("", spans[0])
     if same == 0:  # the capital belongs to the sentence, unless the word is never written without it
         spans = [span[0].lower() + span[1:] if span.split()[0].lower() in lower else span for span in spans]
-    return Phrase(right=spans[1], wrong=spans[0], error_type=note.error_type)
+    return Phrase(right=spans[1], wrong=spans[0], error_type=note.error_type, vignette=note.vignette)
 
 
 def _means(phrase: str) -> bool:

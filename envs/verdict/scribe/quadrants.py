@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,7 +17,8 @@ from envs.contract.env import Slot
 from envs.verdict.data.medec import Note, clean_version
 from envs.verdict.knowledge.tables import content_words
 from envs.verdict.scribe.edits import Edit, apply, invert
-from envs.verdict.scribe.phrases import Injection, PhraseBook, decisions, pick, provable
+from envs.verdict.scribe.injector import Injector, Vignette
+from envs.verdict.scribe.phrases import Injection, decisions, pick
 from envs.verdict.spec import QuadrantMix
 
 AUGMENTED = ("augmented_error", "augmented_safe")
@@ -46,36 +46,13 @@ class Draft(Record):
     open: tuple[int, ...] = ()
 
 
-class Vignette(Record):
-    """The notes of one clinical story."""
-
-    name: str
-    errors: tuple[Note, ...]
-    cleans: tuple[Note, ...]
-
-
-def vignettes(notes: Iterable[Note]) -> dict[str, Vignette]:
-    """Notes grouped by vignette, by name; file order is forgotten."""
-    groups: dict[str, list[Note]] = defaultdict(list)
-    for note in sorted(notes, key=lambda n: (n.vignette, n.sentences)):
-        groups[note.vignette].append(note)
-    return {
-        name: Vignette(
-            name=name,
-            errors=tuple(n for n in group if n.is_error),
-            cleans=tuple(n for n in group if not n.is_error),
-        )
-        for name, group in groups.items()
-    }
-
-
 class Plan:
     """An endless sequence of slots over some vignettes: each vignette once an epoch and kind, shares of kinds exact."""
 
-    def __init__(self, pool: Sequence[Vignette], book: PhraseBook, mix: QuadrantMix, seed: str) -> None:
+    def __init__(self, pool: Sequence[Vignette], injector: Injector, mix: QuadrantMix, seed: str) -> None:
         self._names = {
             AUGMENTED: [v.name for v in pool if v.errors],
-            SYNTHETIC: [v.name for v in pool if v.errors or any(_injections(n, book) for n in v.cleans)],
+            SYNTHETIC: [v.name for v in pool if mix.synthetic_decoy and injector.bases(v)],
         }
         self._share = mix.augmented_error / (mix.augmented_error + mix.synthetic_decoy)
         self._seed = seed
@@ -83,8 +60,8 @@ class Plan:
         for kind, share in ((AUGMENTED, self._share), (SYNTHETIC, 1 - self._share)):
             if share > 0 and not self._names[kind]:
                 raise ValueError(
-                    f"data.path: no vignette can give {' and '.join(kind)}; give notes with errors, or set the shares "
-                    "of both to 0 in data.quadrants"
+                    f"data.path: no vignette can give {' and '.join(kind)}; give more notes, with errors, or set the "
+                    "shares of both to 0 in data.quadrants"
                 )
 
     def slot(self, index: int) -> Slot:
@@ -114,15 +91,15 @@ class Plan:
 
 
 def draft(
-    vignette: Vignette, quadrant: str, book: PhraseBook, pair: random.Random, tier_c: bool = False
+    vignette: Vignette, quadrant: str, injector: Injector, pair: random.Random, tier_c: bool = False
 ) -> Draft | None:
-    """The note of a slot before surface edits; None when nothing can be injected. `pair` is the twins' generator.
+    """The note of a slot before surface edits; None when nothing new can be injected. `pair` is the twins' generator.
 
-    With `tier_c` a note that no rule and no mined phrase fits is open to the model's proposals.
+    With `tier_c` a synthetic pair is open to the model's proposals.
     """
     if quadrant in AUGMENTED:
         return _augmented(vignette, quadrant == "augmented_error", pair)
-    return _synthetic(vignette, quadrant == "synthetic_injection", book, pair, tier_c)
+    return _synthetic(vignette, quadrant == "synthetic_injection", injector, pair, tier_c)
 
 
 def with_injection(draft: Draft, injection: Injection) -> Draft:
@@ -180,23 +157,16 @@ def _human(error: Note, free: tuple[int, ...]) -> Draft:
 
 
 def _synthetic(
-    vignette: Vignette, with_error: bool, book: PhraseBook, pair: random.Random, tier_c: bool
+    vignette: Vignette, with_error: bool, injector: Injector, pair: random.Random, tier_c: bool
 ) -> Draft | None:
-    bases = list(vignette.cleans) or [clean_version(note) for note in vignette.errors]
-    for base in pair.sample(bases, len(bases)):
-        injection = pick(_injections(base, book), pair)
-        if injection is not None:
-            return _injected(base, injection, with_error)
-    if not vignette.errors:
+    bases = injector.bases(vignette)
+    if not bases:
         return None
-    error = pair.choice(vignette.errors)
-    drawn = _human_twins(error, with_error)
-    return _opened(drawn, clean_version(error).sentences) if tier_c else drawn
-
-
-def _injections(note: Note, book: PhraseBook) -> list[Injection]:
-    """An error that the note itself proves, else one that a human wrote in another note."""
-    return provable(note.sentences) or book.injections(note.sentences)
+    base = pair.choice(bases)
+    injection = pick(base.injections, pair)
+    assert injection is not None
+    drawn = _injected(base.note, injection, with_error)
+    return _opened(drawn, base.note.sentences) if tier_c else drawn
 
 
 def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
@@ -216,14 +186,6 @@ def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
         corrected_text=base.sentences[at],
         tier=injection.tier,
     )
-
-
-def _human_twins(error: Note, with_error: bool) -> Draft:
-    """No rule and no mined phrase fits: the error that a human put into this very note, against its correction."""
-    at, right = error.error_sentence, error.corrected_sentence
-    assert at is not None and right is not None and error.error_type is not None
-    edit = Edit(operator="inject:human", sentence=at, start=0, old=right, new=error.sentences[at])
-    return _injected(clean_version(error), Injection(edit=edit, error_type=error.error_type, tier="human"), with_error)
 
 
 def _opened(drawn: Draft, clean: Sequence[str]) -> Draft:

@@ -9,19 +9,20 @@ from hypothesis import strategies as st
 from envs.verdict.data.medec import Note, clean_version, load_notes
 from envs.verdict.knowledge.tables import content_words
 from envs.verdict.scribe.edits import invert
+from envs.verdict.scribe.injector import Injector, Vignette, vignettes
 from envs.verdict.scribe.phrases import PhraseBook, mine, provable
-from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, Vignette, draft, rewordable, vignettes
+from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, draft, rewordable
 from envs.verdict.spec import QuadrantMix
 
 NOTES = load_notes("bundled")
 STORIES = vignettes(NOTES)
-BOOK = mine(NOTES)
-EMPTY = PhraseBook([])
+INJECTOR = Injector(mine(NOTES))
+EMPTY = Injector(PhraseBook([]))
 INDEX = st.integers(0, 10_000)
 
 
 def plan(mix: QuadrantMix | None = None, seed: str = "0") -> Plan:
-    return Plan(list(STORIES.values()), BOOK, mix or QuadrantMix(), seed)
+    return Plan(list(STORIES.values()), INJECTOR, mix or QuadrantMix(), seed)
 
 
 def only_clean(note: Note) -> Vignette:
@@ -76,7 +77,7 @@ def test_a_plan_without_errors_to_show_is_refused_in_one_line() -> None:
 @pytest.mark.parametrize("name", sorted(STORIES))
 def test_twins_of_every_story_differ_in_truth_and_share_their_locks(name: str) -> None:
     for wrong, right in (AUGMENTED, SYNTHETIC):
-        error, clean = (draft(STORIES[name], quadrant, BOOK, random.Random(name)) for quadrant in (wrong, right))
+        error, clean = (draft(STORIES[name], quadrant, INJECTOR, random.Random(name)) for quadrant in (wrong, right))
         assert error is not None and clean is not None
         assert clean.error_type is clean.sentence is clean.error_text is clean.corrected_text is None
         assert error.sentence is not None and error.sentence not in error.free
@@ -88,7 +89,7 @@ def test_twins_of_every_story_differ_in_truth_and_share_their_locks(name: str) -
 
 @pytest.mark.parametrize("name", sorted(STORIES))
 def test_a_synthetic_error_undone_is_its_decoy(name: str) -> None:
-    error, decoy = (draft(STORIES[name], quadrant, BOOK, random.Random(3)) for quadrant in SYNTHETIC)
+    error, decoy = (draft(STORIES[name], quadrant, INJECTOR, random.Random(3)) for quadrant in SYNTHETIC)
     assert error is not None and decoy is not None
     assert invert(error.sentences, error.edits) == decoy.sentences
     assert (error.source, error.free) == (decoy.source, decoy.free)
@@ -109,7 +110,7 @@ def test_a_clean_story_that_no_rule_fits_gives_no_draft() -> None:
 @given(st.integers(0, 50), st.integers(0, 4))
 def test_twins_reword_the_same_sentences_at_any_position(seed: int, count: int) -> None:
     story = list(STORIES.values())[seed]
-    made = draft(story, "augmented_safe", BOOK, random.Random(seed))
+    made = draft(story, "augmented_safe", INJECTOR, random.Random(seed))
     assert made is not None
     moved = random.Random(seed).sample(range(len(made.sentences)), len(made.sentences))
     twin = Draft(
