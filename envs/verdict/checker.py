@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 
 import msgspec
 
@@ -19,6 +18,7 @@ from envs.verdict.data.medec import Note, split_of
 from envs.verdict.data.rows import ERROR_TYPES
 from envs.verdict.data.sources import gather
 from envs.verdict.knowledge.tables import table
+from envs.verdict.cosmetic import cosmetic, normal
 from envs.verdict.proofs import name_of, proofs
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.spec import VerdictSettings
@@ -117,8 +117,13 @@ class Checker:
 
     def _annotated(self, story: str, source: Sequence[str], swap: Edit) -> str | None:
         """The type that the annotators gave to the error that they put into this very sentence."""
-        right = source[swap.sentence].lower()
-        return next((human.error_type for human in self._stories[story] if human.right == right), None)
+        said = source[swap.sentence].lower()
+        tokens = Counter(_TOKEN.findall(said))
+        for human in self._stories[story]:
+            put_in = Counter({word: n for word, n in human.removed.items() if word.isalnum()})
+            if said == human.right or (put_in and put_in <= tokens):
+                return human.error_type
+        return None
 
 
 def _proposed(source: Sequence[str], swap: Edit, labelled: LabelledTask) -> bool:
@@ -135,14 +140,6 @@ def _proposed(source: Sequence[str], swap: Edit, labelled: LabelledTask) -> bool
     )
 
 
-def cosmetic(before: str, after: str) -> bool:
-    """Do two versions of a sentence say the same by the tables, or differ by one pair of swapped inner letters?"""
-    if _normal(before) == _normal(after):
-        return True
-    pairs = [(a, b) for a, b in zip(before.split(), after.split(), strict=False) if a != b]
-    return len(before.split()) == len(after.split()) and len(pairs) == 1 and _letters_swapped(*pairs[0])
-
-
 def _reworded(edit: Edit, before: str, after: str) -> bool:
     """Is this a model's wording of a whole sentence? It cannot be proved the same: numbers and negations must agree.
 
@@ -150,21 +147,10 @@ def _reworded(edit: Edit, before: str, after: str) -> bool:
     """
     if edit.operator != "reword:model" or (edit.old, edit.new) != (before, after):
         return False
-    one, two = ([word for word in _TOKEN.findall(_normal(text))] for text in (before, after))
+    one, two = ([word for word in _TOKEN.findall(normal(text))] for text in (before, after))
     return all(
         Counter(filter(kept, one)) == Counter(filter(kept, two))
         for kept in (str.isdigit, lambda word: word in ("no", "not", "without", "denies", "never"))
-    )
-
-
-def _letters_swapped(one: str, two: str) -> bool:
-    places = [i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b]
-    return (
-        len(one) == len(two)
-        and len(places) == 2
-        and places[1] == places[0] + 1
-        and (one[places[0]], one[places[1]]) == (two[places[1]], two[places[0]])
-        and (places[0] > 0 and places[1] < len(one) - 1)
     )
 
 
@@ -234,31 +220,3 @@ def _is_old(human: _Human, swap: Edit, changed: str) -> bool:
 def _plain(words: Counter[str]) -> Counter[str]:
     """Without articles and punctuation, which a swap adapts to its place."""
     return Counter({word: n for word, n in words.items() if word not in ("a", "an", "the") and word.isalnum()})
-
-
-@cache
-def _normal(sentence: str) -> str:
-    """`sentence` with every cosmetic choice of the tables made the same way."""
-    text = re.sub(r"(\d)(?:[- ]year[- ]old| y/o|-yr-old|yo)(?!\w)", r"\1yo", sentence.lower())
-    return _choices().sub(lambda match: _choice_of()[match[0]], text)
-
-
-@cache
-def _choice_of() -> dict[str, str]:
-    """Each wording that an edit may change, with the representative of its kind."""
-    language, same = table("language"), dict[str, str]()
-    for mapping in (language["abbreviations"], language["unit_forms"], language["number_words"]):
-        same |= {word.lower(): choice.lower() for word, choice in mapping.items()}
-    same |= {brand.lower(): generic for brand, generic in table("drugs")["brands"].items()}
-    same |= {month: short for short, month in language["months"].items()}
-    for one, two in language["narrative"].items():
-        one, two = one.lower(), two.lower()
-        choice = same.get(two, same.get(one, one))
-        same |= {one: choice, two: choice}
-    return same
-
-
-@cache
-def _choices() -> re.Pattern[str]:
-    body = "|".join(re.escape(word) for word in sorted(_choice_of(), key=len, reverse=True))
-    return re.compile(rf"(?<![\w-])(?:{body})(?![\w-])")

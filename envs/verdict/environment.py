@@ -22,9 +22,11 @@ from envs.verdict.report import NoTask, VerdictReport
 from envs.verdict.scribe import edits, gate, proposals, verifier
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.injector import Injector, vignettes
+from envs.verdict.scribe.noise import LEAST_KINDS
+from envs.verdict.scribe.noise import noise as noisy
 from envs.verdict.scribe.phrases import mine, pick_type
-from envs.verdict.scribe.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, with_injection
-from envs.verdict.spec import VerdictSettings
+from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, draft, rewordable, with_injection
+from envs.verdict.spec import LEAST_NOISE, VerdictSettings
 
 ENV_ID = "verdict"
 
@@ -45,7 +47,7 @@ class VerdictEnvironment(Game):
     """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
     Injections are mined from the training split only. `sources` holds the notes, with counts of those left out by
-    reason. Raises ValueError, one line, when the notes cannot be read or give no plan.
+    reason, `training` the vignettes of the training split, `injector` the errors that a vignette can take. Raises ValueError, one line, when the notes cannot be read or give no plan.
     """
 
     env_id = ENV_ID
@@ -57,7 +59,7 @@ class VerdictEnvironment(Game):
         self._data, self._seed, self._scoring = data, seed, settings.reward
         self.sources = gather(data)
         self._vignettes = vignettes(self.sources.notes)
-        train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
+        self.training = train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
         if not train:
             raise ValueError(
                 f"data: no training vignette in {data.path} with heldout {data.heldout} and max_words "
@@ -94,8 +96,11 @@ class VerdictEnvironment(Game):
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
     ) -> LabelledTask | Rejection:
         """The labelled note of `slot`. A rewording that fails falls back to a rule, and so does an error of tier C."""
-        pair = (self._plan if self._split(slot.source) == "train" else self._heldout_of()).pair_rng(slot.index)
-        drawn = draft(self._vignettes[slot.source], slot.kind, self.injector, pair, self._data.tier_c)
+        plan = self._plan if self._split(slot.source) == "train" else self._heldout_of()
+        bases = self.injector.of_type(self._vignettes[slot.source], plan.error_type(slot.index))
+        drawn = draft(
+            self._vignettes[slot.source], slot.kind, bases, plan.pair_rng(slot.index), self._data.tier_c
+        )
         if drawn is None:
             return Rejection(source=slot.source, reason=NoTask.NO_EDIT, detail="no new error fits the note")
         errors = self._vignettes[slot.source].errors
@@ -107,9 +112,12 @@ class VerdictEnvironment(Game):
         for edit in (outcome.edit for outcome in reworded if outcome.edit):
             sentences = edits.apply(sentences, edit)
             log.append(edit)
-        sentences, noise = edits.noise(sentences, drawn.free, rng)
+        sentences, noise = noisy(sentences, drawn.free, drawn.formal, self._data.noise_edits, rng, self._shared(slot))
+        if slot.kind in SYNTHETIC and (len(noise) < LEAST_NOISE or len({edit.operator for edit in noise}) < LEAST_KINDS):
+            return Rejection(source=slot.source, reason=NoTask.NO_NOISE, detail="too few places for cosmetic edits")
         done = msgspec.structs.replace(drawn, sentences=sentences, edits=(*log, *noise))
-        assert all(done.sentences[i] == s for i, s in enumerate(drawn.sentences) if i not in drawn.free)
+        changing = {*drawn.free, *drawn.formal}
+        assert all(done.sentences[i] == s for i, s in enumerate(drawn.sentences) if i not in changing)
         kept = (*proposed.reasons, *(name for outcome in reworded for name in outcome.outcomes))
         writers = [proposed.policy_version, *(outcome.policy_version for outcome in reworded)]
         labelled = self._labelled(slot, done, kept, [version for version in writers if version is not None])
@@ -137,6 +145,10 @@ class VerdictEnvironment(Game):
             raise ValueError(f"data.heldout {self._data.heldout} holds no vignette back; raise it or give more notes")
         return self._heldout
 
+    def _shared(self, slot: Slot) -> random.Random:
+        """A fresh generator of the twins: their choice must not depend on how many draws their drafts took."""
+        return random.Random(f"{self._seed}:{slot.index // 2}")
+
     async def _propose_error(
         self,
         drawn: Draft,
@@ -155,8 +167,7 @@ class VerdictEnvironment(Game):
     async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
         if slot.kind not in AUGMENTED:
             return []
-        # a fresh generator: the twins' choice must not depend on how many draws their drafts took
-        chosen = rewordable(drawn, self._data.reworded_sentences, random.Random(f"{self._seed}:{slot.index // 2}"))
+        chosen = rewordable(drawn, self._data.reworded_sentences, self._shared(slot))
         tasks = [self._reword_one(drawn.sentences[i], i, random.Random(rng.random()), complete) for i in chosen]
         return list(await asyncio.gather(*tasks))
 

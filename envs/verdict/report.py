@@ -35,6 +35,7 @@ class NoTask(StrEnum):
     """Why no task can be made of a note."""
 
     NO_EDIT = "no_edit"  # no new error fits it
+    NO_NOISE = "no_noise"  # it offers too few places for cosmetic edits
 
 
 class VerdictReport(Report):

@@ -11,6 +11,7 @@ from common.paths import InputPath, input_path, path_of
 from common.sections import EnvSettings, Section
 
 BUNDLED = "bundled"
+LEAST_NOISE = 3
 
 
 class QuadrantMix(Section):
@@ -55,6 +56,8 @@ class DataSpec(Section):
     """Scribe completions tried per sentence before the fallback to a rule; 0 never asks the model."""
     reworded_sentences: int = Field(2, ge=0)
     """Sentences that the Scribe rewords per note."""
+    noise_edits: int = Field(4, ge=LEAST_NOISE, le=20)
+    """Cosmetic edits per note: typos, formats, spellings. A synthetic note that takes fewer than three is not used."""
     tier_c: bool = False
     """Errors proposed by the model itself; needs a pool that serves the verifier and a passed exam."""
 

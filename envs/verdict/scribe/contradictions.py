@@ -28,14 +28,14 @@ TYPES = {
 """The types that an error of a kind may have: the one that the annotators gave this decision, else the first."""
 
 _END = (
-    r"(?=[.;,]?$|[.;,] | (?:after|based|for|to|because|as|given|following|in order|when|while|due to|by|and (?:is|was|he|"
+    r"(?=[.;,]?$|[.;,] | (?:after|based|for|to|because|as|given|following|in order|when|while|due to|by|comes|presents|who|and (?:is|was|he|"
     r"she|the)|on the|at the|in the)\b)"
 )
 _SPAN = r"(?P<span>(?:an? |the )?[A-Za-z][\w'/β-]*(?: [\w'/β-]+){0,6}?)"
 _LEAD = r"^(?:[A-Z][^,]{3,60}, )?"
-_BE = r" (?P<be>is|was|are|were) (?:then |subsequently |immediately |now )?"
+_BE = r" (?P<be>is|was|are|were|will be|should be) (?:then |subsequently |immediately |now )?"
 _GIVES = r"prescribed|started|given|administered|initiated|begun"
-_DOES = r"performed|ordered|scheduled|obtained|conducted|done|completed|placed|carried out"
+_DOES = r"performed|ordered|scheduled|obtained|conducted|done|completed|placed|arranged|considered|tested"
 _EITHER = r"recommended|indicated|required|needed|necessary"
 _FRAMES = tuple(
     (kind, re.compile(pattern))
@@ -44,7 +44,7 @@ _FRAMES = tuple(
             "diagnosis",
             r"\b(?:diagnosed with|diagnoses|[Ss]uspected of(?: having)?|suspicion (?:of|for)|[Dd]iagnosis (?:is|was|of)|"
             r"[Cc]oncerning for|[Cc]onsistent with|determined to have|suspected to have|believed to have|attributed to|"
-            r"characteristic of|suggestive of|evaluated for suspected|told that (?:he|she) has|establishes|treated for|"
+            r"characteristic of|suggestive of|suspects|with suspected|for suspected|evaluated for suspected|told that (?:he|she) has|establishes|treated for|"
             rf"treatment of|cause of (?:his|her|the) \w+ is|patient has|indicates?|confirms?|experiencing|sustained|suffering from) {_SPAN}{_END}",
         ),
         ("diagnosis", rf"^(?:Suspected |Because )?{_SPAN}{_BE}(?:suspected|diagnosed|confirmed)\b"),
@@ -52,7 +52,7 @@ _FRAMES = tuple(
             "drug",
             r"\b(?:prescribed|prescribes|prescription for|[Ss]tarted on|given|gives|[Aa]dministered|administers|"
             r"[Tt]reated with|[Tt]reatment with|therapy with|placed on|received|receives|switched to|"
-            rf"drug administered is|begins|starts) {_SPAN}{_END}",
+            rf"drug administered is|begins|starts|medication with|switched from \w+ to) {_SPAN}{_END}",
         ),
         ("drug", rf"{_LEAD}{_SPAN}{_BE}(?:{_GIVES}|{_EITHER})\b"),
         (
@@ -68,7 +68,7 @@ _NO_NAME = re.compile(
     r"\b(?:patients?|he|she|his|her|him|this|that|it|they|them|who|which|following|below|not|no|more|same|other|there|"
     r"medications?|appropriate|further|initial|next|is|was|are|were|be|been|has|had|having|all|both|so|treatments?|"
     r"therapy with|treatment with|findings?|evaluation|symptoms?|condition|dose|doses|dosage|diagnos[ei]s|drug|drugs|"
-    r"prescription|implants?|after|afer|gestation|levels?|disease process|management with|sites|results?|studies|course)\b|^(?:to|by|with|for|on|in|of|"
+    r"prescription|implants?|after|afer|gestation|levels?|disease process|management with|scheduled|prescribed|started|given|performed|ordered|administered|admitted|sites|results?|studies|course)\b|^(?:to|by|with|for|on|in|of|"
     r"after|if|when|at|as|and|or|from|continue|stop|avoid|because|despite|several|one|two|three|a \d)\b",
     re.I,
 )
@@ -83,8 +83,8 @@ class Place(Record):
     kind: str
 
 
-def contradicted(sentences: Sequence[str], types: Mapping[str, str]) -> list[Injection]:
-    """Every such error of the note. `types` are the annotators' types of decisions, by sentence."""
+def contradicted(sentences: Sequence[str], types: Mapping[int, str]) -> list[Injection]:
+    """Every such error of the note. `types` are the annotators' types of decisions, by number of sentence."""
     spots = list(places(sentences))
     if not spots:
         return []
@@ -96,7 +96,7 @@ def contradicted(sentences: Sequence[str], types: Mapping[str, str]) -> list[Inj
     return [
         Injection(
             edit=_put(spot, say),
-            error_type=_type(spot, types.get(sentences[spot.sentence])),
+            error_type=_type(spot, types.get(spot.sentence)),
             tier="A",
             likely=likely,
         )

@@ -61,6 +61,14 @@ class Injector:
         self._book = book
         self._found: dict[str, tuple[Base, ...]] = {}
 
+    def of_type(self, vignette: Vignette, error_type: str | None) -> tuple[Base, ...]:
+        """The clean notes of the vignette that take a new error of that type, with those errors alone."""
+        only = (
+            Base(note=base.note, injections=tuple(one for one in base.injections if one.error_type == error_type))
+            for base in self.bases(vignette)
+        )
+        return tuple(base for base in only if base.injections)
+
     def bases(self, vignette: Vignette) -> tuple[Base, ...]:
         """The clean notes of the vignette that take a new error."""
         if vignette.name not in self._found:
@@ -73,10 +81,21 @@ class Injector:
         return self._found[vignette.name]
 
     def _new(self, note: Note, vignette: Vignette) -> list[Injection]:
-        types = {str(error.corrected_sentence): str(error.error_type) for error in vignette.errors}
+        types = {at: kind for at, said in enumerate(note.sentences) if (kind := annotated(said, vignette.errors))}
         found = provable(note.sentences) + contradicted(note.sentences, types)
         found += self._book.injections(note.sentences, vignette.name)
         return [one for one in dict.fromkeys(found) if is_new(one.edit, note.sentences, vignette.errors)]
+
+
+def annotated(sentence: str, errors: Sequence[Note]) -> str | None:
+    """The type that humans gave to an error in this decision: the sentence has the words that the correction put in."""
+    for error in errors:
+        at, right = error.error_sentence, error.corrected_sentence
+        assert at is not None and right is not None
+        put_in = _words(right) - _words(error.sentences[at])
+        if sentence == right or (put_in and put_in <= _words(sentence)):
+            return error.error_type
+    return None
 
 
 def is_new(edit: Edit, sentences: Sequence[str], errors: Sequence[Note]) -> bool:

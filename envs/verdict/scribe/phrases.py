@@ -19,6 +19,7 @@ from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.gate import entities
 
 LONGEST = 6  # words of a mined phrase
+LIKELY = 0.6
 TYPE_WEIGHTS = {
     "management": 0.48,
     "diagnosis": 0.27,
@@ -134,14 +135,17 @@ def provable(sentences: Sequence[str]) -> list[Injection]:
 def pick(injections: Sequence[Injection], rng: random.Random) -> Injection | None:
     """One of them, its type drawn by the weights of MEDEC's training split among the types on offer; None of none.
 
-    A likely one where there is any.
+    In `LIKELY` of the draws a likely one where there is any: always would wear out a few phrases.
     """
-    injections = [one for one in injections if one.likely] or injections
+    likely = [one for one in injections if one.likely]
+    injections = likely if likely and rng.random() < LIKELY else injections
     kinds = sorted({injection.error_type for injection in injections})
     if not kinds:
         return None
     kind = pick_type(kinds, rng)
-    return rng.choice([injection for injection in injections if injection.error_type == kind])
+    among = [injection for injection in injections if injection.error_type == kind]
+    rule = rng.choice(sorted({injection.edit.operator for injection in among}))  # so that long tables drown no rule
+    return rng.choice([injection for injection in among if injection.edit.operator == rule])
 
 
 def pick_type(kinds: Sequence[str], rng: random.Random) -> str:

@@ -13,7 +13,7 @@ from common.records import Authored, Record
 from envs.contract.env import Complete
 from envs.verdict import prompts
 from envs.verdict.data.medec import Note
-from envs.verdict.scribe import edits, gate
+from envs.verdict.scribe import edits, gate, noise
 from envs.verdict.scribe.injector import is_new
 from envs.verdict.scribe.phrases import LONGEST, Injection, holds, swap
 from envs.verdict.scribe.verifier import preference
@@ -136,6 +136,6 @@ def _same(one: str, other: str) -> bool:
 
 def _forms(text: str) -> set[str]:
     """The canonical forms of a text and of its cosmetic edits."""
-    spans = [span for operator in edits.OPERATORS.values() for span in operator(text)]
+    spans = [span for kind in noise.KINDS.values() for span in kind(text)]
     versions = {text, *(text[:start] + new + text[start + len(old) :] for start, old, new in spans)}
     return {" ".join(gate.canonical(version).split()) for version in versions}
