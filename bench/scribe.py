@@ -145,7 +145,9 @@ def _errors(env: VerdictEnvironment, made: Made, is_bundled: bool) -> list[Figur
         Figure(name="rules of tier A", value=_counts(rules) or "none"),
         Figure(name="types of the notes' own errors", value=_shares(own)),
         Figure(name="types of injected errors", value=_shares(types)),
-        Figure(name="a type's shares apart, of those offered", value=f"{apart:.3f}", bound=f"<= {TYPES}", ok=apart <= TYPES),
+        Figure(
+            name="a type's shares apart, of those offered", value=f"{apart:.3f}", bound=f"<= {TYPES}", ok=apart <= TYPES
+        ),
     ]
 
 
@@ -182,7 +184,9 @@ def _noise(decoys: Sequence[LabelledTask]) -> list[Figure]:
     mean = sum(map(len, kinds)) / max(1, len(kinds))
     return [
         Figure(name="decoys with too few edits", value=str(few), bound="0", ok=not few),
-        Figure(name="edits a decoy", value=f"{mean:.1f}; {_counts(Counter(name for names in kinds for name in names))}"),
+        Figure(
+            name="edits a decoy", value=f"{mean:.1f}; {_counts(Counter(name for names in kinds for name in names))}"
+        ),
     ]
 
 

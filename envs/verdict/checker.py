@@ -14,16 +14,33 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from common.records import LabelledTask, Record
+from envs.verdict.cosmetic import cosmetic, normal
 from envs.verdict.data.medec import Note, split_of
 from envs.verdict.data.rows import ERROR_TYPES
 from envs.verdict.data.sources import gather
-from envs.verdict.knowledge.tables import table
-from envs.verdict.cosmetic import cosmetic, normal
 from envs.verdict.proofs import name_of, proofs
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.spec import VerdictSettings
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_NEGATIONS = frozenset(
+    [
+        "no",
+        "not",
+        "without",
+        "denies",
+        "denied",
+        "never",
+        "none",
+        "neither",
+        "nor",
+        "absent",
+        "negative",
+        "cannot",
+        "unable",
+        "lacks",
+    ]  # fmt: skip
+)
 ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the number of edits that change the meaning
 
 
@@ -98,7 +115,9 @@ class Checker:
         source = task.provenance.source
         story = (self._clean.get(source) or self._error[source.removesuffix("-corrected")]).vignette
         if tier == "A":
-            proved = claimed in proofs(states[0], swap.sentence, swap.old, swap.new, self._annotated(story, states[0], swap))
+            proved = claimed in proofs(
+                states[0], swap.sentence, swap.old, swap.new, self._annotated(story, states[0], swap)
+            )
         elif tier == "C":
             proved = self._tier_c and _proposed(states[0], swap, labelled)
         else:
@@ -113,7 +132,6 @@ class Checker:
             "error_text": task.context["sentences"][swap.sentence],
             "corrected_text": states[0][swap.sentence],
         }
-
 
     def _annotated(self, story: str, source: Sequence[str], swap: Edit) -> str | None:
         """The type that the annotators gave to the error that they put into this very sentence."""
@@ -148,10 +166,12 @@ def _reworded(edit: Edit, before: str, after: str) -> bool:
     if edit.operator != "reword:model" or (edit.old, edit.new) != (before, after):
         return False
     one, two = ([word for word in _TOKEN.findall(normal(text))] for text in (before, after))
-    return all(
-        Counter(filter(kept, one)) == Counter(filter(kept, two))
-        for kept in (str.isdigit, lambda word: word in ("no", "not", "without", "denies", "never"))
-    )
+    return Counter(filter(str.isdigit, one)) == Counter(filter(str.isdigit, two)) and _denies(one) == _denies(two)
+
+
+def _denies(tokens: Sequence[str]) -> bool:
+    """Does any word negate? `denies`, `no` and `not` say the same of one finding, so they are not counted."""
+    return any(word in _NEGATIONS or word.startswith("non") for word in tokens)
 
 
 def _states(final: Sequence[str], log: Sequence[Edit]) -> list[list[str]] | None:

@@ -7,7 +7,9 @@ from functools import cache
 
 from envs.verdict.knowledge.tables import table
 
-_KEYS = {key: (row, at) for row, keys in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm")) for at, key in enumerate(keys)}
+_KEYS = {
+    key: (row, at) for row, keys in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm")) for at, key in enumerate(keys)
+}
 _MONTH_DAY = re.compile(r"\b(\d{1,2}) (jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)\b")
 _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2}) ?(am|pm)\b")
 

@@ -26,6 +26,7 @@ from envs.verdict.scribe.noise import LEAST_KINDS
 from envs.verdict.scribe.noise import noise as noisy
 from envs.verdict.scribe.phrases import mine, pick_type
 from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, draft, rewordable, with_injection
+from envs.verdict.scribe.reading import sex_of
 from envs.verdict.spec import LEAST_NOISE, VerdictSettings
 
 ENV_ID = "verdict"
@@ -47,7 +48,8 @@ class VerdictEnvironment(Game):
     """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
     Injections are mined from the training split only. `sources` holds the notes, with counts of those left out by
-    reason, `training` the vignettes of the training split, `injector` the errors that a vignette can take. Raises ValueError, one line, when the notes cannot be read or give no plan.
+    reason, `training` the vignettes of the training split, `injector` the errors that a vignette can take. Raises
+    ValueError, one line, when the notes cannot be read or give no plan.
     """
 
     env_id = ENV_ID
@@ -98,9 +100,7 @@ class VerdictEnvironment(Game):
         """The labelled note of `slot`. A rewording that fails falls back to a rule, and so does an error of tier C."""
         plan = self._plan if self._split(slot.source) == "train" else self._heldout_of()
         bases = self.injector.of_type(self._vignettes[slot.source], plan.error_type(slot.index))
-        drawn = draft(
-            self._vignettes[slot.source], slot.kind, bases, plan.pair_rng(slot.index), self._data.tier_c
-        )
+        drawn = draft(self._vignettes[slot.source], slot.kind, bases, plan.pair_rng(slot.index), self._data.tier_c)
         if drawn is None:
             return Rejection(source=slot.source, reason=NoTask.NO_EDIT, detail="no new error fits the note")
         errors = self._vignettes[slot.source].errors
@@ -113,7 +113,9 @@ class VerdictEnvironment(Game):
             sentences = edits.apply(sentences, edit)
             log.append(edit)
         sentences, noise = noisy(sentences, drawn.free, drawn.formal, self._data.noise_edits, rng, self._shared(slot))
-        if slot.kind in SYNTHETIC and (len(noise) < LEAST_NOISE or len({edit.operator for edit in noise}) < LEAST_KINDS):
+        if slot.kind in SYNTHETIC and (
+            len(noise) < LEAST_NOISE or len({edit.operator for edit in noise}) < LEAST_KINDS
+        ):
             return Rejection(source=slot.source, reason=NoTask.NO_NOISE, detail="too few places for cosmetic edits")
         done = msgspec.structs.replace(drawn, sentences=sentences, edits=(*log, *noise))
         changing = {*drawn.free, *drawn.formal}
@@ -168,15 +170,18 @@ class VerdictEnvironment(Game):
         if slot.kind not in AUGMENTED:
             return []
         chosen = rewordable(drawn, self._data.reworded_sentences, self._shared(slot))
-        tasks = [self._reword_one(drawn.sentences[i], i, random.Random(rng.random()), complete) for i in chosen]
+        sex = sex_of(drawn.sentences)
+        tasks = [self._reword_one(drawn.sentences[i], i, sex, random.Random(rng.random()), complete) for i in chosen]
         return list(await asyncio.gather(*tasks))
 
-    async def _reword_one(self, sentence: str, number: int, rng: random.Random, complete: Complete) -> _Reworded:
+    async def _reword_one(
+        self, sentence: str, number: int, sex: str | None, rng: random.Random, complete: Complete
+    ) -> _Reworded:
         reasons = list[str]()
         for _ in range(self._data.proposer_tries):
             written = await complete(prompts.scribe_reword_messages(sentence), rewording_tokens(sentence))
             text = written.text.strip()
-            reason = "truncated" if written.truncated else gate.check(sentence, text)
+            reason = "truncated" if written.truncated else gate.check(sentence, text, sex)
             if reason is None:
                 edit = Edit(operator="reword:model", sentence=number, start=0, old=sentence, new=text)
                 return _Reworded(edit=edit, reasons=tuple(reasons), policy_version=written.policy_version)

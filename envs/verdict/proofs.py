@@ -23,12 +23,51 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _QUANTITY = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?([^\s\d,;()]*(?: (?:hg|per minute))?[23]?)")
-_OTHER_FLUID = frozenset("csf cerebrospinal urine urinary urinalysis pleural synovial ascites ascitic peritoneal fetal mother sweat".split())
-_NOT_THIS_PATIENT = frozenset(
-    "no not without denies denied never negative father mother brother sister family uncle aunt rule ruled unlikely risk "
-    "grandmother grandfather".split()
+_OTHER_FLUID = frozenset(
+    [
+        "csf",
+        "cerebrospinal",
+        "urine",
+        "urinary",
+        "urinalysis",
+        "pleural",
+        "synovial",
+        "ascites",
+        "ascitic",
+        "peritoneal",
+        "fetal",
+        "mother",
+        "sweat",
+    ]  # fmt: skip
 )
-_MEN, _WOMEN = frozenset("man boy male gentleman".split()), frozenset("woman girl female lady gravida primigravida".split())
+_NOT_THIS_PATIENT = frozenset(
+    [
+        "no",
+        "not",
+        "without",
+        "denies",
+        "denied",
+        "never",
+        "negative",
+        "father",
+        "mother",
+        "brother",
+        "sister",
+        "family",
+        "uncle",
+        "aunt",
+        "rule",
+        "ruled",
+        "unlikely",
+        "risk",
+        "grandmother",
+        "grandfather",
+    ]  # fmt: skip
+)
+_MEN, _WOMEN = (
+    frozenset(["man", "boy", "male", "gentleman"]),
+    frozenset(["woman", "girl", "female", "lady", "gravida", "primigravida"]),
+)
 
 
 def name_of(text: str) -> str:
@@ -124,7 +163,26 @@ def _quantities(sentence: str, name: str) -> list[float]:
     return found
 
 
-_FILLER = frozenset("level levels concentration count is was of at in serum shows show showed measures room air".split())
+_FILLER = frozenset(
+    [
+        "level",
+        "levels",
+        "concentration",
+        "count",
+        "is",
+        "was",
+        "of",
+        "at",
+        "in",
+        "serum",
+        "shows",
+        "show",
+        "showed",
+        "measures",
+        "room",
+        "air",
+    ]  # fmt: skip
+)
 
 
 def _ends_with_name(words: str, names: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from common.records import Record
-from envs.knowledge.rows import Contradiction, contradictions
+from envs.knowledge.rows import contradictions
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.gate import entities
 from envs.verdict.scribe.phrases import Injection, holds, present
@@ -28,7 +28,8 @@ TYPES = {
 """The types that an error of a kind may have: the one that the annotators gave this decision, else the first."""
 
 _END = (
-    r"(?=[.;,]?$|[.;,] | (?:after|based|for|to|because|as|given|following|in order|when|while|due to|by|comes|presents|who|and (?:is|was|he|"
+    r"(?=[.;,]?$|[.;,] | (?:after|based|for|to|because|as|given|following|in order|when|while|due to|by|comes|"
+    r"presents|who|and (?:is|was|he|"
     r"she|the)|on the|at the|in the)\b)"
 )
 _SPAN = r"(?P<span>(?:an? |the )?[A-Za-z][\w'/β-]*(?: [\w'/β-]+){0,6}?)"
@@ -42,10 +43,13 @@ _FRAMES = tuple(
     for kind, pattern in (
         (
             "diagnosis",
-            r"\b(?:diagnosed with|diagnoses|[Ss]uspected of(?: having)?|suspicion (?:of|for)|[Dd]iagnosis (?:is|was|of)|"
+            r"\b(?:diagnosed with|diagnoses|[Ss]uspected of(?: having)?|suspicion (?:of|for)|"
+            r"[Dd]iagnosis (?:is|was|of)|"
             r"[Cc]oncerning for|[Cc]onsistent with|determined to have|suspected to have|believed to have|attributed to|"
-            r"characteristic of|suggestive of|suspects|with suspected|for suspected|evaluated for suspected|told that (?:he|she) has|establishes|treated for|"
-            rf"treatment of|cause of (?:his|her|the) \w+ is|patient has|indicates?|confirms?|experiencing|sustained|suffering from) {_SPAN}{_END}",
+            r"characteristic of|suggestive of|suspects|with suspected|for suspected|"
+            r"told that (?:he|she) has|establishes|treated for|"
+            rf"treatment of|cause of (?:his|her|the) \w+ is|patient has|indicates?|confirms?|"
+            rf"experiencing|sustained|suffering from) {_SPAN}{_END}",
         ),
         ("diagnosis", rf"^(?:Suspected |Because )?{_SPAN}{_BE}(?:suspected|diagnosed|confirmed)\b"),
         (
@@ -58,7 +62,8 @@ _FRAMES = tuple(
         (
             "act",
             r"\b(?:[Rr]eferred for|[Ss]cheduled for|underwent|undergoes|[Oo]rdered|orders|performs|requests|arranges|"
-            r"[Rr]ecommended|recommends|decides on|proceeds to|admitted for|needs|[Pp]lan for|getting|offered|advised|undergo|next step(?: in management)? is|"
+            r"[Rr]ecommended|recommends|decides on|proceeds to|admitted for|needs|[Pp]lan for|"
+            r"getting|offered|advised|undergo|next step(?: in management)? is|"
             rf"plan of care is|chosen for (?:him|her) is|treats (?:him|her) with) {_SPAN}{_END}",
         ),
         ("act", rf"{_LEAD}{_SPAN}{_BE}(?:{_DOES}|{_EITHER})\b"),
@@ -68,7 +73,8 @@ _NO_NAME = re.compile(
     r"\b(?:patients?|he|she|his|her|him|this|that|it|they|them|who|which|following|below|not|no|more|same|other|there|"
     r"medications?|appropriate|further|initial|next|is|was|are|were|be|been|has|had|having|all|both|so|treatments?|"
     r"therapy with|treatment with|findings?|evaluation|symptoms?|condition|dose|doses|dosage|diagnos[ei]s|drug|drugs|"
-    r"prescription|implants?|after|afer|gestation|levels?|disease process|management with|scheduled|prescribed|started|given|performed|ordered|administered|admitted|sites|results?|studies|course)\b|^(?:to|by|with|for|on|in|of|"
+    r"prescription|implants?|after|gestation|levels?|management with|scheduled|"
+    r"prescribed|started|given|performed|ordered|administered|admitted|sites|results?|studies|course)\b|^(?:to|by|with|for|on|in|of|"
     r"after|if|when|at|as|and|or|from|continue|stop|avoid|because|despite|several|one|two|three|a \d)\b",
     re.I,
 )

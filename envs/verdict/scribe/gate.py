@@ -10,7 +10,7 @@ from functools import cache
 
 from common.records import Record
 from envs.verdict.knowledge.tables import WORD, alternatives, stem, table, words
-from envs.verdict.scribe.meaning import meaning, unified
+from envs.verdict.scribe.meaning import lost, meaning, unified
 
 LENGTH_RATIO = (0.5, 2.0)  # words of the rewritten sentence / words of the original
 KINDS = ("drug", "organism", "disease", "finding", "procedure", "code")
@@ -148,7 +148,7 @@ def _said(original: str, rewritten: str) -> Refusal | None:
     one, two = meaning(canonical(original)), meaning(canonical(rewritten))
     if one.negated != two.negated:
         return Refusal.NEGATION
-    if one.concepts.keys() != two.concepts.keys():
+    if lost(one.concepts, two.concepts) or lost(two.concepts, one.concepts):
         return Refusal.DRIFT
     if one.order != two.order:
         return Refusal.ORDER

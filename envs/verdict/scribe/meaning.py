@@ -15,12 +15,13 @@ from common.records import Record
 from envs.verdict.knowledge.tables import WORD, alternatives, table, words
 
 _CUE = re.compile(
-    r"\b(?:no|not|without|denies|denied|deny|never|neither|nor|none|cannot|unable to|lacks?|absence of|negative for|\w+n't)\b"
+    r"\b(?:no|not(?! able to)|without|denies|denied|deny|never|neither|nor|none|cannot|(?:un|not |no longer )able to|"
+    r"lacks?|absence of|negative for|\w+n't)\b"
 )
 _AFTER_CUE = re.compile(r"\b(?:is|are|was|were) (?:absent|denied|not present|ruled out|excluded|negative)\b")
 _SCOPE_END = re.compile(
-    r"[.;:]|,(?! (?:or|and|nor)\b)(?![^,.;]*,? (?:or|nor|and) )|\b(?:but|however|although|except|yet|is|are|was|were|seen|on|at|"
-    r"in|by|during|when|while|because|after|before|since|until|for|to)\b"
+    r"[.;:]|,(?! (?:or|and|nor)\b)(?![^,.;]*,? (?:or|nor|and) )|\b(?:but|however|although|except|yet|is|are|was|"
+    r"were|seen|on|at|in|by|during|when|while|because|after|before|since|until|for|to)\b"
 )
 _LATER = re.compile(r"\b(?:after|following|since)\b")
 _EARLIER = re.compile(r"\b(?:before|prior to|until)\b")
@@ -33,8 +34,16 @@ _SIDES = re.compile(
     r"\b(left|right|upper|lower|inner|outer|anterior|posterior|medial|lateral|proximal|distal|mild|severe|moderate)\b(?:-sided)?"
 )
 _NUMBER = re.compile(r"(?<![\w.])(\d+(?:[.,/]\d+)*)")
+ROOT = 4  # letters that two words of one root share
+_ENDINGS = frozenset(
+    ["", "ed", "ing", "ion", "ation", "tion", "ition", "ption", "be", "ment", "ness", "ful", "y", "al", "ic", "ous",
+     "ive", "ity", "ance", "ence", "ant", "ent", "er", "ly", "ur", "ure", "ize", "iz", "ac", "anc", "enc", "iv", "at",
+     "is", "b"]
+)  # fmt: skip
 _SPANS = frozenset(("second", "minut", "hour", "day", "week", "month", "year"))
-_NOW = frozenset(("currently", "current", "today", "previously"))
+_PLAIN = frozenset(
+    ("currently", "current", "today", "previously", "take", "tak", "us", "use")
+)  # negated with an object or alone
 
 
 class Meaning(Record):
@@ -50,14 +59,31 @@ def meaning(text: str) -> Meaning:
     """What a canonical text (see `gate.canonical`) says."""
     text = unified(text)
     return Meaning(
-        concepts=Counter(concepts(text)), negated=_negated(text), order=_order(text), bound=_sides(text) | _numbers(text)
+        concepts=Counter(concepts(text)),
+        negated=_negated(text),
+        order=_order(text),
+        bound=_sides(text) | _numbers(text),
     )
+
+
+def lost(before: Counter[str], after: Counter[str]) -> set[str]:
+    """The concepts of `before` that `after` does not have, not even in another part of speech."""
+    new = after.keys() - before.keys()
+    return {one for one in before.keys() - after.keys() if not any(_is_derived(one, other) for other in new)}
+
+
+@cache
+def _is_derived(one: str, other: str) -> bool:
+    """Do two lemmas differ by endings alone that make a noun, a verb or an adjective of one root?"""
+    root = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return root >= ROOT and one[root:] in _ENDINGS and other[root:] in _ENDINGS
 
 
 def unified(text: str) -> str:
     """Every form of a thing written as its first form."""
     same: dict[str, str] = table("language")["same"]
     text = re.sub(r"(?<=\d)(?: y/o|-yr-old|yo)\b", "-year-old", text)
+    text = re.sub(r"(?<=\d )[a-z]+", lambda match: _spans_of_time().get(match[0], match[0]), text)
     return _forms().sub(lambda match: same[match[0]], text)
 
 
@@ -85,6 +111,11 @@ def _lemma(word: str) -> str:
 
 
 @cache
+def _spans_of_time() -> dict[str, str]:
+    return {short: long for long, short in table("language")["unit_forms"].items()}
+
+
+@cache
 def _forms() -> re.Pattern[str]:
     return alternatives(frozenset(table("language")["same"]), ignore_case=False)
 
@@ -98,8 +129,10 @@ def _negated(text: str) -> frozenset[str]:
     for cue in _AFTER_CUE.finditer(text):
         start = max(text.rfind(mark, 0, cue.start()) for mark in (". ", "; ", " but ")) + 1
         found |= set(concepts(text[start : cue.start()]))
-    found |= {_lemma(word.removeprefix("non")) for word in WORD.findall(text) if word.startswith("non") and len(word) > 6}
-    return frozenset(found) - _SPANS - _NOW
+    found |= {
+        _lemma(word.removeprefix("non")) for word in WORD.findall(text) if word.startswith("non") and len(word) > 6
+    }
+    return frozenset(found) - _SPANS - _PLAIN
 
 
 def _order(text: str) -> frozenset[tuple[str, frozenset[str], frozenset[str]]]:
@@ -114,10 +147,14 @@ def _order(text: str) -> frozenset[tuple[str, frozenset[str], frozenset[str]]]:
         ("than", _THAN, False),
     ):
         for match in cue.finditer(text):
-            one, two = _split(text, match)
+            one, two = _split(_opened(text, match), match)
             first, second = (two, one) if is_turned else (one, two)
             found.add((name, _untimed(first), _untimed(second)))
-    for match in _TO.finditer(text) if re.search(r"\b(?:from|radiat|spread|travel|mov|extend|shift|ascend|switch)", text) else ():
+    for match in (
+        _TO.finditer(text)
+        if re.search(r"\b(?:from\b.*\bto\b|radiat|spread|travel|mov|extend|shift|ascend|switch)", text)
+        else ()
+    ):
         following = concepts(text[match.end() :])[:1]
         found.add((match[1] if match[1] == "from" else "to", frozenset(following), frozenset()))
     return frozenset(found)
@@ -135,6 +172,15 @@ def _split(text: str, match: re.Match[str]) -> tuple[str, str]:
         return before, after
     clause, _, rest = after.partition(",")
     return rest, clause
+
+
+def _opened(text: str, match: re.Match[str]) -> str:
+    """A sentence that opens with a clause, with the comma that it may lack before its subject."""
+    return (
+        re.sub(r"(?<=[a-z]) (?=(?:he|she|they) )", ", ", text, count=1)
+        if match.start() < 2 and "," not in text
+        else text
+    )
 
 
 def _sides(text: str) -> frozenset[tuple[str, str]]:

@@ -19,7 +19,9 @@ _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _BESIDE = {key: row[max(0, at - 1) : at] + row[at + 1 : at + 2] for row in _ROWS for at, key in enumerate(row)}
 _COUNT = re.compile(r"(?<![\w./-])(\d{1,2})(?= (?:hours?|days?|weeks?|months?|years?|minutes?|times)(?!\w))")
 _CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2}) ?(am|pm|AM|PM)\b")
-_DAY = re.compile(r"(?<!\w)(January|February|March|April|June|July|August|September|October|November|December) (\d{1,2})(?![\d,])")
+_DAY = re.compile(
+    r"(?<!\w)(January|February|March|April|June|July|August|September|October|November|December) (\d{1,2})(?![\d,])"
+)
 _LIST = re.compile(r", and(?= [a-z])")
 _GAP = re.compile(r"(?<=[a-z,]) (?=[a-z])")
 
@@ -90,7 +92,9 @@ def _sound(text: str) -> list[Span]:
 def _format(text: str) -> list[Span]:
     """Ages, durations, months and times in the form of another house."""
     spans = [span for name in ("age", "duration", "date") for span in OPERATORS[name](text)]
-    spans += [(m.start(), m[0], f"{int(m[1]) % 12 + 12 * (m[3].lower() == 'pm'):02}{m[2]}") for m in _CLOCK.finditer(text)]
+    spans += [
+        (m.start(), m[0], f"{int(m[1]) % 12 + 12 * (m[3].lower() == 'pm'):02}{m[2]}") for m in _CLOCK.finditer(text)
+    ]
     return spans + [(m.start(), m[0], f"{m[2]} {m[1]}") for m in _DAY.finditer(text)]
 
 

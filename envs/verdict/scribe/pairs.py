@@ -1,13 +1,12 @@
 """Sentence pairs that the gate is judged by: paraphrases that keep every fact, and changes of one fact by its kind.
 
 Written for this project, none taken from notes. A line of `gate_pairs/*.txt` is `one sentence => the other`, or a
-sentence with `[this>that]` for the two versions of a span; `# kind` heads the changes of a kind. Half of the pairs,
-drawn by hash, are for development; the gate was not fitted to the others.
+sentence with `[this>that]` for the two versions of a span; `# kind` heads the changes of a kind. The `_heldout` files
+were written after the gate, which was not fitted to them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -19,7 +18,7 @@ _FEMALE, _MALE = re.compile(r"\b(?:she|her|woman|girl)\b", re.I), re.compile(r"\
 
 
 class Pair(Record):
-    """Two sentences; `kind` is `KEPT` or what changes from one to the other. `patient` is the patient's sex, if said."""
+    """Two sentences; `kind` is `KEPT` or what changes from one to the other."""
 
     kind: str
     one: str
@@ -38,21 +37,21 @@ def read_pairs() -> list[Pair]:
     """All pairs, in the order of the files."""
     folder = Path(__file__).parent / "gate_pairs"
     pairs = list[Pair]()
-    for name in ("changed", KEPT):
+    for name, heldout in ((name, heldout) for heldout in (False, True) for name in ("changed", KEPT)):
         kind = name
-        for line in (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        file = folder / f"{name}{'_heldout' if heldout else ''}.txt"
+        for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith("# "):
                 kind = line.removeprefix("# ")
             elif line:
-                pairs.append(_pair(kind, line))
+                pairs.append(_pair(kind, line, heldout))
     return pairs
 
 
-def _pair(kind: str, line: str) -> Pair:
+def _pair(kind: str, line: str, heldout: bool) -> Pair:
     one, arrow, other = line.partition(" => ")
     if not arrow:
         one, other = _CHOICE.sub(r"\1", line), _CHOICE.sub(r"\2", line)
-    heldout = hashlib.sha256(line.encode()).digest()[0] % 2 == 1
     return Pair(kind=kind, one=_capital(one), other=_capital(other), heldout=heldout)
 
 

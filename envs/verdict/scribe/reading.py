@@ -1,4 +1,4 @@
-"""What a note states of its patient: sex, age, pregnancy, measured values. Where a note is not plain, it states nothing."""
+"""What a note states of its patient: sex, age, pregnancy, measured values; nothing where it is not plain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _FEMALE = re.compile(r"\b(?:woman|girl|female|lady|primigravida?|gravida)\b", re
 _PREGNANT = re.compile(r"\bpregnant\b|\bprimigravid|\bgravida\b|\bweeks'? (?:of )?gestation\b", re.I)
 _DELIVERED = re.compile(r"\b(?:post-?partum|deliver|miscarr|abort|terminat|after (?:giving )?birth|not pregnant)", re.I)
 _PRESSURE = re.compile(r"\b(?:blood pressure|BP)\b[^.;]{0,30}?\b(\d{2,3})/(\d{2,3})\b", re.I)
-_ELSEWHERE = re.compile(r"\b(?:csf|cerebrospinal|urine|urinary|urinalysis|pleural|synovial|asci\w+|peritoneal|fetal|mother|sweat)\b", re.I)
+_ELSEWHERE = re.compile(
+    r"\b(?:csf|cerebrospinal|urine|urinary|urinalysis|pleural|synovial|asci\w+|peritoneal|fetal|mother|sweat)\b", re.I
+)
 _DENIED = re.compile(
     r"\b(?:no|not|without|denies|denied|never|negative|father|mother|brother|sister|family|uncle|aunt|grand\w+|"
     r"rule[ds]? out|unlikely|risk)\b",
@@ -70,8 +72,16 @@ def read(sentences: Sequence[str]) -> Reading:
     )
 
 
+def sex_of(sentences: Sequence[str]) -> str | None:
+    """`male` or `female`, where the note's first sentence says it of its patient alone."""
+    reading = read(sentences[:1])
+    return "male" if reading.male else "female" if reading.female else None
+
+
 def _measured(sentence: str) -> list[tuple[str, float]]:
-    found = [(name, float(m[at])) for m in _PRESSURE.finditer(sentence) for name, at in (("systolic", 1), ("diastolic", 2))]
+    found = [
+        (name, float(m[at])) for m in _PRESSURE.finditer(sentence) for name, at in (("systolic", 1), ("diastolic", 2))
+    ]
     for measure in measures():
         for match in _pattern(measure.name).finditer(sentence):
             value = float(match[1].replace(",", ""))

@@ -55,22 +55,27 @@ KINDS = sorted({pair.kind for pair in PAIRS} - {"kept"})
 
 
 def test_the_pairs_are_as_many_as_the_figures_ask_for_and_no_pair_stands_twice() -> None:
-    counts = Counter(pair.kind for pair in PAIRS)
-    assert len(KINDS) >= 15 and min(counts[kind] for kind in KINDS) >= 20 and counts["kept"] >= 300
+    counts = Counter((pair.kind, pair.heldout) for pair in PAIRS)
+    assert len(KINDS) >= 15 and counts["kept", False] >= 300 and counts["kept", True] >= 150
+    assert all(counts[kind, False] >= 20 and counts[kind, True] >= 10 for kind in KINDS)
     assert len({(pair.one, pair.other) for pair in PAIRS}) == len(PAIRS)
     assert all(pair.one != pair.other for pair in PAIRS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_change_of_one_fact_is_refused_in_either_direction(kind: str) -> None:
-    wrong = [pair for pair in PAIRS if pair.kind == kind and None in (verdict(pair), verdict(turned(pair)))]
-    assert wrong == []
+    known = [pair for pair in PAIRS if pair.kind == kind and not pair.heldout]
+    assert [pair for pair in known if None in (verdict(pair), verdict(turned(pair)))] == []
 
 
-@pytest.mark.parametrize("heldout", [False, True])
-def test_four_of_five_good_paraphrases_pass(heldout: bool) -> None:
-    good = [pair for pair in PAIRS if pair.kind == "kept" and pair.heldout == heldout]
+def test_four_of_five_known_paraphrases_pass() -> None:
+    good = [pair for pair in PAIRS if pair.kind == "kept" and not pair.heldout]
     assert sum(verdict(pair) is None for pair in good) >= 0.8 * len(good)
+
+
+def test_at_most_three_in_a_hundred_unknown_changes_pass() -> None:
+    changed = [pair for pair in PAIRS if pair.kind != "kept" and pair.heldout]
+    assert sum(verdict(pair) is None for pair in changed) <= 0.03 * len(changed)
 
 
 def verdict(pair: Pair) -> str | None:
