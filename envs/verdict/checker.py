@@ -39,7 +39,7 @@ _NEGATIONS = frozenset(
         "cannot",
         "unable",
         "lacks",
-    ]  # fmt: skip
+    ]
 )
 ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the number of edits that change the meaning
 

@@ -38,7 +38,7 @@ _OTHER_FLUID = frozenset(
         "fetal",
         "mother",
         "sweat",
-    ]  # fmt: skip
+    ]
 )
 _NOT_THIS_PATIENT = frozenset(
     [
@@ -62,7 +62,7 @@ _NOT_THIS_PATIENT = frozenset(
         "risk",
         "grandmother",
         "grandfather",
-    ]  # fmt: skip
+    ]
 )
 _MEN, _WOMEN = (
     frozenset(["man", "boy", "male", "gentleman"]),
@@ -181,7 +181,7 @@ _FILLER = frozenset(
         "measures",
         "room",
         "air",
-    ]  # fmt: skip
+    ]
 )
 
 

@@ -111,11 +111,14 @@ async def test_a_rewording_by_the_model_is_accepted_where_numbers_and_negations_
     lies = 0
     for task in written:
         log = [dict(edit) for edit in task.label.truth["edits"]]
-        if log[-1]["operator"] == "reword:model":
-            log[-1]["new"] += " It is 77."
-            lie = with_truth(with_sentence(task, log[-1]["sentence"], log[-1]["new"]), edits=log)
-            assert CHECKER.disagreement(lie) is not None
-            lies += 1
+        for at, edit in enumerate(log):
+            if edit["operator"] == "reword:model" and edit["sentence"] not in {
+                one["sentence"] for one in log[at + 1 :]
+            }:
+                edit["new"] += " It is 77."
+                lie = with_truth(with_sentence(task, edit["sentence"], edit["new"]), edits=log)
+                assert CHECKER.disagreement(lie) is not None
+                lies += 1
     assert lies > 0
 
 

@@ -22,8 +22,28 @@ NOTE = (
 )
 WHOLE = range(len(NOTE))
 SEEDS = st.integers(0, 2**32)
-PIECES = ["24-year-old", "two weeks", "3 days", "Tylenol", "because of", "physician", "hypertension", "May 3", "xx",
-          "mg/dL", "anemia", "no fever", "left", "10 mm Hg", "examination", ", and", ".", "8:30 pm", "ECG", "é"]  # fmt: skip
+PIECES = [
+    "24-year-old",
+    "two weeks",
+    "3 days",
+    "Tylenol",
+    "because of",
+    "physician",
+    "hypertension",
+    "May 3",
+    "xx",
+    "mg/dL",
+    "anemia",
+    "no fever",
+    "left",
+    "10 mm",
+    "examination",
+    ", and",
+    ".",
+    "8:30 pm",
+    "ECG",
+    "é",
+]
 
 
 @settings(max_examples=100, deadline=None)
