@@ -91,7 +91,7 @@ def _by_table(source: Sequence[str], new: str, annotated: str | None) -> set[str
         return set()
     facts = Patient(source)
     kinds = {row.kind for row in rows if all(facts.is_stated(condition) for condition in row.wrong)}
-    return {annotated if annotated in KINDS[kind] else KINDS[kind][0] for kind in kinds}  # type: ignore[misc]
+    return {annotated if annotated in KINDS[kind] else KINDS[kind][0] for kind in kinds}
 
 
 def because(source: Sequence[str], new: str) -> tuple[Contradiction, ...]:
@@ -234,7 +234,14 @@ def _ceilings() -> Mapping[str, float]:
 
 
 def _is_overdose(sentence: str, old: str, new: str) -> bool:
-    if not (_NUMBER.fullmatch(new) and _NUMBER.fullmatch(old)):
+    """Does the drug of this sentence get more than its ceiling a day, and got less before?"""
+    low = sentence.lower()
+    ceilings = [most for name, most in _ceilings().items() if name in low]
+    doses = [float(number) for number in re.findall(r"(\d+(?:\.\d+)?) ?mg\b", low)]
+    if not ceilings or not doses:
         return False
-    ceilings = [most for name, most in _ceilings().items() if name in sentence.lower()]
-    return bool(ceilings) and float(new) > max(ceilings) >= float(old)
+    if _NUMBER.fullmatch(new) and _NUMBER.fullmatch(old):
+        return float(new) > max(ceilings) >= float(old)
+    change = (old.lower(), new)
+    a_day = 1000 if change == ("mg", "g") else 12 if "da" in old and new == "every 2 hours" else 0
+    return min(doses) * a_day > max(ceilings) >= max(doses)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from common.records import Record
 from envs.verdict.data.medec import Note, clean_version
+from envs.verdict.scribe.artefacts import artefact
 from envs.verdict.scribe.contradictions import contradicted
 from envs.verdict.scribe.edits import Edit, apply
 from envs.verdict.scribe.phrases import Injection, PhraseBook, provable
@@ -84,7 +85,16 @@ class Injector:
         types = {at: kind for at, said in enumerate(note.sentences) if (kind := annotated(said, vignette.errors))}
         found = provable(note.sentences) + contradicted(note.sentences, types)
         found += self._book.injections(note.sentences, vignette.name)
-        return [one for one in dict.fromkeys(found) if is_new(one.edit, note.sentences, vignette.errors)]
+        return [
+            one
+            for one in dict.fromkeys(found)
+            if is_new(one.edit, note.sentences, vignette.errors) and _is_plain(one.edit, note.sentences)
+        ]
+
+
+def _is_plain(edit: Edit, sentences: Sequence[str]) -> bool:
+    sentence = sentences[edit.sentence]
+    return artefact(sentence, apply(sentences, edit)[edit.sentence], edit) is None
 
 
 def annotated(sentence: str, errors: Sequence[Note]) -> str | None:

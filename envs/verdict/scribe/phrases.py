@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from common.records import Record
 from envs.verdict.data.medec import Note
 from envs.verdict.knowledge.tables import WORD, alternatives, content_words, stem, table, words
+from envs.verdict.scribe.doses import overdoses
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.gate import entities
 
@@ -39,7 +40,6 @@ _GIVEN = re.compile(
     re.I,
 )
 _SIDE = re.compile(r"\b(left|right)(?=[ -]([a-z]{3,}))", re.I)
-_DOSE = re.compile(r"\b([a-z]+) (?:at )?(\d+(?:\.\d+)?)(?= ?mg\b(?!/))", re.I)
 _AT_HAND = re.compile(
     r"\b(?:continu\w+|discontinu\w+|stopp\w+|held|withheld|increas\w+|decreas\w+|reduc\w+|switched from)\b", re.I
 )
@@ -241,15 +241,9 @@ def _sides(sentences: Sequence[str]) -> Iterable[Injection]:
 
 
 def _doses(sentences: Sequence[str]) -> Iterable[Injection]:
-    """A single dose above the largest daily one of the label: ten or a hundred times the stated dose."""
-    ceilings: dict[str, float] = table("drugs")["ceilings_mg_per_day"]
-    for number in decisions(sentences):
-        for match in _DOSE.finditer(sentences[number]):
-            ceiling = ceilings.get(match[1].lower())
-            for dose in [float(match[2]) * factor for factor in (10, 100)] if ceiling else ():
-                if ceiling and ceiling < dose <= 20 * ceiling:
-                    edit = swap(sentences[number], number, match.start(2), match[2], f"{dose:g}", "inject:A:dose")
-                    yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
+    """A dose above the largest daily one of the label."""
+    for edit in overdoses(sentences):
+        yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
 
 
 def _look_alikes(sentences: Sequence[str]) -> Iterable[Injection]:

@@ -14,6 +14,7 @@ from envs.contract.env import Complete
 from envs.verdict import prompts
 from envs.verdict.data.medec import Note
 from envs.verdict.scribe import edits, gate, noise
+from envs.verdict.scribe.artefacts import artefact
 from envs.verdict.scribe.injector import is_new
 from envs.verdict.scribe.phrases import LONGEST, Injection, holds, swap
 from envs.verdict.scribe.verifier import preference
@@ -56,6 +57,7 @@ class Refusal(StrEnum):
     PLACE = "place"  # `old` does not occur exactly once in the sentence
     FORM = "form"  # `old` and `new` say the same
     KNOWN = "known"  # the note says `new` already, or a human's error in its vignette does
+    ARTEFACT = "artefact"  # a reader without medicine sees it
     VERIFIER = "verifier"  # the verifier does not prefer the original sentence
 
 
@@ -114,6 +116,8 @@ def read(text: str, offer: Offer) -> Injection | Refusal:
         return Refusal.FORM
     if holds(" ".join(sentences).lower(), proposal.new.lower()) or not is_new(edit, sentences, offer.errors):
         return Refusal.KNOWN
+    if artefact(sentence, edits.apply(sentences, edit)[proposal.sentence], edit) is not None:
+        return Refusal.ARTEFACT
     return Injection(edit=edit, error_type=proposal.type, tier="C")
 
 

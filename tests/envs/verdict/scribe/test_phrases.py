@@ -99,6 +99,8 @@ def test_a_dose_above_the_ceiling_of_the_label_is_provably_wrong() -> None:
     assert only(provable(note), note) == {
         "She is started on lisinopril 100 mg daily.",
         "She is started on lisinopril 1000 mg daily.",
+        "She is started on lisinopril 10 g daily.",
+        "She is started on lisinopril 10 mg every 2 hours.",
     }
 
 
