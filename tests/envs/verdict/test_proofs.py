@@ -9,15 +9,16 @@ from envs.verdict.scribe.edits import apply
 from envs.verdict.scribe.reading import read
 
 MAN = "A 54-year-old man comes to the physician because of weakness."
+WOMAN = "A 25-year-old pregnant woman has acne."
 NOTES = [
     ((MAN, "His serum potassium is 4.1 mEq/L.", "He is diagnosed with gout."), "hyperkalemia", "diagnosis"),
     ((MAN, "His pulse is 40/min.", "Lisinopril is prescribed."), "metoprolol", "pharmacotherapy"),
-    ((MAN, "His blood pressure is 152/90 mm Hg.", "He is given aspirin."), "norepinephrine infusion", "pharmacotherapy"),
+    ((MAN, "His blood pressure is 152/90 mm Hg.", "Aspirin is given."), "norepinephrine infusion", "pharmacotherapy"),
     ((MAN, "He has asthma.", "Amlodipine and aspirin are prescribed."), "propranolol", "pharmacotherapy"),
     ((MAN, "Temperature is 98.2 F.", "He is suspected of having sepsis."), "heat stroke", "diagnosis"),
     ((MAN, "He is well.", "A colonoscopy is performed."), "a hysterectomy", "management"),
     (("A 6-year-old girl has pain.", "She is well.", "Ibuprofen is given."), "codeine", "pharmacotherapy"),
-    (("A 25-year-old pregnant woman has acne.", "She is well.", "She is prescribed tretinoin."), "isotretinoin", "pharmacotherapy"),
+    ((WOMAN, "She is well.", "She is prescribed tretinoin."), "isotretinoin", "pharmacotherapy"),
 ]  # fmt: skip
 
 
