@@ -48,7 +48,7 @@ _FRAMES = tuple(
             r"[Cc]oncerning for|[Cc]onsistent with|determined to have|suspected to have|believed to have|attributed to|"
             r"characteristic of|suggestive of|suspects|with suspected|for suspected|"
             r"told that (?:he|she) has|establishes|treated for|"
-            rf"treatment of|cause of (?:his|her|the) \w+ is|patient has|indicates?|confirms?|"
+            rf"treatment of|cause of (?:his|her|the) \w+ is|indicates?|confirms?|"
             rf"experiencing|sustained|suffering from) {_SPAN}{_END}",
         ),
         ("diagnosis", rf"^(?:Suspected |Because )?{_SPAN}{_BE}(?:suspected|diagnosed|confirmed)\b"),
@@ -74,7 +74,8 @@ _NO_NAME = re.compile(
     r"medications?|appropriate|further|initial|next|is|was|are|were|be|been|has|had|having|all|both|so|treatments?|"
     r"therapy with|treatment with|findings?|evaluation|symptoms?|condition|dose|doses|dosage|diagnos[ei]s|drug|drugs|"
     r"prescription|implants?|after|gestation|levels?|management with|scheduled|"
-    r"prescribed|started|given|performed|ordered|administered|admitted|sites|results?|studies|course)\b|^(?:to|by|with|for|on|in|of|"
+    r"prescribed|started|given|performed|ordered|administered|admitted|sites|results?|studies|course)\b|"
+    r"\band \w+ly\b|^(?:to|by|with|for|on|in|of|"
     r"after|if|when|at|as|and|or|from|continue|stop|avoid|because|despite|several|one|two|three|a \d)\b",
     re.I,
 )
