@@ -149,9 +149,9 @@ def _pressures(sentence: str) -> list[tuple[str, str]]:
 def _quantities(sentence: str, name: str) -> list[float]:
     """The numbers with a unit of the measure, of which the nearest words before name it."""
     measure = next(one for one in measures() if one.name == name)
-    found, start = list[float](), 0
+    found = list[float]()
     for match in _QUANTITY.finditer(sentence):
-        words, start = sentence[start : match.start()], match.end()
+        words = sentence[: match.start()]  # a name may hold a digit, as in `ca2+`
         unit = match[2].rstrip(".):")
         if not any(unit.startswith(known) if known else True for known in measure.units):
             continue

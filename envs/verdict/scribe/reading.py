@@ -16,7 +16,7 @@ _YEARS = {"year": 1.0, "month": 1 / 12, "week": 1 / 52, "day": 1 / 365}
 _MALE = re.compile(r"\b(?:man|boy|male|gentleman)\b", re.I)
 _FEMALE = re.compile(r"\b(?:woman|girl|female|lady|primigravida?|gravida)\b", re.I)
 _PREGNANT = re.compile(r"\bpregnant\b|\bprimigravid|\bgravida\b|\bweeks'? (?:of )?gestation\b", re.I)
-_DELIVERED = re.compile(r"\b(?:post-?partum|deliver|miscarr|abort|terminat|after (?:giving )?birth|not pregnant)", re.I)
+_DELIVERED = re.compile(r"\b(?:post-?partum|deliver|miscarr|abort|terminat|birth|not pregnant)", re.I)
 _PRESSURE = re.compile(r"\b(?:blood pressure|BP)\b[^.;]{0,30}?\b(\d{2,3})/(\d{2,3})\b", re.I)
 _ELSEWHERE = re.compile(
     r"\b(?:csf|cerebrospinal|urine|urinary|urinalysis|pleural|synovial|asci\w+|peritoneal|fetal|mother|sweat)\b", re.I

@@ -12,6 +12,7 @@ MAN = "A 54-year-old man comes to the physician because of weakness."
 WOMAN = "A 25-year-old pregnant woman has acne."
 NOTES = [
     ((MAN, "His serum potassium is 4.1 mEq/L.", "He is diagnosed with gout."), "hyperkalemia", "diagnosis"),
+    ((MAN, "Na+ 139 mEq/L Ca2+: 9.2 mg/dL HCO3- 24 mEq/L", "He is diagnosed with gout."), "hypocalcemia", "diagnosis"),
     ((MAN, "His pulse is 40/min.", "Lisinopril is prescribed."), "metoprolol", "pharmacotherapy"),
     ((MAN, "His blood pressure is 152/90 mm Hg.", "Aspirin is given."), "norepinephrine infusion", "pharmacotherapy"),
     ((MAN, "He has asthma.", "Amlodipine and aspirin are prescribed."), "propranolol", "pharmacotherapy"),
@@ -60,14 +61,14 @@ def test_a_disease_that_he_does_not_have_forbids_no_drug(said: str) -> None:
 
 
 def test_the_type_is_the_annotators_where_they_gave_one_to_the_decision() -> None:
-    note = NOTES[1][0]
+    note = NOTES[2][0]
     assert {one.error_type for one in contradicted(note, {2: "management"})} == {"management"}
     assert proofs(note, 2, "Lisinopril", "Metoprolol", "management") == {"management"}
     assert proofs(note, 2, "Lisinopril", "Metoprolol", "diagnosis") == {"pharmacotherapy"}
 
 
 def test_several_things_give_way_to_one_with_their_verb() -> None:
-    note = NOTES[3][0]
+    note = NOTES[4][0]
     changed = {apply(note, one.edit)[2] for one in contradicted(note, {})}
     assert "Propranolol is prescribed." in changed
 
