@@ -8,23 +8,39 @@ again.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 
 import msgspec
 
 from common.records import LabelledTask, Record
+from envs.verdict.cosmetic import cosmetic, normal
 from envs.verdict.data.medec import Note, split_of
 from envs.verdict.data.rows import ERROR_TYPES
 from envs.verdict.data.sources import gather
-from envs.verdict.knowledge.tables import table
+from envs.verdict.proofs import name_of, proofs
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.spec import VerdictSettings
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_ARTICLE = re.compile(r"^(?:an?|the) ")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NEGATIONS = frozenset(
+    [
+        "no",
+        "not",
+        "without",
+        "denies",
+        "denied",
+        "never",
+        "none",
+        "neither",
+        "nor",
+        "absent",
+        "negative",
+        "cannot",
+        "unable",
+        "lacks",
+    ]
+)
 ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the number of edits that change the meaning
 
 
@@ -56,8 +72,11 @@ class Checker:
         self._tier_c = tier_c
         self._clean = {note.note_id: note for note in held if not note.is_error}
         self._error = {note.note_id: note for note in held if note.is_error}
-        own = [note for note in self._error.values() if split_of(note.vignette, heldout) == "train"]
-        self._humans = [_human(note) for note in (*own, *phrases)]
+        self._stories = defaultdict[str, list[_Human]](list)
+        for note in self._error.values():
+            self._stories[note.vignette].append(_human(note))
+        train = [name for name in self._stories if split_of(name, heldout) == "train"]
+        self._humans = [human for name in train for human in self._stories[name]] + [_human(note) for note in phrases]
 
     def disagreement(self, labelled: LabelledTask) -> str | None:
         """Why the label is not what the source and the log say, or None when it is."""
@@ -97,14 +116,18 @@ class Checker:
         """The facts of an injected error, or why it is not proved to be one."""
         task = labelled.task
         tier, claimed = task.provenance.tier, str(labelled.label.truth["error_type"])
+        source = task.provenance.source
+        story = (self._clean.get(source) or self._error[source.removesuffix("-corrected")]).vignette
         if tier == "A":
-            proved = claimed in proofs(states[0], swap.sentence, swap.old, swap.new)
+            proved = claimed in proofs(
+                states[0], swap.sentence, swap.old, swap.new, self._annotated(story, states[0], swap)
+            )
         elif tier == "C":
             proved = self._tier_c and _proposed(states[0], swap, labelled)
         else:
-            own = task.provenance.source.removesuffix("-corrected")
-            among = [_human(self._error[own])] if tier == "human" and own in self._error else self._humans
-            proved = any(_wrote(human, swap, claimed) for human in among)
+            proved = any(_wrote(human, swap, claimed) for human in self._humans)
+        if any(_is_old(human, swap, states[1][swap.sentence]) for human in self._stories[story]):
+            return f"{swap.old!r} -> {swap.new!r} puts back an error of the note's own vignette"
         if not proved:
             return f"nothing proves that {swap.old!r} -> {swap.new!r} is an error of type {claimed} (tier {tier!r})"
         return {
@@ -113,6 +136,16 @@ class Checker:
             "error_text": task.context["sentences"][swap.sentence],
             "corrected_text": states[0][swap.sentence],
         }
+
+    def _annotated(self, story: str, source: Sequence[str], swap: Edit) -> str | None:
+        """The type that the annotators gave to the error that they put into this very sentence."""
+        said = source[swap.sentence].lower()
+        tokens = Counter(_TOKEN.findall(said))
+        for human in self._stories[story]:
+            put_in = Counter({word: n for word, n in human.removed.items() if word.isalnum()})
+            if said == human.right or (put_in and put_in <= tokens):
+                return human.error_type
+        return None
 
 
 def _proposed(source: Sequence[str], swap: Edit, labelled: LabelledTask) -> bool:
@@ -125,42 +158,8 @@ def _proposed(source: Sequence[str], swap: Edit, labelled: LabelledTask) -> bool
         and labelled.task.provenance.operators.count(swap.operator) == 1
         and labelled.task.provenance.model_written
         and labelled.label.truth["error_type"] in ERROR_TYPES
-        and re.search(rf"(?<!\w){re.escape(_name(swap.new))}(?!\w)", " ".join(source).lower()) is None
+        and re.search(rf"(?<!\w){re.escape(name_of(swap.new))}(?!\w)", " ".join(source).lower()) is None
     )
-
-
-def proofs(source: Sequence[str], at: int, old: str, new: str) -> set[str]:
-    """The error types that the clean note itself proves when `new` replaces `old` in sentence `at`."""
-    drugs, was, now = table("drugs"), _name(old), _name(new)
-    others = [s.lower() for i, s in enumerate(source) if i != at]
-    before = " ".join(source[:at]).lower()
-    found = set[str]()
-    for kind, members in drugs["classes"].items():
-        names = [*members, *(name for name, of in drugs["class_names"].items() if of == kind)]
-        stated = any("allerg" in s and any(name in s for name in names) for s in others)
-        if now in members and was not in members and stated:
-            found.add("pharmacotherapy")
-    if any("culture" in s and was in s for s in others) and not any(now in s for s in others):
-        found.add("causalOrganism")
-    sides = {was.split()[0], now.split()[0]}
-    if sides == {"left", "right"} and was.split()[0] in before and now.split()[0] not in " ".join(others):
-        found |= {"management", "diagnosis"}
-    pairs = [set(pair) for pair in drugs["look_alikes"]]
-    if {was, now} in pairs and was in before and not any(now in s for s in source):
-        found.add("pharmacotherapy")
-    if _NUMBER.fullmatch(new) and _NUMBER.fullmatch(old):
-        ceilings = [most for name, most in drugs["ceilings_mg_per_day"].items() if name in source[at].lower()]
-        if ceilings and float(new) > max(ceilings) >= float(old):
-            found.add("pharmacotherapy")
-    return found
-
-
-def cosmetic(before: str, after: str) -> bool:
-    """Do two versions of a sentence say the same by the tables, or differ by one pair of swapped inner letters?"""
-    if _normal(before) == _normal(after):
-        return True
-    pairs = [(a, b) for a, b in zip(before.split(), after.split(), strict=False) if a != b]
-    return len(before.split()) == len(after.split()) and len(pairs) == 1 and _letters_swapped(*pairs[0])
 
 
 def _reworded(edit: Edit, before: str, after: str) -> bool:
@@ -170,22 +169,13 @@ def _reworded(edit: Edit, before: str, after: str) -> bool:
     """
     if edit.operator != "reword:model" or (edit.old, edit.new) != (before, after):
         return False
-    one, two = ([word for word in _TOKEN.findall(_normal(text))] for text in (before, after))
-    return all(
-        Counter(filter(kept, one)) == Counter(filter(kept, two))
-        for kept in (str.isdigit, lambda word: word in ("no", "not", "without", "denies", "never"))
-    )
+    one, two = ([word for word in _TOKEN.findall(normal(text))] for text in (before, after))
+    return Counter(filter(str.isdigit, one)) == Counter(filter(str.isdigit, two)) and _denies(one) == _denies(two)
 
 
-def _letters_swapped(one: str, two: str) -> bool:
-    places = [i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b]
-    return (
-        len(one) == len(two)
-        and len(places) == 2
-        and places[1] == places[0] + 1
-        and (one[places[0]], one[places[1]]) == (two[places[1]], two[places[0]])
-        and (places[0] > 0 and places[1] < len(one) - 1)
-    )
+def _denies(tokens: Sequence[str]) -> bool:
+    """Does any word negate? `denies`, `no` and `not` say the same of one finding, so they are not counted."""
+    return any(word in _NEGATIONS or word.startswith("non") for word in tokens)
 
 
 def _states(final: Sequence[str], log: Sequence[Edit]) -> list[list[str]] | None:
@@ -237,45 +227,20 @@ def _human(note: Note) -> _Human:
 
 def _wrote(human: _Human, swap: Edit, error_type: str) -> bool:
     """Did this person write `new` where `old` was right? If so, the spans hold all words that differ."""
-    was, now = _name(swap.old), _name(swap.new)
+    was, now = name_of(swap.old), name_of(swap.new)
     if human.error_type != error_type or now not in human.wrong or was not in human.right:
         return False
     inside = Counter(_TOKEN.findall(swap.new.lower())), Counter(_TOKEN.findall(swap.old.lower()))
     return all(_plain(said) <= span for said, span in zip((human.added, human.removed), inside, strict=True))
 
 
+def _is_old(human: _Human, swap: Edit, changed: str) -> bool:
+    """Did this person write the same sentence, or the same words where they were wrong?"""
+    written = Counter(_TOKEN.findall(swap.new.lower())) - Counter(_TOKEN.findall(swap.old.lower()))
+    said = Counter({word: n for word, n in written.items() if word.isalnum()})
+    return changed.lower() == human.wrong or (bool(said) and said <= human.added)
+
+
 def _plain(words: Counter[str]) -> Counter[str]:
     """Without articles and punctuation, which a swap adapts to its place."""
     return Counter({word: n for word, n in words.items() if word not in ("a", "an", "the") and word.isalnum()})
-
-
-def _name(text: str) -> str:
-    return _ARTICLE.sub("", text.lower())
-
-
-@cache
-def _normal(sentence: str) -> str:
-    """`sentence` with every cosmetic choice of the tables made the same way."""
-    text = re.sub(r"(\d)(?:[- ]year[- ]old| y/o|-yr-old|yo)(?!\w)", r"\1yo", sentence.lower())
-    return _choices().sub(lambda match: _choice_of()[match[0]], text)
-
-
-@cache
-def _choice_of() -> dict[str, str]:
-    """Each wording that an edit may change, with the representative of its kind."""
-    language, same = table("language"), dict[str, str]()
-    for mapping in (language["abbreviations"], language["unit_forms"], language["number_words"]):
-        same |= {word.lower(): choice.lower() for word, choice in mapping.items()}
-    same |= {brand.lower(): generic for brand, generic in table("drugs")["brands"].items()}
-    same |= {month: short for short, month in language["months"].items()}
-    for one, two in language["narrative"].items():
-        one, two = one.lower(), two.lower()
-        choice = same.get(two, same.get(one, one))
-        same |= {one: choice, two: choice}
-    return same
-
-
-@cache
-def _choices() -> re.Pattern[str]:
-    body = "|".join(re.escape(word) for word in sorted(_choice_of(), key=len, reverse=True))
-    return re.compile(rf"(?<![\w-])(?:{body})(?![\w-])")

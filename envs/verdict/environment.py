@@ -15,14 +15,19 @@ from envs.contract.env import Complete, Exam, Slot, Turn
 from envs.contract.game import Game
 from envs.verdict import prompts
 from envs.verdict.data import medec
+from envs.verdict.data.medec import Note
 from envs.verdict.data.sources import gather
 from envs.verdict.doctor import demonstrations, reward
 from envs.verdict.report import NoTask, VerdictReport
 from envs.verdict.scribe import edits, gate, proposals, verifier
 from envs.verdict.scribe.edits import Edit
+from envs.verdict.scribe.injector import Injector, vignettes
+from envs.verdict.scribe.noise import LEAST_KINDS
+from envs.verdict.scribe.noise import noise as noisy
 from envs.verdict.scribe.phrases import mine, pick_type
-from envs.verdict.scribe.quadrants import AUGMENTED, Draft, Plan, draft, rewordable, vignettes, with_injection
-from envs.verdict.spec import VerdictSettings
+from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, draft, rewordable, with_injection
+from envs.verdict.scribe.reading import sex_of
+from envs.verdict.spec import LEAST_NOISE, VerdictSettings
 
 ENV_ID = "verdict"
 
@@ -43,7 +48,8 @@ class VerdictEnvironment(Game):
     """One-turn game over MEDEC notes; see `envs.contract.env.Environment`.
 
     Injections are mined from the training split, and from `data.phrases`. `sources` holds the notes, with counts of
-    those left out by reason. Raises ValueError, one line, when the notes cannot be read or give no plan.
+    those left out by reason, `training` the vignettes of the training split, `injector` the errors that a vignette can
+    take. Raises ValueError, one line, when the notes cannot be read or give no plan.
     """
 
     env_id = ENV_ID
@@ -55,16 +61,18 @@ class VerdictEnvironment(Game):
         self._data, self._seed, self._scoring = data, seed, settings.reward
         self.sources = gather(data)
         self._vignettes = vignettes(self.sources.notes)
-        train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
+        self.training = train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
         if not train:
             raise ValueError(
                 f"data: no training vignette in {data.path} with heldout {data.heldout} and max_words "
                 f"{data.max_words}; give more notes, lower heldout or raise max_words"
             )
-        self._book = mine([*(note for vignette in train for note in vignette.errors), *self.sources.phrases])
-        self._plan = Plan(train, self._book, data.quadrants, f"{seed}:train")
+        own = (note for vignette in train for note in vignette.errors)
+        self.injector = Injector(mine([*own, *self.sources.phrases]))
+        self._plan = Plan(train, self.injector, data.quadrants, f"{seed}:train")
         heldout = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
-        self._heldout = Plan(heldout, self._book, data.quadrants, f"{seed}:heldout", "held-out") if heldout else None
+        named = f"{seed}:heldout"
+        self._heldout = Plan(heldout, self.injector, data.quadrants, named, "held-out") if heldout else None
 
     @property
     def notice(self) -> str:
@@ -91,14 +99,14 @@ class VerdictEnvironment(Game):
     async def propose(
         self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
     ) -> LabelledTask | Rejection:
-        """The labelled note of `slot`. A rewording that fails falls back to a rule, a tier C error to a human's."""
-        pair = (self._plan if self._split(slot.source) == "train" else self._heldout_of()).pair_rng(slot.index)
-        drawn = draft(self._vignettes[slot.source], slot.kind, self._book, pair, self._data.tier_c)
+        """The labelled note of `slot`. A rewording that fails falls back to a rule, and so does an error of tier C."""
+        plan = self._plan if self._split(slot.source) == "train" else self._heldout_of()
+        bases = self.injector.of_type(self._vignettes[slot.source], plan.error_type(slot.index))
+        drawn = draft(self._vignettes[slot.source], slot.kind, bases, plan.pair_rng(slot.index), self._data.tier_c)
         if drawn is None:
-            return Rejection(
-                source=slot.source, reason=NoTask.NO_EDIT, detail="no rule and no mined phrase fits the note"
-            )
-        proposed = await self._propose_error(drawn, rng, complete, verify)
+            return Rejection(source=slot.source, reason=NoTask.NO_EDIT, detail="no new error fits the note")
+        errors = self._vignettes[slot.source].errors
+        proposed = await self._propose_error(drawn, errors, rng, complete, verify)
         if proposed.injection is not None:
             drawn = with_injection(drawn, proposed.injection)
         reworded = await self._reword(drawn, slot, rng, complete)
@@ -106,9 +114,14 @@ class VerdictEnvironment(Game):
         for edit in (outcome.edit for outcome in reworded if outcome.edit):
             sentences = edits.apply(sentences, edit)
             log.append(edit)
-        sentences, noise = edits.noise(sentences, drawn.free, rng)
+        sentences, noise = noisy(sentences, drawn.free, drawn.formal, self._data.noise_edits, rng, self._shared(slot))
+        if slot.kind in SYNTHETIC and (
+            len(noise) < LEAST_NOISE or len({edit.operator for edit in noise}) < LEAST_KINDS
+        ):
+            return Rejection(source=slot.source, reason=NoTask.NO_NOISE, detail="too few places for cosmetic edits")
         done = msgspec.structs.replace(drawn, sentences=sentences, edits=(*log, *noise))
-        assert all(done.sentences[i] == s for i, s in enumerate(drawn.sentences) if i not in drawn.free)
+        changing = {*drawn.free, *drawn.formal}
+        assert all(done.sentences[i] == s for i, s in enumerate(drawn.sentences) if i not in changing)
         kept = (*proposed.reasons, *(name for outcome in reworded for name in outcome.outcomes))
         writers = [proposed.policy_version, *(outcome.policy_version for outcome in reworded)]
         labelled = self._labelled(slot, done, kept, [version for version in writers if version is not None])
@@ -136,29 +149,41 @@ class VerdictEnvironment(Game):
             raise ValueError(f"data.heldout {self._data.heldout} holds no vignette back; raise it or give more notes")
         return self._heldout
 
+    def _shared(self, slot: Slot) -> random.Random:
+        """A fresh generator of the twins: their choice must not depend on how many draws their drafts took."""
+        return random.Random(f"{self._seed}:{slot.index // 2}")
+
     async def _propose_error(
-        self, drawn: Draft, rng: random.Random, complete: Complete, verify: Complete | None
+        self,
+        drawn: Draft,
+        errors: Sequence[Note],
+        rng: random.Random,
+        complete: Complete,
+        verify: Complete | None,
     ) -> proposals.Proposed:
         if verify is None or drawn.sentence is None or not drawn.open:
             return proposals.Proposed(injection=None)
         clean = edits.invert(drawn.sentences, drawn.edits)
         kind = pick_type(medec.ERROR_TYPES, rng)
-        return await proposals.propose(clean, drawn.open, kind, self._data.proposer_tries, complete, verify)
+        offer = proposals.Offer(sentences=clean, among=drawn.open, kind=kind, errors=tuple(errors))
+        return await proposals.propose(offer, self._data.proposer_tries, complete, verify)
 
     async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
         if slot.kind not in AUGMENTED:
             return []
-        # a fresh generator: the twins' choice must not depend on how many draws their drafts took
-        chosen = rewordable(drawn, self._data.reworded_sentences, random.Random(f"{self._seed}:{slot.index // 2}"))
-        tasks = [self._reword_one(drawn.sentences[i], i, random.Random(rng.random()), complete) for i in chosen]
+        chosen = rewordable(drawn, self._data.reworded_sentences, self._shared(slot))
+        sex = sex_of(drawn.sentences)
+        tasks = [self._reword_one(drawn.sentences[i], i, sex, random.Random(rng.random()), complete) for i in chosen]
         return list(await asyncio.gather(*tasks))
 
-    async def _reword_one(self, sentence: str, number: int, rng: random.Random, complete: Complete) -> _Reworded:
+    async def _reword_one(
+        self, sentence: str, number: int, sex: str | None, rng: random.Random, complete: Complete
+    ) -> _Reworded:
         reasons = list[str]()
         for _ in range(self._data.proposer_tries):
             written = await complete(prompts.scribe_reword_messages(sentence), rewording_tokens(sentence))
             text = written.text.strip()
-            reason = "truncated" if written.truncated else gate.check(sentence, text)
+            reason = "truncated" if written.truncated else gate.check(sentence, text, sex)
             if reason is None:
                 edit = Edit(operator="reword:model", sentence=number, start=0, old=sentence, new=text)
                 return _Reworded(edit=edit, reasons=tuple(reasons), policy_version=written.policy_version)

@@ -22,7 +22,8 @@ from envs.contract.by_rule import tasks_by_rule
 from envs.verdict.data.medec import Loaded, Note, load, split_of
 from envs.verdict.data.sources import gather
 from envs.verdict.environment import VerdictEnvironment, truth_of
-from envs.verdict.scribe.phrases import PhraseBook, decisions, mine, provable
+from envs.verdict.scribe.injector import Injector, vignettes
+from envs.verdict.scribe.phrases import Injection, decisions, mine
 from envs.verdict.spec import BUNDLED, DataSpec, VerdictSettings
 
 NAME = "data"
@@ -81,7 +82,8 @@ def check(loaded: Loaded, data: DataSpec) -> list[Checked]:
     sources = gather(data)
     errors = [note for note in sources.notes if note.is_error]
     held = data.heldout
-    book = mine([*(note for note in errors if split_of(note.vignette, held) == "train"), *sources.phrases])
+    own = (note for note in errors if split_of(note.vignette, held) == "train")
+    injector, stories = Injector(mine([*own, *sources.phrases])), vignettes(sources.notes)
     kept, twins = {note.note_id for note in sources.notes}, {note.vignette for note in errors}
     found = list[Checked]()
     for place, note in zip(loaded.places, loaded.notes, strict=True):
@@ -93,7 +95,8 @@ def check(loaded: Loaded, data: DataSpec) -> list[Checked]:
         elif note.vignette in twins:
             usable, why = True, _labelled(note)
         else:
-            usable, why = _clean(note, book)
+            bases = injector.bases(stories[note.vignette])
+            usable, why = _clean(note, [one for base in bases if base.note == note for one in base.injections])
         split = split_of(note.vignette, held)
         found.append(Checked(place=place, note_id=note.note_id, words=words, split=split, usable=usable, why=why))
     return found
@@ -105,10 +108,11 @@ def _labelled(note: Note) -> str:
     return f"error of type {note.error_type} in sentence {note.error_sentence}"
 
 
-def _clean(note: Note, book: PhraseBook) -> tuple[bool, str]:
+def _clean(note: Note, found: Sequence[Injection]) -> tuple[bool, str]:
     """Whether an error can be put into a correct note, and of which kinds, or what is in the way."""
-    proved, mined = Counter(one.error_type for one in provable(note.sentences)), len(book.injections(note.sentences))
-    if proved or mined:
+    proved = Counter(one.error_type for one in found if one.tier == "A")
+    mined = len(found) - proved.total()
+    if found:
         rules = f"the note itself proves {', '.join(f'{n} {kind}' for kind, n in sorted(proved.items()))}"
         return True, "errors that fit: " + "; ".join(
             [*([rules] if proved else ()), *([f"{mined} mined"] if mined else ())]

@@ -34,7 +34,8 @@ it drifts to flagging. Three batches in a row outside the band are not a matter 
 class NoTask(StrEnum):
     """Why no task can be made of a note."""
 
-    NO_EDIT = "no_edit"  # no rule and no mined phrase fits it
+    NO_EDIT = "no_edit"  # no new error fits it
+    NO_NOISE = "no_noise"  # it offers too few places for cosmetic edits
 
 
 class VerdictReport(Report):

@@ -12,6 +12,7 @@ from common.sections import EnvSettings, Section
 
 BUNDLED = "bundled"
 OWN = "own"
+LEAST_NOISE = 3
 
 
 class QuadrantMix(Section):
@@ -63,6 +64,8 @@ class DataSpec(Section):
     """Scribe completions tried per sentence before the fallback to a rule; 0 never asks the model."""
     reworded_sentences: int = Field(2, ge=0)
     """Sentences that the Scribe rewords per note."""
+    noise_edits: int = Field(4, ge=LEAST_NOISE, le=20)
+    """Cosmetic edits per note: typos, formats, spellings. A synthetic note that takes fewer than three is not used."""
     tier_c: bool = False
     """Errors proposed by the model itself; needs a pool that serves the verifier and a passed exam."""
 

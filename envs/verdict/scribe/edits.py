@@ -1,6 +1,6 @@
-"""Cosmetic noise by code: typos, formats, abbreviations, brand and generic names, with a log that inverts exactly.
+"""Edits with a log that inverts exactly, and rewordings by rule: formats, abbreviations, brand and generic names.
 
-Noise never looks at a label. Every operator only lists the places where it applies, so that what is drawn
+No rule looks at a label. Every operator only lists the places where it applies, so that what is drawn
 depends on the sentences it is given and on the random generator, and on nothing else.
 """
 
@@ -13,8 +13,6 @@ from functools import cache
 
 from common.records import Record
 from envs.verdict.knowledge.tables import WORD, alternatives, table, words
-
-MOST_EDITS = 3  # per note
 
 
 class Edit(Record):
@@ -41,19 +39,6 @@ def invert(sentences: Sequence[str], edits: Sequence[Edit]) -> tuple[str, ...]:
     for edit in reversed(edits):
         sentences = _replace(sentences, edit.sentence, edit.start, edit.new, edit.old)
     return tuple(sentences)
-
-
-def noise(sentences: Sequence[str], free: Sequence[int], rng: random.Random) -> tuple[tuple[str, ...], list[Edit]]:
-    """One to three cosmetic edits on the sentences numbered in `free`; fewer where those drawn find no place."""
-    out, log = tuple(sentences), list[Edit]()
-    for name in rng.sample(sorted(OPERATORS), rng.randint(1, MOST_EDITS)):  # twice the same could undo itself
-        places = [Edit(operator=f"noise:{name}", sentence=i, start=start, old=old, new=new)
-                  for i in free for start, old, new in OPERATORS[name](out[i])]  # fmt: skip
-        if places:
-            edit = rng.choice(places)
-            out = apply(out, edit)
-            log.append(edit)
-    return out, log
 
 
 def cosmetic(sentence: str, number: int, rng: random.Random) -> Edit | None:

@@ -9,10 +9,10 @@ from enum import StrEnum
 from functools import cache
 
 from common.records import Record
-from envs.verdict.knowledge.tables import WORD, alternatives, content_words, stem, table, words
+from envs.verdict.knowledge.tables import WORD, alternatives, stem, table, words
+from envs.verdict.scribe.meaning import lost, meaning, unified
 
-LENGTH_RATIO = (0.6, 1.6)  # words of the rewritten sentence / words of the original
-KEPT_WORDS = 0.5  # share of the original's content words that must stay
+LENGTH_RATIO = (0.5, 2.0)  # words of the rewritten sentence / words of the original
 KINDS = ("drug", "organism", "disease", "finding", "procedure", "code")
 
 _META = re.compile(
@@ -28,8 +28,6 @@ _AGE = re.compile(
 )
 _AGED = re.compile(r"(?<!\w)aged? (\d{1,3})(?! (?:months?|weeks?|days?))(?: years?)?(?!\w)")
 _CODE = re.compile(r"(?=\w*\d)(?=\w*[a-z])[a-z]\w*")  # T3, B19, L5: a letter first, then digits
-_CLAUSE_END = re.compile(r"[.;:!?](?:\s|$)|,? (?:but|however|although|except|yet)(?!\w)")
-_PREFIX = re.compile(r"^(?:non-?|un|in|im|ir|dis|ab|hypo|hyper|anti|a)")
 
 
 class Refusal(StrEnum):
@@ -54,7 +52,9 @@ class Refusal(StrEnum):
     ENTITY = "entity"
     NEGATION = "negation"
     NAME = "name"
-    DRIFT = "drift"
+    DRIFT = "drift"  # a concept that came or went
+    ORDER = "order"  # before and after, from and to, more than
+    BINDING = "binding"  # a side or a number that belongs to something else
 
 
 class Facts(Record):
@@ -63,16 +63,19 @@ class Facts(Record):
     numbers: tuple[tuple[str, str], ...]
     ages: tuple[tuple[str, str], ...]
     entities: frozenset[tuple[str, str]]
-    negated: frozenset[tuple[str, str]]
-    cues: int
     sides: tuple[str, ...]
     directions: tuple[str, ...]
     sexes: frozenset[str]
 
 
-def check(original: str, rewritten: str) -> Refusal | None:
-    """The first reason to refuse `rewritten` as another wording of `original`, or None."""
-    return _form(original, rewritten) or _meaning(facts(original), facts(rewritten)) or _wording(original, rewritten)
+def check(original: str, rewritten: str, patient: str | None = None) -> Refusal | None:
+    """The first reason to refuse `rewritten` as another wording of `original`, or None.
+
+    `patient` is the patient's sex, `male` or `female`, where it is known: a rewording may then say `he` or `she`.
+    """
+    before, after = facts(original), facts(rewritten)
+    known = frozenset() if patient is None else frozenset({patient})
+    return _form(original, rewritten) or _named(before, after, known) or _said(original, rewritten)
 
 
 def facts(sentence: str) -> Facts:
@@ -80,15 +83,13 @@ def facts(sentence: str) -> Facts:
     text = canonical(sentence)
     ages, rest = _ages(text)
     language = table("language")
-    tokens = WORD.findall(text)
+    tokens, plain = WORD.findall(text), WORD.findall(unified(text))
     return Facts(
         numbers=tuple(sorted(_numbers(rest), key=lambda number: number[1])),  # in order of place within a unit
         ages=ages,
-        entities=frozenset(_entities(text)),
-        negated=frozenset(_negated(text)),
-        cues=sum(map(_is_cue, tokens)),
+        entities=frozenset(_entities(unified(text))),
         sides=tuple(sorted(language["sides"][t] for t in tokens if t in language["sides"])),
-        directions=tuple(sorted(d for t in tokens if (d := _direction(t)))),
+        directions=tuple(sorted(d for t in plain if (d := _direction(t)))),
         sexes=frozenset(language["sexes"][t] for t in tokens if t in language["sexes"]),
     )
 
@@ -120,11 +121,11 @@ def _form(original: str, rewritten: str) -> Refusal | None:
     return None if low <= len(rewritten.split()) / max(1, len(original.split())) <= high else Refusal.LENGTH
 
 
-def _meaning(before: Facts, after: Facts) -> Refusal | None:
+def _named(before: Facts, after: Facts, known: frozenset[str]) -> Refusal | None:
     for reason, kept in (
         (Refusal.AGE, before.ages == after.ages),
         (Refusal.NUMBER, before.numbers == after.numbers),
-        (Refusal.SEX, before.sexes == after.sexes),
+        (Refusal.SEX, before.sexes - known == after.sexes - known),
         (Refusal.SIDE, before.sides == after.sides),
         (Refusal.DIRECTION, before.directions == after.directions),
     ):
@@ -134,29 +135,24 @@ def _meaning(before: Facts, after: Facts) -> Refusal | None:
     for kind in KINDS:
         if kind in lost:
             return Refusal(kind)
-    if after.entities - before.entities:
-        return Refusal.ENTITY
-    return None if (before.cues, before.negated) == (after.cues, after.negated) else Refusal.NEGATION
+    return Refusal.ENTITY if after.entities - before.entities else None
 
 
-def _wording(original: str, rewritten: str) -> Refusal | None:
-    """Checks on words that no table knows: capitalised names, turned prefixes, and drift."""
+def _said(original: str, rewritten: str) -> Refusal | None:
+    """Checks on what no table names: capitalised names, concepts, and the relations between them."""
     before, after = ({stem(w) for w in WORD.findall(canonical(text))} for text in (original, rewritten))
     if any(_name_words(original) - after):
         return Refusal.NAME
     if any(_name_words(rewritten) - before):
         return Refusal.ENTITY
-    gone, new = before - after, after - before
-    if _with_bare(gone) & _with_bare(new):
+    one, two = meaning(canonical(original)), meaning(canonical(rewritten))
+    if one.negated != two.negated:
         return Refusal.NEGATION
-    kept = content_words(canonical(original))
-    return Refusal.DRIFT if len(kept & content_words(canonical(rewritten))) < KEPT_WORDS * len(kept) else None
-
-
-def _with_bare(stems: set[str]) -> set[str]:
-    """Words and what is left of them without `non`, `un`, `hyper` ...: equal for a word and its opposite."""
-    long = {word for word in stems if len(word) > 5}
-    return long | {_PREFIX.sub("", word) for word in long}
+    if lost(one.concepts, two.concepts) or lost(two.concepts, one.concepts):
+        return Refusal.DRIFT
+    if one.order != two.order:
+        return Refusal.ORDER
+    return None if one.bound == two.bound else Refusal.BINDING
 
 
 def _bare(text: str) -> str:
@@ -213,20 +209,6 @@ def _kind(word: str) -> str | None:
         if len(word) > 6 and stem(word).endswith(tuple(table(name)["suffixes"])):
             return kind
     return "code" if _CODE.fullmatch(word) else None
-
-
-def _negated(text: str) -> list[tuple[str, str]]:
-    """The entities between a negation cue and the end of its clause."""
-    found: list[tuple[str, str]] = []
-    for clause in _CLAUSE_END.split(text):
-        cue = next((m.end() for m in WORD.finditer(clause) if _is_cue(m[0])), None)
-        if cue is not None:
-            found += _entities(clause[cue:])
-    return found
-
-
-def _is_cue(word: str) -> bool:
-    return word in words("language", "negation") or (word.startswith("non") and len(word) > 5) or word.endswith("n't")
 
 
 def _direction(word: str) -> str | None:

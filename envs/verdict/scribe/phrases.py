@@ -15,10 +15,12 @@ from collections.abc import Iterable, Sequence
 from common.records import Record
 from envs.verdict.data.medec import Note
 from envs.verdict.knowledge.tables import WORD, alternatives, content_words, stem, table, words
+from envs.verdict.scribe.doses import overdoses
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.gate import entities
 
 LONGEST = 6  # words of a mined phrase
+LIKELY = 0.6
 TYPE_WEIGHTS = {
     "management": 0.48,
     "diagnosis": 0.27,
@@ -38,7 +40,6 @@ _GIVEN = re.compile(
     re.I,
 )
 _SIDE = re.compile(r"\b(left|right)(?=[ -]([a-z]{3,}))", re.I)
-_DOSE = re.compile(r"\b([a-z]+) (?:at )?(\d+(?:\.\d+)?)(?= ?mg\b(?!/))", re.I)
 _AT_HAND = re.compile(
     r"\b(?:continu\w+|discontinu\w+|stopp\w+|held|withheld|increas\w+|decreas\w+|reduc\w+|switched from)\b", re.I
 )
@@ -48,19 +49,24 @@ _PROCEDURE = re.compile(r"\b(?:surgery|repair|biopsy|scheduled|performed|placed|
 
 
 class Phrase(Record):
-    """A mined pair: where `right` was right, a human wrote `wrong`."""
+    """A mined pair: where `right` was right, a human wrote `wrong` in a note of `vignette`."""
 
     right: str
     wrong: str
     error_type: str
+    vignette: str
 
 
 class Injection(Record):
-    """An error that can be put into a note: the edit that does it, its type, and the tier of the rule behind it."""
+    """An error that can be put into a note: the edit that does it, its type, and the tier of the rule behind it.
+
+    `likely` tells whether a reader without medicine might believe it in this note.
+    """
 
     edit: Edit
     error_type: str
     tier: str
+    likely: bool = True
 
 
 class PhraseBook:
@@ -74,14 +80,17 @@ class PhraseBook:
     def __len__(self) -> int:
         return sum(map(len, self._wrongs.values()))
 
-    def injections(self, sentences: Sequence[str]) -> list[Injection]:
-        """Every tier B injection that the note allows, in order of sentence and place."""
+    def injections(self, sentences: Sequence[str], vignette: str) -> list[Injection]:
+        """Every tier B injection that the note allows, in order of sentence and place.
+
+        None comes from another note of `vignette`, the one that the note is of.
+        """
         note = " ".join(sentences).lower()
         return [
             Injection(edit=edit, error_type=phrase.error_type, tier="B")
             for number in decisions(sentences)
             for start, right, phrase in self._places(sentences[number])
-            if not holds(note, phrase.wrong.lower())
+            if phrase.vignette != vignette and not holds(note, phrase.wrong.lower())
             for edit in [swap(sentences[number], number, start, right, phrase.wrong, "inject:B")]
         ]
 
@@ -103,12 +112,18 @@ def mine(notes: Iterable[Note]) -> PhraseBook:
 
 def decisions(sentences: Sequence[str]) -> list[int]:
     """Numbers of the sentences that state a decision about this visit: a cue word, and no word of history."""
-    cues, history = words("language", "decision_cues"), table("language")["history_cues"]
+    cues = words("language", "decision_cues")
+    return [number for number in present(sentences) if cues & set(WORD.findall(sentences[number].lower()))]
+
+
+def present(sentences: Sequence[str]) -> list[int]:
+    """Numbers of the sentences without a word of history."""
+    history = table("language")["history_cues"]
     return [
         number
         for number, sentence in enumerate(sentences)
         for low in [sentence.lower()]
-        if cues & set(WORD.findall(low)) and not any(cue in low for cue in history)
+        if not any(cue in low for cue in history)
     ]
 
 
@@ -118,12 +133,19 @@ def provable(sentences: Sequence[str]) -> list[Injection]:
 
 
 def pick(injections: Sequence[Injection], rng: random.Random) -> Injection | None:
-    """One of them, its type drawn by the weights of MEDEC's training split among the types on offer; None of none."""
+    """One of them, its type drawn by the weights of MEDEC's training split among the types on offer; None of none.
+
+    In `LIKELY` of the draws a likely one where there is any: always would wear out a few phrases.
+    """
+    likely = [one for one in injections if one.likely]
+    injections = likely if likely and rng.random() < LIKELY else injections
     kinds = sorted({injection.error_type for injection in injections})
     if not kinds:
         return None
     kind = pick_type(kinds, rng)
-    return rng.choice([injection for injection in injections if injection.error_type == kind])
+    among = [injection for injection in injections if injection.error_type == kind]
+    rule = rng.choice(sorted({injection.edit.operator for injection in among}))  # so that long tables drown no rule
+    return rng.choice([injection for injection in among if injection.edit.operator == rule])
 
 
 def pick_type(kinds: Sequence[str], rng: random.Random) -> str:
@@ -151,7 +173,7 @@ def _mined(note: Note, lower: frozenset[str]) -> Phrase | None:
         spans[0] = _ARTICLE.sub("", spans[0])
     if same == 0:  # the capital belongs to the sentence, unless the word is never written without it
         spans = [span[0].lower() + span[1:] if span.split()[0].lower() in lower else span for span in spans]
-    return Phrase(right=spans[1], wrong=spans[0], error_type=note.error_type)
+    return Phrase(right=spans[1], wrong=spans[0], error_type=note.error_type, vignette=note.vignette)
 
 
 def _means(phrase: str) -> bool:
@@ -219,15 +241,9 @@ def _sides(sentences: Sequence[str]) -> Iterable[Injection]:
 
 
 def _doses(sentences: Sequence[str]) -> Iterable[Injection]:
-    """A single dose above the largest daily one of the label: ten or a hundred times the stated dose."""
-    ceilings: dict[str, float] = table("drugs")["ceilings_mg_per_day"]
-    for number in decisions(sentences):
-        for match in _DOSE.finditer(sentences[number]):
-            ceiling = ceilings.get(match[1].lower())
-            for dose in [float(match[2]) * factor for factor in (10, 100)] if ceiling else ():
-                if ceiling and ceiling < dose <= 20 * ceiling:
-                    edit = swap(sentences[number], number, match.start(2), match[2], f"{dose:g}", "inject:A:dose")
-                    yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
+    """A dose above the largest daily one of the label."""
+    for edit in overdoses(sentences):
+        yield Injection(edit=edit, error_type="pharmacotherapy", tier="A")
 
 
 def _look_alikes(sentences: Sequence[str]) -> Iterable[Injection]:

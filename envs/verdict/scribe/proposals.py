@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -13,7 +12,10 @@ import msgspec
 from common.records import Authored, Record
 from envs.contract.env import Complete
 from envs.verdict import prompts
-from envs.verdict.scribe import edits, gate
+from envs.verdict.data.medec import Note
+from envs.verdict.scribe import edits, gate, noise
+from envs.verdict.scribe.artefacts import artefact
+from envs.verdict.scribe.injector import is_new
 from envs.verdict.scribe.phrases import LONGEST, Injection, holds, swap
 from envs.verdict.scribe.verifier import preference
 
@@ -21,6 +23,18 @@ OPERATOR = "inject:C"
 TOKENS = 96  # of a proposal: two phrases of six words and the keys take about 60
 _SPAN = re.compile(r"\w(?:.*\w)?")
 _MARKS = re.compile(r"[<>{}\[\]`\"\\*#|]|[.;:!?](?=\s)")  # tags, markup, and the end of a sentence
+
+
+class Offer(Record):
+    """What a proposal may change: a clean note, the sentences of it that are open, and the type that is asked for.
+
+    `errors` are the error notes of its vignette: what humans wrote there is no news.
+    """
+
+    sentences: tuple[str, ...]
+    among: tuple[int, ...]
+    kind: str
+    errors: tuple[Note, ...] = ()
 
 
 class Proposal(Record, forbid_unknown_fields=True):
@@ -42,7 +56,8 @@ class Refusal(StrEnum):
     SPAN = "span"  # `old` or `new` is not 1 to 6 words of one line without marks
     PLACE = "place"  # `old` does not occur exactly once in the sentence
     FORM = "form"  # `old` and `new` say the same
-    KNOWN = "known"  # the note already says `new`
+    KNOWN = "known"  # the note says `new` already, or a human's error in its vignette does
+    ARTEFACT = "artefact"  # a reader without medicine sees it
     VERIFIER = "verifier"  # the verifier does not prefer the original sentence
 
 
@@ -58,14 +73,12 @@ class Proposed(Record):
     authored: tuple[Authored, ...] = ()
 
 
-async def propose(
-    sentences: Sequence[str], among: Sequence[int], kind: str, tries: int, complete: Complete, verify: Complete
-) -> Proposed:
-    """Ask for an error of type `kind` in one of the sentences numbered in `among`, up to `tries` times."""
-    reasons, authored = list[str](), list[Authored]()
+async def propose(offer: Offer, tries: int, complete: Complete, verify: Complete) -> Proposed:
+    """Ask for an error as `offer` says, up to `tries` times."""
+    reasons, authored, sentences = list[str](), list[Authored](), offer.sentences
     for _ in range(tries):
-        written = await complete(prompts.scribe_propose_messages(sentences, among, kind), TOKENS)
-        found = Refusal.TRUNCATED if written.truncated else read(written.text, sentences, among, kind)
+        written = await complete(prompts.scribe_propose_messages(sentences, offer.among, offer.kind), TOKENS)
+        found = Refusal.TRUNCATED if written.truncated else read(written.text, offer)
         if isinstance(found, Injection):
             at, changed = found.edit.sentence, edits.apply(sentences, found.edit)[found.edit.sentence]
             if await preference(sentences, at, sentences[at], changed, verify) == sentences[at]:
@@ -82,27 +95,29 @@ async def propose(
     return Proposed(injection=None, reasons=tuple(reasons), authored=tuple(authored))
 
 
-def read(text: str, sentences: Sequence[str], among: Sequence[int], kind: str) -> Injection | Refusal:
+def read(text: str, offer: Offer) -> Injection | Refusal:
     """The injection that `text` proposes, or the reason to refuse it."""
     try:
         proposal = msgspec.json.decode(text, type=Proposal)
     except msgspec.DecodeError:  # ValidationError is one
         return Refusal.JSON
-    if proposal.type != kind:
+    if proposal.type != offer.kind:
         return Refusal.TYPE
-    if proposal.sentence not in among:
+    if proposal.sentence not in offer.among:
         return Refusal.SENTENCE
     if not (_is_span(proposal.old) and _is_span(proposal.new)):
         return Refusal.SPAN
-    sentence = sentences[proposal.sentence]
+    sentences, sentence = offer.sentences, offer.sentences[proposal.sentence]
     if sentence.count(proposal.old) != 1 or not holds(sentence, proposal.old):
         return Refusal.PLACE
     start = sentence.index(proposal.old)
     edit = swap(sentence, proposal.sentence, start, proposal.old, proposal.new, OPERATOR)
     if _same(proposal.old, proposal.new) or _same(sentence, edits.apply(sentences, edit)[proposal.sentence]):
         return Refusal.FORM
-    if holds(" ".join(sentences).lower(), proposal.new.lower()):
+    if holds(" ".join(sentences).lower(), proposal.new.lower()) or not is_new(edit, sentences, offer.errors):
         return Refusal.KNOWN
+    if artefact(sentence, edits.apply(sentences, edit)[proposal.sentence], edit) is not None:
+        return Refusal.ARTEFACT
     return Injection(edit=edit, error_type=proposal.type, tier="C")
 
 
@@ -125,6 +140,6 @@ def _same(one: str, other: str) -> bool:
 
 def _forms(text: str) -> set[str]:
     """The canonical forms of a text and of its cosmetic edits."""
-    spans = [span for operator in edits.OPERATORS.values() for span in operator(text)]
+    spans = [span for kind in noise.KINDS.values() for span in kind(text)]
     versions = {text, *(text[:start] + new + text[start + len(old) :] for start, old, new in spans)}
     return {" ".join(gate.canonical(version).split()) for version in versions}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,16 +18,19 @@ from envs.contract.env import Slot
 from envs.verdict.data.medec import Note, clean_version
 from envs.verdict.knowledge.tables import content_words
 from envs.verdict.scribe.edits import Edit, apply, invert
-from envs.verdict.scribe.phrases import Injection, PhraseBook, decisions, pick, provable
+from envs.verdict.scribe.injector import Base, Injector, Vignette
+from envs.verdict.scribe.phrases import TYPE_WEIGHTS, Injection, decisions, pick
 from envs.verdict.spec import QuadrantMix
 
 AUGMENTED = ("augmented_error", "augmented_safe")
 SYNTHETIC = ("synthetic_injection", "synthetic_decoy")
+CYCLE = 100  # synthetic pairs after which the types have their shares
 SHORTEST_REWORDED = 6  # words; shorter sentences are fragments of the file's sentence splitter
 
 
 class Draft(Record):
-    """A note of known truth. `free` sentences may still change on the surface; all others are locked byte for byte.
+    """A note of known truth. `free` sentences may still change on the surface; all others are locked byte for byte, but
+    that `formal` ones may change in case, blanks and stops.
 
     The four facts of the error are None on a clean draft. `edits` lead from the source note to `sentences`. `tier` is
     that of the injected error, `human` when a person wrote it into this very note, and empty on a clean draft. In the
@@ -37,6 +40,7 @@ class Draft(Record):
     source: str
     sentences: tuple[str, ...]
     free: tuple[int, ...]
+    formal: tuple[int, ...] = ()
     edits: tuple[Edit, ...] = ()
     error_type: str | None = None
     sentence: int | None = None
@@ -46,95 +50,117 @@ class Draft(Record):
     open: tuple[int, ...] = ()
 
 
-class Vignette(Record):
-    """The notes of one clinical story."""
-
-    name: str
-    errors: tuple[Note, ...]
-    cleans: tuple[Note, ...]
-
-
-def vignettes(notes: Iterable[Note]) -> dict[str, Vignette]:
-    """Notes grouped by vignette, by name; file order is forgotten."""
-    groups: dict[str, list[Note]] = defaultdict(list)
-    for note in sorted(notes, key=lambda n: (n.vignette, n.sentences)):
-        groups[note.vignette].append(note)
-    return {
-        name: Vignette(
-            name=name,
-            errors=tuple(n for n in group if n.is_error),
-            cleans=tuple(n for n in group if not n.is_error),
-        )
-        for name, group in groups.items()
-    }
-
-
 class Plan:
-    """An endless sequence of slots over some vignettes: each vignette once an epoch and kind, shares of kinds exact.
+    """An endless sequence of slots over some vignettes, shares of kinds exact.
 
+    Augmented slots take each vignette once an epoch. Synthetic slots come in the mix of types that the humans' errors
+    of these vignettes have, as far as new errors of a type exist; each vignette comes once an epoch of its type.
     A kind that no vignette can give is left out, and the others have its share. Raises ValueError when none is left.
     """
 
     def __init__(
-        self, pool: Sequence[Vignette], book: PhraseBook, mix: QuadrantMix, seed: str, split: str = "training"
+        self, pool: Sequence[Vignette], injector: Injector, mix: QuadrantMix, seed: str, split: str = "training"
     ) -> None:
-        self._names = {
-            AUGMENTED: [v.name for v in pool if v.errors],
-            SYNTHETIC: [v.name for v in pool if v.errors or any(_injections(n, book) for n in v.cleans)],
-        }
+        self._size, self._split, self._seed = len(pool), split, seed
+        self._orders: dict[str, tuple[int, list[str]]] = {}  # the current epoch of each list of names
+        self._names: dict[str, list[str]] = {AUGMENTED[0]: [v.name for v in pool if v.errors]}
+        by_type = _by_type(pool, injector) if mix.synthetic_decoy > 0 else {}
+        self._names |= by_type
         shares = {AUGMENTED: mix.augmented_error, SYNTHETIC: mix.synthetic_decoy}
-        given = {kind: share for kind, share in shares.items() if share > 0 and self._names[kind]}
+        can = {AUGMENTED: self._names[AUGMENTED[0]], SYNTHETIC: by_type}
+        given = {kind: share for kind, share in shares.items() if share > 0 and can[kind]}
         if not given:
             asked = " or ".join(" and ".join(kind) for kind, share in shares.items() if share > 0)
             raise ValueError(
                 f"data.path: none of {len(pool)} {split} vignettes can give {asked}; give more notes, notes with "
                 "errors, or others whose errors fit in data.phrases; medserl data check FILE says why of each note"
             )
-        self._size, self._split, self._share = len(pool), split, given.get(AUGMENTED, 0.0) / sum(given.values())
-        self._seed = seed
-        self._orders: dict[tuple[str, str], tuple[int, list[str]]] = {}  # the current epoch of each kind
+        self._share = given.get(AUGMENTED, 0.0) / sum(given.values())
+        self._injected = len({name for names in by_type.values() for name in names})
+        self._types = _cycle(sorted(by_type), _weights(pool), random.Random(f"{seed}:types"))
 
     def __str__(self) -> str:
         """How many vignettes the kinds of tasks are made of."""
-        counts = [f"{len(self._names[kind])} in {kind[0].partition('_')[0]} tasks" for kind in (AUGMENTED, SYNTHETIC)]
-        return f"of {self._size} {self._split} vignettes {', '.join(counts)}"
+        kinds = f"{len(self._names[AUGMENTED[0]])} in augmented tasks, {self._injected} in synthetic tasks"
+        return f"of {self._size} {self._split} vignettes {kinds}"
 
     def slot(self, index: int) -> Slot:
         """The index-th slot, from 0."""
-        pair, side = divmod(index, 2)
-        augmented = int(pair * self._share)  # pairs of that kind before this one
-        kind = AUGMENTED if int((pair + 1) * self._share) > augmented else SYNTHETIC
-        quadrant = kind[side ^ self.pair_rng(index).getrandbits(1)]
+        kind, place = self._kind(index)
+        quadrant = kind[index % 2 ^ self.pair_rng(index).getrandbits(1)]
         return Slot(
             index=index,
-            source=self._source(kind, augmented if kind is AUGMENTED else pair - augmented),
+            source=self._source(AUGMENTED[0], place) if kind is AUGMENTED else self._typed_source(place),
             kind=quadrant,
             seed=int.from_bytes(hashlib.sha256(f"{self._seed}:slot:{index}".encode()).digest()[:6], "big"),
         )
+
+    def error_type(self, index: int) -> str | None:
+        """The type of the error that a synthetic slot's pair is about; None of an augmented one."""
+        kind, place = self._kind(index)
+        return self._types[place % len(self._types)] if kind is SYNTHETIC else None
 
     def pair_rng(self, index: int) -> random.Random:
         """The generator that slot `index` and its twin share, at its start."""
         return random.Random(f"{self._seed}:pair:{index // 2}")
 
-    def _source(self, kind: tuple[str, str], place: int) -> str:
-        epoch, at = divmod(place, len(self._names[kind]))
-        if self._orders.get(kind, (-1, []))[0] != epoch:
-            order = sorted(self._names[kind])
-            random.Random(f"{self._seed}:{kind[0]}:{epoch}").shuffle(order)
-            self._orders[kind] = epoch, order
-        return self._orders[kind][1][at]
+    def _kind(self, index: int) -> tuple[tuple[str, str], int]:
+        """The quadrants of a slot's pair, and how many pairs of them come before."""
+        pair = index // 2
+        augmented = int(pair * self._share)
+        is_augmented = int((pair + 1) * self._share) > augmented
+        return (AUGMENTED, augmented) if is_augmented else (SYNTHETIC, pair - augmented)
+
+    def _typed_source(self, place: int) -> str:
+        cycle, at = divmod(place, len(self._types))
+        name = self._types[at]
+        return self._source(name, cycle * self._types.count(name) + self._types[:at].count(name))
+
+    def _source(self, key: str, place: int) -> str:
+        epoch, at = divmod(place, len(self._names[key]))
+        if self._orders.get(key, (-1, []))[0] != epoch:
+            order = sorted(self._names[key])
+            random.Random(f"{self._seed}:{key}:{epoch}").shuffle(order)
+            self._orders[key] = epoch, order
+        return self._orders[key][1][at]
+
+
+def _by_type(pool: Sequence[Vignette], injector: Injector) -> dict[str, list[str]]:
+    """The vignettes that take a new error of each type."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for vignette in pool:
+        for name in {one.error_type for base in injector.bases(vignette) for one in base.injections}:
+            found[name].append(vignette.name)
+    return found
+
+
+def _weights(pool: Sequence[Vignette]) -> Mapping[str, float]:
+    """How often humans made each type of error in these vignettes; in notes without errors as in MEDEC's training."""
+    own = Counter(str(error.error_type) for vignette in pool for error in vignette.errors)
+    return own or TYPE_WEIGHTS
+
+
+def _cycle(kinds: Sequence[str], weights: Mapping[str, float], rng: random.Random) -> list[str]:
+    """`CYCLE` types in the shares of `weights`, each within one of its share, shuffled."""
+    total = sum(weights.get(kind, 0) for kind in kinds) or 1
+    counts, drawn = Counter[str](), list[str]()
+    for place in range(CYCLE if kinds else 0):
+        drawn.append(max(kinds, key=lambda kind: weights.get(kind, 0) * (place + 1) / total - counts[kind]))
+        counts[drawn[-1]] += 1
+    rng.shuffle(drawn)
+    return drawn
 
 
 def draft(
-    vignette: Vignette, quadrant: str, book: PhraseBook, pair: random.Random, tier_c: bool = False
+    vignette: Vignette, quadrant: str, bases: Sequence[Base], pair: random.Random, tier_c: bool = False
 ) -> Draft | None:
-    """The note of a slot before surface edits; None when nothing can be injected. `pair` is the twins' generator.
+    """The note of a slot before surface edits; None without `bases` to inject into. `pair` is the twins' generator.
 
-    With `tier_c` a note that no rule and no mined phrase fits is open to the model's proposals.
+    With `tier_c` a synthetic pair is open to the model's proposals.
     """
     if quadrant in AUGMENTED:
         return _augmented(vignette, quadrant == "augmented_error", pair)
-    return _synthetic(vignette, quadrant == "synthetic_injection", book, pair, tier_c)
+    return _synthetic(bases, quadrant == "synthetic_injection", pair, tier_c)
 
 
 def with_injection(draft: Draft, injection: Injection) -> Draft:
@@ -191,36 +217,28 @@ def _human(error: Note, free: tuple[int, ...]) -> Draft:
     )
 
 
-def _synthetic(
-    vignette: Vignette, with_error: bool, book: PhraseBook, pair: random.Random, tier_c: bool
-) -> Draft | None:
-    bases = list(vignette.cleans) or [clean_version(note) for note in vignette.errors]
-    for base in pair.sample(bases, len(bases)):
-        injection = pick(_injections(base, book), pair)
-        if injection is not None:
-            return _injected(base, injection, with_error)
-    if not vignette.errors:
+def _synthetic(bases: Sequence[Base], with_error: bool, pair: random.Random, tier_c: bool) -> Draft | None:
+    if not bases:
         return None
-    error = pair.choice(vignette.errors)
-    drawn = _human_twins(error, with_error)
-    return _opened(drawn, clean_version(error).sentences) if tier_c else drawn
-
-
-def _injections(note: Note, book: PhraseBook) -> list[Injection]:
-    """An error that the note itself proves, else one that a human wrote in another note."""
-    return provable(note.sentences) or book.injections(note.sentences)
+    base = pair.choice(bases)
+    injection = pick(base.injections, pair)
+    assert injection is not None
+    drawn = _injected(base.note, injection, with_error)
+    return _opened(drawn, base.note.sentences) if tier_c else drawn
 
 
 def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
     at = injection.edit.sentence
     changed = apply(base.sentences, injection.edit)
     free = _free(base.sentences, at, content_words(base.sentences[at]) | content_words(changed[at]))
+    formal = tuple(i for i in range(len(changed)) if i != at)
     if not with_error:
-        return Draft(source=base.note_id, sentences=base.sentences, free=free)
+        return Draft(source=base.note_id, sentences=base.sentences, free=free, formal=formal)
     return Draft(
         source=base.note_id,
         sentences=changed,
         free=free,
+        formal=formal,
         edits=(injection.edit,),
         error_type=injection.error_type,
         sentence=at,
@@ -230,20 +248,13 @@ def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
     )
 
 
-def _human_twins(error: Note, with_error: bool) -> Draft:
-    """No rule and no mined phrase fits: the error that a human put into this very note, against its correction."""
-    at, right = error.error_sentence, error.corrected_sentence
-    assert at is not None and right is not None and error.error_type is not None
-    edit = Edit(operator="inject:human", sentence=at, start=0, old=right, new=error.sentences[at])
-    return _injected(clean_version(error), Injection(edit=edit, error_type=error.error_type, tier="human"), with_error)
-
-
 def _opened(drawn: Draft, clean: Sequence[str]) -> Draft:
     """Every decision is open to a proposal, so both twins lock decisions and sentences that share words with one."""
     open_ = tuple(decisions(clean))
     evidence = frozenset[str]().union(*(content_words(clean[i]) for i in open_))
     free = tuple(i for i in drawn.free if i not in open_ and not content_words(clean[i]) & evidence)
-    return msgspec.structs.replace(drawn, open=open_, free=free)
+    formal = tuple(i for i in drawn.formal if i not in open_)
+    return msgspec.structs.replace(drawn, open=open_, free=free, formal=formal)
 
 
 def _free(sentences: Sequence[str], focus: int, evidence: frozenset[str]) -> tuple[int, ...]:

@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from common.records import Label, LabelledTask, Message
 from envs.conformance.baselines import SILENT
 from envs.contract.env import Written
-from envs.verdict.checker import Checker, cosmetic, proofs
+from envs.verdict.checker import Checker
+from envs.verdict.cosmetic import cosmetic
 from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.proofs import proofs
 from envs.verdict.scribe import edits
+from envs.verdict.scribe.noise import noise
 from envs.verdict.scribe.phrases import provable
 from envs.verdict.spec import DataSpec, VerdictSettings
 
@@ -108,11 +111,14 @@ async def test_a_rewording_by_the_model_is_accepted_where_numbers_and_negations_
     lies = 0
     for task in written:
         log = [dict(edit) for edit in task.label.truth["edits"]]
-        if log[-1]["operator"] == "reword:model":
-            log[-1]["new"] += " It is 77."
-            lie = with_truth(with_sentence(task, log[-1]["sentence"], log[-1]["new"]), edits=log)
-            assert CHECKER.disagreement(lie) is not None
-            lies += 1
+        for at, edit in enumerate(log):
+            if edit["operator"] == "reword:model" and edit["sentence"] not in {
+                one["sentence"] for one in log[at + 1 :]
+            }:
+                edit["new"] += " It is 77."
+                lie = with_truth(with_sentence(task, edit["sentence"], edit["new"]), edits=log)
+                assert CHECKER.disagreement(lie) is not None
+                lies += 1
     assert lies > 0
 
 
@@ -123,10 +129,29 @@ NOTE = (
 )
 
 
+def test_an_error_of_the_notes_own_vignette_is_no_injection() -> None:
+    found = 0
+    for note in ENV.sources.notes:
+        if note.error_sentence is None or note.corrected_sentence is None:
+            continue
+        at, right, wrong = note.error_sentence, note.corrected_sentence, note.sentences[note.error_sentence]
+        edit = edits.Edit(operator="inject:B", sentence=at, start=0, old=right, new=wrong)
+        task = next(t for t in ERRORS if t.task.provenance.kind == "synthetic_injection")
+        lie = with_provenance(task, source=f"{note.note_id}-corrected", vignette=note.vignette, tier="B")
+        lie = msgspec.structs.replace(
+            lie, task=msgspec.structs.replace(lie.task, context={"sentences": list(note.sentences)})
+        )
+        truth = {"error_type": note.error_type, "sentence": at, "error_text": wrong, "corrected_text": right}
+        lie = with_truth(lie, sentence_count=len(note.sentences), edits=[msgspec.to_builtins(edit)], **truth)
+        assert "puts back an error" in str(CHECKER.disagreement(lie))
+        found += 1
+    assert found >= 60
+
+
 @given(st.integers(0, 2**32))
 def test_every_noise_is_cosmetic_to_the_checker(seed: int) -> None:
     now: tuple[str, ...] = NOTE
-    for edit in edits.noise(NOTE, range(3), random.Random(seed))[1]:
+    for edit in noise(NOTE, range(3), (), 6, random.Random(seed), random.Random(seed))[1]:
         before, now = now, edits.apply(now, edit)
         assert cosmetic(before[edit.sentence], now[edit.sentence]), edit
 

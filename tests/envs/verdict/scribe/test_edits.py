@@ -3,11 +3,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from envs.verdict.scribe import edits, gate
-from envs.verdict.scribe.edits import Edit, apply, cosmetic, invert, noise
+from envs.verdict.scribe.edits import Edit, apply, cosmetic, invert
 
 NOTE = (
     "A 24-year-old woman comes to the emergency department because of a 4-hour history of headaches.",
@@ -15,45 +13,10 @@ NOTE = (
     "Her blood pressure is 102/73 mm Hg and her oxygen saturation is 98% on room air.",
     "On March 3, physical examination shows facial flushing.",
 )
-SEEDS = st.integers(0, 2**32)
-PIECES = [
-    "24-year-old",
-    "two weeks",
-    "3 days",
-    "Tylenol",
-    "warfarin",
-    "because of",
-    "physician",
-    "hypertension",
-    "May 3",
-]
-SENTENCES = st.lists(st.lists(st.sampled_from(PIECES) | st.text(max_size=12), max_size=9).map(" ".join), min_size=1)
 
 
-@given(SENTENCES, SEEDS)
-def test_undoing_the_log_gives_back_the_note_exactly(sentences: list[str], seed: int) -> None:
-    noisy, log = noise(sentences, range(len(sentences)), random.Random(seed))
-    assert invert(noisy, log) == tuple(sentences)
-
-
-@given(SENTENCES, SEEDS)
-def test_replaying_the_log_gives_the_noisy_note_exactly(sentences: list[str], seed: int) -> None:
-    noisy, log = noise(sentences, range(len(sentences)), random.Random(seed))
-    replayed = tuple(sentences)
-    for edit in log:
-        replayed = apply(replayed, edit)
-    assert replayed == noisy
-
-
-@given(SEEDS)
-def test_locked_sentences_stay_byte_for_byte(seed: int) -> None:
-    noisy, log = noise(NOTE, [1, 3], random.Random(seed))
-    assert (noisy[0], noisy[2]) == (NOTE[0], NOTE[2])
-    assert len(log) <= edits.MOST_EDITS
-
-
-@pytest.mark.parametrize("name", sorted(edits.OPERATORS))
-def test_every_operator_finds_a_place_and_passes_the_gate(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(edits.OPERATORS.keys() - {"typo"}))
+def test_every_operator_of_a_rewording_finds_a_place_and_passes_the_gate(name: str) -> None:
     spans = [(sentence, span) for sentence in NOTE for span in edits.OPERATORS[name](sentence)]
     assert spans
     for sentence, (start, old, new) in spans:
@@ -77,7 +40,3 @@ def test_a_log_of_another_note_is_refused_in_one_line() -> None:
         invert(("abc",), [Edit(operator="noise:typo", sentence=0, start=1, old="x", new="z")])
     with pytest.raises(ValueError, match="edit log does not fit"):
         apply(("abc",), Edit(operator="noise:typo", sentence=3, start=0, old="a", new="z"))
-
-
-def test_equal_seeds_give_equal_noise() -> None:
-    assert noise(NOTE, range(4), random.Random(5)) == noise(NOTE, range(4), random.Random(5))

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from collections import Counter
+
+import msgspec
 import pytest
 
 from envs.verdict.scribe.gate import check, entities
+from envs.verdict.scribe.pairs import Pair, read_pairs
 
 KEPT = [
     ("A 24-year-old man comes to the ED with fever.", "A 24 y/o man presents to the emergency department with fever."),
     ("She takes Tylenol 500 mg for two weeks.", "For 2 weeks she has been taking acetaminophen 500 mg."),
     ("The patient has no fever or chills at this time.", "At this time the patient denies fever or chills."),
-    ("His blood pressure is 132/86 mm Hg.", "A BP of 132/86 mm Hg was recorded for his visit."),
+    ("His blood pressure is 132/86 mm Hg.", "A BP of 132/86 mm Hg was recorded for him."),
     ("Culture of the sputum grows Streptococcus pneumoniae.", "Sputum culture is growing Streptococcus pneumoniae."),
 ]
 CHANGED = [
@@ -30,7 +34,7 @@ CHANGED = [
     ("name", "The wound was explored by Morgan today.", "The wound was explored by someone today."),
     ("negation", "She has no fever but has cough.", "She has no cough but has fever."),
     ("negation", "She has no fever or cough.", "She does have fever or cough."),
-    ("negation", "The abdomen is distended and soft.", "The abdomen is undistended and soft."),
+    ("drift", "The abdomen is distended and soft.", "The abdomen is undistended and soft."),
     ("drift", "The abdomen is soft and scaphoid.", "Everything looked fine to them there."),
 ]
 FORM = [
@@ -45,6 +49,58 @@ FORM = [
     ("length", "Resting."),
     ("length", "The patient is resting quietly at home today and will keep on resting at home."),
 ]
+
+PAIRS = read_pairs()
+KINDS = sorted({pair.kind for pair in PAIRS} - {"kept"})
+
+
+def test_the_pairs_are_as_many_as_the_figures_ask_for_and_no_pair_stands_twice() -> None:
+    counts = Counter((pair.kind, pair.heldout) for pair in PAIRS)
+    assert len(KINDS) >= 15 and counts["kept", False] >= 300 and counts["kept", True] >= 150
+    assert all(counts[kind, False] >= 20 and counts[kind, True] >= 10 for kind in KINDS)
+    assert len({(pair.one, pair.other) for pair in PAIRS}) == len(PAIRS)
+    assert all(pair.one != pair.other for pair in PAIRS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_of_one_fact_is_refused_in_either_direction(kind: str) -> None:
+    known = [pair for pair in PAIRS if pair.kind == kind and not pair.heldout]
+    assert [pair for pair in known if None in (verdict(pair), verdict(turned(pair)))] == []
+
+
+def test_four_of_five_known_paraphrases_pass() -> None:
+    good = [pair for pair in PAIRS if pair.kind == "kept" and not pair.heldout]
+    assert sum(verdict(pair) is None for pair in good) >= 0.8 * len(good)
+
+
+def test_at_most_three_in_a_hundred_unknown_changes_pass() -> None:
+    changed = [pair for pair in PAIRS if pair.kind != "kept" and pair.heldout]
+    assert sum(verdict(pair) is None for pair in changed) <= 0.03 * len(changed)
+
+
+def verdict(pair: Pair) -> str | None:
+    return check(pair.one, pair.other, pair.patient)
+
+
+def turned(pair: Pair) -> Pair:
+    return msgspec.structs.replace(pair, one=pair.other, other=pair.one)
+
+
+def test_only_the_sex_of_the_patient_may_be_added() -> None:
+    said = ("Aspirin was continued for now.", "For now she continued to take aspirin.")
+    assert (check(*said), check(*said, "male"), check(*said, "female")) == ("sex", "sex", None)
+
+
+def test_the_examples_of_the_issue_are_judged_right() -> None:
+    assert check("Patient denies chest pain", "No reports of angina") is None
+    for one, other in (
+        ("Fever followed the rash.", "The rash followed the fever."),
+        ("His mother has gout.", "His father has gout."),
+        ("The mass is mobile.", "The mass is fixed."),
+        ("He takes warfarin.", "He took warfarin in the past."),
+        ("The mass is probably benign.", "The mass is certainly benign."),
+    ):
+        assert check(one, other) is not None
 
 
 @pytest.mark.parametrize(("original", "rewritten"), KEPT)

@@ -32,8 +32,8 @@ def only(injections: list[Injection], sentences: list[str]) -> set[str]:
 def test_the_span_in_which_error_and_correction_differ_becomes_a_phrase() -> None:
     book = mine([error_note("The patient is diagnosed with a migraine.", "The patient is diagnosed with an abscess.")])
     note = ["He has a headache.", "He is suspected of having an abscess."]
-    assert only(book.injections(note), note) == {"He is suspected of having a migraine."}
-    assert [i.error_type for i in book.injections(note)] == ["diagnosis"]
+    assert only(book.injections(note, "another"), note) == {"He is suspected of having a migraine."}
+    assert [i.error_type for i in book.injections(note, "another")] == ["diagnosis"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_difference_that_names_nothing_is_not_mined(error: str, corrected: str
 def test_a_sentence_capital_does_not_travel_into_the_middle_of_another() -> None:
     notes = [error_note("Hepatitis is suspected.", "Appendicitis is suspected."), error_note("The hepatitis.", "x y")]
     note = ["The patient was diagnosed with appendicitis."]
-    assert only(mine(notes).injections(note), note) == {"The patient was diagnosed with hepatitis."}
+    assert only(mine(notes).injections(note, "another"), note) == {"The patient was diagnosed with hepatitis."}
 
 
 def test_history_and_plain_findings_are_no_place_for_an_injection() -> None:
@@ -66,7 +66,7 @@ def test_history_and_plain_findings_are_no_place_for_an_injection() -> None:
 
 def test_a_phrase_that_the_note_already_holds_is_not_injected() -> None:
     book = mine([error_note("Migraine is suspected.", "Meningitis is suspected.")])
-    assert book.injections(["A migraine was excluded.", "Meningitis is suspected."]) == []
+    assert book.injections(["A migraine was excluded.", "Meningitis is suspected."], "another") == []
 
 
 def test_a_drug_of_the_class_that_the_note_calls_an_allergy_is_provably_wrong() -> None:
@@ -99,6 +99,8 @@ def test_a_dose_above_the_ceiling_of_the_label_is_provably_wrong() -> None:
     assert only(provable(note), note) == {
         "She is started on lisinopril 100 mg daily.",
         "She is started on lisinopril 1000 mg daily.",
+        "She is started on lisinopril 10 g daily.",
+        "She is started on lisinopril 10 mg every 2 hours.",
     }
 
 
@@ -113,7 +115,7 @@ def test_a_drug_of_the_note_gives_way_to_its_look_alike_where_a_therapy_at_hand_
 def test_a_mined_phrase_loses_its_first_article_and_no_letter_inside() -> None:
     book = mine([error_note("It is caused by the Giardia lamblia germ.", "It is caused by Campylobacter jejuni.")])
     note = ["Infection with Campylobacter jejuni is suspected."]
-    assert only(book.injections(note), note) == {"Infection with Giardia lamblia germ is suspected."}
+    assert only(book.injections(note, "another"), note) == {"Infection with Giardia lamblia germ is suspected."}
 
 
 def test_every_error_type_has_a_weight() -> None:
@@ -125,8 +127,13 @@ def test_every_error_type_has_a_weight() -> None:
 def test_every_injection_into_real_notes_inverts_and_changes_one_sentence() -> None:
     notes = load_notes(MEDEC)[:600]
     book = mine(notes)
-    found = [(n, i) for n in notes if not n.is_error for i in (provable(n.sentences) + book.injections(n.sentences))]
-    assert len(book) > 100 and len(found) > 100
+    found = [
+        (n, i)
+        for n in notes
+        if not n.is_error
+        for i in (*provable(n.sentences), *book.injections(n.sentences, n.vignette))
+    ]
+    assert len(book) > 100 and len(found) > 50
     for note, injection in found:
         changed = apply(note.sentences, injection.edit)
         assert invert(changed, [injection.edit]) == note.sentences

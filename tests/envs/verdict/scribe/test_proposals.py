@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from common.records import Label, LabelledTask, Message, Sampled
 from envs.contract.env import Written
-from envs.verdict.checker import Checker, cosmetic
+from envs.verdict.checker import Checker
+from envs.verdict.cosmetic import cosmetic
 from envs.verdict.environment import VerdictEnvironment, edits_of
 from envs.verdict.scribe import edits
+from envs.verdict.scribe.noise import KINDS
 from envs.verdict.scribe.phrases import Injection, decisions
-from envs.verdict.scribe.proposals import Proposed, propose, read
+from envs.verdict.scribe.proposals import Offer, Proposed, propose, read
 from envs.verdict.spec import DataSpec, VerdictSettings
 
 NOTE = (
@@ -26,6 +28,7 @@ NOTE = (
     "He is prescribed Tylenol for the fever.",
 )
 AMONG = tuple(decisions(NOTE))
+OFFER = Offer(sentences=NOTE, among=AMONG, kind="diagnosis")
 GOOD = {"sentence": 2, "old": "Pneumonia", "new": "appendicitis", "type": "diagnosis"}
 
 
@@ -34,7 +37,7 @@ def test_the_note_has_decisions_and_a_sentence_of_history() -> None:
 
 
 def proposed(**changes: Any) -> Injection | str:
-    return read(json.dumps({**GOOD, **changes}), NOTE, AMONG, "diagnosis")
+    return read(json.dumps({**GOOD, **changes}), OFFER)
 
 
 def test_a_good_proposal_is_applied_by_code_in_the_grammar_of_its_place() -> None:
@@ -91,18 +94,18 @@ def test_what_code_can_refuse_is_refused_with_its_reason(changes: dict[str, Any]
 
 @pytest.mark.parametrize("frame", ["Sure: {}", "```json\n{}\n```", "[{}]", "{0} {0}", "{}.", "", "null", "3"])
 def test_anything_but_one_object_is_refused(frame: str) -> None:
-    assert read(frame.format(json.dumps(GOOD)), NOTE, AMONG, "diagnosis") == "json"
+    assert read(frame.format(json.dumps(GOOD)), OFFER) == "json"
 
 
 @pytest.mark.parametrize("missing", sorted(GOOD))
 def test_a_missing_key_is_refused(missing: str) -> None:
-    assert read(json.dumps({k: v for k, v in GOOD.items() if k != missing}), NOTE, AMONG, "diagnosis") == "json"
+    assert read(json.dumps({k: v for k, v in GOOD.items() if k != missing}), OFFER) == "json"
 
 
 @given(st.data())
 def test_no_accepted_error_is_cosmetic_to_the_independent_checker(data: st.DataObject) -> None:
     at = data.draw(st.sampled_from(AMONG))
-    spans = [span for operator in edits.OPERATORS.values() for span in operator(NOTE[at])]
+    spans = [span for kind in KINDS.values() for span in kind(NOTE[at])]
     spans += [(0, "Pneumonia", "Lung cancer"), (0, "Tylenol", "heparin"), (0, "2 weeks", "9 weeks")]
     _start, old, new = data.draw(st.sampled_from(spans))
     found = proposed(sentence=at, old=old, new=new)
@@ -139,21 +142,21 @@ class Verifier:
 
 
 async def test_an_error_that_the_verifier_confirms_is_accepted_with_its_writer() -> None:
-    outcome = await propose(NOTE, AMONG, "diagnosis", 2, Model(json.dumps(GOOD)), Verifier("Pneumonia"))
+    outcome = await propose(OFFER, 2, Model(json.dumps(GOOD)), Verifier("Pneumonia"))
     assert outcome == Proposed(injection=outcome.injection, policy_version=5)
     assert outcome.injection is not None and outcome.injection.edit.new == "Appendicitis"
 
 
 @pytest.mark.parametrize("likes", ["Appendicitis", "no such word", "is diagnosed"])
 async def test_an_error_that_the_verifier_does_not_confirm_is_refused(likes: str) -> None:
-    outcome = await propose(NOTE, AMONG, "diagnosis", 3, Model(json.dumps(GOOD)), Verifier(likes))
+    outcome = await propose(OFFER, 3, Model(json.dumps(GOOD)), Verifier(likes))
     assert outcome == Proposed(injection=None, reasons=("inject:C:verifier",) * 3)
 
 
 async def test_each_refused_try_leaves_its_reason_and_costs_the_verifier_nothing() -> None:
     model = Model("no json", json.dumps({**GOOD, "sentence": 0}), json.dumps(GOOD))
     verifier = Verifier("Pneumonia")
-    outcome = await propose(NOTE, AMONG, "diagnosis", 3, model, verifier)
+    outcome = await propose(OFFER, 3, model, verifier)
     assert outcome.injection is not None and outcome.reasons == ("inject:C:json", "inject:C:sentence")
     assert verifier.asked == 2
 
@@ -161,21 +164,21 @@ async def test_each_refused_try_leaves_its_reason_and_costs_the_verifier_nothing
 async def test_a_trained_scribes_tries_are_kept_in_order_and_only_a_verified_one_is_not_refused() -> None:
     sampled = Sampled(prompt_ids=(1,), completions=())
     model = Model("no json", json.dumps({**GOOD, "sentence": 0}), json.dumps(GOOD), sampled=sampled)
-    outcome = await propose(NOTE, AMONG, "diagnosis", 3, model, Verifier("Pneumonia"))
+    outcome = await propose(OFFER, 3, model, Verifier("Pneumonia"))
     assert [one.refused for one in outcome.authored] == ["json", "sentence", ""]
     assert all(one.sampled is sampled for one in outcome.authored)
-    unsure = await propose(NOTE, AMONG, "diagnosis", 2, Model(json.dumps(GOOD), sampled=sampled), Verifier())
+    unsure = await propose(OFFER, 2, Model(json.dumps(GOOD), sampled=sampled), Verifier())
     assert [one.refused for one in unsure.authored] == ["verifier", "verifier"]
 
 
 async def test_a_truncated_proposal_is_not_read() -> None:
-    outcome = await propose(NOTE, AMONG, "diagnosis", 1, Model(json.dumps(GOOD), truncated=True), Verifier("Pneumonia"))
+    outcome = await propose(OFFER, 1, Model(json.dumps(GOOD), truncated=True), Verifier("Pneumonia"))
     assert outcome.reasons == ("inject:C:truncated",) and outcome.injection is None
 
 
 async def test_the_scribe_is_shown_which_sentences_it_may_change() -> None:
     model = Model("no json")
-    await propose(NOTE, AMONG, "diagnosis", 1, model, Verifier())
+    await propose(OFFER, 1, model, Verifier())
     assert f"1 {NOTE[1]}\n2 * {NOTE[2]}\n3 * " in model.asked[0]
     assert "error of type diagnosis" in model.asked[0] and '"type": "diagnosis"' in model.asked[0]
 
@@ -255,7 +258,9 @@ async def test_twins_undo_to_the_same_note_and_lock_the_same_sentences() -> None
         twin = await made(ENV, index ^ 1, NoLeeches())
         undone = [edits.invert(t.task.context["sentences"], edits_of(t.label)) for t in (task, twin)]
         assert undone[0] == undone[1] and twin.task.provenance.tier == ""
-        touched = {edit.sentence for t in (task, twin) for edit in edits_of(t.label) if edit.operator != "inject:C"}
+        touched = {
+            edit.sentence for t in (task, twin) for edit in edits_of(t.label) if not edit.operator.startswith("inject:")
+        }
         assert not touched & set(decisions(undone[0]))
 
 
@@ -270,11 +275,11 @@ async def test_with_tier_c_off_a_verifier_changes_nothing() -> None:
     assert [await made(off, i, NoLeeches()) for i in range(40)] == [await made(off, i, None) for i in range(40)]
 
 
-async def test_a_refused_proposal_falls_back_to_the_humans_error_and_is_reported() -> None:
+async def test_a_refused_proposal_falls_back_to_a_rule_and_is_reported() -> None:
     accepted = [i for i in range(120) if (await made(ENV, i, NoLeeches())).task.provenance.tier == "C"]
     task = await made(ENV, accepted[0], Verifier())
     provenance = task.task.provenance
-    assert provenance.tier == "human" and provenance.operators.count("inject:C:verifier") == DATA.proposer_tries
+    assert provenance.tier == "A" and provenance.operators.count("inject:C:verifier") == DATA.proposer_tries
     assert CHECKER.disagreement(task) is None
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -9,19 +10,20 @@ from hypothesis import strategies as st
 from envs.verdict.data.medec import Note, clean_version, load_notes
 from envs.verdict.knowledge.tables import content_words
 from envs.verdict.scribe.edits import invert
-from envs.verdict.scribe.phrases import PhraseBook, mine, provable
-from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, Vignette, draft, rewordable, vignettes
+from envs.verdict.scribe.injector import Injector, Vignette, vignettes
+from envs.verdict.scribe.phrases import PhraseBook, mine
+from envs.verdict.scribe.quadrants import AUGMENTED, SYNTHETIC, Draft, Plan, draft, rewordable
 from envs.verdict.spec import QuadrantMix
 
 NOTES = load_notes("bundled")
 STORIES = vignettes(NOTES)
-BOOK = mine(NOTES)
-EMPTY = PhraseBook([])
+INJECTOR = Injector(mine(NOTES))
+EMPTY = Injector(PhraseBook([]))
 INDEX = st.integers(0, 10_000)
 
 
 def plan(mix: QuadrantMix | None = None, seed: str = "0") -> Plan:
-    return Plan(list(STORIES.values()), BOOK, mix or QuadrantMix(), seed)
+    return Plan(list(STORIES.values()), INJECTOR, mix or QuadrantMix(), seed)
 
 
 def only_clean(note: Note) -> Vignette:
@@ -73,10 +75,17 @@ def test_a_plan_without_errors_to_show_is_refused_in_one_line() -> None:
         Plan([only_clean(next(n for n in NOTES if n.is_error))], EMPTY, QuadrantMix(), "0")
 
 
-@pytest.mark.parametrize("name", sorted(STORIES))
+TAKERS = sorted(name for name, story in STORIES.items() if INJECTOR.bases(story))
+
+
+def drawn(story: Vignette, quadrant: str, seed: object) -> Draft | None:
+    return draft(story, quadrant, INJECTOR.bases(story), random.Random(str(seed)))
+
+
+@pytest.mark.parametrize("name", TAKERS)
 def test_twins_of_every_story_differ_in_truth_and_share_their_locks(name: str) -> None:
     for wrong, right in (AUGMENTED, SYNTHETIC):
-        error, clean = (draft(STORIES[name], quadrant, BOOK, random.Random(name)) for quadrant in (wrong, right))
+        error, clean = (drawn(STORIES[name], quadrant, name) for quadrant in (wrong, right))
         assert error is not None and clean is not None
         assert clean.error_type is clean.sentence is clean.error_text is clean.corrected_text is None
         assert error.sentence is not None and error.sentence not in error.free
@@ -86,30 +95,40 @@ def test_twins_of_every_story_differ_in_truth_and_share_their_locks(name: str) -
             assert not any(content_words(note.sentences[i]) & evidence for i in note.free)
 
 
-@pytest.mark.parametrize("name", sorted(STORIES))
+@pytest.mark.parametrize("name", TAKERS)
 def test_a_synthetic_error_undone_is_its_decoy(name: str) -> None:
-    error, decoy = (draft(STORIES[name], quadrant, BOOK, random.Random(3)) for quadrant in SYNTHETIC)
+    error, decoy = (drawn(STORIES[name], quadrant, 3) for quadrant in SYNTHETIC)
     assert error is not None and decoy is not None
     assert invert(error.sentences, error.edits) == decoy.sentences
     assert (error.source, error.free) == (decoy.source, decoy.free)
 
 
-def test_without_rule_or_phrase_the_human_error_of_the_story_is_injected() -> None:
-    story = next(v for v in STORIES.values() if not any(provable(n.sentences) for n in v.cleans))
-    made = draft(story, "synthetic_injection", EMPTY, random.Random(0))
-    assert made is not None and made.sentences in [note.sentences for note in story.errors]
-    assert [edit.operator for edit in made.edits] == ["inject:human"]
+def test_an_error_of_the_slots_type_is_injected_or_nothing_is() -> None:
+    for index in range(0, 400, 2):
+        kind = plan().error_type(index)
+        slot = plan().slot(index)
+        if kind is not None:
+            bases = INJECTOR.of_type(STORIES[slot.source], kind)
+            made = draft(STORIES[slot.source], "synthetic_injection", bases, random.Random(index))
+            assert made is not None and made.error_type == kind
+
+
+def test_types_come_in_the_shares_of_the_humans_errors_as_far_as_there_are_new_ones() -> None:
+    drawn = Counter(kind for index in range(0, 800, 2) if (kind := plan().error_type(index)))
+    own = Counter(note.error_type for note in NOTES if note.is_error and note.error_type in drawn)
+    assert len(drawn) >= 3
+    assert all(abs(drawn[kind] / drawn.total() - own[kind] / own.total()) < 0.05 for kind in drawn)
 
 
 def test_a_clean_story_that_no_rule_fits_gives_no_draft() -> None:
-    story = only_clean(next(n for n in NOTES if n.is_error))
-    assert draft(story, "synthetic_injection", EMPTY, random.Random(0)) is None
+    story = next(story for story in STORIES.values() if not INJECTOR.bases(story))
+    assert draft(story, "synthetic_injection", (), random.Random(0)) is None
 
 
 @given(st.integers(0, 50), st.integers(0, 4))
 def test_twins_reword_the_same_sentences_at_any_position(seed: int, count: int) -> None:
     story = list(STORIES.values())[seed]
-    made = draft(story, "augmented_safe", BOOK, random.Random(seed))
+    made = draft(story, "augmented_safe", (), random.Random(seed))
     assert made is not None
     moved = random.Random(seed).sample(range(len(made.sentences)), len(made.sentences))
     twin = Draft(
