@@ -178,7 +178,9 @@ class Engine:
         await self._llm.pause_generation(mode="keep", clear_cache=False)
 
     async def start_weight_update(self) -> int:
-        """Begin a reload; returns the number of workers, each of which needs the weights."""
+        """Begin a reload, instead of one that was not finished; returns the number of workers, each of which needs the
+        weights."""
+        await self._answered(self._llm.collective_rpc("abandon_update"))
         await self._answered(self._llm.start_weight_update())
         return self._pool.tensor_parallel
 

@@ -43,13 +43,17 @@ class WorkerExtension:
         return getattr(engine, "received", "")
 
     def transfer_fault(self) -> str:
-        """Why the last update is not complete, or ""; then another can begin, as after an error in vLLM's own code."""
-        engine = self.weight_transfer_engine  # type: ignore[attr-defined]
-        if engine.fault:
-            self._weight_update_active = False
-            engine.reset_weight_update_target()
-        fault: str = engine.fault
+        """Why the last update is not complete, or ""."""
+        fault: str = self.weight_transfer_engine.fault  # type: ignore[attr-defined]
         return fault
+
+    def abandon_update(self) -> None:
+        """Let another update begin: of one that was begun and not finished nothing is kept, complete or not.
+
+        An update can be complete here and in vain, because another engine of its group died in the last bucket.
+        """
+        self._weight_update_active = False
+        self.weight_transfer_engine.reset_weight_update_target()  # type: ignore[attr-defined]
 
     def adapter_checksum(self, adapter: int, folder: str) -> str:
         """Checksum of an adapter that was loaded, proved from this worker's own LoRA layers."""

@@ -13,7 +13,7 @@ from common.records import Task
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
 
-TRIED = 16
+TRIED = 32
 """Tasks, from the start of the plan."""
 COMPARED, MOST_CHARACTERS = 8, 20_000
 """Tasks of different vignettes whose overlap is tried, and their length together: comparing takes the square of it."""

@@ -65,6 +65,7 @@ async def test_workers_hold_every_version_and_a_core_killed_in_a_sync_fails_alon
         for name in engines:
             await proved(name, version)
         policy = moved_policy(tiny_model, SPEC, seed=3 + version)
+        await engines["e1"].start_weight_update()  # begun and never finished, as when another engine ended the attempt
 
     sender.stage(3)
     sender.packed.buffer(1, "cpu")[777] ^= 1  # `.to` copies nothing on a CPU

@@ -52,6 +52,7 @@ def test_a_scribe_takes_its_steps_with_the_doctor_and_its_engines_prove_its_own_
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     folder, start = starting_point(spec_of(tmp_path, "authors"), resume=False)
+    folder.claim()
     board = Board()
     assert selfplay.play(folder, start, Authoring(ContradictionSettings(), 0), board) == 0
 

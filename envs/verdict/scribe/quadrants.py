@@ -77,7 +77,7 @@ class Plan:
             )
         self._share = given.get(AUGMENTED, 0.0) / sum(given.values())
         self._injected = len({name for names in by_type.values() for name in names})
-        self._types = _cycle(sorted(by_type), _weights(pool), random.Random(f"{seed}:types"))
+        self._types = _cycle(sorted(by_type), _weights(pool))
 
     def __str__(self) -> str:
         """How many vignettes the kinds of tasks are made of."""
@@ -140,14 +140,13 @@ def _weights(pool: Sequence[Vignette]) -> Mapping[str, float]:
     return own or TYPE_WEIGHTS
 
 
-def _cycle(kinds: Sequence[str], weights: Mapping[str, float], rng: random.Random) -> list[str]:
-    """`CYCLE` types in the shares of `weights`, each within one of its share, shuffled."""
+def _cycle(kinds: Sequence[str], weights: Mapping[str, float]) -> list[str]:
+    """`CYCLE` types in the shares of `weights`: among the first n of them each is within one of its share."""
     total = sum(weights.get(kind, 0) for kind in kinds) or 1
     counts, drawn = Counter[str](), list[str]()
     for place in range(CYCLE if kinds else 0):
         drawn.append(max(kinds, key=lambda kind: weights.get(kind, 0) * (place + 1) / total - counts[kind]))
         counts[drawn[-1]] += 1
-    rng.shuffle(drawn)
     return drawn
 
 
