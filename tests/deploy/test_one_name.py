@@ -103,7 +103,7 @@ def test_two_jobs_of_one_name_at_once_both_finish_and_each_shows_its_own_figures
         return len(segments()) >= 2 and serving == [*DOCTORS.values()]
 
     waited(both_at_work, jobs, "both at work")
-    ids = set[str]()
+    ids, pages = set[str](), list[str]()
     for who, job in jobs.items():
         found, text = shown(who)["metrics"], page(who)
         ids.add(run_state.job_of(job.folder)[0])
@@ -111,13 +111,13 @@ def test_two_jobs_of_one_name_at_once_both_finish_and_each_shows_its_own_figures
         assert [value for series, value in found.items() if set(series.split()) == info] == [1], found
         assert f"{DOCTORS[who]} of {DOCTORS[who]} doctors" in text
         assert re.search(rf"^run +{job.folder.name} on cpu: running *$", text, re.MULTILINE), text
-        print(f"{who} at work\n{text}")
+        pages.append(f"{who} at work\n{text}")
     assert len(ids) == 2
 
     assert jobs["ann"].finish() == 0, jobs["ann"].text()
     assert jobs["ben"].process.poll() is None, "ann ended while ben was at work"
     assert len({name for name in segments() if name.endswith("-weights")}) == 1, "ben's is left, and ann's is gone"
-    print(f"ben after ann's end\n{page('ben')}")
+    pages.append(f"ben after ann's end\n{page('ben')}")
     assert jobs["ben"].finish() == 0, jobs["ben"].text()
     assert segments() == set()
 
@@ -125,7 +125,8 @@ def test_two_jobs_of_one_name_at_once_both_finish_and_each_shows_its_own_figures
         answer, accounts = shown(who), job.accounts()
         assert (answer["state"], answer["answers"], answer["metrics"]) == ("finished", False, None)
         assert (answer["steps"], answer["of"]) == (STEPS[who], STEPS[who]) and accounts.balance
-        print(f"{who} at the end\n{page(who)}")
+        pages.append(f"{who} at the end\n{page(who)}")
     tasks = [(jobs[who].folder / "journal.jsonl").read_bytes() for who in jobs]
     assert tasks[0] != tasks[1]
     assert (f"run {NAME} exists: this one is {called}" in jobs["ben"].text()) == (called != NAME)
+    print("\n".join(pages))
