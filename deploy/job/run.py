@@ -94,7 +94,8 @@ class Run:
             self.folder.logs.mkdir(exist_ok=True)
             listening = asyncio.ensure_future(self._listen())
             while not await self._attempt(prepared):
-                self._start = after_newest(self.folder.path)
+                if self.folder.journal.is_file():  # else the attempt ended before there was a buffer
+                    self._start = after_newest(self.folder.path)
             listening.cancel()
         return self._learner is not None and self._learner.version >= self.spec.steps
 

@@ -152,6 +152,14 @@ async def test_an_engine_that_dies_as_the_run_starts_over_is_replaced(tmp_path: 
     assert hits["pool"] == 1 and world.restarts("pool") >= 1
 
 
+async def test_a_rank_that_dies_before_there_is_a_buffer_costs_a_start(tmp_path: Path) -> None:
+    """Found by the same test: there is no journal yet to go on from."""
+    world, hits = World(tmp_path), Counter[str]()
+    assert await _killed(world, [("rank", 6)], hits)
+    world.check_accounts()
+    assert hits["rank"] == 1 and world.restarts("rank") == 1
+
+
 async def _killed(world: World, kills: list[tuple[str, int]], hits: Counter[str]) -> bool:
     """The run under kills; `hits` are those that met a living actor."""
 
