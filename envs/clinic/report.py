@@ -51,13 +51,13 @@ class ClinicReport(TurnsReport):
 
     title = "Cases"
     measures = (
-        Measure(name="reward", help="Mean reward, 0 to 1.", header="reward", form="{:.2f}"),
+        Measure(name="reward", help="Mean reward, 0 to 1.", form="{:.2f}"),
         *TurnsReport.measures,
         *(
             Measure(
                 name=name,
                 help=text,
-                header=name[:5] if name in ("accuracy", "safety") else "",
+                header=name if name in ("accuracy", "safety") else "",
                 drawn=name == "accuracy",
             )
             for name, text in _SHARES.items()
