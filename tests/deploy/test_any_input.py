@@ -146,6 +146,7 @@ def notes(rows: list[dict[str, str]]) -> bytes:
 
 @given(damaged(notes(_CELLS)), st.booleans())
 @example(notes([*_CELLS[:2], {**_CELLS[2], "Sentences": "0 " + "word " * 50_000}]), True)
+@example(b"\x0b\x80" + notes(_CELLS), False)
 def test_notes_with_random_damage_are_read_or_refused_in_one_line(content: bytes, skip: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "notes.csv"

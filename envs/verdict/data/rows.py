@@ -27,7 +27,8 @@ class Row:
 
     def refuse(self, field: str, wrong: str, write: str) -> NoReturn:
         """Raise `BadRow` that names file, row and `field`, says what is wrong and what to write instead."""
-        raise BadRow(f"{self.file}:row {self.number}, field '{field}': {wrong}; write {write}")
+        name = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in field)  # it may be of a damaged header
+        raise BadRow(f"{self.file}:row {self.number}, field '{name}': {wrong}; write {write}")
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Refuse a header without one of `names`."""
