@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -45,8 +46,15 @@ def json_line(content: Mapping[str, Any]) -> bytes:
 
 def read_bytes(path: Path, write: str = "write the path of a file") -> bytes:
     """A file's bytes. Raises ValueError, one line that ends with `write`, when it cannot be read."""
-    try:
+    with _readable(path, write):
         return path.read_bytes()
+
+
+@contextmanager
+def _readable(path: Path, write: str = "write the path of a file") -> Iterator[None]:
+    """Reading `path` inside raises ValueError, one line, where it cannot be read."""
+    try:
+        yield
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file; {write}") from None
     except IsADirectoryError:
@@ -90,12 +98,17 @@ def sha256_of(path: Path) -> str:
     Raises ValueError, one line, when it cannot be read.
     """
     if not path.is_dir():
-        return hashlib.sha256(read_bytes(path)).hexdigest()
+        return _digest(path).hex()
     whole = hashlib.sha256()
     for file in sorted(file for file in path.rglob("*") if file.is_file()):
         name = str(file.relative_to(path)).encode("utf-8", "surrogateescape")
-        whole.update(hashlib.sha256(name).digest() + hashlib.sha256(read_bytes(file)).digest())
+        whole.update(hashlib.sha256(name).digest() + _digest(file))
     return whole.hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    with _readable(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -144,7 +144,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
     connect(modules_to_ship(folder.spec.envs))
     spec, dtype = settled(folder.spec)
     folder.use(spec)
-    machine.keep(folder.path, machine.here(spec))
+    machine.keep(folder.path, machine.here({one.path: one.sha256 for one in folder.inputs.values()}))
     if dtype:
         print(dtype)
     run = Run(folder.spec, env, folder, start, board)

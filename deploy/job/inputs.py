@@ -6,14 +6,13 @@ takes far longer, and a sample of a large file would miss a change between two s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from common.config import RunSpec
-from common.files import read_record, write_whole
+from common.files import read_record, sha256_of, write_whole
 from common.paths import is_there
 from common.records import Record
 
@@ -56,20 +55,11 @@ def read(run: Path) -> dict[str, Input] | None:
 
 def _input(field: str, path: Path) -> Input:
     try:
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
-            listed = "".join(f"{_sha256(file)} {file.relative_to(path)}\n" for file in files)
-            size, sha256 = sum(file.stat().st_size for file in files), hashlib.sha256(listed.encode()).hexdigest()
-        else:
-            size, sha256 = path.stat().st_size, _sha256(path)
-    except OSError as error:
-        raise ValueError(f"{field}: {path} cannot be read ({error.strerror}); give read permission on it") from None
-    return Input(path=str(path), bytes=size, sha256=sha256)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from None
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return Input(path=str(path), bytes=sum(file.stat().st_size for file in files), sha256=sha256)
 
 
 def _same(was: Input, now: Input | None) -> bool:

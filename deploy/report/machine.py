@@ -6,16 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
 import msgspec
 
 from common.backends.processor import Processor, cpuinfo
-from common.config import RunSpec
-from common.files import append_line, parsed_lines, sha256_of
-from common.flags import path_of
+from common.files import append_line, parsed_lines
 from common.records import Record
 from deploy.program import TREE, version
 
@@ -52,12 +50,11 @@ class Machine(Record):
         return f"{self.code}; {self.processor or 'unnamed processor'}, {self.cores} cores"
 
 
-def here(spec: RunSpec) -> Machine:
-    """This machine and code. Raises ValueError when data cannot be read."""
+def here(data: Mapping[str, str]) -> Machine:
+    """This machine and code; `data` has the sha256 of each file that a game reads."""
     processor = Processor.of(cpuinfo())
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no") if commit else None
-    files = {path_of(file) for env in spec.envs for file in env.inputs.values()}
     return Machine(
         time=time.time(),
         version=version(),
@@ -65,7 +62,7 @@ def here(spec: RunSpec) -> Machine:
         changed=None if changes is None else bool(changes),
         python=sys.version.split()[0],
         packages=dict(sorted((found.name.lower(), found.version) for found in distributions())),
-        data={str(file): sha256_of(file) for file in sorted(files) if file.exists()},
+        data=dict(data),
         processor=processor.name,
         cores=os.cpu_count() or 0,
         bfloat16=" ".join(sorted(processor.sets & {"amx_bf16", "avx512_bf16", "bf16"})),

@@ -63,24 +63,5 @@ def about(run: Callable[[World, Patient, Arguments], Used]) -> Callable[[World, 
     return found
 
 
-def tool(name: str, description: str, optional: tuple[str, ...] = (), **properties: dict[str, Any]) -> Tool:
-    """A tool whose arguments are these properties, all required but the optional ones."""
-    return Tool(
-        name=name,
-        description=description,
-        parameters={
-            "type": "object",
-            "properties": properties,
-            "required": [key for key in properties if key not in optional],
-            "additionalProperties": False,
-        },
-    )
-
-
-def one_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """The schema of one of these texts."""
-    return {"type": "string", "enum": list(names)}
-
-
 PATIENT_ID: dict[str, Any] = {"type": "string", "pattern": r"^P\d{1,4}$"}
 HADM_ID: dict[str, Any] = {"type": "string", "pattern": r"^H\d{1,4}$"}

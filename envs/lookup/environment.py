@@ -26,11 +26,11 @@ from common.records import (
     Rejection,
     Reward,
     Task,
-    Tool,
 )
 from envs.contract.calls import Call, render
 from envs.contract.env import Act, Complete, Done, Slot, State, Turn
 from envs.contract.tool_game import ToolGame
+from envs.contract.tool_schema import one_of, tool
 from envs.lookup.report import LookupReport
 from envs.lookup.spec import LookupSettings
 
@@ -41,26 +41,8 @@ SHOWN_SHARE = 1 / 3
 """Share of demonstrations that look at the record that is asked for; the others may do so by chance."""
 
 TOOLS = (
-    Tool(
-        name="look",
-        description="shows the value of a record",
-        parameters={
-            "type": "object",
-            "properties": {"id": {"type": "string", "enum": list(IDS)}},
-            "required": ["id"],
-            "additionalProperties": False,
-        },
-    ),
-    Tool(
-        name="answer",
-        description="ends the task",
-        parameters={
-            "type": "object",
-            "properties": {"value": {"type": "integer", "minimum": 0, "maximum": VALUES - 1}},
-            "required": ["value"],
-            "additionalProperties": False,
-        },
-    ),
+    tool("look", "shows the value of a record", id=one_of(tuple(IDS))),
+    tool("answer", "ends the task", value={"type": "integer", "minimum": 0, "maximum": VALUES - 1}),
 )
 
 

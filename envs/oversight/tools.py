@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from common.records import Tool
+from envs.contract.tool_schema import one_of, tool
 from envs.oversight.answers import CLINICAL, TRIAL
 from envs.oversight.attribution import FEATURES
 from envs.oversight.cohort_test import GROUPS, OUTCOMES
@@ -27,49 +25,32 @@ _PATIENT = {"type": "string", "pattern": r"^P\d{4}$"}
 _CONFIDENCE = {"type": "number", "minimum": 0, "maximum": 1}
 
 
-def _tool(name: str, description: str, optional: tuple[str, ...] = (), **properties: dict[str, Any]) -> Tool:
-    return Tool(
-        name=name,
-        description=description,
-        parameters={
-            "type": "object",
-            "properties": properties,
-            "required": [key for key in properties if key not in optional],
-            "additionalProperties": False,
-        },
-    )
-
-
-def _one_of(names: tuple[str, ...]) -> dict[str, Any]:
-    return {"type": "string", "enum": list(names)}
-
-
 TOOLS = (
-    _tool(REVIEW, "what the assistant claims", proposal_id=_PROPOSAL),
-    _tool(
+    tool(REVIEW, "what the assistant claims", proposal_id=_PROPOSAL),
+    tool(
         INVESTIGATE,
         "the record of a patient",
         optional=("part",),
         patient_id=_PATIENT,
-        part=_one_of((TRIAL, CLINICAL)),
+        part=one_of((TRIAL, CLINICAL)),
     ),
-    _tool(SHAP, "what a feature adds to the predicted risk", patient_id=_PATIENT, feature=_one_of(FEATURES)),
-    _tool(COHORT, "the arms compared", feature=_one_of(tuple(GROUPS)), outcome=_one_of(tuple(OUTCOMES))),
-    _tool(TEMPORAL, "a patient's dates and days between them", patient_id=_PATIENT),
-    _tool(
+    tool(SHAP, "what a feature adds to the predicted risk", patient_id=_PATIENT, feature=one_of(FEATURES)),
+    tool(COHORT, "the arms compared", feature=one_of(tuple(GROUPS)), outcome=one_of(tuple(OUTCOMES))),
+    tool(TEMPORAL, "a patient's dates and days between them", patient_id=_PATIENT),
+    tool(
         FLAG,
         "decides that a proposal is wrong, and cites the clause and the value that show it",
         optional=("reason", "confidence"),
         proposal_id=_PROPOSAL,
-        error_type=_one_of(TYPES),
-        clause=_one_of(CLAUSES),
-        field=_one_of(FIELDS),
+        error_type=one_of(TYPES),
+        clause=one_of(CLAUSES),
+        field=one_of(FIELDS),
         value={"type": ["string", "number", "null"]},
         reason={"type": "string", "maxLength": 400},
         confidence=_CONFIDENCE,
     ),
-    _tool(APPROVE, "decides that it is right", optional=("confidence",), proposal_id=_PROPOSAL, confidence=_CONFIDENCE),
-    _tool(
+    tool(APPROVE, "decides that it is right", optional=("confidence",), proposal_id=_PROPOSAL, confidence=_CONFIDENCE),
+    tool(
         SUBMIT,
         'ends the audit; findings like "PROP-001:invalid_age"',
         findings={
@@ -77,6 +58,6 @@ TOOLS = (
             "items": {"type": "string", "pattern": r"^PROP-\d{3}:[a-z_]+$"},
             "maxItems": MOST_FINDINGS,
         },
-        bias=_one_of(BIASES),
+        bias=one_of(BIASES),
     ),
 )

@@ -28,12 +28,11 @@ class Reference:
 
 
 async def _as_ray(call: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await call
-    except RayError:
-        raise
-    except Exception as error:  # whatever an actor raises reaches its caller as one of Ray's
-        raise remote_error(error) from error
+    """Whatever an actor raises reaches its caller as one of Ray's errors."""
+    (outcome,) = await asyncio.gather(call, return_exceptions=True)
+    if isinstance(outcome, BaseException):
+        raise outcome if isinstance(outcome, RayError) else remote_error(outcome)
+    return outcome
 
 
 class Handle:

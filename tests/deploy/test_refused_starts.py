@@ -74,25 +74,32 @@ CHANGES = {
 def test_a_resume_of_a_moved_run_with_another_field_is_refused(
     run: Path, tmp_path: Path, told: str, typed: Callable[..., str]
 ) -> None:
-    refused_at(run, tmp_path, os.rename, told, typed)
+    line = resumed_at(run, tmp_path, os.rename, told, typed)
+    assert line.startswith(refusal(told)) and not run.exists()
 
 
 @pytest.mark.parametrize("how", [None, shutil.copytree], ids=["where it was", "copied"])
 def test_so_is_one_of_a_run_where_it_was_and_of_a_copy(
     run: Path, tmp_path: Path, how: Any, typed: Callable[..., str]
 ) -> None:
-    refused_at(run, tmp_path, how, "learner.lora_alpha: 32.0 -> 64.0", typed)
+    told = "learner.lora_alpha: 32.0 -> 64.0"
+    assert resumed_at(run, tmp_path, how, told, typed).startswith(refusal(told))
 
 
-def refused_at(run: Path, tmp_path: Path, how: Any, told: str, typed: Callable[..., str]) -> None:
+def refusal(told: str) -> str:
+    return f"selfplay: {told} cannot change in a run: start a new one"
+
+
+def resumed_at(run: Path, tmp_path: Path, how: Any, told: str, typed: Callable[..., str]) -> str:
+    """What a resume says that changes nothing in the run's folder."""
     where = run if how is None else tmp_path / "else where" / "the best [so far]"
     if how is not None:
         where.parent.mkdir()
         how(run, where)
     before = contents(where)
     line = typed(where / "spec.yaml", "--resume", *CHANGES[told])
-    assert line.startswith(f"selfplay: {told} cannot change in a run: start a new one")
-    assert contents(where) == before and (how is not os.rename or not run.exists())
+    assert contents(where) == before
+    return line
 
 
 def test_data_that_was_forgotten_at_the_resume_is_refused(run: Path, typed: Callable[..., str], tmp_path: Path) -> None:

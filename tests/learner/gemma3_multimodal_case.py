@@ -61,16 +61,12 @@ async def send_adapter(engine: Engine, moved: Policy) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         elsewhere = {name.replace("language_model.", ""): tensor for name, tensor in tensors.items()}
         save_adapter(moved, elsewhere, Path(home) / "v7")
-        refusal = ""
-        try:
-            await engine.load_adapter(7, f"{home}/v7")
-        except Exception as error:  # vLLM raises a bare one
-            refusal = str(error)
+        (refusal,) = await asyncio.gather(engine.load_adapter(7, f"{home}/v7"), return_exceptions=True)
         save_adapter(moved, tensors, Path(home) / "v1")
         await engine.load_adapter(1, f"{home}/v1")
         held = (await engine.prove(IDS)).checksum
     sent = named_checksum((name, memoryview(tensor.numpy()).cast("B")) for name, tensor in tensors.items())
-    return {"sent": sent, "held": held, "refusal": refusal}
+    return {"sent": sent, "held": held, "refusal": str(refusal or "")}
 
 
 async def main(folder: Path, transport: str) -> None:

@@ -26,10 +26,11 @@ from envs.clinic.chart.names import (
     VITALS,
 )
 from envs.clinic.chart.texts import NOTHING, lines, moment
-from envs.clinic.instruments import HADM_ID, PATIENT_ID, Arguments, Instrument, Used, about, one_of, refuse, tool
+from envs.clinic.instruments import HADM_ID, PATIENT_ID, Arguments, Instrument, Used, about, refuse
 from envs.clinic.scores.score import Score
 from envs.clinic.scores.table import SCORES
 from envs.clinic.world import Admission, Medication, Patient, Reading, World
+from envs.contract.tool_schema import one_of, tool
 
 READ_MIN = 1
 Read = Callable[[World, Patient, Admission, Arguments], str]

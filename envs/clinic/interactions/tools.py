@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from envs.clinic.instruments import PATIENT_ID, Arguments, Instrument, Used, about, one_of, refuse, tool
+from envs.clinic.instruments import PATIENT_ID, Arguments, Instrument, Used, about, refuse
 from envs.clinic.interactions.facts import DRUGS, PROPERTIES
 from envs.clinic.interactions.rules import ACTIONS, RULES, SEVERITIES
 from envs.clinic.world import Patient, World
+from envs.contract.tool_schema import one_of, tool
 
 LIST, ALLERGIES, INFO, CLASS, CYP, QT, GUIDE, SUBMIT = (
     "drug_list",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from envs.clinic.drugs import NAMES
-from envs.clinic.instruments import PATIENT_ID, Arguments, Instrument, Used, about, one_of, tool
+from envs.clinic.instruments import PATIENT_ID, Arguments, Instrument, Used, about
 from envs.clinic.triage.cases import (
     ACUTE,
     CARE_READ,
@@ -18,6 +18,7 @@ from envs.clinic.triage.cases import (
 )
 from envs.clinic.triage.findings import BREATHING, CARE, HISTORY, PRESENTATION, RESPONSE, SURVEY, TOPICS
 from envs.clinic.world import Patient, Reading, World
+from envs.contract.tool_schema import one_of, tool
 
 SUBMIT, ACTIVATE, GIVE, LABS, REASSESS, HISTORY_TOOL, BEDS = (
     "submit_triage",

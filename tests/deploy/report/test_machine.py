@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from common.config import RunSpec
-from common.files import sha256_of
 from deploy.report import machine, model_card
 from tests.envs.verdict.own_notes import own_notes, write_csv
+
+DATA = {"notes.csv": "9f86d081"}
 
 
 def spec_of(notes: Path) -> RunSpec:
@@ -34,36 +35,36 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def test_a_start_names_code_packages_data_and_processor(notes: Path, tree: Path) -> None:
-    found = machine.here(spec_of(notes))
+def test_a_start_names_code_packages_data_and_processor(tree: Path) -> None:
+    found = machine.here(DATA)
     assert len(found.commit) == 40 and found.changed is False
     assert found.packages["pydantic"] == version("pydantic") and found.cores > 0
-    assert found.data == {str(notes): sha256_of(notes)}
+    assert found.data == DATA
     assert str(found).startswith(f"MedSeRL {found.version} (commit {found.commit[:12]}); ")
 
 
-def test_an_edited_file_is_told_and_a_new_one_is_not(notes: Path, tree: Path) -> None:
+def test_an_edited_file_is_told_and_a_new_one_is_not(tree: Path) -> None:
     (tree / "new.py").write_text("")
-    assert machine.here(spec_of(notes)).changed is False
+    assert machine.here(DATA).changed is False
     (tree / "code.py").write_text("x = 2\n")
-    assert machine.here(spec_of(notes)).changed is True
-    assert ", with edited files)" in machine.here(spec_of(notes)).code
+    assert machine.here(DATA).changed is True
+    assert ", with edited files)" in machine.here(DATA).code
 
 
-def test_code_that_is_no_checkout_has_no_commit(notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_is_no_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "TREE", tmp_path)
-    found = machine.here(spec_of(notes))
+    found = machine.here(DATA)
     assert (found.commit, found.changed) == ("", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.here(spec_of(notes)).commit == "", "nor where there is no git"
+    assert machine.here(DATA).commit == "", "nor where there is no git"
 
 
 def test_each_start_is_a_line_of_the_run_and_the_newest_is_in_its_model_card(notes: Path, tmp_path: Path) -> None:
-    first, second = machine.here(spec_of(notes)), machine.here(spec_of(write_csv(tmp_path / "n.csv", own_notes(3))))
+    first, second = machine.here(DATA), machine.here({str(tmp_path / "n.csv"): "5d41"})
     assert machine.starts(tmp_path) == []
     machine.keep(tmp_path, first)
     machine.keep(tmp_path, second)
     assert machine.starts(tmp_path) == [first, second]
     card = model_card.write(spec_of(notes), tmp_path, adapter=False)
     assert f"- Made with {second}\n" in card
-    assert "- `n.csv`: sha256 " in card and str(tmp_path) not in card
+    assert "- `n.csv`: sha256 5d41" in card and str(tmp_path) not in card

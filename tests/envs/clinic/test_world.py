@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.clinic.instruments import PATIENT_ID, Instrument, Used, about, tool, use
+from envs.clinic.instruments import PATIENT_ID, Instrument, Used, about, use
 from envs.clinic.world import REFUSED, Course, Medication, Patient, Reading, World, as_json, world_of
+from envs.contract.tool_schema import tool
 
 PULSE = Reading(t_min=480, code="pulse", value=100, unit="/min")
 RISING = Course(code="pulse", per_hour=60, low=60, high=130, eased_by=("give",), eased_per_hour=-60)

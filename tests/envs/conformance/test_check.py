@@ -223,20 +223,21 @@ async def test_an_environment_that_makes_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("env_id", registry.GAMES)
 async def test_every_registered_environment_keeps_the_contract(env_id: str) -> None:
-    await keeps_the_contract(env_id, COUNTS.get(env_id, FEW))
+    report = await checked(env_id, COUNTS.get(env_id, FEW))
+    assert report.ok, str(report)
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("env_id", registry.GAMES)
 async def test_every_registered_environment_keeps_the_contract_over_many_tasks(env_id: str) -> None:
-    await keeps_the_contract(env_id, 2 * COUNTS[env_id] if env_id in COUNTS else COUNT)
+    report = await checked(env_id, 2 * COUNTS[env_id] if env_id in COUNTS else COUNT)
+    assert report.ok, str(report)
 
 
-async def keeps_the_contract(env_id: str, count: int) -> None:
+async def checked(env_id: str, count: int) -> Report:
     (settings,) = read(env_id)
     env = registry.make(settings, seed=0)
-    report = await check(env, count, registry.checker(settings), type(settings))
-    assert report.ok, str(report)
+    return await check(env, count, registry.checker(settings), type(settings))
 
 
 async def test_other_processes_make_the_same_tasks() -> None:
