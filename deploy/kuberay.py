@@ -6,8 +6,10 @@ A ConfigMap with the resolved spec, a volume that all nodes share, a RayCluster 
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import importlib.metadata
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -34,9 +36,9 @@ ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_JOB_STOP_WAIT_TIME_S": "600"}
 PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "ray-metrics": 8080}
 
 
-def manifests(spec: RunSpec) -> list[Manifest]:
-    """What `kubectl apply` makes, in order."""
-    name = object_name(spec.name)
+def manifests(spec: RunSpec, user: str) -> list[Manifest]:
+    """What `kubectl apply` makes for this user's run, in order."""
+    name = object_name(spec.name, user)
     served = {"host": "0.0.0.0", "token_file": f"{TOKEN_FOLDER}/token"}
     inside = {"metrics": spec.metrics.model_copy(update=served), "runs": f"{APP}/runs"}
     inside["model"] = spec.model.model_copy(update={"cache": f"{APP}/cache"})
@@ -49,17 +51,23 @@ def manifests(spec: RunSpec) -> list[Manifest]:
     ]
 
 
-def object_name(run: str) -> str:
+def object_name(run: str, user: str) -> str:
     """A name that KubeRay takes: a DNS label of at most 47 characters, from which it makes longer ones.
 
-    Where the run's name had to be changed, a digest of it keeps two runs apart.
+    A digest of run and user keeps two runs apart, also those of one name in a namespace that two people share.
     """
     label = re.sub(r"[^a-z0-9]+", "-", run.lower()).strip("-")
-    if label == run and label[0].isalpha() and len(label) <= LABEL:
-        return label
-    digest = hashlib.sha256(run.encode()).hexdigest()[:6]
+    digest = hashlib.sha256(f"{user}/{run}".encode()).hexdigest()[:6]
     start = label if label[:1].isalpha() else f"run-{label}"
     return f"{start[: LABEL - len(digest) - 1].strip('-')}-{digest}"
+
+
+def user_name() -> str:
+    """The user's login name; the number where the system has no name for it, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # KeyError before Python 3.13
+        return str(os.getuid())
 
 
 def folders(spec: RunSpec) -> dict[str, str]:
@@ -148,12 +156,14 @@ def run(command: cli.Command) -> int:
     if spec.backend == "cuda" and not spec.hardware.gpus:
         fail("kuberay", "hardware.gpus is 0: write how many GPUs a machine has")
     try:
-        made = manifests(spec)
+        made = manifests(spec, user_name())
+        name = made[0]["metadata"]["name"]
+        print(
+            f"kuberay: the objects are named {name}; make the secret {name}-metrics, key `token`, first",
+            file=sys.stderr,
+        )
         for path, below in folders(spec).items():
-            print(
-                f"kuberay: copy the files of {path} into {below} of the volume {made[1]['metadata']['name']}",
-                file=sys.stderr,
-            )
+            print(f"kuberay: copy the files of {path} into {below} of the volume {name}", file=sys.stderr)
     except ValueError as error:
         fail("kuberay", str(error))
     print(yaml.safe_dump_all(made, sort_keys=False), end="")

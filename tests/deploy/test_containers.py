@@ -78,7 +78,7 @@ def test_the_folder_of_the_cuda_wheels_is_that_of_the_locked_cuda() -> None:
 
 def made(name: str, *flags: str) -> dict[str, Any]:
     spec = cli.parse([f"deploy/{name}.yaml", *flags]).spec
-    return {manifest["kind"]: manifest for manifest in kuberay.manifests(spec)}
+    return {manifest["kind"]: manifest for manifest in kuberay.manifests(spec, "ann")}
 
 
 def test_a_single_machine_is_a_head_without_workers() -> None:
@@ -118,17 +118,17 @@ def test_a_stopped_job_is_given_the_time_to_write_its_checkpoint() -> None:
 
 @pytest.mark.parametrize("name", ["laptop", "exp_", "_x", "-x", "x.", "4b-medec", "A" * 70, "a-" * 23 + "b", "___"])
 def test_every_name_of_a_run_gives_a_name_that_kuberay_takes(name: str) -> None:
-    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,45}[a-z0-9])?", kuberay.object_name(name))
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,45}[a-z0-9])?", kuberay.object_name(name, "ann"))
 
 
 def test_two_names_that_look_alike_stay_apart() -> None:
-    assert len({kuberay.object_name(name) for name in ("exp", "exp_", "Exp", "exp.", "exp__")}) == 5
+    assert len({kuberay.object_name(name, "ann") for name in ("exp", "exp_", "Exp", "exp.", "exp__")}) == 5
 
 
 def test_a_gated_model_gets_its_token_from_a_secret_and_files_of_the_spec_are_mounted() -> None:
     data = {"id": "verdict", "data": {"path": "/data/medec.csv"}}
     spec = RunSpec(model={"source": "google/medgemma-4b-it"}, envs=[data])
-    text = yaml.safe_dump(kuberay.manifests(spec))
+    text = yaml.safe_dump(kuberay.manifests(spec, "ann"))
     assert "HF_TOKEN" in text and "mountPath: /data\n" in text and "subPath: files/data" in text
 
 
@@ -141,7 +141,19 @@ def test_a_file_that_no_pod_can_have_is_refused(path: str) -> None:
 def test_names_are_dns_labels(capsys: pytest.CaptureFixture[str]) -> None:
     assert kuberay.main(["deploy/smoke.yaml", "--name", "My_run.2"]) == 0
     documents = list(yaml.safe_load_all(capsys.readouterr().out))
-    assert {document["metadata"]["name"] for document in documents} == {kuberay.object_name("My_run.2")}
+    assert {document["metadata"]["name"] for document in documents} == {
+        kuberay.object_name("My_run.2", kuberay.user_name())
+    }
+
+
+def test_runs_of_one_name_of_two_users_are_different_objects() -> None:
+    assert kuberay.object_name("laptop", "ann") != kuberay.object_name("laptop", "bob")
+
+
+def test_the_command_says_how_the_objects_and_their_secret_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    kuberay.main(["deploy/smoke.yaml"])
+    name = kuberay.object_name("smoke", kuberay.user_name())
+    assert f"named {name}" in (said := capsys.readouterr().err) and f"{name}-metrics" in said
 
 
 def test_a_job_on_any_free_port_declares_none() -> None:
