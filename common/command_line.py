@@ -21,13 +21,22 @@ class Parser(argparse.ArgumentParser):
     `name` begins its error lines; `program` is what the user typed, for the usage line.
     """
 
-    def __init__(self, name: str, program: str, description: str, examples: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        program: str,
+        description: str,
+        examples: Sequence[tuple[str, str]] = (),
+        *,
+        add_help: bool = True,
+    ) -> None:
         super().__init__(
             prog=program,
             # Above the options, of which there may be a hundred.
             description=f"{description}\n\n{example_lines(program, examples)}" if examples else description,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=add_help,
         )
         self.name = name
 

@@ -51,15 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         kind, known = ("option", ["--help", "--version"]) if name.startswith("-") else ("command", [*TOP])
         fail(SCRIPT, f"unknown {kind} {name}{meant(alike(name, known))} (see {called} --help)")
-    parsed = parse(name, f"{called} {name}", rest)
     try:
-        code: int = importlib.import_module(COMMANDS[name].module).run(parsed)
-        sys.stdout.flush()
-        return code
+        return _run(name, f"{called} {name}", rest)
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
         return 1
+
+
+def _run(name: str, called: str, arguments: Sequence[str]) -> int:
+    try:
+        parsed = parse(name, called, arguments)
+        code: int = importlib.import_module(COMMANDS[name].module).run(parsed)
+        return code
+    finally:
+        sys.stdout.flush()  # here, where it is heard of a reader that is gone; after --help too
 
 
 def _reader_is_gone() -> bool:

@@ -21,7 +21,7 @@ from common.records import Record
 from common.sections import Section
 from common.spec_file import read_settings, spec_file
 from common.yaml_text import NULLS
-from deploy import commands, program, spec_flags
+from deploy import commands, program, spec_flags, spec_help
 from deploy.spec_flags import PREFIX, Flags
 
 ACTOR_LOGS = "MEDSERL_ACTOR_LOGS"
@@ -52,8 +52,10 @@ class Command(Record):
 
 
 def fields_of(parser: Parser, arguments: Sequence[str] = ()) -> Flags:
-    """Add every field of the spec to the parser, as a flag; `arguments` may name a spec that plays other games."""
+    """Add every field of the spec to the parser, as a flag, and the help about them; `arguments` may name a spec that
+    plays other games."""
     parser.add_argument("--data", metavar="FILE", help="data file: data.path of the only game of the run that has one")
+    spec_help.add(parser)
     settings = spec_flags.settings_with(spec_flags.games_among(arguments))
     return Flags(settings, root_parser=parser, cli_hide_none_type=True, cli_avoid_json=False)
 

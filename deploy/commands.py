@@ -17,8 +17,8 @@ SHELLS = ("bash", "zsh", "fish")
 RUN_HELP = "the run's folder, for example runs/laptop"
 SPEC_USAGE = "%(prog)s SPEC [options] [--FIELD VALUE ...]"
 FIELDS = """
-SPEC is a YAML file or the name of one in deploy/specs. Every field of it is a flag (--section.field) and an environment
-variable (MEDSERL_SECTION__FIELD): the file < variables < flags."""
+SPEC is a YAML file or the name of one in deploy/specs. Every setting in it is a flag (--section.field)
+and an environment variable (MEDSERL_SECTION__FIELD): the file < variables < flags."""
 
 
 def _no_options(_: ArgumentParser) -> None:
@@ -290,12 +290,14 @@ Exit codes: 0 a run can use the file, 2 it cannot.
 
 
 def parser(name: str, program: str) -> Parser:
-    """The parser of a command, called `program`. Fields of the spec are not in it: deploy/cli.py adds them."""
+    """The parser of a command, called `program`. Fields of the spec are not in it, nor the `--help` of a command that
+    reads one: deploy/cli.py adds them."""
     command = COMMANDS[name]
     if command.parser_of:
         made: Parser = importlib.import_module(command.parser_of).parser(program)
         return made
-    made = Parser(name, program, f"{command.summary}\n{command.details}".strip(), command.examples)
+    said = f"{command.summary}\n{command.details}".strip()
+    made = Parser(name, program, said, command.examples, add_help=not command.reads_spec)
     if command.reads_spec:
         made.usage = SPEC_USAGE
         made.add_argument("spec", type=flag_path, metavar="SPEC", help="a YAML file, or a name in deploy/specs: laptop")

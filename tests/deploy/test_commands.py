@@ -58,10 +58,11 @@ def test_a_mistyped_command_is_one_line_with_a_suggestion(
     assert code == BAD_INPUT and err.startswith(line) and err.count("\n") == 1 and not out
 
 
-def test_a_reader_that_has_read_enough_ends_the_command_without_a_traceback() -> None:
+@pytest.mark.parametrize("words", [("completion", "bash"), ("selfplay", "--help")])
+def test_a_reader_that_has_read_enough_ends_the_command_without_a_traceback(words: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "deploy", "completion", "bash"]
+    command = [sys.executable, "-m", "deploy", *words]
     ended = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (1, "")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.config import RunSpec
+from deploy import spec_help
 from deploy.__main__ import main
 from tests.deploy.doc_commands import ROOT, arguments, commands_of
 
@@ -33,7 +34,7 @@ def default_of(name: str) -> object:
 
 def test_the_ten_knobs_have_the_defaults_of_the_code() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \| ([\w.-]+) \|", TEXT, re.MULTILINE)
-    assert len(rows) == 10
+    assert [name for name, _ in rows] == [*spec_help.TEN]
     assert {name: float(shown) for name, shown in rows} == {name: default_of(name) for name, _ in rows}
 
 
