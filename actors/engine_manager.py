@@ -21,7 +21,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from actors import kv_use
 from actors.engine_pool import PoolState, engine_died
 from actors.heartbeats import Responses, Unresponsive, consume_exception
-from actors.restarts import RestartBudget
+from actors.restarts import RestartBudget, log_of
 from common.config import PoolSpec
 from common.errors import last_line
 from common.metrics import ACTORS, ACTORS_WANTED, ENGINE_RESTARTS, SYNCS, Board
@@ -210,18 +210,20 @@ class EngineManager:
             await self._bring_up(slot)
         except (RayError, NotProved) as error:
             slot.state = "failed"  # the next heartbeat replaces it
-            self._restarts.notify(f"engine {slot.engine_id} could not start: {last_line(error)}")
+            what = f"engine {slot.engine_id} could not start: {last_line(error)}"
+            self._restarts.notify(f"{what}{log_of(slot.engine_id)}")
 
     async def _replace(self, slot: _EngineSlot) -> None:
         lost = slot.engine_id
         await self._destroy(slot)
-        await self._restarts.consume(f"engine {lost} died, hung or failed its sync; starting another", slot.name)
+        await self._restarts.consume(f"engine {lost} died, hung or failed its sync; starting another", slot.name, lost)
         self._board.add(ENGINE_RESTARTS.name)
         try:
             await self._bring_up(slot)
         except (RayError, NotProved) as error:
             slot.state = "failed"
-            self._restarts.notify(f"the replacement of engine {lost} failed too: {last_line(error)}")
+            what = f"the replacement of engine {lost} failed too: {last_line(error)}"
+            self._restarts.notify(f"{what}{log_of(slot.engine_id)}")
 
     async def _first(self, slot: _EngineSlot) -> None:
         try:

@@ -29,22 +29,32 @@ class RestartBudget:
         self._counts: Counter[str] = Counter()
         self._newest = 0
 
-    def spend(self, fault: str, what: str = "") -> float:
-        """Report `fault`; the seconds to wait before `what` restarts. Raises BudgetSpent when it has none left."""
+    def spend(self, fault: str, what: str = "", actor: str = "") -> float:
+        """Report `fault`, with the log of the actor that died; the seconds to wait before `what` restarts.
+
+        Raises BudgetSpent when it has none left.
+        """
         self._counts[what] += 1
-        count = self._counts[what]
+        count, log = self._counts[what], log_of(actor)
         if count > MAX_RESTARTS:
-            raise BudgetSpent(f"{fault}: gave up after {MAX_RESTARTS} restarts without a published step in between")
+            raise BudgetSpent(
+                f"{fault}: gave up after {MAX_RESTARTS} restarts without a published step in between{log}"
+            )
         pause = min(self._first_pause_seconds * 2 ** (count - 2), LONGEST_PAUSE_SECONDS) if count > 1 else 0
-        self.notify(f"{fault} in {pause:g} s" if pause else fault)
+        self.notify(f"{fault} in {pause:g} s{log}" if pause else f"{fault}{log}")
         return pause
 
-    async def consume(self, fault: str, what: str = "") -> None:
+    async def consume(self, fault: str, what: str = "", actor: str = "") -> None:
         """`spend`, and wait."""
-        await asyncio.sleep(self.spend(fault, what))
+        await asyncio.sleep(self.spend(fault, what, actor))
 
     def progressed(self, version: int) -> None:
         """`version` was published: if it is a new maximum, all budgets are full again."""
         if version > self._newest:
             self._newest = version
             self._counts.clear()
+
+
+def log_of(actor: str) -> str:
+    """Where an actor wrote what it did, as an addition to a message: its file in the run's folder."""
+    return f" (logs/{actor}.log)" if actor else ""

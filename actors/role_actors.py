@@ -128,7 +128,7 @@ class RoleActors:
         """Another takes its slot, at a later heartbeat if it has to pause: no other actor's heartbeat waits for it."""
         del self._members[slot]
         await self._give_back(member)
-        pause = self._restarts.spend(f"{member.name} died; starting another", slot)
+        pause = self._restarts.spend(f"{member.name} died; starting another", slot, member.name)
         self._board.add(ACTOR_RESTARTS.name, 1, member.kind)
         self._due[slot] = asyncio.get_running_loop().time() + pause
 

@@ -171,7 +171,7 @@ class Supervisor:
     async def new_buffer(self, version: int) -> BufferHandle:
         """A new buffer in place of the dead one, with `version` steps trained, and new role actors that use it."""
         self._placement.kill(self._buffer)
-        await self._restarts.consume("the replay buffer died; starting another from its journal", "buffer")
+        await self._restarts.consume("the replay buffer died; starting another from its journal", "buffer", "buffer")
         async with self._repairing:
             self._board.add(ACTOR_RESTARTS.name, 1, "buffer")
             self._buffer = self._placement.replay_buffer(version)

@@ -54,8 +54,9 @@ from deploy.job.run_state import RunState
 from deploy.job.start import Start, going_on, starting_point
 from deploy.monitoring.step_metrics import serve
 from deploy.plan import plan
-from deploy.report import machine
+from deploy.report import machine, run_log
 from deploy.report.outlook import announcement
+from deploy.report.run_log import RunLog
 from deploy.report.terminal import summarise
 from envs.contract import registry
 from envs.contract.env import Environment
@@ -107,6 +108,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(command: cli.Command) -> int:
     """The command. Returns the exit code: 0 done, 1 failed, 2 bad input."""
+    with RunLog() as log:
+        return _run(command, log)
+
+
+def _run(command: cli.Command, log: RunLog) -> int:
     try:
         mine = command.is_record
         folder, start = starting_point(
@@ -122,6 +128,7 @@ def run(command: cli.Command) -> int:
         print("\n".join([f"data: {env.notice}", *(f"replies: {limit}" for limit in limits)]))
         if not start.resumed:
             folder.claim()
+            log.into(folder.path)
         try:
             board = Board()
             folder.serves(serve(board, command.spec, folder.spec.name, folder.job))
@@ -129,17 +136,18 @@ def run(command: cli.Command) -> int:
                 old = f"run {command.spec.name} exists: this one is {folder.spec.name}"
                 print(f"{old} (--resume continues the old one)")
             print(announcement(folder.spec, folder.path, start.version + 1))
-            return play(folder, start, env, board)
+            return play(folder, start, env, board, log)
         finally:
             folder.abandon()
     except ValueError as error:
         fail("selfplay", str(error))
 
 
-def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int:
+def play(folder: RunFolder, start: Start, env: Environment, board: Board, log: RunLog) -> int:
     """Run, then write plot, page and summary, whatever happened. Raises ValueError for bad input found on the way."""
     if start.resumed:
         folder.lock()
+        log.into(folder.path)
         start = going_on(folder)  # another process may have gone on with it meanwhile
     connect(modules_to_ship(folder.spec.envs))
     spec, dtype = settled(folder.spec)
@@ -160,7 +168,7 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board) -> int
             raise ValueError(str(cause)) from None
         print(f"selfplay: {why}", file=sys.stderr)
         if folder.logs.is_dir():
-            print(f"selfplay: what led to it is in {folder.logs / 'driver.log'}", file=sys.stderr)
+            print(f"selfplay: what led to it is in {folder.path / run_log.FILE} and {folder.logs}/", file=sys.stderr)
         return 1
     finally:
         try:

@@ -114,7 +114,8 @@ class Run:
             if self._interrupted:
                 raise
             lost = error if isinstance(error, ActorLost) else lost_by(error)
-            await self._restarts.consume(f"{lost}; starting over from the newest checkpoint", "run")
+            logs_of = {"learner": "rank-*", "pool": "pool-*"}.get(lost.kind, lost.kind)
+            await self._restarts.consume(f"{lost}; starting over from the newest checkpoint", "run", logs_of)
             self._board.add(metrics.ACTOR_RESTARTS.name, 1, lost.kind)
             return False
         finally:

@@ -21,7 +21,7 @@ from common.files import append_line, json_line, read_bytes, write_whole
 from common.records import Group, Record
 from deploy import program
 from deploy.job import inputs, run_state
-from deploy.report import machine, replies, rollout_log
+from deploy.report import machine, replies, rollout_log, run_log
 from deploy.report.sinks import Sink
 from deploy.report.steps import FILE, Row, read_steps
 from envs.contract.reports import ALL_READ, Readings, Reports, measured, reports_of
@@ -32,6 +32,9 @@ from learner import checkpoint
 if TYPE_CHECKING:  # they import torch, for which `medserl status` would wait
     from learner.learner import LearnerStep
     from learner.scribe_learner import ScribePhase
+
+BEFORE_IT_BEGAN = {"lock", run_state.JOB, machine.FILE, run_log.FILE}
+"""Files that a process leaves before its run begins."""
 
 
 class Applied(Record):
@@ -117,7 +120,7 @@ class RunFolder:
 
     def abandon(self) -> None:
         """Remove a folder that was claimed for nothing: the run never began."""
-        if self._claimed and {path.name for path in self.path.iterdir()} <= {"lock", run_state.JOB, machine.FILE}:
+        if self._claimed and {path.name for path in self.path.iterdir()} <= BEFORE_IT_BEGAN:
             shutil.rmtree(self.path)
             self._claimed = False
 

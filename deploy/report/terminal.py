@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.text import Text
 from deploy.report import logp_drift
 from deploy.report.clock import Spent
 from deploy.report.outlook import time_left
+from deploy.report.run_log import Tee
 from envs.contract.reports import Reports, measure_key, score_line
 from learner import checkpoint
 
@@ -52,7 +54,7 @@ class Screen:
         self, title: str, steps: int, reports: Reports, on_phase: Callable[[str], None] = lambda _: None
     ) -> None:
         self._title, self._steps, self._reports, self._on_phase = title, steps, reports, on_phase
-        self._console = wide_console()
+        self._console, *self._others = consoles()
         self._rows: list[dict[str, Any]] = []
         self._phase, self._detail, self._since = "starting", "", time.monotonic()
         self._live = Live(self, console=self._console, refresh_per_second=2) if self._console.is_terminal else None
@@ -82,24 +84,36 @@ class Screen:
             self._since = time.monotonic()
         self._phase, self._detail = name, detail
         now = time.monotonic()
-        if not self._live and (changed or now - self._told > QUIET_SECONDS):
+        if changed or now - self._told > QUIET_SECONDS:
             self._told = now
-            self._print(f"{time.strftime('%H:%M:%S')}  {name} {detail}".rstrip())
+            self._line(f"{time.strftime('%H:%M:%S')}  {name} {detail}".rstrip())
 
     def row(self, row: dict[str, Any]) -> None:
         """Show a finished step."""
         self._rows.append(row)
-        if not self._live:
-            line = step_line(row, self._steps, self._reports)
-            left = time_left(self._rows, self._steps)
-            self._print("  ".join(filter(None, (time.strftime("%H:%M:%S"), line, left))))
+        line = step_line(row, self._steps, self._reports)
+        left = time_left(self._rows, self._steps)
+        self._line("  ".join(filter(None, (time.strftime("%H:%M:%S"), line, left))))
 
     def notify(self, text: str) -> None:
         """Show a message."""
-        self._print(f"{time.strftime('%H:%M:%S')}  {text}")
+        line = f"{time.strftime('%H:%M:%S')}  {text}"
+        if self._live:
+            self._console.print(line, highlight=False, soft_wrap=True)
+        self._line(line)
 
-    def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+    def _line(self, text: str) -> None:
+        """Print a line where no table is drawn."""
+        for console in self._others if self._live else (self._console, *self._others):
+            console.print(text, highlight=False, soft_wrap=True)
+
+
+def consoles() -> list[Console]:
+    """Where a run shows itself: the terminal, and its run.log apart where that is to hold plain lines."""
+    out = sys.stdout
+    if isinstance(out, Tee) and out.isatty():
+        return [Console(file=out.stream, markup=False), Console(file=out.log, width=WIDTH, markup=False)]  # type: ignore[arg-type]
+    return [wide_console()]
 
 
 def wide_console() -> Console:
@@ -167,7 +181,19 @@ def summarise(
     folder: Path, rows: list[dict[str, Any]], reports: Reports, finished: bool, resume: str, spent: Spent
 ) -> None:
     """Print the run's figures, its time by phase, and its files."""
-    console = wide_console()
+    for console in consoles():
+        _summarise(console, folder, rows, reports, finished, resume, spent)
+
+
+def _summarise(
+    console: Console,
+    folder: Path,
+    rows: list[dict[str, Any]],
+    reports: Reports,
+    finished: bool,
+    resume: str,
+    spent: Spent,
+) -> None:
     if not rows:
         nothing = f"No step was finished. {resume}\ntime of this start: {spent}\n  logs      {folder / 'logs'}"
         console.print(nothing, soft_wrap=True, highlight=False)
@@ -190,7 +216,8 @@ def summarise(
         ("episodes", "episodes.html"),
         ("plot", "progress.png"),
         ("rollouts", "rollouts/"),
-        ("logs", "logs/"),
+        ("logs", "run.log"),
+        ("", "logs/"),
     ):
         console.print(f"  {what:9} {folder / name}", soft_wrap=True, highlight=False)
     if found := checkpoint.best(folder):

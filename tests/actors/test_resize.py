@@ -168,7 +168,7 @@ async def test_an_engine_that_dies_as_it_starts_to_be_one_more_is_replaced() -> 
     world.placement.load_error = lambda engine_id: remote_error(RuntimeError("out of memory"))
     world.resize(engines=2)
     await world.beat()
-    assert world.notes == ["engine engines-1 could not start: RuntimeError: out of memory"]
+    assert world.notes == ["engine engines-1 could not start: RuntimeError: out of memory (logs/engines-1.log)"]
     world.placement.load_error = lambda engine_id: None
     await world.beat()
     assert await world.serving() == {"engines-0", "engines-1.1"} and world.board.total(ENGINE_RESTARTS) == 1

@@ -29,6 +29,17 @@ async def test_the_first_restart_comes_at_once_and_each_further_one_after_twice_
         await restarts.consume("doctor-0 died; starting another")
 
 
+async def test_a_loss_names_the_log_of_who_died(pauses: list[float]) -> None:
+    notes: list[str] = []
+    restarts = RestartBudget(notes.append)
+    for _ in range(MAX_RESTARTS):
+        await restarts.consume("doctor-0 died; starting another", "doctor-0", "doctor-0.3")
+    assert notes[0] == "doctor-0 died; starting another (logs/doctor-0.3.log)"
+    assert notes[1] == "doctor-0 died; starting another in 1 s (logs/doctor-0.3.log)"
+    with pytest.raises(BudgetSpent, match=r"published step in between \(logs/doctor-0.3.log\)"):
+        await restarts.consume("doctor-0 died; starting another", "doctor-0", "doctor-0.3")
+
+
 async def test_no_pause_is_longer_than_the_longest(pauses: list[float]) -> None:
     restarts = RestartBudget(lambda _: None, first_pause_seconds=20)
     for _ in range(3):

@@ -128,7 +128,7 @@ async def test_a_lost_engine_is_killed_and_replaced_under_a_new_name() -> None:
     assert await world.serving() == {"engines-1", "engines-0.1"}
     assert world.placement.killed == [world.placement.engines["engines-0"]]
     assert world.board.total(ENGINE_RESTARTS) == 1
-    assert world.notes == ["engine engines-0 died, hung or failed its sync; starting another"]
+    assert world.notes == ["engine engines-0 died, hung or failed its sync; starting another (logs/engines-0.log)"]
     await world.lose("engines-0.1")
     await world.beat()
     assert await world.serving() == {"engines-1", "engines-0.2"}

@@ -70,7 +70,7 @@ async def test_a_dead_buffer_is_replaced_at_the_learners_word_and_the_roles_with
     assert set(world.placement.roles) - set(old) == {"scribe-0.1", "doctor-0.1"}
     assert all(handle.dead.is_set() for handle in old.values())
     assert world.board.total(ACTOR_RESTARTS, "buffer") == 1 and world.board.total(ACTOR_RESTARTS, "scribe") == 0
-    assert world.notes == ["the replay buffer died; starting another from its journal"]
+    assert world.notes == ["the replay buffer died; starting another from its journal (logs/buffer.log)"]
 
 
 async def test_a_rank_lost_in_the_sync_of_a_new_engine_is_heard_of_while_the_buffer_is_dead() -> None:

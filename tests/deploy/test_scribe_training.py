@@ -13,6 +13,7 @@ from common.config import RunSpec
 from common.metrics import ROYALTIES, SCRIBE_STEPS, Board
 from deploy import selfplay
 from deploy.job.start import starting_point
+from deploy.report.run_log import RunLog
 from envs.contradiction.spec import ContradictionSettings
 from learner import checkpoint
 from tests.deploy.authoring_env import Authoring
@@ -54,7 +55,7 @@ def test_a_scribe_takes_its_steps_with_the_doctor_and_its_engines_prove_its_own_
     folder, start = starting_point(spec_of(tmp_path, "authors"), resume=False)
     folder.claim()
     board = Board()
-    assert selfplay.play(folder, start, Authoring(ContradictionSettings(), 0), board) == 0
+    assert selfplay.play(folder, start, Authoring(ContradictionSettings(), 0), board, RunLog()) == 0
 
     rows = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1)), "the Doctor's training went on"

@@ -12,6 +12,7 @@ import pytest
 from common.config import RunSpec
 from deploy import cli, selfplay
 from deploy.job.start import starting_point
+from deploy.report.run_log import RunLog
 from learner import checkpoint
 
 SETTINGS: dict[str, Any] = {"name": "r", "steps": 8}
@@ -126,4 +127,4 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_taken_back(
     monkeypatch.setattr(selfplay, "connect", lambda *_: pytest.fail("Ray was started"))
     environment: Any = None
     with pytest.raises(ValueError, match="has all its 8 steps"):
-        selfplay.play(folder, start, environment, environment)
+        selfplay.play(folder, start, environment, environment, RunLog())
