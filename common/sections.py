@@ -399,6 +399,8 @@ class MetricsSpec(Section):
     """Its content must come as `Authorization: Bearer ...` with every scrape (Prometheus: `credentials_file`)."""
     sink: Literal["wandb", "trackio"] | None = None
     """Experiment tracker that also receives each step's figures; its library must be installed."""
+    samples: int = Field(0, ge=0, le=64)
+    """Replies of each step that the tracker also receives, in a table with task and label; 0: no text is sent."""
 
     @model_validator(mode="after")
     def _others_need_a_token(self) -> MetricsSpec:

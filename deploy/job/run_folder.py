@@ -228,6 +228,7 @@ class RunFolder:
     ) -> None:
         """Write what step `step` trains on. It takes long for an event loop: call it in a thread, while ranks train."""
         rollout_log.write_step(self.path, step, step - 1, groups, shown, readings)
+        self._sink.take(step, groups)
 
     def log(self, step: LearnerStep, readings: Readings = ALL_READ) -> Row:
         """Write the metrics of a step whose rollouts were written; returns its row."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ from common.config import MetricsSpec, RunSpec
 from common.statistics import Interval
 from deploy import selfplay
 from deploy.job.run_folder import RunFolder
+from deploy.report.sinks import QUIET, samples
 from envs.verdict.spec import DataSpec, VerdictSettings
 from evals.core.evaluator import EvalPoint
 from tests.deploy.job.test_run_folder import log
+from tests.deploy.report.rollouts import group, labelled, rollout
 
 
 class FakeLibrary(ModuleType):
@@ -29,6 +32,9 @@ class FakeLibrary(ModuleType):
 
     def log(self, values: dict[str, Any], step: int) -> None:
         self.calls.append(("log", (step, values)))
+
+    def Table(self, columns: list[str], data: list[list[Any]]) -> list[dict[str, Any]]:
+        return [dict(zip(columns, row, strict=True)) for row in data]
 
     def finish(self) -> None:
         self.calls.append(("finish", None))
@@ -62,7 +68,33 @@ def test_a_sink_gets_every_step_with_its_number_and_the_end(tmp_path: Path, libr
     assert re.fullmatch("mine-[0-9a-f]{8}", settings["group"])
     assert number == 2 and values["reward_mean"] == rows[1]["reward_mean"] == -0.9
     assert all(isinstance(value, int | float) for value in values.values()), "only numbers leave the machine"
-    assert rows[1].keys() - values.keys() >= {"kl_to_reference", "learner_seconds"}
+    assert rows[1].keys() - values.keys() >= {"kl_to_reference", "learner_seconds", "step", "time"}
+
+
+def test_replies_are_sent_as_a_table_where_the_spec_asks_for_some(tmp_path: Path, library: FakeLibrary) -> None:
+    metrics = MetricsSpec(sink="trackio", samples=1)
+    folder = RunFolder(spec(tmp_path).model_copy(update={"metrics": metrics}), tmp_path / "mine")
+    folder.create()
+    log(folder, 1)
+    log(folder, 2)
+    (_, (_, first)), (_, (number, values)) = library.calls[1:]
+    assert [row["task_id"] for row in first["samples"]] == ["task-1"]
+    (row,) = values["samples"]
+    assert (number, row["step"], row["task_id"], row["game"], row["reward"]) == (2, 2, "task-2", "verdict", -0.9)
+    assert "amoxicillin" in row["task"] and "error_type" in row["label"] and "<verdict>" in row["reply"]
+
+
+def test_the_samples_are_of_all_tasks_before_a_second_one_of_any() -> None:
+    groups = [group(labelled(number), rollout(versions=(0,)), rollout(versions=(0,))) for number in (1, 2)]
+    assert [row[1] for row in samples(5, groups)] == ["task-1", "task-2", "task-1", "task-2"]
+
+
+def test_wandb_is_told_to_keep_console_and_host_to_itself_unless_the_user_says_otherwise(
+    tmp_path: Path, library: FakeLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {"WANDB_CONSOLE": "wrap"})
+    RunFolder(spec(tmp_path), tmp_path / "mine").create()
+    assert {**os.environ} == {**QUIET, "WANDB_CONSOLE": "wrap"}
 
 
 def test_a_held_out_point_is_sent_with_its_version_at_the_newest_step(tmp_path: Path, library: FakeLibrary) -> None:
