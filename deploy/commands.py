@@ -237,6 +237,10 @@ score is shown where the task has a label.
             ("runs/laptop my-doctor --push me/my-doctor", "and upload it; `hf auth login` comes first"),
         ),
         options=_export,
+        details="""
+For llama.cpp and Ollama, a script of llama.cpp (github.com/ggml-org/llama.cpp) makes a GGUF file of the merged model:
+  python convert_hf_to_gguf.py my-doctor --outfile my-doctor.gguf --outtype q8_0
+""",
     ),
     "eval": Command(
         module="evals.run",

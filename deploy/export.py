@@ -7,6 +7,7 @@ with the run's model on the log-probs of a fixed text; with `--push` it is then 
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from argparse import Namespace
@@ -30,6 +31,9 @@ OURS = ("adapter", "warm_up.json", COMPLETE)  # in the run's model folder, usele
 SPEC = "medserl.yaml"
 TOLERANCE = {"merged": 0.0, "adapter": 0.1}
 """Nats per token. An adapter's sums are rounded in another order than those of merged weights."""
+
+GGUF = "for llama.cpp and Ollama: python convert_hf_to_gguf.py {out} --outfile {file} --outtype q8_0"
+"""What makes one file of a merged model; the script is in the repository of llama.cpp (ggml-org/llama.cpp)."""
 
 
 def finished_run(folder: Path) -> RunSpec:
@@ -107,6 +111,9 @@ def run(args: Namespace) -> int:
         if args.public and not args.push:
             raise ValueError("--public goes with --push OWNER/NAME")
         print(export(args.run, args.out, args.adapter))
+        if not args.adapter:
+            out, file = (shlex.quote(f"{args.out}{ending}") for ending in ("", ".gguf"))
+            print(GGUF.format(out=out, file=file))
         if args.push:
             print(push(args.out, args.push, args.public))
     except (ValueError, OSError) as error:

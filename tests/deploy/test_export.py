@@ -59,6 +59,16 @@ def test_the_export_holds_the_spec_without_folders(tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "out" / "medserl.yaml").read_text()
 
 
+@pytest.mark.usefixtures("agreeing")
+@pytest.mark.parametrize(("flags", "told"), [([], True), (["--adapter"], False)])
+def test_a_merged_export_says_how_it_becomes_a_gguf_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], told: bool
+) -> None:
+    assert export.main([str(finished(tmp_path, spec())), str(tmp_path / "my out"), *flags]) == 0
+    call = f"convert_hf_to_gguf.py '{tmp_path}/my out' --outfile '{tmp_path}/my out.gguf' --outtype q8_0"
+    assert (call in capsys.readouterr().out) is told
+
+
 def test_public_without_push_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main([str(tmp_path), str(tmp_path / "out"), "--public"]) == BAD_INPUT
     assert capsys.readouterr().err == "export: --public goes with --push OWNER/NAME\n"

@@ -15,7 +15,7 @@ from common.files import read_text
 from common.records import Record
 from envs.verdict.data.medec import Note
 from envs.verdict.statistics import Case
-from evals.suites.medec.corrections import Corrections, Scorer, correction_scores
+from evals.suites.medec.corrections import Corrections, Scorer, correction_scores, rouge1
 
 NA = "NA"
 _LINE = re.compile(r"[a-z0-9\-]+\s[0-9]+\s-?[0-9]+\s.+")
@@ -30,6 +30,7 @@ class Answer(Record):
     correction: str
 
 
+PER_TEXT = ("flag_accuracy", "sentence_accuracy", "rouge1_composite")
 CLEAN_ANSWER = Answer(flag="0", sentence="-1", correction=NA)
 
 
@@ -142,6 +143,15 @@ def official(notes: Sequence[Note], submission: Submission, scorers: Mapping[str
             scorers=scorers or {},
         ),
     )
+
+
+def per_text(note: Note, answer: Answer) -> dict[str, float]:
+    """What a text that was answered adds to the scores of `official`: their means over all texts."""
+    gold = gold_answer(note)
+    corrected = [one.correction for one in (gold, answer) if one.correction != NA]
+    both = rouge1(*corrected) if len(corrected) == 2 else float(not corrected)
+    scores = float(answer.flag == gold.flag), float(answer.sentence == gold.sentence), both
+    return dict(zip(PER_TEXT, scores, strict=True))
 
 
 def cases(notes: Iterable[Note], submission: Submission, types: Mapping[str, str] | None = None) -> list[Case]:

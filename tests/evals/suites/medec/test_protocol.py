@@ -10,11 +10,15 @@ from envs.verdict.data.medec import load_notes
 from evals.suites.medec.corrections import correction_scores, rouge1
 from evals.suites.medec.floors import FLOORS, GOLD, floor
 from evals.suites.medec.protocol import (
+    CLEAN_ANSWER,
+    PER_TEXT,
     Answer,
+    Submission,
     cases,
     load_submission,
     official,
     parse_submission,
+    per_text,
     submission_line,
     submission_text,
 )
@@ -161,3 +165,17 @@ def test_the_aggregate_is_the_mean_of_three_clipped_metrics() -> None:
     assert scores.aggregate is not None and scores.aggregate.mean == pytest.approx(2 / 3)
     assert scores.aggregate.composite == pytest.approx((2 / 3 + 1) / 4)
     assert correction_scores([("a b", "a b")], 1, 4, {"BLEURT": scorers["BLEURT"]}).aggregate is None
+
+
+ANSWERS = [Answer(flag="1", sentence=at, correction=text) for at in "12" for text in (RIGHT, "He has pneumonia.")]
+
+
+@given(st.lists(st.sampled_from([CLEAN_ANSWER, *ANSWERS]), min_size=4, max_size=4))
+def test_what_each_text_adds_has_the_official_scores_as_its_mean(answers: list[Answer]) -> None:
+    notes = [*twins("a"), *twins("b", "treatment")]
+    expected = official(notes, Submission(answers={one.note_id: a for one, a in zip(notes, answers, strict=True)}))
+    scores = [per_text(one, given) for one, given in zip(notes, answers, strict=True)]
+    means = {name: sum(score[name] for score in scores) / len(notes) for name in PER_TEXT}
+    assert means["flag_accuracy"] == pytest.approx(expected.flag_accuracy)
+    assert means["sentence_accuracy"] == pytest.approx(expected.sentence_accuracy)
+    assert means["rouge1_composite"] == pytest.approx(expected.corrections.rouge1.composite)
