@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from envs.verdict.spec import VerdictSettings
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "sums"
 MOST_LINES = 40
+PAGE = (ROOT / "docs" / "your-environment.md").read_text(encoding="utf-8")
 
 
 def command(elsewhere: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -139,15 +141,18 @@ def test_a_package_cannot_take_the_id_of_a_game_of_ours(package: Path) -> None:
 
 def commands_of_the_documentation() -> list[str]:
     """Every command in docs/your-environment.md that ends by itself within seconds."""
-    lines = (ROOT / "docs" / "your-environment.md").read_text().splitlines()
-    return [line for line in lines if line.startswith("medserl ") and ("check-env" in line or "--dry-run" in line)]
+    return [
+        line
+        for line in PAGE.splitlines()
+        if line.startswith("medserl ") and ("check-env" in line or "--dry-run" in line)
+    ]
 
 
 @pytest.mark.parametrize("line", commands_of_the_documentation())
 def test_the_commands_of_the_documentation_work_from_outside_the_tree(elsewhere: Path, line: str, typed: Typed) -> None:
     code, out, err = typed(elsewhere, *shlex.split(line, comments=True)[1:])
     assert code == 0, err
-    assert "check-env" not in line or out.startswith("sums: 0 problems, oracle 1.00")
+    assert "check-env" not in line or (out.startswith("sums: 0 problems, oracle 1.00") and f"```\n{out}```" in PAGE)
 
 
 @pytest.mark.integration
@@ -159,6 +164,17 @@ def test_they_work_as_processes_too(elsewhere: Path, line: str) -> None:
 
 def test_the_documentation_shows_the_check_a_plan_and_a_mixture() -> None:
     assert len(commands_of_the_documentation()) == 3
+
+
+def test_the_report_of_the_documentation_draws_chance(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Typed
+) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (elsewhere / "judged.py").write_text(code)
+    monkeypatch.syspath_prepend(elsewhere)
+    (settings,) = read([{"class": "judged:JudgedSums"}])
+    report = registry.class_of(settings).report
+    assert (report.heldout_chance, report.title) == (0.5, "Sums judged right")
 
 
 @pytest.mark.integration
