@@ -14,6 +14,9 @@ from typing import Any, NoReturn
 BAD_INPUT = 2
 """Exit code of a command that was called wrongly, or refused."""
 
+CLOSE = 0.7
+"""Least similarity (difflib) of what was typed and a name that it may have meant."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, `NAME: what is wrong; did you mean ...?`, and exit code 2.
@@ -88,7 +91,7 @@ def alike(typed: str, names: Iterable[str]) -> list[str]:
     """
     section, _, last = typed.rpartition(".")
     split = [(name.rpartition(".")[0], name.rpartition(".")[2], name) for name in names]
-    best = difflib.get_close_matches(last, {end for _, end, _ in split}, n=1)
+    best = difflib.get_close_matches(last, {end for _, end, _ in split}, n=1, cutoff=CLOSE)
     ending = [(where, name) for where, end, name in split if end in best]
     return [name for where, name in ending if where == section] or [name for _, name in ending]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from common.command_line import alike, meant
 from common.files import read_text
 from common.yaml_text import parse_yaml
 
@@ -25,8 +26,9 @@ def spec_file(given: Path) -> Path:
     shipped = SPECS / f"{given.stem}.yaml"
     if given.parent in _SHORT_FOR and given.suffix in ("", ".yaml") and shipped.is_file():
         return shipped.relative_to(Path.cwd()) if shipped.is_relative_to(Path.cwd()) else shipped
-    known = ", ".join(sorted(path.stem for path in SPECS.glob("*.yaml")))
-    raise ValueError(f"{given}: no such spec file; write its path, or one of {known}")
+    known = sorted(path.stem for path in SPECS.glob("*.yaml"))
+    close = meant(alike(given.stem, known))
+    raise ValueError(f"{given}: no such spec file; write its path, or one of {', '.join(known)}{close}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

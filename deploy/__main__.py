@@ -7,11 +7,13 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from common.command_line import alike, fail, meant
 from deploy.commands import COMMANDS, parse
-from deploy.program import SCRIPT, program, version
+from deploy.program import SCRIPT, TREE, program, version
 
+SPECS = TREE / "deploy" / "specs"
 TOP = tuple(name for name in COMMANDS if " " not in name)
 
 
@@ -50,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         kind, known = ("option", ["--help", "--version"]) if name.startswith("-") else ("command", [*TOP])
-        fail(SCRIPT, f"unknown {kind} {name}{meant(alike(name, known))} (see {called} --help)")
+        close = [f"{called} selfplay {name}"] if (SPECS / f"{Path(name).stem}.yaml").is_file() else alike(name, known)
+        fail(SCRIPT, f"unknown {kind} {name}{meant(close)} (see {called} --help)")
     try:
         return _run(name, f"{called} {name}", rest)
     except BrokenPipeError:

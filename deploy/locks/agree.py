@@ -76,7 +76,7 @@ def _counts(required: Requirement, extra: str) -> bool:
 
 def main() -> int:
     """Print the disagreements; 1 when there are any."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser("python -m deploy.locks.agree", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("report", type=flag_path)
     text = parser.parse_args().report.read_text()
     found = disagreements(text)

@@ -23,7 +23,7 @@ ARCHITECTURES = "8.9 9.0a"
 
 def main() -> int:
     """Compile and link; 1 when that fails, after what the compiler said."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser("python -m deploy.locks.compiles", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=flag_path, help="with the installed wheels")
     folder = parser.parse_args().folder.resolve()
     with tempfile.TemporaryDirectory() as made:

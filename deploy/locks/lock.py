@@ -55,7 +55,7 @@ def _normal(name: str) -> str:
 
 def main() -> None:
     """Print the lock; differences go to stderr."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser("python -m deploy.locks.lock", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("report", type=flag_path)
     parser.add_argument("--against", type=flag_path)
     args = parser.parse_args()

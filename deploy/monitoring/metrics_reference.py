@@ -5,6 +5,8 @@ A test keeps it up to date.
 
 from __future__ import annotations
 
+import argparse
+
 from common.metrics import ALL, RUN, Metric
 from deploy.monitoring.dashboard import PANELS
 
@@ -47,6 +49,7 @@ def _names(query: str) -> list[str]:
 
 def main() -> None:
     """Print the page."""
+    argparse.ArgumentParser("python -m deploy.monitoring.metrics_reference", description=main.__doc__).parse_args()
     print(page(), end="")
 
 

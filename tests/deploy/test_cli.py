@@ -112,6 +112,10 @@ def test_a_missing_file_names_those_that_exist(tmp_path: Path, capsys: pytest.Ca
     assert "none.yaml: no such spec file; write its path, or one of " in line and " laptop, learns, " in line
 
 
+def test_a_mistyped_name_of_a_spec_is_answered_with_the_closest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "lapptop").endswith(", smoke; did you mean laptop?")
+
+
 @pytest.mark.parametrize("name", ["laptop", "laptop.yaml", "deploy/laptop.yaml", "deploy/specs/laptop.yaml"])
 def test_a_shipped_spec_is_found_by_its_name(name: str) -> None:
     command = cli.parse([name])
@@ -129,6 +133,7 @@ def test_a_shipped_spec_is_found_by_its_name(name: str) -> None:
             "unknown option --learner.lerning_rate; did you mean --learner.learning_rate?",
         ),
         (["--step", "4"], "unknown option --step; did you mean --steps?"),
+        (["--version"], "unknown option --version (see"),
         (["--learner", '{"ranks": bad'], "flags and environment: error parsing value for field"),
         (["more"], "unrecognized arguments: more (see python -m deploy.selfplay --help)"),
         (

@@ -49,6 +49,7 @@ def test_the_version_is_that_of_the_tree(capsys: pytest.CaptureFixture[str]) -> 
         ("staus", "medserl: unknown command staus; did you mean status?"),
         ("--versoin", "medserl: unknown option --versoin; did you mean --version?"),
         ("zzz", "medserl: unknown command zzz (see "),
+        ("laptop", "medserl: unknown command laptop; did you mean python -m deploy selfplay laptop? (see "),
     ],
 )
 def test_a_mistyped_command_is_one_line_with_a_suggestion(
