@@ -145,6 +145,17 @@ def _job(name: str) -> Manifest:
     }
 
 
+class _Readable(yaml.SafeDumper):
+    """Writes a text of several lines, such as the spec, line by line."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m deploy.kuberay`."""
     return run(commands.parse("kuberay", "python -m deploy.kuberay", arguments))
@@ -166,7 +177,7 @@ def run(command: cli.Command) -> int:
             print(f"kuberay: copy the files of {path} into {below} of the volume {name}", file=sys.stderr)
     except ValueError as error:
         fail("kuberay", str(error))
-    print(yaml.safe_dump_all(made, sort_keys=False), end="")
+    print(yaml.dump_all(made, Dumper=_Readable, sort_keys=False), end="")
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
@@ -28,11 +29,13 @@ from deploy.cluster.fit import problems
 from deploy.cluster.gpu_layout import Card, Place, places
 from deploy.job import verifier_exam
 from deploy.locks.driver import driver_line
+from deploy.report.comparison import unlike
 from deploy.report.terminal import wide_console
 
 Edit = tuple[str, Any]
 """A field of the spec and its new value."""
 MOST_EDITS = 3
+WRAPPED = 100  # characters of a long line of the dry run
 
 
 def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | None:
@@ -113,6 +116,7 @@ def plan(spec: RunSpec, folder: Path) -> str:
     engines = sum(pool.engines for pool in spec.pools)
     return (
         f"{yaml.safe_dump(spec.model_dump(mode='json'), sort_keys=False)}\n"
+        f"{_not_default(spec)}"
         f"# run folder      {folder}\n"
         f"# actors          {engines} engines in {len(spec.pools)} pools, {spec.rollout.scribes} scribes, "
         f"{spec.rollout.doctors} doctors, {spec.learner.ranks} learner ranks, 1 replay buffer\n"
@@ -121,6 +125,14 @@ def plan(spec: RunSpec, folder: Path) -> str:
         f"# staleness       {staleness(spec)}\n"
         + (f"# tier C          {verifier_exam.planned(spec)}\n" if any(env.needs_verifier for env in spec.envs) else "")
     )
+
+
+def _not_default(spec: RunSpec) -> str:
+    """The settings that are not the defaults, as comments."""
+    found = unlike(spec.model_dump(mode="json"), RunSpec().model_dump(mode="json"))
+    text = ", ".join(f"{name} {yaml_value(value)}" for name, (value, _) in found.items())
+    lines = textwrap.wrap(text, WRAPPED, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {'' if number else 'not the default':15} {line}\n" for number, line in enumerate(lines))
 
 
 def transport(spec: RunSpec, arch: Architecture) -> str:

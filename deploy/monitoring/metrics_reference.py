@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 
 from common.metrics import ALL, RUN, Metric
-from deploy.monitoring.dashboard import PANELS
+from deploy.monitoring.dashboard import PANELS, WINDOW
 
+BAR = r"\|"  # a bar would end the cell
 HEAD = """# Metrics
 
 Made by `python -m deploy.monitoring.metrics_reference` from `common/metrics.py`. The job serves them on `metrics.port`
@@ -18,21 +19,43 @@ that it declares (`envs/contract/report.py`). Counters are sums over all actors,
 decrease; read them with `rate()`. The dashboard is `deploy/monitoring/grafana/medserl.json`, the alert rules are
 `deploy/monitoring/prometheus/rules.yml`.
 
-| metric | kind | labels | what it says | panel |
-|---|---|---|---|---|
+In the order of the dashboard's panels; `query` is what to type into Prometheus.
+
+| panel | metric | kind | labels | what it says | query |
+|---|---|---|---|---|---|
 """
 
 
 def page() -> str:
     """The page, Markdown."""
-    return HEAD + "".join(_row(metric) for metric in sorted(ALL, key=lambda metric: metric.name))
+    return HEAD + "".join(_row(metric) for metric in sorted(ALL, key=lambda metric: (_place(metric), metric.name)))
 
 
 def _row(metric: Metric) -> str:
     labels = [f"`{label}`: {', '.join(values) or _free(metric)}" for label, values in _labels(metric)]
-    panels = [panel.title for panel in PANELS if any(metric.name in _names(query) for query, _ in panel.queries)]
-    help_ = metric.help.replace("|", r"\|")  # a bar would end the cell
-    return f"| `{metric.name}` | {metric.kind} | {'; '.join(labels) or '-'} | {help_} | {', '.join(panels)} |\n"
+    titles = ", ".join(PANELS[number].title for number, _ in _panels(metric))
+    query = next((f"`{query}`" for _, query in _panels(metric)), f"`{metric.name}`")
+    cells = titles, f"`{metric.name}`", metric.kind, "; ".join(labels) or "-", metric.help, _typed(query)
+    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |\n"
+
+
+def _place(metric: Metric) -> int:
+    return next((number for number, _ in _panels(metric)), len(PANELS))
+
+
+def _panels(metric: Metric) -> list[tuple[int, str]]:
+    """(number of the panel, the first query in it) of each panel that shows the metric."""
+    shown: dict[int, str] = {}
+    for number, panel in enumerate(PANELS):
+        for query, _ in panel.queries:
+            if metric.name in _names(query):
+                shown.setdefault(number, query)
+    return list(shown.items())
+
+
+def _typed(query: str) -> str:
+    """Prometheus itself does not know Grafana's variables."""
+    return query.replace(WINDOW, "5m").replace("$__range", "1h")
 
 
 def _free(metric: Metric) -> str:

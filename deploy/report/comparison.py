@@ -62,16 +62,22 @@ def figures(run: Path) -> dict[str, float | None]:
 
 def differences(first: Path, second: Path) -> dict[str, tuple[Any, Any]]:
     """The fields in which the specs differ, by dotted name, except `name`. None where a spec lacks the field."""
-    one, two = (dict(_fields(read_settings(run / "spec.yaml"))) for run in (first, second))
+    return unlike(*(read_settings(run / "spec.yaml") for run in (first, second)))
+
+
+def unlike(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """As `differences`, of two specs."""
+    one, two = dict(_fields(first)), dict(_fields(second))
     names = sorted(one.keys() | two.keys())
     return {name: (one.get(name), two.get(name)) for name in names if name != "name" and one.get(name) != two.get(name)}
 
 
 def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf by its dotted name; elements of a list by their `name`, such as a pool's."""
+    """Every leaf by its dotted name; elements of a list by their `name` or `id`, such as a pool's or a game's."""
     for name, value in content.items():
-        if isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):
-            value = {one["name"]: {key: held for key, held in one.items() if key != "name"} for one in value}
+        for key in ("name", "id"):
+            if isinstance(value, list) and value and all(isinstance(one, dict) and key in one for one in value):
+                value = {one[key]: {inner: held for inner, held in one.items() if inner != key} for one in value}
         if isinstance(value, dict):
             yield from _fields(value, f"{prefix}{name}.")
         else:

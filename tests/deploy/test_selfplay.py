@@ -129,6 +129,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     text = capsys.readouterr().out
     assert "steps: 3" in text and f"# run folder      {tmp_path / 'runs' / 'smoke'}" in text
     assert "\n# data            120 notes of 60 vignettes; of 47 training vignettes 47 in augmented tasks" in text
+    assert "\n# not the default buffer.capacity 12, " in text and ", steps 3, warm_up.steps 20\n" in text
     assert not (tmp_path / "runs").exists()
 
 
