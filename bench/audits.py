@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bench import one_run
 from common.records import Record
-from evals.suites.oversight.figures import Difference
+from evals.core.measured import Difference
 from evals.suites.oversight.result import Result, load_result
 from evals.suites.oversight.trials import HELDOUT
 

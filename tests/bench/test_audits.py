@@ -6,7 +6,7 @@ import pytest
 
 from bench.audits import Run, _line
 from common.statistics import Interval
-from evals.suites.oversight.figures import Difference
+from evals.core.measured import Difference
 
 
 def run(lower: float) -> Run:

@@ -1,24 +1,17 @@
-"""Audits: played once, kept over a crash, and judged from what was said.
-
-`replies.jsonl`: the first line holds the settings, every further one all replies of one audit.
-"""
+"""Audits, judged by the game's own reward."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
-from actors.engine import PromptTooLong
-from actors.episode import Model, of_game, play
-from common.records import LIMITS_MET, EndReason, Episode, Record
-from envs.contract import replay
+from actors.episode import of_game
+from common.records import Episode
 from envs.oversight.environment import Oversight
 from envs.oversight.reward import audit_of, confusion
 from envs.oversight.tasks import truth_of
 from envs.oversight.trial import TYPES
-from evals.core.journal import Journal as CoreJournal
-from evals.core.journal import Settings, digest
-from evals.suites.oversight.policies import Policy
+from evals.core.played import Judged, PlayedSettings, Playing, Policy
 from evals.suites.oversight.trials import Trial
 
 RIGHT, UNDECIDED = "none", "undecided"
@@ -27,30 +20,16 @@ Confusion = dict[str, dict[str, int]]
 """Proposals by (what is true, what was said): a type of error, `none`, `undecided`."""
 
 
-class AuditSettings(Settings):
+class AuditSettings(PlayedSettings):
     """What an audit depends on beside the trial."""
 
-    context: int
-    call_syntax: str
     temporal: str
 
 
-class Audited(Record):
-    """The replies of one audit. `prompt` is a digest of the trial and its first message; `tokens` were sampled."""
-
-    trial: str
-    prompt: str
-    actions: tuple[str, ...]
-    reason: EndReason
-    tokens: int = 0
-
-
-class Case(Record):
+class Case(Judged):
     """One judged audit. `proved`, `typed`: errors flagged with clause and value, with their type; `bias`: whether the
-    right one was named, None where the protocol limits none; `invalid`: replies without a readable call."""
+    right one was named, None where the protocol limits none."""
 
-    trial: str
-    task_id: str
     part: str
     tier: str
     skill: float
@@ -58,10 +37,6 @@ class Case(Record):
     confusion: Confusion
     proved: int
     bias: bool | None
-    turns: int
-    tokens: int
-    invalid: int
-    reason: EndReason
 
     @property
     def proposals(self) -> int:
@@ -93,11 +68,6 @@ class Case(Record):
         """Right proposals that were flagged."""
         return sum(_flags(self.confusion.get(RIGHT, {})))
 
-    @property
-    def cut(self) -> bool:
-        """Whether a limit ended it."""
-        return self.reason in LIMITS_MET
-
     def said(self) -> dict[str, int]:
         """Proposals by what was said of them."""
         total: dict[str, int] = {}
@@ -105,55 +75,6 @@ class Case(Record):
             for name, count in said.items():
                 total[name] = total.get(name, 0) + count
         return total
-
-
-class Journal(CoreJournal[Audited]):
-    """`replies.jsonl`, opened for appending. Raises ValueError if it holds audits made with other settings."""
-
-    def __init__(self, path: Path, settings: AuditSettings) -> None:
-        super().__init__(path, settings, Audited, lambda one: one.trial, "the replies of an audit")
-
-
-def unplayed(env: Oversight, trials: Sequence[Trial], journal: Journal) -> list[Trial]:
-    """The trials of which the journal holds no audit."""
-    known = {(one.trial, one.prompt) for one in journal.answered.values()}
-    return [trial for trial in trials if (trial.name, prompt_of(env, trial)) not in known]
-
-
-def prompt_of(env: Oversight, trial: Trial) -> str:
-    """Identifies trial and first message."""
-    _, turn = env.begin(trial.labelled.task)
-    return f"{trial.labelled.task.task_id}-{digest(turn.messages)}"
-
-
-async def audit(model: Model, trial: Trial, env: Oversight, max_tokens: int, journal: Journal) -> None:
-    """Play an audit as rollouts are played, and keep it. A trial that does not fit the model's context has no reply."""
-    task = trial.labelled.task
-    try:
-        (played,) = await play(env, task, model, 1, max_tokens)
-        tokens = sum(len(step.completion.token_ids) for step in played.steps)
-        actions, reason = played.episode.actions, played.episode.reason
-    except PromptTooLong:
-        actions, reason, tokens = ("",), EndReason.CONTEXT, 0
-    prompt = prompt_of(env, trial)
-    journal.add(Audited(trial=trial.name, prompt=prompt, actions=actions, reason=reason, tokens=tokens))
-
-
-def by_policy(env: Oversight, trials: Sequence[Trial], policy: Policy) -> list[Case]:
-    """The judged audits of a policy without a model."""
-    return [
-        judge(env, trial, replay.play(env, trial.labelled.task, policy(trial.labelled)), tokens=0) for trial in trials
-    ]
-
-
-def by_journal(env: Oversight, trials: Sequence[Trial], journal: Journal) -> list[Case]:
-    """The judged audits of the journal."""
-    cases = []
-    for trial in trials:
-        one = journal.answered[trial.name]
-        episode = Episode(task_id=trial.labelled.task.task_id, actions=one.actions, reason=one.reason)
-        cases.append(judge(env, trial, episode, one.tokens))
-    return cases
 
 
 def judge(env: Oversight, trial: Trial, episode: Episode, tokens: int) -> Case:
@@ -180,6 +101,11 @@ def judge(env: Oversight, trial: Trial, episode: Episode, tokens: int) -> Case:
         invalid=len(env.unread(episode) or ()),
         reason=episode.reason,
     )
+
+
+def by_policy(env: Oversight, trials: Sequence[Trial], policy: Policy) -> list[Case]:
+    """The judged audits of a policy without a model."""
+    return Playing(env, trials, partial(judge, env)).by_policy(policy)
 
 
 def _flags(said: dict[str, int]) -> list[int]:

@@ -12,31 +12,26 @@ Starts one vLLM engine, plays one sampled audit of every trial as rollouts are p
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from rich.console import Console
-from rich.progress import track
 
-from actors.episode import Model
 from common.config import RunSpec
 from envs.oversight.environment import Oversight
 from envs.oversight.spec import OversightSettings
 from evals.core import results
-from evals.core.asking import ask
 from evals.core.client import ModelClient
-from evals.core.command import REPLIES, Suite, conclude, resolved
-from evals.core.engine import doctor_pool
-from evals.core.engine_spec import fitting, read_spec
+from evals.core.command import Suite, conclude
+from evals.core.engine_spec import read_spec
+from evals.core.played import Playing
+from evals.core.policies import check
 from evals.suites.oversight import report
-from evals.suites.oversight.audits import AuditSettings, Case, Journal, audit, by_journal, by_policy, unplayed
-from evals.suites.oversight.policies import Policy, check, policies
+from evals.suites.oversight.audits import AuditSettings, Case, judge
+from evals.suites.oversight.policies import policies
 from evals.suites.oversight.result import Result, compared, groups, load_result
-from evals.suites.oversight.trials import Trial, tiers_of, trials
+from evals.suites.oversight.trials import tiers_of, trials
 
 DEFAULTS: dict[str, Any] = {"envs": [{"id": "oversight"}], "model": {"context": 4096}}
 """Of the engine without a --spec: the longest audits take almost 4,096 tokens. A model may have fewer positions."""
@@ -58,10 +53,12 @@ def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
     if args.policy:
         check(args.policy, known)
     chosen = trials(tiers, args.limit)
+    playing = Playing(env, chosen, partial(judge, env))
     settings, cases = None, list[Case]()
     if args.model:
-        cases, settings = _asked(args, spec, env, chosen, console, client)
-    baselines = _baselines(env, chosen, known, console)
+        made = partial(AuditSettings, temporal=env.settings.temporal)
+        cases, settings = playing.by_model(args, spec, made, console, client)
+    baselines = playing.by_policies(known, console)
     if args.policy:
         cases = baselines[args.policy]
     return Result(
@@ -86,38 +83,3 @@ def write(out: Path, result: Result) -> None:
 def _settings(spec: RunSpec) -> OversightSettings:
     """The game as the spec plays it: how calls are written, and what temporal_audit answers."""
     return next((one for one in spec.envs if isinstance(one, OversightSettings)), OversightSettings())
-
-
-def _asked(
-    args: Namespace, spec: RunSpec, env: Oversight, chosen: Sequence[Trial], console: Console, client: ModelClient
-) -> tuple[list[Case], AuditSettings]:
-    """The model's audits, played now or found in the journal."""
-    folder, sampling = resolved(args, spec, console, client, samples=1)
-    if args.spec is None:
-        spec = fitting(spec, folder)
-    settings = AuditSettings(
-        **msgspec.structs.asdict(sampling),
-        context=spec.model.context,
-        call_syntax=env.settings.call_syntax,
-        temporal=env.settings.temporal,
-    )
-    with closing(Journal(args.out / REPLIES, settings)) as journal:
-        waiting = unplayed(env, chosen, journal)
-        if len(waiting) < len(chosen):
-            console.print(f"{len(chosen) - len(waiting)} of {len(chosen)} trials are audited in {args.out} already")
-        one = partial(_play, env, spec.sampling.max_tokens, journal)
-        # No more at once than are decoded: each further audit would push the prefix of another one out of the cache.
-        ask(waiting, client.asking(spec, folder), one, doctor_pool(spec).max_num_seqs, console)
-    return by_journal(env, chosen, journal), settings
-
-
-async def _play(env: Oversight, max_tokens: int, journal: Journal, model: Model, trial: Trial) -> None:
-    await audit(model, trial, env, max_tokens, journal)
-
-
-def _baselines(
-    env: Oversight, chosen: Sequence[Trial], known: Mapping[str, Policy], console: Console
-) -> dict[str, list[Case]]:
-    """Every policy without a model on the same trials."""
-    each = track(known.items(), "baselines", console=console, transient=True)
-    return {name: by_policy(env, chosen, policy) for name, policy in each}

@@ -9,9 +9,10 @@ from envs.contract.page_view import words
 from envs.oversight.trial import TYPES
 from evals.core import figures
 from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE, point, rows
+from evals.core.policies import NULL, ORACLE, RANDOM
 from evals.suites.oversight.audits import RIGHT, UNDECIDED
 from evals.suites.oversight.figures import ALL, Figures
-from evals.suites.oversight.policies import HEURISTIC, NULL, ORACLE, RANDOM
+from evals.suites.oversight.policies import HEURISTIC
 from evals.suites.oversight.result import Result
 from evals.suites.oversight.trials import HELDOUT
 

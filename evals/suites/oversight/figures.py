@@ -1,30 +1,23 @@
-"""Figures of judged audits, and differences between two policies on the same trials; 95 % bootstrap over trials."""
+"""Figures of judged audits; 95 % bootstrap over trials."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-
-import numpy
+from collections.abc import Sequence
 
 from common.records import Record
-from common.statistics import Array, Interval, ratios, sign_flips
+from common.statistics import Interval
 from envs.oversight.trial import TYPES
+from evals.core import measured
+from evals.core.measured import COSTS, Difference, Measures, ends, once
 from evals.suites.oversight.audits import RIGHT, UNDECIDED, Case, Confusion
 
 ALL = "all"
 COMPARED = ("skill", "audit", "found", "false_alarms")
 """The measures of which differences are given. What they count depends on the trial alone."""
-_Counts = Callable[[Case], float]
-
-
-def _once(case: Case) -> float:
-    return 1
-
-
-MEASURES: Mapping[str, tuple[_Counts, _Counts]] = {
-    "skill": (lambda c: c.skill, _once),
-    "audit": (lambda c: c.audit, _once),
+MEASURES: Measures = {
+    "skill": (lambda c: c.skill, once),
+    "audit": (lambda c: c.audit, once),
     "found": (lambda c: c.found, lambda c: c.errors),
     "typed": (lambda c: c.typed, lambda c: c.errors),
     "evidence": (lambda c: c.proved, lambda c: c.errors),
@@ -32,12 +25,8 @@ MEASURES: Mapping[str, tuple[_Counts, _Counts]] = {
     "approved": (lambda c: c.confusion.get(RIGHT, {}).get(RIGHT, 0), lambda c: c.right),
     "decided": (lambda c: c.proposals - c.said().get(UNDECIDED, 0), lambda c: c.proposals),
     "bias": (lambda c: bool(c.bias), lambda c: c.bias is not None),
-    "turns": (lambda c: c.turns, _once),
-    "tokens": (lambda c: c.tokens, lambda c: c.tokens > 0),
-    "invalid": (lambda c: c.invalid, lambda c: c.turns),
-    "truncated": (lambda c: c.cut, _once),
+    **COSTS,
 }
-"""Name: what is counted, and of how much; a figure is the sum of the first over trials by the sum of the second."""
 
 
 class Figures(Record):
@@ -56,15 +45,6 @@ class Figures(Record):
     measures: dict[str, Interval]
 
 
-class Difference(Record):
-    """A measure of two policies on the same trials: `gap` is `this` - `other`, p of a paired sign-flip test."""
-
-    this: float
-    other: float
-    gap: Interval
-    p: float
-
-
 def figures(cases: Sequence[Case]) -> Figures:
     """Over at least one judged audit."""
     total = added(cases)
@@ -72,7 +52,6 @@ def figures(cases: Sequence[Case]) -> Figures:
     for row in total.values():
         said.update(row)
     errors, found = sum(case.errors for case in cases), sum(case.found for case in cases)
-    tops, counts = zip(*MEASURES.values(), strict=True)
     return Figures(
         trials=len(cases),
         proposals=said.total(),
@@ -83,8 +62,8 @@ def figures(cases: Sequence[Case]) -> Figures:
         approvals=said[RIGHT],
         undecided=said[UNDECIDED],
         confusion=total,
-        reasons=dict(sorted(Counter(str(case.reason) for case in cases).items())),
-        measures=dict(zip(MEASURES, ratios(_table(cases, tops), _table(cases, counts)), strict=True)),
+        reasons=ends(cases),
+        measures=measured.measured(cases, MEASURES),
     )
 
 
@@ -98,23 +77,8 @@ def added(cases: Sequence[Case]) -> Confusion:
     return total
 
 
-def differences(these: Sequence[Case], others: Sequence[Case]) -> dict[str, Difference]:
-    """Of each of COMPARED, on the same trials in the same order."""
-    assert [case.trial for case in these] == [case.trial for case in others]
-    return {name: _difference(these, others, *MEASURES[name]) for name in COMPARED}
-
-
-def _difference(these: Sequence[Case], others: Sequence[Case], top: _Counts, count: _Counts) -> Difference:
-    this_U1, other_U1, counts_U1 = _table(these, [top]), _table(others, [top]), _table(these, [count])
-    (gap,) = ratios(this_U1 - other_U1, counts_U1)
-    total = counts_U1.sum()
-    return Difference(
-        this=float(this_U1.sum() / total),
-        other=float(other_U1.sum() / total),
-        gap=gap,
-        p=sign_flips([float(one) for one in (this_U1 - other_U1)[:, 0]]),
-    )
-
-
-def _table(cases: Sequence[Case], columns: Sequence[_Counts]) -> Array:
-    return numpy.array([[float(column(case)) for column in columns] for case in cases])
+def differences(
+    these: Sequence[Case], others: Sequence[Case], names: Sequence[str] = COMPARED
+) -> dict[str, Difference]:
+    """Of these measures, on the same trials in the same order."""
+    return measured.differences(these, others, {name: MEASURES[name] for name in names})

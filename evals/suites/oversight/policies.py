@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from common.command_line import alike, meant
-from common.records import LabelledTask
 from envs.contract.calls import Call, render
-from envs.contract.env import Act
-from envs.contract.probing import Policy as Begin
 from envs.oversight.attribution import FEATURES
 from envs.oversight.blind import Desk, beginning
 from envs.oversight.cohort_test import GROUPS, OUTCOMES
@@ -19,39 +15,19 @@ from envs.oversight.environment import Oversight
 from envs.oversight.oracle import Audit
 from envs.oversight.tools import COHORT, INVESTIGATE, REVIEW, SHAP, TEMPORAL
 from envs.oversight.trial import BIASES, TYPES
+from evals.core.played import Policy
+from evals.core.policies import RANDOM, named
 
-ORACLE, NULL, RANDOM, HEURISTIC = "oracle", "null", "random", "heuristic"
+HEURISTIC = "heuristic"
 _HEURISTIC = "low confidence"
 """The heuristic of the source, as the game calls it: flags below a confidence of .85."""
-
-Policy = Callable[[LabelledTask], Act]
-"""Begins an audit of a trial."""
 
 
 def policies(env: Oversight) -> Mapping[str, Policy]:
     """All by name, the oracle first; every other one decides without reading, or as if it had not."""
     blind = dict(env.blind())
-    named: dict[str, Begin] = {
-        NULL: lambda: lambda _: "",
-        RANDOM: partial(beginning, _random, partial(_write, env)),
-        HEURISTIC: blind.pop(_HEURISTIC),
-        **blind,
-    }
-    return {
-        ORACLE: lambda labelled: env.oracle(labelled, random.Random(0)),
-        **{name: partial(_begun, begin) for name, begin in named.items()},
-    }
-
-
-def check(name: str, known: Mapping[str, Policy]) -> None:
-    """Raises ValueError for a name that is no policy's."""
-    if name not in known:
-        close = meant(alike(name, known)) or f": write one of {', '.join(known)}"
-        raise ValueError(f"--policy {name}: no such policy{close}")
-
-
-def _begun(begin: Begin, labelled: LabelledTask) -> Act:
-    return begin()
+    source = blind.pop(_HEURISTIC)
+    return named(env, {RANDOM: partial(beginning, _random, partial(_write, env)), HEURISTIC: source, **blind})
 
 
 def _write(env: Oversight, tool: str, **arguments: Any) -> str:

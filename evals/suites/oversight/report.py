@@ -9,11 +9,11 @@ from rich.console import Console
 from envs.contract.page_view import words
 from envs.oversight.trial import TYPES
 from evals.core import sheets as sheets_of
-from evals.core.sheets import Sheet, shown
+from evals.core.policies import ORACLE
+from evals.core.sheets import Sheet, against_blind, by_reason, compared, shown
 from evals.suites.oversight.audits import RIGHT, UNDECIDED
-from evals.suites.oversight.figures import COMPARED, Difference, Figures
+from evals.suites.oversight.figures import COMPARED, Figures
 from evals.suites.oversight.limitations import limitations
-from evals.suites.oversight.policies import ORACLE
 from evals.suites.oversight.result import Group, Result
 from evals.suites.oversight.trials import HELDOUT, PARTS, SOURCE
 
@@ -37,8 +37,9 @@ def sheets(result: Result) -> Iterator[Sheet]:
     if result.group(HELDOUT).system is not None:
         yield _counts(result)
         yield _confusion(result)
-        yield _ends(result)
-        yield _blind(result)
+        yield by_reason("Ends of the audits", [(tier, one.reasons) for tier, one in _systems(result, HELDOUT)])
+        blind = [(group.tier, group.blind) for group in _groups(result, HELDOUT)]
+        yield against_blind(result.system, blind, "tier")
     if result.against:
         yield _against(result)
     yield _baselines(result)
@@ -124,30 +125,9 @@ def _confusion(result: Result) -> Sheet:
     )
 
 
-def _ends(result: Result) -> Sheet:
-    systems = list(_systems(result, HELDOUT))
-    reasons = sorted({reason for _, system in systems for reason in system.reasons})
-    rows = tuple((words(reason), *(str(s.reasons.get(reason, 0)) for _, s in systems)) for reason in reasons)
-    return Sheet(title="Ends of the audits", columns=("ended by", *(tier for tier, _ in systems)), rows=rows)
-
-
-def _blind(result: Result) -> Sheet:
-    rows = []
-    for group in _groups(result, HELDOUT):
-        for measure, best in group.blind.items():
-            rows.append((group.tier, measure, best.policy, *_difference(best.difference)))
-    return Sheet(
-        title=f"{result.system} against the best policy that does not read, on the same trials",
-        columns=("tier", "measure", "best policy", "this", "that policy", "difference", "p"),
-        rows=tuple(rows),
-        remark="The best of all blind policies on these very trials, so the difference is a cautious one. p of a "
-        "paired sign-flip test.",
-    )
-
-
 def _against(result: Result) -> Sheet:
     rows = [
-        (one.part, one.tier, str(one.trials), words(measure), *_difference(one.differences[measure]))
+        (one.part, one.tier, str(one.trials), words(measure), *compared(one.differences[measure]))
         for one in result.against
         for measure in COMPARED
     ]
@@ -181,10 +161,6 @@ def _systems(result: Result, part: str) -> Iterator[tuple[str, Figures]]:
 
 def _groups(result: Result, part: str) -> Sequence[Group]:
     return [group for group in result.groups if group.part == part]
-
-
-def _difference(one: Difference) -> tuple[str, ...]:
-    return f"{one.this:.3f}", f"{one.other:.3f}", shown(one.gap, "+.3f"), f"{one.p:.4f}"
 
 
 def _pair(one: Figures) -> str:

@@ -7,19 +7,13 @@ from pathlib import Path
 
 from common.records import Record
 from evals.core import results
+from evals.core.measured import Best, Difference, best_of
+from evals.core.policies import ORACLE
 from evals.suites.oversight.audits import AuditSettings, Case
-from evals.suites.oversight.figures import ALL, COMPARED, Difference, Figures, differences, figures
-from evals.suites.oversight.policies import ORACLE
+from evals.suites.oversight.figures import ALL, COMPARED, MEASURES, Figures, differences, figures
 from evals.suites.oversight.trials import PARTS
 
 Cases = Sequence[Case]
-
-
-class Best(Record):
-    """The blind policy that is best in a measure, and the difference to it."""
-
-    policy: str
-    difference: Difference
 
 
 class Group(Record):
@@ -100,24 +94,11 @@ def _of(cases: Cases, part: str, tier: str) -> list[Case]:
 
 
 def _group(part: str, tier: str, system: Cases, baselines: Mapping[str, Cases]) -> Group:
-    found = {name: figures(cases) for name, cases in baselines.items()}
-    blind = {name: one for name, one in found.items() if name != ORACLE}
-    best = {measure: max(blind, key=lambda name: _value(blind[name], measure)) for measure in COMPARED[:2]}
+    blind = {name: cases for name, cases in baselines.items() if name != ORACLE}
     return Group(
         part=part,
         tier=tier,
         system=figures(system) if system else None,
-        baselines=found,
-        blind={
-            measure: Best(policy=name, difference=differences(system, baselines[name])[measure])
-            for measure, name in best.items()
-        }
-        if system
-        else {},
+        baselines={name: figures(cases) for name, cases in baselines.items()},
+        blind=best_of(system, blind, {name: MEASURES[name] for name in COMPARED[:2]}) if system else {},
     )
-
-
-def _value(one: Figures, measure: str) -> float:
-    value = one.measures[measure].value
-    assert value is not None
-    return value

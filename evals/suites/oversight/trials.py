@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from common.records import LabelledTask, Record
 from envs.oversight import generator
 from envs.oversight.tasks import labelled_task
 from envs.oversight.trial import TIERS
+from evals.core.played import Trial as CoreTrial
 
 HELDOUT, SOURCE = "held-out", "source"
 SEEDS = {HELDOUT: tuple(range(100)), SOURCE: (42, 137, 256, 512, 1024)}
@@ -21,13 +21,11 @@ PLAYED = ("easy", "medium", "hard")
 """The tiers, unless others are asked for."""
 
 
-class Trial(Record):
+class Trial(CoreTrial):
     """One of them; `name` is its part, tier and seed."""
 
-    name: str
     part: str
     tier: str
-    labelled: LabelledTask
 
 
 def trials(tiers: Sequence[str], limit: int | None) -> list[Trial]:

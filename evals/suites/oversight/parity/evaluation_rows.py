@@ -11,10 +11,12 @@ import msgspec
 from envs.oversight.environment import Oversight
 from envs.oversight.spec import OversightSettings
 from evals.core.parity import Control, Found, Row, demands
+from evals.core.played import Policy
+from evals.core.policies import NULL, ORACLE, RANDOM
 from evals.suites.oversight.audits import Case, by_policy
 from evals.suites.oversight.figures import differences, figures
 from evals.suites.oversight.parity.parts import PLAYED, Parts, tasks
-from evals.suites.oversight.policies import HEURISTIC, NULL, ORACLE, RANDOM, Policy, policies
+from evals.suites.oversight.policies import HEURISTIC, policies
 from evals.suites.oversight.result import Result, groups
 from evals.suites.oversight.trials import HELDOUT, SOURCE, Trial, trials
 

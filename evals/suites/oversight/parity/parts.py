@@ -27,6 +27,7 @@ from envs.oversight.tasks import truth_of
 from envs.oversight.tools import TOOLS
 from envs.oversight.trial import TIERS, Finding, Patient, Protocol, Tier, Truth
 from envs.oversight_checker.checker import Checker
+from evals.core.played import Policy
 from evals.suites.oversight import limitations, policies, trials
 
 PLAYED = ("easy", "medium", "hard")
@@ -75,7 +76,7 @@ class Parts(NamedTuple):
     adapt: Callable[[Oversight, int, Mapping[str, Interval]], bool] = Oversight.adapt
     play: Callable[..., Any] = play
     chosen: Callable[[Sequence[str], int | None], list[trials.Trial]] = trials.trials
-    policies: Callable[[Oversight], Mapping[str, policies.Policy]] = policies.policies
+    policies: Callable[[Oversight], Mapping[str, Policy]] = policies.policies
     limitations: Callable[[Any], list[str]] = limitations.limitations
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from envs.oversight.spec import OversightSettings
 from envs.oversight.trial import AGE, TYPES, WINDOW
 from evals.arguments import parse
 from evals.core.engine_spec import fitting
+from evals.core.played import Playing, Policy
 from evals.run import main
-from evals.suites.oversight import command
 from evals.suites.oversight.audits import RIGHT, UNDECIDED, Case, by_policy, judge
 from evals.suites.oversight.command import evaluate
 from evals.suites.oversight.figures import COMPARED, differences, figures
 from evals.suites.oversight.limitations import limitations
-from evals.suites.oversight.policies import Policy, policies
+from evals.suites.oversight.policies import policies
 from evals.suites.oversight.report import markdown
 from evals.suites.oversight.result import Result, groups, load_result
 from evals.suites.oversight.trials import HELDOUT, PLAYED, SEEDS, SOURCE, Trial, trials
@@ -39,16 +39,17 @@ COUNTED = ("decided", "found", "false_alarms", "approved", "evidence", "typed")
 @pytest.fixture(scope="module", autouse=True)
 def baselines_once() -> Iterator[None]:
     """The policies without a model play each choice of trials once: they take most of an evaluation."""
-    play, played = command._baselines, dict[Any, dict[str, list[Case]]]()
+    play, played = Playing.by_policies, dict[Any, dict[str, list[Case]]]()
 
-    def once(env: Oversight, chosen: Sequence[Trial], known: Mapping[str, Policy], console: Console) -> Any:
-        key = (env.settings.model_dump_json(), *known, *(trial.labelled.task.task_id for trial in chosen))
+    def once(self: Playing[Trial, Case], known: Mapping[str, Policy], console: Console) -> Any:
+        syntax = self._env.settings.call_syntax
+        key = (syntax, *known, *(trial.labelled.task.task_id for trial in self._trials))
         if key not in played:
-            played[key] = play(env, chosen, known, console)
+            played[key] = play(self, known, console)
         return played[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "_baselines", once)
+        patch.setattr(Playing, "by_policies", once)
         yield
 
 
@@ -123,7 +124,7 @@ def test_a_crash_continues_where_it_stopped(tmp_path: Path, capsys: pytest.Captu
     second = player(right)
     assert main(["--suite", "oversight", *flags], second) == 0
     assert {first(trial) for trial in TRIALS[:finished]}.isdisjoint(second.prompts)
-    assert f"{finished} of {len(TRIALS)} trials are audited" in capsys.readouterr().out
+    assert f"{finished} of {len(TRIALS)} tasks are played" in capsys.readouterr().out
     third = player(right)
     assert evaluated(tmp_path, third, "--spec", str(tmp_path / "one.yaml")).cases and third.prompts == []
     settings = ("--temperature", "0.5")
