@@ -16,7 +16,7 @@ from typing import Any
 
 from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task, Tool
 from envs.clinic import domains, release, tasks
-from envs.clinic.domain import Domain, Plan
+from envs.clinic.domain import Domain, Grade, Plan
 from envs.clinic.domains import DOMAINS, SEPARATOR, kit_name, split_kit
 from envs.clinic.instruments import use
 from envs.clinic.report import ClinicReport
@@ -112,13 +112,18 @@ class Clinic(ToolGame):
     def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
         """See `envs.clinic.reward`. Raises ValueError when episode and label are of different tasks."""
         self.check_label(episode, label)
+        grade, world = self.graded(episode, label)
+        chosen = self.settings.reward
+        domain, _ = split_kit(self.kit_of(episode.task_id))
+        weights = weights_of(domain.weights, chosen.weights.get(domain.name))  # type: ignore[call-overload]
+        return reward_of(weights, chosen.gate, grade, self.calls(episode), world, episode.reason)
+
+    def graded(self, episode: Episode, label: Label) -> tuple[Grade, World]:
+        """What the domain makes of an episode, whether it was ended by an answer or not, and its last world."""
         kit = self.kit_of(episode.task_id)
         domain, _ = split_kit(kit)
-        calls, chosen = self.calls(episode), self.settings.reward
-        world = replayed(tasks.world_of_label(label), kit, calls)
-        grade = domain.grade(world, tasks.truth_of(label))
-        weights = weights_of(domain.weights, chosen.weights.get(domain.name))  # type: ignore[call-overload]
-        return reward_of(weights, chosen.gate, grade, calls, world, episode.reason)
+        world = replayed(tasks.world_of_label(label), kit, self.calls(episode))
+        return domain.grade(world, tasks.truth_of(label)), world
 
     def kind(self, labelled: LabelledTask) -> str:
         """The answer's class, within the domain."""

@@ -65,9 +65,9 @@ def _pair(name: str) -> int:
     return (int(name.rpartition("_")[2]) - 1) // 2
 
 
-def new_list(domain: Domain, count: int) -> Iterator[Listed]:
-    """That many rows of the hardest tier, with no signature twice."""
-    rng, tier, seen, at = random.Random(f"{SEED}:{domain.name}"), domain.tiers[-1], set[str](), 0
+def new_list(domain: Domain, count: int, tier: str = "") -> Iterator[Listed]:
+    """That many rows of a tier, or of the hardest one, with no signature twice."""
+    rng, tier, seen, at = random.Random(f"{SEED}:{domain.name}"), tier or domain.tiers[-1], set[str](), 0
     while at < count:
         parameters = drawn(domain, tier, seed_in(PUBLIC, domain, tier, rng))
         names = [f"{domain.name}_{at + twin + 1:03}" for twin in (0, 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from envs.contract.tool_game import ToolSettings
 
 DomainName = Literal["triage_emergency", "ehr_management", "drug_interaction"]
 TierName = Literal["first", "full"]
+TIERS: tuple[TierName, ...] = get_args(TierName)
+"""The easiest first."""
 
 
 class WeightsSpec(Section):

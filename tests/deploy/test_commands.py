@@ -146,7 +146,7 @@ def completed(*words: str) -> list[str]:
         (("medserl", "plan", "lap"), ["laptop"]),
         (("medserl", "plan", "laptop", "--learner.learning"), ["--learner.learning_rate"]),
         (("medserl", "plan", "laptop", "--backend", ""), ["cpu", "cuda"]),
-        (("medserl", "eval", "--suite", ""), ["medec", "oversight"]),
+        (("medserl", "eval", "--suite", ""), ["medec", "oversight", "clinic"]),
         (("medserl", "completion", ""), ["bash", "zsh", "fish", "--help"]),
         (("medserl", "ask", "note"), []),
     ],

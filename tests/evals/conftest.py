@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.records import Record
+from evals.suites.clinic import figure as clinic
 from evals.suites.medec import figure as medec
 from evals.suites.oversight import figure as oversight
 
@@ -24,5 +25,5 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         path.touch()
 
     if "drawn" not in request.fixturenames:
-        for module in (medec, oversight):
+        for module in (clinic, medec, oversight):
             monkeypatch.setattr(module, "draw", blank)

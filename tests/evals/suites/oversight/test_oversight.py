@@ -294,7 +294,7 @@ def _flag(name: str) -> str:
         (("--policy", "xyzzy"), "no such policy: write one of oracle, null"),
         (("--policy", "oracle", "--tiers", "easy,harder"), "--tiers harder: write some of duo,easy,medium,hard"),
         (("--policy", "oracle", "--data", "x.csv"), "--data is of --suite medec"),
-        (("--suite", "medec", "--policy", "oracle"), "--policy is of --suite oversight"),
+        (("--suite", "medec", "--policy", "oracle"), "--policy is of --suite oversight or clinic"),
         (("--model", "missing", "--limit", "1"), "no such model"),
         (("--model", "m", "--max-tokens", "5000"), "--max-tokens 5000 leaves no room"),
         (("--model", "m", "--against", "none.json"), "none.json: no such file"),
