@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import msgspec
@@ -19,12 +21,14 @@ import msgspec
 from common.records import LabelledTask, Record
 from envs.clinic.domain import Domain, Parameters
 from envs.clinic.domains import DOMAINS
-from envs.clinic.tasks import PUBLIC, drawn, labelled_task, seed_in, signature
+from envs.clinic.tasks import PUBLIC, drawn, labelled_task, seed_in, signature, truth_of
 
 FOLDER = Path(__file__).parent / "release_tasks"
 """A file of JSON lines by domain."""
 SEED = 2012
 """Of the lists that are kept here."""
+SAMPLED = 500
+"""Pairs by which the shares of the classes are known."""
 
 
 class Listed(Record):
@@ -66,19 +70,38 @@ def _pair(name: str) -> int:
 
 
 def new_list(domain: Domain, count: int, tier: str = "") -> Iterator[Listed]:
-    """That many rows of a tier, or of the hardest one, with no signature twice."""
-    rng, tier, seen, at = random.Random(f"{SEED}:{domain.name}"), tier or domain.tiers[-1], set[str](), 0
+    """That many rows of a tier, or of the hardest one, with no signature twice, and classes as often as they are made.
+
+    Classes of few tasks would else be far from their shares, and a policy that always gives one answer earn too much.
+    """
+    tier = tier or domain.tiers[-1]
+    rng, seen, at = random.Random(f"{SEED}:{domain.name}"), set[str](), 0
+    room = _room(domain, tier, count)
     while at < count:
         parameters = drawn(domain, tier, seed_in(PUBLIC, domain, tier, rng))
         names = [f"{domain.name}_{at + twin + 1:03}" for twin in (0, 1)]
         pair = [_made(domain, tier, parameters, twin, name) for twin, name in enumerate(names)]
-        hashes = [signature(one.task.context) for one in pair]
-        if seen & set(hashes):
+        hashes, classes = [signature(one.task.context) for one in pair], Counter(map(_class, pair))
+        if seen & set(hashes) or classes - room:
             continue
         seen.update(hashes)
+        room -= classes
         for twin in (0, 1):
             yield Listed(name=names[twin], tier=tier, twin=twin, parameters=parameters, sha256=hashes[twin])
         at += 2
+
+
+def _room(domain: Domain, tier: str, count: int) -> Counter[str]:
+    """The most tasks of each class in a list: its share of SAMPLED pairs, rounded up."""
+    rng, found = random.Random(f"{SEED}:{domain.name}:{tier}:classes"), Counter[str]()
+    for _ in range(SAMPLED):
+        parameters = domain.draw(tier, rng)
+        found.update(domain.make(tier, parameters, twin).truth.klass for twin in (0, 1))
+    return Counter({name: ceil(count * times / found.total()) + 1 for name, times in found.items()})
+
+
+def _class(labelled: LabelledTask) -> str:
+    return truth_of(labelled.label).klass
 
 
 def main() -> int:

@@ -8,47 +8,52 @@ from envs.clinic.domain import Parameters
 from envs.clinic.interactions.facts import BENIGN
 from envs.clinic.interactions.pairs import SWAPS
 from envs.clinic.interactions.review import FORBIDDEN
-from envs.clinic.interactions.rules import NONE
 from envs.clinic.world import MONTHS, Allergy, Medication, Patient, World
 
-SUSPECTS = {
+ANTIBIOTICS = {
     "amoxicillin": "penicillins",
     "dicloxacillin": "penicillins",
     "cephalexin": "cephalosporins",
     "cefuroxime": "cephalosporins",
 }
 """Antibiotics that an allergy may forbid."""
-WITHOUT_SUSPECT = frozenset({"warfarin", "methotrexate", "allopurinol", "azathioprine"})
+OTHERS = {"cetirizine": "antihistamines", "polyethylene_glycol": "polyethylene_glycol", "latanoprost": "prostaglandins"}
+"""Drugs without interactions of weight that an allergy may forbid."""
+WITHOUT_ANTIBIOTIC = frozenset({"warfarin", "methotrexate", "allopurinol", "azathioprine"})
 """Drugs beside which no antibiotic is put: sources disagree on such pairs."""
-_OTHER_ALLERGIES = {"penicillins": ("sulfonamides",), "cephalosporins": ("sulfonamides",), NONE: ("sulfonamides",)}
-"""Allergies that forbid nothing on the list: penicillins and cephalosporins may cross-react."""
-_CONFLICT, _THIRD, _INTERACTS, _BY_ALLERGY = 0.75, 0.5, 0.5, 0.2
+HARMLESS = "sulfonamides"
+"""An allergy that forbids nothing on most lists. Penicillins and cephalosporins may cross-react, so that neither is one
+where the other is on the list."""
+_THIRD, _INTERACTS, _BY_ALLERGY = 0.5, 0.5, 0.2
 _START_MIN, _CLOCK_MIN = 0, 1440
 
 
 def draw(tier: str, rng: random.Random) -> Parameters:
-    """A list of 3 to 8 drugs in an order, an allergy, and the twin's change."""
+    """A list of 4 to 8 drugs in an order, an allergy, and the twin's change.
+
+    Each list holds two or three drugs of classes that an allergy may forbid, so that who says that nothing is wrong, or
+    forbids one of them, is seldom right.
+    """
     swap = rng.choice(SWAPS)
     held = {swap.partner, swap.harmful, swap.near}
     third = swap.third if tier == "full" and rng.random() < _THIRD else ""
-    suspect = "" if held & WITHOUT_SUSPECT or held & SUSPECTS.keys() else rng.choice(tuple(SUSPECTS))
-    fillers = [name for name in BENIGN if name not in held]
-    chosen = rng.sample(fillers, rng.randint(1, 4) if tier == "full" else 1)
+    suspects = rng.sample(sorted(OTHERS), 2)
+    if not held & WITHOUT_ANTIBIOTIC and not held & ANTIBIOTICS.keys():
+        suspects = [rng.choice(tuple(ANTIBIOTICS)), *suspects[tier == "first" :]]
+    fillers = [name for name in BENIGN if name not in held | OTHERS.keys()]
+    chosen = rng.sample(fillers, rng.randint(0, 2) if tier == "full" else 0)
     interacts = rng.random() < _INTERACTS
     mine, its = (swap.harmful, swap.near) if interacts else (swap.near, swap.harmful)
-    drugs = [swap.partner, mine, *chosen, *([suspect] if suspect else []), *([third] if third else [])]
+    drugs = [swap.partner, mine, *suspects, *chosen, *([third] if third else [])]
     rng.shuffle(drugs)
-    own = SUSPECTS.get(suspect, NONE)
-    conflict = own != NONE and rng.random() < _CONFLICT
-    other = rng.choice(_OTHER_ALLERGIES[own])
-    by_allergy = own != NONE and rng.random() < _BY_ALLERGY
+    allergy, other = rng.sample([HARMLESS, *({**ANTIBIOTICS, **OTHERS}[name] for name in suspects)], 2)
     return {
         "patient": f"P{rng.randint(100, 9999)}",
         "age": rng.randint(30, 88),
         "sex": rng.choice(("female", "male")),
         "drugs": drugs,
-        "allergy": own if conflict else other,
-        "twin": {"allergy": other if conflict else own} if by_allergy else {"drug": mine, "to": its},
+        "allergy": allergy,
+        "twin": {"allergy": other} if rng.random() < _BY_ALLERGY else {"drug": mine, "to": its},
     }
 
 

@@ -135,7 +135,7 @@ DRUGS: dict[str, DrugFacts] = {
     "cholecalciferol": _of("vitamin"),
     "docusate": _of("stool softener"),
     "polyethylene_glycol": _of("osmotic laxative"),
-    "latanoprost": _of("eye drops"),
+    "latanoprost": _of("prostaglandin eye drops"),
     "artificial_tears": _of("eye drops"),
     "saline_spray": _of("nose spray"),
 }

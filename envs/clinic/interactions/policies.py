@@ -94,15 +94,15 @@ def guesser(rng: random.Random) -> Plan:
     return plan
 
 
-_ANTIBIOTICS = {name for classes in FORBIDDEN.values() for name in classes}
+_SUSPECTS = {name for classes in FORBIDDEN.values() for name in classes}
 _NOTHING = Review(pairs=(), severity=NONE, action=NONE, allergy=NONE)
 
 
-def _antibiotic(opening: str, write: Write) -> Play:
-    """Says that nothing interacts, and that an antibiotic is forbidden if one is on the list."""
+def _suspicious(opening: str, write: Write) -> Play:
+    """Says that nothing interacts, and that the first drug of a class that an allergy may forbid is forbidden."""
     patient = patient_of(opening)
     read, _ = yield from _read(patient, write)
-    forbidden = [drug for drug, (drug_class, _) in read.items() if drug_class in _ANTIBIOTICS]
+    forbidden = [drug for drug, (drug_class, _) in read.items() if drug_class in _SUSPECTS]
     yield _submit(patient, msgspec.structs.replace(_NOTHING, allergy=(*forbidden, NONE)[0]), write)
 
 
@@ -120,7 +120,7 @@ def _constant(reads: bool, severity: str, opening: str, write: Write) -> Play:
 BLIND: Mapping[str, Plan] = {
     "nothing interacts": partial(_constant, False, NONE),
     "reads, nothing interacts": partial(_constant, True, NONE),
-    "reads, nothing interacts, an antibiotic is forbidden": _antibiotic,
+    "reads, nothing interacts, the first suspect is forbidden": _suspicious,
     "reads, the first two are contraindicated": partial(_constant, True, CONTRAINDICATED),
     "reads, the first two are major": partial(_constant, True, MAJOR),
 }

@@ -13,8 +13,11 @@ FORBIDDEN = {
     "cephalosporins": ("cephalosporin",),
     "macrolides": ("macrolide",),
     "sulfonamides": ("sulfonamide",),
+    "antihistamines": ("antihistamine",),
+    "polyethylene_glycol": ("osmotic laxative",),
+    "prostaglandins": ("prostaglandin eye drops",),
 }
-"""By what an allergy names: the classes of drugs that it forbids."""
+"""By what an allergy names: the classes of drugs that it forbids. US labels, section 4; Drug Facts, `Do not use`."""
 
 
 class Review(Record):

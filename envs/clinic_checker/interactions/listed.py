@@ -40,6 +40,9 @@ CLASSES = {
     "cephalosporins": frozenset({"cephalexin", "cefuroxime"}),
     "macrolides": frozenset({"clarithromycin", "azithromycin"}),
     "sulfonamides": frozenset({"sulfamethoxazole_trimethoprim"}),
+    "antihistamines": frozenset({"cetirizine"}),
+    "polyethylene_glycol": frozenset({"polyethylene_glycol"}),
+    "prostaglandins": frozenset({"latanoprost"}),
 }
 
 

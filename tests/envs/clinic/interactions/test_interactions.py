@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import random
 from functools import cache
 from itertools import combinations
+from statistics import fmean
 from typing import Any
 
 import pytest
 
+from common.records import LabelledTask
 from envs.clinic.domain import Case, Grade
 from envs.clinic.environment import Clinic, acting
 from envs.clinic.instruments import use
@@ -28,6 +31,7 @@ from envs.clinic.world import as_json
 from envs.clinic_checker.checker import Checker
 from envs.clinic_checker.interactions.checker import disagreement
 from envs.clinic_checker.interactions.listed import CLASSES, PAIRS
+from envs.conformance.baselines import SILENT
 from envs.conformance.check import check
 from envs.contract.replay import play
 
@@ -273,3 +277,28 @@ def test_the_guesser_reads_everything_before_it_answers() -> None:
     labelled = released(DOMAIN, RELEASE[0])
     episode = play(env, labelled.task, acting(DOMAIN.guesser(random.Random(1)), env._write))
     assert env.score(episode, labelled.label).figures["process"] == 1
+
+
+@pytest.mark.parametrize("tier", ["first", "full"])
+def test_what_is_said_of_every_list_earns_a_quarter_at_most_although_half_of_them_have_no_interaction(
+    tier: str,
+) -> None:
+    env = game(tier)
+    made = [_task(env, index) for index in range(160)]
+    for name, policy in env.blind().items():
+        earned = [env.score(play(env, one.task, policy()), one.label).total for one in made]
+        assert fmean(earned) <= 0.25, name
+
+
+def _task(env: Clinic, index: int) -> LabelledTask:
+    slot = env.plan(index)
+    made = asyncio.run(env.propose(slot, random.Random(slot.seed), SILENT))
+    assert isinstance(made, LabelledTask)
+    return made
+
+
+def test_a_release_list_has_each_class_as_often_as_it_is_made() -> None:
+    severities = [released(DOMAIN, row).label.truth["answer"]["severity"] for row in RELEASE]
+    made = [case(seed, twin).truth.answer["severity"] for seed in range(200) for twin in (0, 1)]
+    for severity in set(made):
+        assert severities.count(severity) / len(severities) == pytest.approx(made.count(severity) / len(made), abs=0.1)
