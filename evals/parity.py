@@ -19,19 +19,20 @@ from common.command_line import Parser, alike, fail, meant, print_json
 from evals.core.parity import Table, Verdict
 
 NAME = "parity"
-SUITES = ("oversight",)
+SUITES = ("oversight", "clinic")
 WIDTH = 120
 DESCRIPTION = """Check what public systems do and ours must show, row by row (docs/parity.md).
 
 Each row is checked on the game as it is, and then again with one part of it corrupted on purpose: its negative control,
 which must turn exactly this row red. Rows that need a model, a server or a training run are listed as `by command`.
-Takes one or two minutes on one core. Exit codes: 0 all rows are green and every control turned its row red alone, 1 not
-so, 2 a wrong call."""
+Takes two or three minutes on one core. Exit codes: 0 all rows are green and every control turned its row red alone, 1
+not so, 2 a wrong call."""
 EXAMPLES = (
     ("", "all rows and their controls"),
     ("--rows SA03 SA07", "some of them"),
     ("--no-controls", "the rows alone"),
     ("--json", ""),
+    ("--markdown", "the lines of docs/parity.md"),
 )
 
 
@@ -40,7 +41,9 @@ def parser(program: str) -> Parser:
     made = Parser(NAME, program, DESCRIPTION, EXAMPLES)
     made.add_argument("--rows", nargs="+", metavar="ROW", help="only these, as SA03 (default: all)")
     made.add_argument("--no-controls", action="store_true", help="apply no negative controls")
-    made.add_argument("--json", action="store_true", help="print one JSON document instead, for scripts")
+    how = made.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print one JSON document instead, for scripts")
+    how.add_argument("--markdown", action="store_true", help="print the lines of docs/parity.md instead")
     return made
 
 
@@ -51,12 +54,14 @@ def run(args: Namespace, tables: Sequence[Table] = ()) -> int:
     names = known if args.rows is None else args.rows
     for name in names:
         if name not in known:
-            fail(NAME, f"--rows {name}: no such row{meant(alike(name, known))}; there are {known[0]} to {known[-1]}")
+            fail(NAME, f"--rows {name}: no such row{meant(alike(name, known))}; there are {_ranges(tables)}")
     asked = [name for name in known if name in names]
     judging = _judging(tables, asked, not args.no_controls)
     verdicts = list(track(judging, "rows", len(asked), console=Console(stderr=True), transient=True))
     if args.json:
         print_json({"ok": all(one.ok for one in verdicts), "rows": [msgspec.to_builtins(one) for one in verdicts]})
+    elif args.markdown:
+        print("\n".join(map(line, verdicts)))
     else:
         show(verdicts, Console(width=max(WIDTH, Console().width)))
     return 0 if all(one.ok for one in verdicts) else 1
@@ -82,11 +87,22 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
             console.print(f"{one.row}: its control must turn it red and no other row: {one.control}", markup=False)
 
 
+def line(one: Verdict) -> str:
+    """A row of docs/parity.md."""
+    shown = ", ".join(f"`{name}`" for name in one.shown_by)
+    control = f"{one.control}: {turned(one)}" if one.control else "-"
+    return f"| {one.row} | {one.says} | {one.figure} | {one.state} | {control} | {shown} |"
+
+
 def turned(one: Verdict) -> str:
     """What its control turned red, `-` without a control."""
     if one.turned is None:
         return "-"
     return "red alone" if one.turned == (one.row,) else f"red: {', '.join(one.turned) or 'none'}"
+
+
+def _ranges(tables: Sequence[Table]) -> str:
+    return ", ".join(f"{table.rows[0].row} to {table.rows[-1].row}" for table in tables)
 
 
 def _judging(tables: Sequence[Table], names: Sequence[str], controls: bool) -> Iterator[Verdict]:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bench.clinic_scores import differ, differences, drawn, main
+from bench.clinic_scores import main
 from envs.clinic.scores.score import Bands, Result, Score, exact
 from envs.clinic.scores.table import SCORES
 from envs.clinic_checker.scores.table import FOUND
+from evals.suites.clinic.scores_compared import differ, differences, drawn
 
 # Worked by hand from the printed formulas.
 WORKED: list[tuple[str, dict[str, Any], float]] = [

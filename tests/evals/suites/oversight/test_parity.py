@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from deploy.commands import COMMANDS
-from evals.core.parity import Elsewhere, Row, State, Table, Verdict
-from evals.parity import turned
+from evals.core.parity import Elsewhere, Row, State, Table
+from evals.parity import line
 from evals.suites.oversight.parity.parts import DOCUMENT, Parts
 from evals.suites.oversight.parity.table import table
+from tests.evals.parity_page import agrees, exists, lines_of
 
-ROOT = Path(__file__).parents[4]
-PAGE = ROOT / "docs" / "parity.md"
 IDS = [f"SA{number:02}" for number in range(1, 36)]
 SLOW = ("SA01", "SA10", "SA16", "SA26", "SA35")
 """Rows that start a process, or need more trials than the fast tests make."""
@@ -31,15 +26,8 @@ def quick() -> Table:
     return Table(parts, [one for one in WHOLE.rows if one.row in QUICK])
 
 
-def line(one: Verdict) -> str:
-    """A row of the page."""
-    shown = ", ".join(f"`{name}`" for name in one.shown_by)
-    control = f"{one.control}: {turned(one)}" if one.control else "-"
-    return f"| {one.row} | {one.says} | {one.figure} | {one.state} | {control} | {shown} |"
-
-
 def written() -> dict[str, str]:
-    return {text[2:6]: text for text in PAGE.read_text(encoding="utf-8").splitlines() if text.startswith("| SA")}
+    return lines_of("SA")
 
 
 @pytest.mark.parametrize("row", QUICK)
@@ -55,27 +43,12 @@ def test_every_row_is_in_the_command_and_on_the_page() -> None:
 
 @pytest.mark.parametrize("one", WHOLE.rows, ids=IDS)
 def test_the_page_says_what_the_row_says(one: Row | Elsewhere) -> None:
-    cells = written()[one.row].split(" | ")
-    assert cells[0] == f"| {one.row}" and cells[1] == one.says
-    assert cells[-1] == ", ".join(f"`{name}`" for name in one.shown_by) + " |"
-    if isinstance(one, Row):
-        assert cells[3:5] == ["green", f"{one.control.says}: red alone"]
-    else:
-        assert cells[2:5] == [one.known, "by command", "-"]
+    agrees(written()[one.row], one)
 
 
 @pytest.mark.parametrize("name", sorted({name for one in WHOLE.rows for name in one.shown_by}))
 def test_a_test_or_command_that_shows_a_row_exists(name: str) -> None:
-    first, *rest = name.split()
-    if first == "medserl":
-        assert rest[0] in COMMANDS
-    elif first == "make":
-        assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    elif first == "python":
-        assert importlib.util.find_spec(rest[1]) is not None
-    else:
-        file, _, test = name.partition("::")
-        assert re.search(rf"^(async )?def {test or 'test_'}", (ROOT / file).read_text(), re.MULTILINE)
+    exists(name)
 
 
 @pytest.mark.integration
