@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -19,6 +19,19 @@ class Shown(Record):
     truth: str
     operators: Sequence[str] = ()
     tier: str = ""
+
+
+class Part(Record):
+    """A part of a component of a reward: what it earned, of at most `most`."""
+
+    name: str
+    value: float
+    most: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether it earned all that it can."""
+        return self.value >= self.most
 
 
 def words(name: str) -> str:
@@ -44,6 +57,13 @@ class PageView:
     def reply(self, completion: str) -> Markup:
         """The policy's reply."""
         return Markup("<pre>{}</pre>").format(completion)
+
+    def parts(self, shown: Shown, completion: str, components: Mapping[str, float]) -> Sequence[Part]:
+        """What a component of the reward was added up from, where a game can say that; empty where it cannot.
+
+        `completion` is the policy's last reply.
+        """
+        return ()
 
     def reason(self, reason: str) -> str:
         """The reason of a reward in words."""

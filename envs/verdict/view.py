@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,11 +13,13 @@ import msgspec
 from markupsafe import Markup
 
 from common.markup import marked
-from envs.contract.page_view import PageView, Shown
+from envs.contract.page_view import PageView, Part, Shown
+from envs.verdict.doctor.grammar import Verdict, parse
+from envs.verdict.doctor.reward import Truth, graded
 from envs.verdict.scores import RIGHT, is_valid
 from envs.verdict.scribe.edits import Edit, invert
 
-Truth = dict[str, Any]
+Label = dict[str, Any]
 _REASONS = {
     "found": "error found",
     "elsewhere": "error flagged, wrong sentence",
@@ -44,13 +48,14 @@ class NoteView(PageView):
             "correction; 1 for a correct note called clean; below 0 for errors missed or made up or unreadable",
         ),
         ("structure", "0.1 for a reply in the required form"),
-        ("error found", "flag and sentence are right; type and correction may still be wrong"),
+        ("flag, type, sentence, correction", "of an error verdict on an error note: what the outcome is added up from"),
+        ("error found", "flag and sentence are right; green when type and correction are too, amber when not"),
     )
 
     def task(self, shown: Shown) -> Markup:
         """The note, with each edit marked in it, and its label."""
         full = json.loads(shown.truth)
-        verdict, sentences = full.get("verdict", full), json.loads(shown.context)["sentences"]
+        verdict, sentences = _verdict(full), json.loads(shown.context)["sentences"]
         log = msgspec.convert(full.get("edits", ()), tuple[Edit, ...])
         items = (
             _sentence(number, was, now, verdict)
@@ -72,6 +77,17 @@ class NoteView(PageView):
         thinking, verdict = (text.strip() for text in match.groups())
         return Markup('<p>{}</p><div class="answer">{}</div>').format(thinking, verdict)
 
+    def parts(self, shown: Shown, completion: str, components: Mapping[str, float]) -> Sequence[Part]:
+        """Flag, type, sentence and correction of an error verdict on an error note, where the run graded them."""
+        label = _verdict(json.loads(shown.truth))
+        verdict = parse(completion, label.get("sentence_count"))
+        if label.get("error_type") is None or not isinstance(verdict, Verdict) or not verdict.error:
+            return ()
+        truth = msgspec.convert(label, Truth)
+        parts = [Part(name=name, value=value, most=most) for name, (value, most) in graded(verdict, truth).items()]
+        same = math.isclose(sum(part.value for part in parts), components.get("outcome", math.nan), abs_tol=1e-9)
+        return parts if same else ()  # another scheme (`reward.outcome: type`), or a reply that the token limit ended
+
     def reason(self, reason: str) -> str:
         """The case of the reward table in words."""
         return _REASONS.get(reason) or super().reason(reason)
@@ -89,14 +105,20 @@ class NoteView(PageView):
         return reason in RIGHT, is_valid(reason)
 
 
-def _label(verdict: Truth) -> str:
+def _verdict(truth: Label) -> Label:
+    """The label; that of a task with edits has them beside it."""
+    found: Label = truth.get("verdict", truth)
+    return found
+
+
+def _label(verdict: Label) -> str:
     if verdict.get("sentence") is None:
         return '<span class="label clean">Clean</span>'
     kind = escape(str(verdict.get("error_type")))
     return f'<span class="label error">Error: {kind}</span>, sentence {verdict["sentence"]}'
 
 
-def _sentence(number: int, was: str, now: str, verdict: Truth) -> str:
+def _sentence(number: int, was: str, now: str, verdict: Label) -> str:
     item = f'<span class="number">{number}</span><span>{marked(was, now)}</span>'
     if number != verdict.get("sentence"):
         return f"<li>{item}</li>"

@@ -126,13 +126,22 @@ def correction_credit(error: str, corrected: str, proposed: str) -> float:
     return 2 * agreed / (wanted.total() + made.total()) if agreed else 0.0
 
 
-def _flagged(verdict: Verdict, truth: Truth) -> Reward:
+def graded(verdict: Verdict, truth: Truth) -> dict[str, tuple[float, float]]:
+    """The outcome of an error verdict on an error note, part by part: (earned, at most). Their sum is the outcome."""
     assert truth.error_text is not None and truth.corrected_text is not None and verdict.correction is not None
-    outcome = FLAG + TYPE * (verdict.error_type == truth.error_type)
-    if verdict.sentence != truth.sentence:
-        return _reward(outcome, STRUCTURE, Case.ELSEWHERE)
-    credit = correction_credit(truth.error_text, truth.corrected_text, verdict.correction)
-    return _reward(outcome + SENTENCE + CORRECTION * credit, STRUCTURE, Case.FOUND)
+    found = verdict.sentence == truth.sentence
+    credit = correction_credit(truth.error_text, truth.corrected_text, verdict.correction) if found else 0.0
+    return {
+        "flag": (FLAG, FLAG),
+        "type": (TYPE * (verdict.error_type == truth.error_type), TYPE),
+        "sentence": (SENTENCE * found, SENTENCE),
+        "correction": (CORRECTION * credit, CORRECTION),
+    }
+
+
+def _flagged(verdict: Verdict, truth: Truth) -> Reward:
+    outcome = sum(earned for earned, _ in graded(verdict, truth).values())
+    return _reward(outcome, STRUCTURE, Case.FOUND if verdict.sentence == truth.sentence else Case.ELSEWHERE)
 
 
 def _typed(verdict: Verdict, truth: Truth) -> Reward:

@@ -2,8 +2,16 @@ from __future__ import annotations
 
 import json
 
+import msgspec
+import pytest
+from hypothesis import given
+
+from common.records import Episode
 from envs.contract.page_view import PageView, Shown
+from envs.verdict.doctor.grammar import Verdict, render
+from envs.verdict.doctor.reward import Truth, score
 from envs.verdict.view import NoteView
+from tests.envs.verdict.strategies import truths, verdicts
 
 SOURCE = ["He is 40 years old.", "He has <gout>.", "Colchicine was started."]
 TRUTH = {"error_type": "treatment", "sentence": 2, "corrected_text": "Colchicine was started."}
@@ -46,3 +54,30 @@ def test_a_game_without_a_view_is_shown_as_it_is() -> None:
 def test_the_reason_of_a_reward_is_shown_in_words() -> None:
     assert NoteView().reason("elsewhere") == "error flagged, wrong sentence"
     assert NoteView().reason("invalid_tags") == PageView().reason("invalid_tags") == "invalid tags"
+
+
+@given(verdicts, truths)
+def test_the_parts_of_an_outcome_add_up_to_it_and_a_reply_has_them_where_it_flags_an_error_note(
+    verdict: Verdict, truth: Truth
+) -> None:
+    episode = Episode(task_id="t", actions=(render(verdict),))
+    reward = score(episode, truth)
+    shown = Shown(context="{}", truth=msgspec.json.encode(truth).decode())
+    parts = NoteView().parts(shown, episode.actions[0], reward.components)
+    assert bool(parts) == (reward.reason in ("found", "elsewhere"))
+    if parts:
+        assert [part.name for part in parts] == ["flag", "type", "sentence", "correction"]
+        assert sum(part.value for part in parts) == pytest.approx(reward.components["outcome"])
+        assert sum(part.most for part in parts) == pytest.approx(1.0)
+
+
+def test_an_outcome_of_another_scheme_has_no_parts() -> None:
+    truth = Truth(error_type="treatment", sentence=2, error_text="a", corrected_text="b", sentence_count=3)
+    said = render(
+        Verdict(error=True, thinking="one two three four five", error_type="treatment", sentence=2, correction="c")
+    )
+    shown = Shown(context="{}", truth=msgspec.json.encode(truth).decode())
+    by_type = score(Episode(task_id="t", actions=(said,)), truth, outcome="type")
+    assert NoteView().parts(shown, said, by_type.components) == ()
+    graded = score(Episode(task_id="t", actions=(said,)), truth)
+    assert NoteView().parts(shown, said, graded.components)
