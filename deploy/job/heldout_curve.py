@@ -1,4 +1,5 @@
-"""The held-out curve of a run: the same held-out tasks every few steps, during rollouts, one line per point."""
+"""The held-out curve of a run: the same held-out tasks every few steps, during rollouts, one line per point, and a file
+with the replies."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ import msgspec
 from actors.handles import PoolHandle
 from common.config import RunSpec
 from common.files import append_line
+from common.records import Group
+from deploy.report.as_shown import AsShown
+from deploy.report.rollout_log import write_heldout
 from envs.contract.adaptive import adapt
 from envs.contract.env import Environment
 from evals.core.curve import line, points
@@ -83,11 +87,16 @@ class HeldoutCurve:
         assert self._evaluator is not None and self._hold is not None
         async with self._hold() as version:
             point = await self._evaluator.run(version)
+        await asyncio.to_thread(self._write, version, self._evaluator.replies)
         append_line(self._path, msgspec.json.encode(point))
         self._newest = version
         self._evaluated(point)
         self._tell(line(point, self._env.reports))
         await self._adapt(point)
+
+    def _write(self, version: int, replies: list[Group]) -> None:
+        said = AsShown(self._env)
+        write_heldout(self._path.parent, version, replies, said.shown, said.readings(replies), said.prompt)
 
     async def _adapt(self, point: EvalPoint) -> None:
         slot = await self._unclaimed()

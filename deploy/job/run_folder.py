@@ -213,10 +213,7 @@ class RunFolder:
         if self.evaluations.exists():
             kept = [point for point in points.found if point.policy_version <= version]
             write_whole(self.evaluations, b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
-        for file in (self.path / "rollouts").glob("step-*.parquet"):
-            number = file.stem.removeprefix("step-")
-            if number.isdecimal() and int(number) > version:
-                file.unlink()
+        rollout_log.forget_after(self.path, version)
         return [*steps.damaged, *points.damaged]
 
     def write_rollouts(
@@ -225,9 +222,10 @@ class RunFolder:
         groups: Sequence[Group],
         shown: rollout_log.Shown = rollout_log.nothing_shown,
         readings: Readings = ALL_READ,
+        prompt: rollout_log.Prompt = rollout_log.no_prompt,
     ) -> None:
         """Write what step `step` trains on. It takes long for an event loop: call it in a thread, while ranks train."""
-        rollout_log.write_step(self.path, step, step - 1, groups, shown, readings)
+        rollout_log.write_step(self.path, step, step - 1, groups, shown, readings, prompt)
         self._sink.take(step, groups)
 
     def log(self, step: LearnerStep, readings: Readings = ALL_READ) -> Row:
@@ -256,7 +254,7 @@ class RunFolder:
         self._sink.close()
         if self._rows:
             plot.draw(self.path, self.reports)
-            episodes_page.write_page(self.path, self.reports)
+            episodes_page.write_page(self.path, self.reports, self.spec.learner)
         return self._rows
 
 

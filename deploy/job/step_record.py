@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from actors.episode import GameError, of_game
 from common.metrics import Board
 from common.records import Group, Reference, StoredGroup
 from deploy.job.run_folder import RunFolder
 from deploy.monitoring.step_metrics import count, count_heldout, judge
 from deploy.report import logp_drift
+from deploy.report.as_shown import AsShown
 from deploy.report.clock import Clock
 from deploy.report.terminal import Screen, step_line
 from envs.contract.env import Environment
-from envs.contract.replay import texts
 from envs.contract.reports import Readings
 from evals.core.evaluator import EvalPoint
 from learner.learner import LearnerStep
@@ -40,8 +38,9 @@ class StepRecord:
         fetch: Fetch,
         notify: Callable[[str], None],
     ) -> None:
-        self._env, self._folder, self._board, self._screen, self._clock = env, folder, board, screen, clock
+        self._folder, self._board, self._screen, self._clock = folder, board, screen, clock
         self._fetch, self._notify = fetch, notify
+        self._said = AsShown(env)
         self._readings: Readings = {}  # of the batch that was taken last
 
     async def taken(self, step: int, batch: Sequence[StoredGroup]) -> None:
@@ -50,8 +49,8 @@ class StepRecord:
 
     def _write_rollouts(self, step: int, references: Sequence[Reference]) -> None:
         groups = self._fetch(references)
-        self._readings = {group.task_id: found for group in groups if (found := _unread(self._env, group)) is not None}
-        self._folder.write_rollouts(step, groups, partial(texts, self._env), self._readings)
+        self._readings = self._said.readings(groups)
+        self._folder.write_rollouts(step, groups, self._said.shown, self._readings, self._said.prompt)
 
     def stepped(self, step: LearnerStep) -> None:
         """Log the step, show it, warn of what is wrong with it, count it."""
@@ -81,13 +80,3 @@ class StepRecord:
             *quarantined,
             *step.faults,
         ]
-
-
-def _unread(env: Environment, group: Group) -> list[tuple[int, ...]] | None:
-    """See `Readings`; None where the game reads every reply, or fails: that costs a measure and never the run."""
-    try:
-        found = [of_game("unread", env.unread, rollout.episode) for rollout in group.rollouts]
-    except GameError:
-        return None
-    known = [one for one in found if one is not None]
-    return known if len(known) == len(found) else None

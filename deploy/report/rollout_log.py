@@ -1,4 +1,5 @@
-"""A run's rollouts on disk: `rollouts/step-00001.parquet`, one row per episode. Files are written atomically."""
+"""A run's episodes on disk, one row each: `rollouts/step-00001.parquet` those that step 1 trained on, and
+`heldout/version-00004.parquet` the replies of policy_version 4 to the held-out tasks. Files are written atomically."""
 
 from __future__ import annotations
 
@@ -51,8 +52,11 @@ _COLUMNS = (
     ("step_engines", pa.list_(pa.string())),
     ("observed_ids", pa.list_(pa.int32())),
     ("observed_tokens", pa.list_(pa.int32())),
+    ("prompt", pa.string()),
+    ("potentials", pa.list_(pa.float64())),
 )
 _STEP = "step-{:05d}.parquet"
+_VERSION = "version-{:05d}.parquet"
 
 
 Shown = Callable[[Task, Episode], Sequence[str]]
@@ -64,6 +68,14 @@ def nothing_shown(task: Task, episode: Episode) -> Sequence[str]:
     return ()
 
 
+Prompt = Callable[[Task], str | None]
+"""What the policy was shown first, as text; None where nobody can say."""
+
+
+def no_prompt(task: Task) -> None:
+    """Nobody can say."""
+
+
 def write_step(
     folder: Path,
     step: int,
@@ -71,28 +83,21 @@ def write_step(
     groups: Iterable[Group],
     shown: Shown = nothing_shown,
     readings: Readings = ALL_READ,
+    prompt: Prompt = no_prompt,
 ) -> None:
     """Write the rollouts of step `step` into the run folder `folder`, where nobody reads them before `publish_step`.
 
     `version` is the learner's policy_version while it trained on them. `context` (what the policy saw) and `truth` (the
-    label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. `actions` are what the policy
-    wrote in each turn, `completion` in the last one, `shown` what it was shown in between, `unread` which actions the
-    game could not read (null where it reads any). `token_ids`, `logps` and `versions` are of the sampled tokens of all
-    turns, one after another, `step_tokens` counts those of each turn and `step_engines` says who sampled them, `engine`
-    in the last turn; `observed_ids` and `observed_tokens` say the same of what followed it unsampled. Every reward
-    component has a column `reward_<name>`, null where a rollout lacks it.
+    label) are JSON; `env.score(episode, label, scored_version)` gives the reward again. `prompt` is what the policy was
+    shown first, `actions` what it wrote in each turn, `completion` in the last one, `shown` what it was shown in
+    between, `unread` which actions the game could not read (null where it reads any). `token_ids`, `logps` and
+    `versions` are of the sampled tokens of all turns, one after another, `step_tokens` counts those of each turn and
+    `step_engines` says who sampled them, `engine` in the last turn; `observed_ids` and `observed_tokens` say the same
+    of what followed it unsampled. Every reward component has a column `reward_<name>`, null where a rollout lacks it.
     """
-    rows = [
-        {**_row(step, version, group, number, shown), "unread": unread[number] if unread else None}
-        for group in groups
-        for unread in [readings.get(group.task_id)]
-        for number in range(len(group.rollouts))
-    ]
-    components = dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
-    schema = pa.schema([*_COLUMNS, *((name, pa.float64()) for name in components)])
     path = _unfinished(folder, step)
     path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
+    _write(path, step, version, groups, shown, readings, prompt)
 
 
 def publish_step(folder: Path, step: int) -> Path:
@@ -101,12 +106,36 @@ def publish_step(folder: Path, step: int) -> Path:
     return path.replace(path.with_suffix(".parquet"))
 
 
+def write_heldout(
+    folder: Path, version: int, groups: Iterable[Group], shown: Shown, readings: Readings, prompt: Prompt
+) -> None:
+    """Write the held-out episodes of policy_version `version`, groups of one, into the run folder; columns as above."""
+    path = folder / "heldout" / _VERSION.format(version)
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    _write(unfinished, version, version, groups, shown, readings, prompt)
+    unfinished.replace(path)
+
+
+def forget_after(folder: Path, version: int) -> None:
+    """Remove what was written after policy_version `version`, which is trained again."""
+    for file in (*_files(folder), *_heldout_files(folder)):
+        if _number(file) > version:
+            file.unlink()
+
+
+def read_heldout(folder: Path) -> pa.Table | None:
+    """The held-out episodes of a run, in the order of their policy_version, which is their `step`. None without one."""
+    tables = [parquet.read_table(file) for file in _heldout_files(folder)]
+    return pa.concat_tables(tables, promote_options="default") if tables else None
+
+
 def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """All rollouts of a run, in step order, or those of some columns that they have: older runs lack newer ones.
 
     Raises ValueError when it has none yet.
     """
-    files = sorted((folder / "rollouts").glob("step-*.parquet"))
+    files = _files(folder)
     if not files:
         raise ValueError(f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step")
     tables = [parquet.read_table(file, columns=_known(file, columns)) for file in files]
@@ -134,6 +163,50 @@ def episode_of(row: Mapping[str, Any]) -> Episode:
     ended = row.get("ended") or (EndReason.LENGTH if row["finish_reason"] == "length" else EndReason.SUBMITTED)
     actions = tuple(row.get("actions") or [row["completion"]])
     return Episode(task_id=row["task_id"], actions=actions, replies=replies, reason=EndReason(ended))
+
+
+def _files(folder: Path) -> list[Path]:
+    return _numbered(folder / "rollouts", "step-*.parquet")
+
+
+def _heldout_files(folder: Path) -> list[Path]:
+    return _numbered(folder / "heldout", "version-*.parquet")
+
+
+def _numbered(folder: Path, pattern: str) -> list[Path]:
+    return sorted((file for file in folder.glob(pattern) if _digits(file).isdecimal()), key=_number)
+
+
+def _digits(file: Path) -> str:
+    return file.stem.partition("-")[2]
+
+
+def _number(file: Path) -> int:
+    return int(_digits(file))
+
+
+def _write(
+    path: Path,
+    step: int,
+    version: int,
+    groups: Iterable[Group],
+    shown: Shown,
+    readings: Readings,
+    prompt: Prompt,
+) -> None:
+    rows = [
+        {
+            **_row(step, version, group, number, shown),
+            "prompt": opening,
+            "unread": unread[number] if unread else None,
+        }
+        for group in groups
+        for unread, opening in [(readings.get(group.task_id), prompt(group.labelled.task))]
+        for number in range(len(group.rollouts))
+    ]
+    components = dict.fromkeys(key for row in rows for key in row if key.startswith("reward_"))
+    schema = pa.schema([*_COLUMNS, *((name, pa.float64()) for name in components)])
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
 
 
 def _known(file: Path, columns: Sequence[str] | None) -> list[str] | None:
@@ -178,6 +251,7 @@ def _sampled(rollout: Rollout, version: int) -> dict[str, Any]:
         "reward": reward.total,
         "reason": reward.reason,
         "solved": reward.solved,
+        "potentials": list(reward.potentials) or None,
         "ended": str(episode.reason),
         "actions": list(episode.actions),
         "replies": msgspec.json.encode(episode.replies).decode(),

@@ -58,7 +58,16 @@ def texts(env: Playable, task: Task, episode: Episode) -> list[str]:
     """What the policy was shown after each action but the last. Raises ValueError like `turns`."""
     if len(episode.actions) == 1:
         return []
-    return ["\n".join(message.content for message in turn.messages) for turn in turns(env, task, episode)[1:]]
+    return [_text(turn) for turn in turns(env, task, episode)[1:]]
+
+
+def opening(env: Playable, task: Task) -> str:
+    """What the policy was shown first."""
+    return _text(env.begin(task)[1])
+
+
+def _text(turn: Turn) -> str:
+    return "\n".join(message.content for message in turn.messages)
 
 
 def advance(

@@ -7,11 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from actors.engine import PromptTooLong
 from actors.engine_errors import RequestFailed
-from actors.episode import GameError, PartnerError, PoolModel, newest_version, play, score
+from actors.episode import GameError, PartnerError, Played, PoolModel, newest_version, play, score
 from common.config import SamplingSpec
-from common.records import EndReason, Episode, LabelledTask, Record, Task
+from common.record import frozen
+from common.records import EndReason, Episode, Group, LabelledTask, Record, Reward, Rollout, Task
 from common.statistics import Interval, mean
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
@@ -50,6 +53,13 @@ class Evaluator:
         self._env, self._sampling, self._count = env, sampling, tasks
         self._model = PoolModel(pools[ROLE], ROLE, sampling.temperature, pools)
         self._tasks: list[Heldout] = []
+        self._replies: dict[str, Group] = {}
+
+    @property
+    def replies(self) -> list[Group]:
+        """The episodes of the newest `run`, groups of one, in the order of the tasks; without those never sampled."""
+        known = [one.labelled.task.task_id for one in self._tasks]
+        return [self._replies[task_id] for task_id in known if task_id in self._replies]
 
     async def run(self, policy_version: int) -> EvalPoint:
         """One episode of every held-out task, sampled as in training, while the engines hold `policy_version`.
@@ -58,6 +68,7 @@ class Evaluator:
         """
         if not self._tasks:
             self._tasks = await heldout_tasks(self._env, self._count)
+        self._replies = {}
         started = time.monotonic()
         gate = asyncio.Semaphore(CONCURRENCY)
         outcomes = await asyncio.gather(*(self._play(one, policy_version, gate) for one in self._tasks))
@@ -68,19 +79,27 @@ class Evaluator:
         labelled = task.labelled
         try:
             async with gate:
-                episode = await self._episode(labelled.task, version)
-            reward = score(self._env, episode, labelled.label)
+                played = await self._played(labelled.task, version)
+            reward = score(self._env, played.episode, labelled.label)
         except (GameError, PartnerError, RequestFailed):
             return None
+        self._keep(labelled, played, reward)
         return Outcome(labelled=labelled, rewards=(reward,), pair=task.pair)
 
-    async def _episode(self, task: Task, version: int) -> Episode:
+    async def _played(self, task: Task, version: int) -> Played:
         try:
             (played,) = await play(self._env, task, self._model, 1, self._sampling.max_tokens)
         except PromptTooLong:
-            return Episode(task_id=task.task_id, actions=("",), reason=EndReason.CONTEXT)
+            unread = Episode(task_id=task.task_id, actions=("",), reason=EndReason.CONTEXT)
+            return Played(prompt_ids=frozen((), np.int32), steps=(), episode=unread)
         assert newest_version([played]) in (0, version), "the weights changed during an evaluation"
-        return played.episode
+        return played
+
+    def _keep(self, labelled: LabelledTask, played: Played, reward: Reward) -> None:
+        if any(len(step.completion.token_ids) for step in played.steps):
+            rollout = Rollout(steps=played.steps, episode=played.episode, reward=reward)
+            group = Group(labelled=labelled, prompt_ids=played.prompt_ids, rollouts=(rollout,), doctor=ROLE)
+            self._replies[group.task_id] = group
 
     def _point(self, version: int, seconds: float, outcomes: list[Outcome]) -> EvalPoint:
         return EvalPoint(
