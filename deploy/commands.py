@@ -67,6 +67,12 @@ def _status(add: ArgumentParser) -> None:
     _json(add)
 
 
+def _view(add: ArgumentParser) -> None:
+    _run(add)
+    _switch(add, "--live", what="serve a page on this machine that follows the run, until Ctrl-C; writes nothing")
+    add.add_argument("--port", type=int, default=0, help="with --live: where (default: any free port)")
+
+
 def _stop(add: ArgumentParser) -> None:
     _run(add)
     _json(add)
@@ -202,8 +208,11 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
     "view": Command(
         module="deploy.view",
         summary="Make the picture and the page of a run, at any time: while it runs, or after it was killed.",
-        examples=(("runs/laptop", "writes progress.png and episodes.html into it"), ("/shared/runs/mine", "")),
-        options=_run,
+        examples=(
+            ("runs/laptop", "writes progress.png and episodes.html into it"),
+            ("runs/laptop --live", "a page in the browser that refreshes while the run goes on"),
+        ),
+        options=_view,
     ),
     "runs compare": Command(
         module="deploy.compare",

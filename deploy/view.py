@@ -1,4 +1,5 @@
-"""`medserl view RUN`: the picture and the page of a run, at any time: while it runs, and after it was killed too."""
+"""`medserl view RUN`: the picture and the page of a run, at any time: while it runs, and after it was killed too. With
+`--live` it serves both, on a page that follows the run (deploy/live.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from yaml import YAMLError
 
 from common.command_line import BAD_INPUT
 from common.errors import os_refusal
-from deploy import cli
+from deploy import cli, live
 from deploy.job.run_state import state_of
 from envs.contract.reports import reports_of
 
@@ -18,6 +19,9 @@ from envs.contract.reports import reports_of
 def run(args: Namespace) -> int:
     """Draw and write both; print where they are. Returns 0, or 2 after one line on standard error."""
     try:
+        if args.live:
+            live.serve(args.run, args.port)
+            return 0
         for path in view(args.run):
             print(path)
     except (ValueError, YAMLError, OSError) as error:
@@ -29,10 +33,11 @@ def run(args: Namespace) -> int:
 
 def view(folder: Path) -> tuple[Path, Path]:
     """The run's picture and page, made of the steps that it has now. Raises ValueError when it has none."""
-    reports = reports_of(cli.load_run(folder))
+    spec = cli.load_run(folder)
+    reports = reports_of(spec)
     if not any((folder / "rollouts").glob("step-*.parquet")):
         raise ValueError(f"{folder}: no step yet ({state_of(folder)}); look again after the first one")
     # They bring matplotlib, for which a mistyped folder should not wait.
     from deploy.report import episodes_page, plot
 
-    return plot.draw(folder, reports), episodes_page.write_page(folder, reports)
+    return plot.draw(folder, reports), episodes_page.write_page(folder, reports, spec.learner)

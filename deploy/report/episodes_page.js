@@ -1,19 +1,18 @@
 const form = document.querySelector("form");
 const count = document.querySelector("#shown");
+const tasks = document.querySelector("#tasks");
 function show() {
   const kind = form.elements.kind.value;
   const outcome = form.elements.outcome.value;
   const ended = form.elements.ended ? form.elements.ended.value : "";
-  let shown = 0;
   for (const episode of document.querySelectorAll("article")) {
     const outcomes = episode.dataset.outcomes.split("|");
     const ends = episode.dataset.ends.split("|");
-    const fits = (!kind || episode.dataset.kind === kind) && (!outcome || outcomes.includes(outcome))
-      && (!ended || ends.includes(ended));
-    episode.hidden = !fits;
-    shown += fits;
+    episode.hidden = !((!kind || episode.dataset.kind === kind) && (!outcome || outcomes.includes(outcome))
+      && (!ended || ends.includes(ended)));
   }
-  count.textContent = shown === 1 ? "1 task shown" : shown + " tasks shown";
+  const shown = tasks.querySelectorAll("article:not([hidden])").length;
+  count.textContent = shown === 1 ? "1 training task shown" : shown + " training tasks shown";
 }
 const by = {
   step: (a, b) => a.step - b.step,
@@ -22,12 +21,28 @@ const by = {
   vignette: (a, b) => a.vignette.localeCompare(b.vignette) || a.step - b.step,
 };
 function sort() {
-  const main = document.querySelector("main");
   const order = by[form.elements.order.value];
-  const episodes = [...main.querySelectorAll("article")].sort((a, b) => order(a.dataset, b.dataset));
-  main.replaceChildren(...episodes);
+  const episodes = [...tasks.querySelectorAll("article")].sort((a, b) => order(a.dataset, b.dataset));
+  tasks.append(...episodes);
+}
+// The page is made anew while a run goes on: the reader's choices and place outlive that.
+const key = document.title;
+function remember() {
+  const chosen = [...form.elements].map((element) => [element.name, element.value]);
+  sessionStorage.setItem(key, JSON.stringify({ chosen, top: window.scrollY }));
+}
+function recall() {
+  const known = JSON.parse(sessionStorage.getItem(key) || '{"chosen": [], "top": 0}');
+  for (const [name, value] of known.chosen) {
+    const element = form.elements[name];
+    if (element && [...element.options].some((option) => option.value === value)) element.value = value;
+  }
+  return known.top;
 }
 form.hidden = false;
-form.addEventListener("change", show);
-form.elements.order.addEventListener("change", sort);
+const place = recall();
+sort();
 show();
+window.scrollTo(0, place);
+form.addEventListener("change", () => { sort(); show(); });
+window.addEventListener("pagehide", remember);

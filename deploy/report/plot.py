@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from common.files import write_whole
 from common.statistics import Interval
 from deploy.report.steps import FILE, Row, read_steps
 from envs.contract.alarms import beginning
@@ -47,7 +49,14 @@ HEALTH: tuple[tuple[str, tuple[Line, ...]], ...] = (
 
 
 def draw(run_folder: Path, reports: Reports) -> Path:
-    """Draw `progress.png` from `metrics.jsonl` (one JSON object a step); a series that is absent is left out.
+    """Write `progress.png`, whole or not at all. Raises ValueError when there is no step to draw, naming the file."""
+    path = run_folder / "progress.png"
+    write_whole(path, picture(run_folder, reports))
+    return path
+
+
+def picture(run_folder: Path, reports: Reports) -> bytes:
+    """A PNG made from `metrics.jsonl` (one JSON object a step); a series that is absent is left out.
 
     Raises ValueError when there is no step to draw, naming the file.
     """
@@ -82,9 +91,9 @@ def draw(run_folder: Path, reports: Reports) -> Path:
                 handletextpad=0.5,
             )
     figure.suptitle(f"{run_folder.resolve().name}: {len(rows)} learner steps", fontsize=13, x=0.01, ha="left")
-    path = run_folder / "progress.png"
-    figure.savefig(path, dpi=figures.DPI)
-    return path
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=figures.DPI)
+    return drawn.getvalue()
 
 
 def _rows(run_folder: Path) -> list[Row]:

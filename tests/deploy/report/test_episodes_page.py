@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 from msgspec.structs import replace
 from pyarrow import parquet
 
-from common.records import Record
+from common.records import Record, Rollout
+from common.sections import LearnerSpec
 from deploy.report import rollout_log
-from deploy.report.episodes_page import choose, write_page
+from deploy.report.episode_choice import choose
+from deploy.report.episodes_page import write_page
 from envs.lookup.report import LookupReport
+from envs.verdict.doctor.reward import Truth, score
 from tests.deploy.report.rollouts import REPLY, group, labelled, rollout, write_step
 from tests.deploy.report.turns_pages import TASKS, lookup_group
 from tests.deploy.report.turns_pages import write_step as write_turns
@@ -69,6 +73,75 @@ def test_the_words_of_the_page_are_explained_and_each_reply_is_compared_with_the
 
 def test_a_reply_that_is_alone_has_nobody_beside_it(tmp_path: Path) -> None:
     assert "beside the mean" not in page_of(tmp_path).partition("<main>")[2]
+
+
+def flagged(kind: str, sentence: int, correction: str) -> str:
+    return REPLY.replace("No Clinical Error", f"Error: {kind}\nSentence: {sentence}\nCorrection: {correction}")
+
+
+def scored(text: str) -> Rollout:
+    """The reply with the reward that the game gives it."""
+    label = Truth(**labelled().label.truth)
+    of = rollout(text)
+    return replace(of, reward=score(of.episode, label))
+
+
+def test_the_outcome_of_an_error_verdict_is_shown_in_its_parts_and_one_that_lacks_some_is_not_green(
+    tmp_path: Path,
+) -> None:
+    right = "He is given colchicine for gout."
+    replies = (flagged("pharmacotherapy", 1, right), flagged("diagnosis", 1, right), flagged("pharmacotherapy", 0, "x"))
+    write_step(tmp_path, 1, 4, [group(labelled(), *map(scored, replies))])
+    page = write_page(tmp_path, REPORTS).read_text()
+    parts = re.findall(r'class="(whole|lacking)">(\w+) ([\d.]+) of ([\d.]+)<', page)
+    names = ["flag", "type", "sentence", "correction"]
+    assert [name for _, name, _, _ in parts] == 3 * names
+    assert [earned for _, _, earned, _ in parts[4:]] == ["0.40", "0.00", "0.30", "0.10", "0.40", "0.20", "0.00", "0.00"]
+    assert [kind for kind, *_ in parts[:6]] == [*4 * ["whole"], "whole", "lacking"]
+    assert re.findall(r'class="rollout (\w+)"', page) == ["good", "part", "part"]
+
+
+def test_the_prompt_is_on_the_page_folded_and_escaped(tmp_path: Path) -> None:
+    rollout_log.write_step(tmp_path, 1, 4, [group(labelled())], prompt=lambda task: f"Read <b> {task.task_id}")
+    rollout_log.publish_step(tmp_path, 1)
+    page = write_page(tmp_path, REPORTS).read_text()
+    assert "<pre>Read &lt;b&gt; task-0</pre>" in page and '<details class="prompt">' in page
+
+
+def test_each_reply_has_the_advantage_that_it_was_trained_with(tmp_path: Path) -> None:
+    write_step(tmp_path, 1, 4, [group(labelled(), rollout(bonus=1.0), rollout(bonus=-1.0))])
+    page = write_page(tmp_path, REPORTS, LearnerSpec()).read_text()
+    assert "; advantage +1.00" in page and "; advantage -1.00" in page and "KL penalty" not in page
+    page = write_page(tmp_path, REPORTS, LearnerSpec(kl_coef=0.01)).read_text()
+    assert "The KL penalty, which this run adds, is not in it" in page
+    assert "; advantage" not in write_page(tmp_path, REPORTS).read_text()
+
+
+def test_the_same_vignette_is_shown_early_and_late(tmp_path: Path) -> None:
+    for step in (1, 2, 5):
+        write_step(tmp_path, step, 4, [group(labelled(), rollout(f"reply of step {step}"), rollout())])
+    page = write_page(tmp_path, REPORTS).read_text()
+    (pairs,) = re.findall(r'<section id="pairs".*?</article>', page, re.DOTALL)
+    assert "<h3>Step 1</h3>" in pairs and "<h3>Step 5</h3>" in pairs and "<h3>Step 2</h3>" not in pairs
+    assert "reply of step 1" in pairs and "reply of step 5" in pairs and pairs.count("the first of 2 replies") == 2
+    assert Outline(page).open == []
+
+
+def test_the_replies_to_a_held_out_task_are_shown_by_version(tmp_path: Path) -> None:
+    write_step(tmp_path, 1, 4, [group(labelled(7))])
+    for version in (0, 4):
+        replies = [group(labelled(), rollout(f"said by {version}", versions=(version,)))]
+        rollout_log.write_heldout(tmp_path, version, replies, lambda task, episode: [], {}, lambda task: "asked")
+    page = write_page(tmp_path, REPORTS).read_text()
+    (heldout,) = re.findall(r'<section id="heldout".*?</article>', page, re.DOTALL)
+    assert (
+        heldout.index("Version 0")
+        < heldout.index("said by 0")
+        < heldout.index("Version 4")
+        < heldout.index("said by 4")
+    )
+    assert "1 of 1, spread evenly" in heldout and "<pre>asked</pre>" in heldout and "task-7" not in heldout
+    assert '<option value="synthetic_injection">' in page and Outline(page).open == []
 
 
 @pytest.mark.parametrize(
