@@ -39,7 +39,8 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     share = right / count
     middle = share + Z * Z / (2 * count)
     half = Z * (share * (1 - share) / count + Z * Z / (4 * count * count)) ** 0.5
-    return max(0.0, (middle - half) / (1 + Z * Z / count)), min(1.0, (middle + half) / (1 + Z * Z / count))
+    lower, upper = ((middle + side * half) / (1 + Z * Z / count) for side in (-1, 1))
+    return max(0.0, min(share, lower)), min(1.0, max(share, upper))  # rounding must not put a share of 1 outside
 
 
 def share(flags: Iterable[bool]) -> Interval:

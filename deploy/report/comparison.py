@@ -146,7 +146,7 @@ def _curve(axes: Any, run: Path, rows: list[Row], key: str, color: str, label: s
         axes.plot([x for x, _ in shown], [y for _, y in shown], color=color, label=label, marker=".", markersize=4)
         return
     points = heldout(run)
-    below = [value - lower for _, value, lower, _ in points]
-    above = [upper - value for _, value, _, upper in points]
+    below = [max(0.0, value - lower) for _, value, lower, _ in points]  # a bootstrap's may lie beside its value
+    above = [max(0.0, upper - value) for _, value, _, upper in points]
     at, values = [version for version, *_ in points], [value for _, value, _, _ in points]
     axes.errorbar(at, values, [below, above], color=color, fmt="s-", markersize=4, capsize=3, linewidth=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from common.files import write_whole
@@ -56,7 +57,14 @@ def draw(run_folder: Path, reports: Reports) -> Path:
 
 
 def picture(run_folder: Path, reports: Reports) -> bytes:
-    """A PNG made from `metrics.jsonl` (one JSON object a step); a series that is absent is left out.
+    """The figure as a PNG. Raises ValueError when there is no step to draw, naming the file."""
+    drawn = BytesIO()
+    figure(run_folder, reports).savefig(drawn, dpi=figures.DPI)
+    return drawn.getvalue()
+
+
+def figure(run_folder: Path, reports: Reports) -> Figure:
+    """Drawn from `metrics.jsonl` (one JSON object a step) and `evaluations.jsonl`; an absent series is left out.
 
     Raises ValueError when there is no step to draw, naming the file.
     """
@@ -72,8 +80,8 @@ def picture(run_folder: Path, reports: Reports) -> bytes:
     panels += [(title, _Lines(lines)) for title, lines in HEALTH if any(_is_known(rows, key) for key, *_ in lines)]
     panels += [("Policy lag", _lag), ("Tokens per second", _throughput)]
     lines = math.ceil(len(panels) / 2)
-    figure = figures.blank(10.5, 3.2 * lines)
-    grid = figure.subplots(lines, 2, squeeze=False)
+    made = figures.blank(10.5, 3.2 * lines)
+    grid = made.subplots(lines, 2, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for axes, (title, panel) in zip(grid.flat, panels, strict=False):
@@ -90,10 +98,8 @@ def picture(run_folder: Path, reports: Reports) -> bytes:
                 columnspacing=1.1,
                 handletextpad=0.5,
             )
-    figure.suptitle(f"{run_folder.resolve().name}: {len(rows)} learner steps", fontsize=13, x=0.01, ha="left")
-    drawn = BytesIO()
-    figure.savefig(drawn, dpi=figures.DPI)
-    return drawn.getvalue()
+    made.suptitle(f"{run_folder.resolve().name}: {len(rows)} learner steps", fontsize=13, x=0.01, ha="left")
+    return made
 
 
 def _rows(run_folder: Path) -> list[Row]:
@@ -218,7 +224,7 @@ def _heldout(axes: Axes, curve: list[tuple[int, Interval]]) -> None:
         axes.errorbar(
             [version for version, *_ in known],
             [value for _, value, _, _ in known],
-            [[value - lower for _, value, lower, _ in known], [upper - value for _, value, _, upper in known]],
+            [[max(0.0, v - lower) for _, v, lower, _ in known], [max(0.0, upper - v) for _, v, _, upper in known]],
             color=INK,
             fmt="s",
             markersize=4,

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from common.statistics import ratios, resamples, sign_flips
+from common.statistics import ratios, resamples, sign_flips, wilson
 
 
 def test_resamples_draw_as_many_units_as_there_are_and_are_the_same_each_time() -> None:
@@ -40,3 +42,11 @@ def test_equal_pairs_have_p_1_and_six_gaps_of_one_sign_two_of_64() -> None:
     assert sign_flips([0.0] * 6) == 1.0
     assert sign_flips([1.0, 2.0, 1.5, 0.5, 1.0, 3.0]) == pytest.approx(2 / 64, abs=0.01)
     assert sign_flips([1.0, -1.0, 1.0, -1.0]) == 1.0
+
+
+@given(st.integers(1, 500).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))
+def test_the_interval_of_a_share_holds_it_and_ends_where_shares_end(counted: tuple[int, int]) -> None:
+    right, count = counted
+    lower, upper = wilson(right, count)
+    assert 0 <= lower <= right / count <= upper <= 1
+    assert (lower == 0, upper == 1) == (right == 0, right == count)

@@ -68,3 +68,10 @@ def test_the_measures_of_several_turns_are_drawn_relative_to_where_the_run_began
 def test_a_measure_that_began_at_nothing_or_was_never_counted_is_not_drawn_relative_to_it(tmp_path: Path) -> None:
     rows = [{"step": step, "lookup/calls": 0.0, "lookup/turns": None} for step in range(1, 4)]
     assert draw(write(tmp_path, *rows), {"lookup": LookupReport()}).stat().st_size > 0
+
+
+def test_a_held_out_score_beside_its_interval_is_drawn_too(tmp_path: Path) -> None:
+    beside = {"value": 1.0, "lower": 0.9, "upper": 0.9999999999999999, "of": 8}
+    point = {"policy_version": 0, "seconds": 1.0, "tasks": 8, "measures": {"verdict": {"flag_accuracy": beside}}}
+    (tmp_path / "evaluations.jsonl").write_text(json.dumps({**point, "reward_mean": 1.0}) + "\n")
+    assert draw(write(tmp_path, {"step": 1}), REPORTS).read_bytes().startswith(b"\x89PNG")
