@@ -3,19 +3,38 @@
 import random
 
 from common.records import Label, LabelledTask, Limits, Message, Provenance, Reward, Task
+from common.sections import EnvSettings
 from envs.contract.env import Slot, Turn
 from envs.contract.game import Game
+from envs.contract.report import Report
+
+HELD_OUT = 1_000_000  # held-out slots, whose sums are of other draws
+
+
+class Settings(EnvSettings):
+    """None of its own."""
+
+    has_heldout = property(lambda self: True)
+
+
+class SumsReport(Report):
+    """That of any game, with the line of chance."""
+
+    heldout_chance = 0.5  # half of the sums are true
 
 
 class Sums(Game):
     """Slots 2k and 2k+1 are twins: the same sum with its true result, then with a false one."""
 
-    env_id = "sums"
+    env_id, Settings, report = "sums", Settings, SumsReport()
 
     def plan(self, index):
         pair, kind = index // 2, "false" if index % 2 else "true"
         seed = random.Random(f"{self.seed}:{pair}").getrandbits(32)
         return Slot(index=index, source=f"sum-{pair}", kind=kind, seed=seed)
+
+    def heldout_plan(self, index):
+        return self.plan(index - HELD_OUT)
 
     async def propose(self, slot, rng, complete, verify=None):
         draw = random.Random(slot.seed)

@@ -24,7 +24,7 @@ from envs.verdict.spec import VerdictSettings
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "sums"
-MOST_LINES = 40
+MOST_LINES = 60
 PAGE = (ROOT / "docs" / "your-environment.md").read_text(encoding="utf-8")
 
 
