@@ -36,18 +36,20 @@ def choose(episodes: Sequence[Episode], most: int) -> list[Episode]:
     return [episodes[number] for number in sorted(chosen)]
 
 
-def early_and_late(episodes: Iterable[Episode], most: int) -> list[tuple[Episode, Episode]]:
-    """A vignette's first and last episode, of the vignettes that lie most steps apart; never chosen by reward.
+def early_and_late(episodes: Sequence[Episode], most: int) -> list[tuple[Episode, Episode]]:
+    """A vignette's first and last episode, at least half of the steps apart: the widest, never chosen by reward.
 
-    Both are of one game and one kind. The kinds take turns, so that each has a pair before another has two.
+    `episodes` are in step order. Both of a pair are of one game and one kind; the kinds take turns, so that each has a
+    pair before another has two.
     """
+    half = _gap(episodes[0], episodes[-1]) / 2
     seen: dict[tuple[str, str, str], list[Episode]] = defaultdict(list)
     for episode in episodes:
         first = episode[0]
         seen[first["env"], first["kind"], first["vignette"]].append(episode)
     pairs: dict[tuple[str, str], list[tuple[Episode, Episode]]] = defaultdict(list)
     for (env, kind, _), found in seen.items():
-        if _gap(found[0], found[-1]):
+        if 0 < _gap(found[0], found[-1]) >= half:
             pairs[env, kind].append((found[0], found[-1]))
     for of_kind in pairs.values():
         of_kind.sort(key=lambda pair: -_gap(*pair))

@@ -30,7 +30,8 @@ Line = tuple[str, str, str]
 """Key in a line of metrics.jsonl, label, colour."""
 STYLES = ((GREEN, "--"), (ORANGE, "-"), (BLUE, ":"), (INK, "-."))
 """Colours of a game's measures, in their order; further measures are not drawn."""
-
+LEGEND = 4
+"""Entries in a line of a legend."""
 
 HEALTH: tuple[tuple[str, tuple[Line, ...]], ...] = (
     ("Loss", (("loss", "mean over sampled tokens", BLUE),)),
@@ -87,19 +88,27 @@ def figure(run_folder: Path, reports: Reports) -> Figure:
     for axes, (title, panel) in zip(grid.flat, panels, strict=False):
         _dress(axes, title, [row["step"] for row in rows])
         panel(axes, rows)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(
-                frameon=False,
-                fontsize=8,
-                loc="lower right",
-                bbox_to_anchor=(1.01, 0.98),
-                ncols=5,
-                handlelength=1.5,
-                columnspacing=1.1,
-                handletextpad=0.5,
-            )
+        _explain(axes, title)
     made.suptitle(f"{run_folder.resolve().name}: {len(rows)} learner steps", fontsize=13, x=0.01, ha="left")
     return made
+
+
+def _explain(axes: Axes, title: str) -> None:
+    """The legend, right of the title; one of two lines below it."""
+    labels = axes.get_legend_handles_labels()[1]
+    if len(labels) > LEGEND:
+        axes.set_title(title, loc="left", fontsize=11, pad=26)
+    if labels:
+        axes.legend(
+            frameon=False,
+            fontsize=8,
+            loc="lower right",
+            bbox_to_anchor=(1.01, 0.98),
+            ncols=LEGEND,
+            handlelength=1.5,
+            columnspacing=1.1,
+            handletextpad=0.5,
+        )
 
 
 def _rows(run_folder: Path) -> list[Row]:
