@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from common.config import RunSpec
 from common.statistics import Interval
 from deploy.job.heldout_curve import HeldoutCurve
+from deploy.report.rollout_log import read_heldout
 from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.spec import VerdictSettings
 from evals.core.curve import points
@@ -60,6 +62,22 @@ async def test_every_other_version_and_the_last_are_evaluated(tmp_path: Path) ->
     assert world.versions() == [0, 2, 3]
     assert len(world.pool.asked) == 3 * 4
     assert world.notes[0].startswith("held-out, policy_version 0: flag accuracy 0.50")
+
+
+async def test_the_replies_of_each_version_are_kept_with_their_prompts_and_rewards(tmp_path: Path) -> None:
+    world = World(tmp_path / "curve.jsonl")
+    for version in (0, 2):
+        world.stepped(version)
+        await world.idle()
+    await world.curve.finish(2)
+    table = read_heldout(tmp_path)
+    assert table is not None and table.num_rows == 2 * 4
+    rows = table.to_pylist()
+    assert [row["step"] for row in rows] == [0] * 4 + [2] * 4
+    assert [row["task_id"] for row in rows[:4]] == [row["task_id"] for row in rows[4:]]
+    assert {row["completion"] for row in rows} == {CLEAN} and {row["reason"] for row in rows} == {"clean", "missed"}
+    asked = [json.loads(row["context"])["sentences"][0] in row["prompt"] for row in rows]
+    assert all(asked) and {row["policy_version_newest"] for row in rows} == {0, 2}
 
 
 async def test_without_a_cadence_nothing_is_asked(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from common.config import RunSpec
 from common.records import Group, StoredGroup
 from common.weights import SyncOutcome
 from deploy.job.run_folder import Row, RunFolder, metrics_row, new_name
+from deploy.report import rollout_log
 from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase
 from learner.step_report import StepReport
@@ -205,3 +206,14 @@ def test_a_number_that_is_none_is_null_in_the_log_which_stays_json(tmp_path: Pat
         raise AssertionError(constant)
 
     assert [json.loads(line, parse_constant=refuse)["step"] for line in lines] == [1, 2]
+
+
+def test_a_resume_drops_the_replies_to_held_out_tasks_of_later_versions(tmp_path: Path) -> None:
+    folder = made(tmp_path, 2)
+    for version in (0, 1, 2):
+        rollout_log.write_heldout(folder.path, version, groups_of(1), lambda *_: [], {}, lambda _: None)
+    folder.resume(1)
+    assert {path.name for path in (folder.path / "heldout").iterdir()} == {
+        "version-00000.parquet",
+        "version-00001.parquet",
+    }

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from common.config import ModelSpec, RunSpec
 from common.metrics import Board
-from common.records import Episode, Group, Reference, StoredGroup
+from common.records import Episode, Group, Reference, StoredGroup, Task
 from common.statistics import Interval
 from deploy.job.run_folder import RunFolder
 from deploy.job.step_record import StepRecord
@@ -56,6 +58,27 @@ async def test_replies_without_a_readable_call_are_counted_logged_and_kept_with_
     (row,) = world.folder.rows
     assert (row["lookup/calls"], row["lookup/fault_share"], row["lookup/turns"]) == (1.5, 0.25, 2.0)
     assert read_run(world.folder.path)["unread"].to_pylist() == [[], [0]]
+
+
+async def test_the_prompt_of_each_task_is_kept_with_its_rollouts(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.step(1, GOOD, BAD)
+    first, second = read_run(world.folder.path).to_pylist()
+    wanted = json.loads(first["context"])["wanted"]
+    assert f'"{wanted}"' in first["prompt"] and first["prompt"] == second["prompt"]
+
+
+class Promptless(Lookup):
+    """Its `begin` raises when it is asked once more."""
+
+    def begin(self, task: Task) -> Any:
+        raise KeyError("broken game")
+
+
+async def test_a_game_that_cannot_say_its_prompt_again_costs_the_text_and_not_the_run(tmp_path: Path) -> None:
+    world = World(tmp_path, Promptless(ENV.settings, 0))
+    await world.step(1, ("answer(value=1)",))
+    assert read_run(world.folder.path)["prompt"].to_pylist() == [None]
 
 
 async def test_a_collapse_is_told_and_is_an_alarm_on_the_board(tmp_path: Path) -> None:

@@ -95,8 +95,9 @@ async def test_a_prompt_that_does_not_fit_is_an_invalid_reply() -> None:
     def refuse(prompt: str) -> Completion:
         raise PromptTooLong("prompt of 2000 tokens")
 
-    point = await evaluator(Pool(refuse)).run(0)
-    assert point.measures["verdict"]["valid_share"].value == 0.0
+    asking = evaluator(Pool(refuse))
+    point = await asking.run(0)
+    assert point.measures["verdict"]["valid_share"].value == 0.0 and asking.replies == [], "nothing was sampled"
 
 
 async def test_without_held_out_notes_the_reason_is_reported() -> None:
