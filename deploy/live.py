@@ -40,7 +40,7 @@ Answer = tuple[bytes, str]
 def serve(folder: Path, port: int) -> None:
     """Serve the page until Ctrl-C. Raises ValueError, one line, for what is no run and for a port that is taken."""
     with server(folder, port) as made:
-        print(f"http://{HOST}:{made.server_port}/  (Ctrl-C ends it; the run goes on)", flush=True)
+        print(f"{folder} is at http://{HOST}:{made.server_port}/ until Ctrl-C; the run goes on", flush=True)
         with suppress(KeyboardInterrupt):
             made.serve_forever()
 
@@ -103,6 +103,8 @@ class Live:
             return (_HERE / "live.js").read_bytes(), "text/javascript; charset=utf-8"
         if path == "/style.css":
             return (_HERE / "report" / "episodes_page.css").read_bytes(), "text/css; charset=utf-8"
+        if path == "/spec.yaml":
+            return (self._folder / "spec.yaml").read_bytes(), _TEXT
         if path in ("/progress.png", "/episodes.html"):
             return self._fresh(path)
         return None

@@ -106,7 +106,8 @@ def test_the_page_and_what_it_loads_are_of_this_server_alone(tmp_path: Path) -> 
         for path in ("/live.js", "/style.css"):
             assert path in page and get(port, path)[0] == 200
         assert "http" not in page
-        assert get(port, "/../pyproject.toml")[0] == get(port, "/spec.yaml")[0] == 404
+        assert b"name: mine" in get(port, "/spec.yaml")[2]
+        assert get(port, "/../pyproject.toml")[0] == get(port, "/applied.json")[0] == 404
 
 
 def test_a_name_that_somebody_else_gave_this_address_is_refused(tmp_path: Path) -> None:

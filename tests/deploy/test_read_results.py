@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         log(folder, number)
     shutil.copytree(folder.path, tmp_path / "runs" / "laptop-2")
     monkeypatch.chdir(tmp_path)
+
+    def ended_at_once(server: ThreadingHTTPServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", ended_at_once)
     return tmp_path
 
 

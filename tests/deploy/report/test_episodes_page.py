@@ -185,7 +185,8 @@ def test_no_text_field_of_a_rollout_escapes_into_the_page(tmp_path: Path, env: s
 
 def test_nothing_is_loaded_from_outside(tmp_path: Path) -> None:
     page = page_of(tmp_path)
-    assert Outline(page).loads == [] and "url(" not in page and "@import" not in page
+    assert Outline(page).loads == ["progress.png", "spec.yaml"], "what lies beside it, when somebody follows a link"
+    assert "url(" not in page and "@import" not in page
 
 
 def test_a_clean_note_says_so_and_marks_no_sentence(tmp_path: Path) -> None:
