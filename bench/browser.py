@@ -61,14 +61,13 @@ class Tab:
             raise ValueError(f"{expression}: {said['exceptionDetails']['text']}")
         return said["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = WAIT_SECONDS) -> Any:
-        """The value of an expression, as soon as it is true. Raises TimeoutError."""
+    def wait(self, condition: str, seconds: float = WAIT_SECONDS) -> None:
+        """Until an expression is true, as JavaScript means it. Raises TimeoutError."""
         until = time.monotonic() + seconds
-        while not (found := self.ask(condition)):
+        while not self.ask(f"Boolean({condition})"):
             if time.monotonic() > until:
                 raise TimeoutError(f"not true within {seconds:.0f} s: {condition}")
             time.sleep(POLL_SECONDS)
-        return found
 
     def picture(self, path: Path, height: int | None = None) -> None:
         """Write a PNG of the top of the page, `height` pixels of it, or all that is in the window."""

@@ -59,8 +59,7 @@ async function results(state) {
   at("results").hidden = false;
   const both = [loaded(at("picture")), loaded(at("episodes"))];
   at("picture").src = "/progress.png?" + state.stamp;
-  if (at("episodes").src) at("episodes").contentWindow.location.reload();
-  else at("episodes").src = "/episodes.html";
+  at("episodes").src = "/episodes.html?" + state.stamp;  // not a reload, which would end a load that still goes on
   stamp = state.stamp;
   document.body.dataset.steps = state.steps;
   await Promise.all(both);

@@ -73,7 +73,7 @@ def test_what_the_reader_chose_on_the_episodes_outlives_a_new_step(tmp_path: Pat
         tab.ask(f"{form}.dispatchEvent(new Event('change'))")
         log(folder, 4)
         tab.wait(f"{INSIDE}.querySelectorAll('#tasks article').length === 4")
-        assert tab.wait(f"{form}.elements.order.value") == "worst"
+        tab.wait(f"{form}.elements.order.value === 'worst'")
         assert tab.ask(f"{form}.elements.kind.value") == "synthetic_injection"
 
 
