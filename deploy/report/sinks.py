@@ -1,6 +1,6 @@
-"""Sends each step's figures to Weights & Biases or Trackio: `--metrics.sink wandb`. Neither is installed with MedSeRL.
+"""Sends each step's figures to Weights & Biases, Trackio or TensorBoard: `--metrics.sink wandb`. None is in the lock.
 
-Only what both libraries share is used: three calls and the table. By default only numbers leave the machine (those of
+Only what the libraries share is used: three calls and the table. By default only numbers leave the machine (those of
 the steps, and of the held-out curve), and the spec without its folders: no task, no reply. `metrics.samples` sends some
 of these too. Destination and account are set in the library (`wandb login`, WANDB_MODE=offline, TRACKIO_SPACE_ID).
 """
@@ -11,6 +11,7 @@ import importlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from deploy.report.model_card import public
 from evals.core.evaluator import EvalPoint
 
 PROJECT = "medserl"
+TENSORBOARD = "tensorboard"
 TAKEN = frozenset({"step", "time"})
 """Of a row: both libraries have these of their own."""
 QUIET = {"WANDB_CONSOLE": "off", "WANDB_DISABLE_GIT": "true", "WANDB_X_DISABLE_META": "true"}
@@ -38,13 +40,14 @@ class Sink:
         self._step = 0  # of the newest row: neither library takes an earlier one after it
         self._samples: list[list[Any]] = []
 
-    def open(self, run_id: str) -> None:
+    def open(self, run_id: str, folder: Path) -> None:
         """Begin a run in the tracker, if the spec asks for one, in a group of this run alone: others have its name.
+        `folder` is the run's.
 
         One that is open ends: what follows a resume would be taken for its past.
         """
         self.close()
-        if (library := load(self._spec.metrics.sink)) is not None:
+        if (library := load(self._spec.metrics.sink, folder)) is not None:
             name = self._spec.name
             os.environ.update({variable: value for variable, value in QUIET.items() if variable not in os.environ})
             library.init(project=PROJECT, name=name, group=f"{name}-{run_id}", config=public(self._spec))
@@ -95,11 +98,15 @@ def samples(step: int, groups: Sequence[Group]) -> Iterator[list[Any]]:
             yield [*named, rollout.episode.actions[-1], reward.total, reward.solved]
 
 
-def load(name: str | None) -> Any:
+def load(name: str | None, folder: Path = Path()) -> Any:
     """The library of that name; None for none. Raises ValueError, one line, when it is not installed."""
     if name is None:
         return None
     try:
+        if name == TENSORBOARD:
+            from deploy.report.tensorboard_sink import TensorBoard
+
+            return TensorBoard(folder)
         return importlib.import_module(name)
     except ImportError:
         raise ValueError(f"metrics.sink {name}: not installed; pip install {name}, or leave metrics.sink out") from None

@@ -37,6 +37,7 @@ COLUMNS: tuple[Column, ...] = (
     ("ok", "sync_ok", "{}"),
     ("step s", "seconds", "{:.0f}"),
 )
+NOT_PROVED, BAD = "NO", "bold red"
 REWARD = 2  # columns up to the reward
 SPARED = ("fresh", "train tok/s", "grad", "uniform", "canary", "loss", "sync s", "gen tok/s", "lag", "ok")
 """Columns that a narrow terminal does without, the first one first: a number is shown whole or not at all."""
@@ -125,7 +126,7 @@ def wide_console() -> Console:
 def cell(row: dict[str, Any], key: str, form: str) -> str:
     """One formatted value; a dash where it could not be measured."""
     value = row.get(key)
-    return "-" if value is None else ("yes" if value else "NO") if isinstance(value, bool) else form.format(value)
+    return "-" if value is None else ("yes" if value else NOT_PROVED) if isinstance(value, bool) else form.format(value)
 
 
 def step_line(row: dict[str, Any], steps: int, reports: Reports) -> str:
@@ -161,7 +162,8 @@ class StepTable:
         for name, _, _ in shown:
             made.add_column(name, justify="right", no_wrap=True)
         for row in self._rows:
-            made.add_row(*(cell(row, key, form) for _, key, form in shown))
+            cells = (cell(row, key, form) for _, key, form in shown)
+            made.add_row(*(Text(text, style=BAD if text == NOT_PROVED else "") for text in cells))
         return made
 
     def _fitting(self, width: int) -> list[Column]:

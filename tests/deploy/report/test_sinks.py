@@ -159,3 +159,28 @@ def test_a_library_that_is_not_installed_is_one_line_before_anything_starts(
     said = capsys.readouterr().err
     line = "selfplay: metrics.sink wandb: not installed; pip install wandb, or leave metrics.sink out\n"
     assert (ended.value.code, said) == (2, line) and not list(tmp_path.iterdir())
+
+
+def test_tensorboard_reads_figures_held_out_points_and_samples_of_each_start(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    wanted = RunSpec(name="mine", runs=tmp_path, metrics=MetricsSpec(sink="tensorboard", samples=1))
+    folder = RunFolder(wanted, tmp_path / "mine")
+    folder.create()
+    for number in (1, 2):
+        log(folder, number)
+    measures = {"verdict": {"flag_accuracy": Interval(value=0.75, lower=0.5, upper=0.9, of=16)}}
+    folder.evaluated(EvalPoint(policy_version=1, seconds=3.0, tasks=16, measures=measures, reward_mean=-0.5))
+    folder.resume(1)
+    log(folder, 2)
+    read = {}
+    for start in (1, 2):
+        read[start] = accumulator.EventAccumulator(str(tmp_path / "mine" / "tensorboard" / f"start-{start}"))
+        read[start].Reload()
+    assert [(one.step, round(one.value, 3)) for one in read[1].Scalars("reward_mean")] == [(1, -0.9), (2, -0.9)]
+    assert [one.step for one in read[1].Scalars("heldout/verdict/flag_accuracy")] == [2]
+    (first, second) = read[1].Tensors("samples")
+    assert (
+        b"<td>task-2</td>" in second.tensor_proto.string_val[0]
+        and b"&lt;verdict&gt;" in first.tensor_proto.string_val[0]
+    )
+    assert [one.step for one in read[2].Scalars("reward_mean")] == [2]
