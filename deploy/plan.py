@@ -274,6 +274,10 @@ def run(command: cli.Command) -> int:
     if command.json:
         print_json(as_json(spec, arch, found, cards))
         return BAD_INPUT if found else 0
+    if cards:
+        fullest = max(cards, key=lambda card: card.used / card.gib)
+        fits = "does not fit" if found else "fits"
+        print(f"{fits}: at the peak {fullest.used:.1f} of {fullest.gib:g} GiB ({fullest.name})")
     print(dtype)
     for part in render(spec, arch, cards) if cards else ():
         wide_console().print(part, highlight=False, soft_wrap=isinstance(part, str))

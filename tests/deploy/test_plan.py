@@ -31,7 +31,7 @@ def planned(capsys: pytest.CaptureFixture[str], name: str, *flags: str) -> tuple
 def test_every_spec_that_ships_fits_its_hardware(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = planned(capsys, name)
     assert (code, err) == (0, "")
-    assert "at the peak" in out and "staleness     lag <=" in out
+    assert out.startswith("fits: at the peak ") and "staleness     lag <=" in out
 
 
 def test_medgemma_with_lora_stays_under_24_gb_on_one_card(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,8 +44,9 @@ def test_medgemma_with_lora_stays_under_24_gb_on_one_card(capsys: pytest.Capture
 
 def test_full_fine_tuning_there_is_refused_with_the_reason_and_a_way_out(capsys: pytest.CaptureFixture[str]) -> None:
     flags = ("--learner.lora_rank", "0", "--weights.transport", "shm")
-    code, _, err = planned(capsys, "rtx4090", *flags)
+    code, out, err = planned(capsys, "rtx4090", *flags)
     lines = err.splitlines()
+    assert out.startswith("does not fit: at the peak ") and out.splitlines()[0].endswith(" of 24 GiB (node 0, GPU 0)")
     assert code == BAD_INPUT and all(line.startswith("plan: ") for line in lines)
     assert "GiB do not fit the 22.5 usable of 24: learner rank 0" in lines[0] and "AdamW 28.9" in lines[0]
     assert lines[-1] == "plan: the smallest change that fits: learner.lora_rank: 32"
