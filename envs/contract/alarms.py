@@ -131,6 +131,8 @@ def _excused(goals: Sequence[Move | None]) -> Iterator[bool]:
 
 def _band_text(name: str, band: Band, newest: Sequence[float | None], steps: int) -> str:
     shown = ", ".join("-" if value is None else f"{value:.0%}" for value in newest)
+    if all(value is None for value in newest):
+        shown = "could not be measured, since no reply was readable,"
     return (
         f"{name.replace('_', ' ')} {shown} in the last {band.steps} batches ({steps} in a row outside "
         f"{band.low:.0%} to {band.high:.0%}): {band.remedy}"

@@ -26,6 +26,11 @@ def test_three_steps_in_a_row_outside_the_band_are_reported(rates: tuple[float |
     assert "3 in a row outside 25% to 75%" in told and "\n" not in told
 
 
+def test_an_alarm_without_a_readable_reply_says_so() -> None:
+    told = REPORT.warning(rows(None, None, None))
+    assert told.startswith("flag rate could not be measured, since no reply was readable, in the last 3 batches")
+
+
 def test_a_continuing_alarm_is_repeated_every_third_step_and_ends_with_a_rate_inside() -> None:
     low = [0.0] * 6
     assert [bool(REPORT.warning(rows(*low[:count]))) for count in range(1, 7)] == [False, False, True] * 2
