@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from common.records import Tool
 from envs.clinic.chart.domain import Chart
+from envs.clinic.diagnosis.domain import Diagnosis
 from envs.clinic.domain import Domain
 from envs.clinic.instruments import Instrument
 from envs.clinic.interactions.domain import Interactions
 from envs.clinic.triage.domain import Triage
 
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Triage(), Chart(), Interactions())}
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (Triage(), Chart(), Interactions(), Diagnosis())}
 SEPARATOR = "."
 
 

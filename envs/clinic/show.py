@@ -15,6 +15,9 @@ from envs.clinic.chart.families.quality import ICD, NAMES, RANGES
 from envs.clinic.chart.families.reconciliation import ALLERGENS
 from envs.clinic.chart.families.table import FAMILIES, RELEASED
 from envs.clinic.chart.labels import LABELS, table
+from envs.clinic.diagnosis.conditions import COMPLAINTS
+from envs.clinic.diagnosis.findings import FINDINGS
+from envs.clinic.diagnosis.pairs import PAIRS
 from envs.clinic.interactions.facts import DRUGS, PROPERTIES
 from envs.clinic.interactions.pairs import SWAPS
 from envs.clinic.interactions.rules import RULES
@@ -28,7 +31,7 @@ Values = dict[str, Value]
 
 def page() -> str:
     """The page, in Markdown."""
-    return "\n".join([*_head(), *_scores(), *_charts(), *_interactions()]) + "\n"
+    return "\n".join([*_head(), *_scores(), *_charts(), *_interactions(), *_conditions()]) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -160,6 +163,27 @@ def _interactions() -> Iterator[str]:
     yield "\nPairs that cases hold, each with a drug of like use that must not interact: " + "; ".join(
         f"{one.partner} + {one.harmful} (not {one.near})" for one in SWAPS
     )
+
+
+def _conditions() -> Iterator[str]:
+    yield "\n## Conditions (`clinical_diagnosis`)"
+    yield "Of a case exactly one condition of its complaint holds. Codes: ICD-10-CM, April 2026."
+    for complaint, some in COMPLAINTS.items():
+        yield f"\n### {complaint.capitalize()}"
+        yield "\n| code | condition | all of | place | calls | gives | never | source |"
+        yield "|---|---|---|---|---|---|---|---|"
+        for one in some:
+            criteria = "; ".join(map(str, one.criteria)) or "none of the others"
+            due = f"{one.place} | {one.calls} | {one.gives} | {', '.join(one.never)}"
+            yield f"| {one.code} | {one.name} | {criteria} | {due} | {one.source} |"
+        told = {f"{' or '.join(pair.codes)}: {pair.tells}": None for pair in PAIRS if pair.complaint == complaint}
+        yield "\nTwins, and the finding that tells them apart: " + "; ".join(told) + "."
+    yield "\n| finding | found by | normal |\n|---|---|---|"
+    for name, finding in FINDINGS.items():
+        normal = (
+            finding.texts[finding.normal] if finding.texts else f"{finding.low:g} to {finding.high:g} {finding.unit}"
+        )
+        yield f"| {name} | {finding.tool} {finding.topic} | {normal} |"
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from common.sections import Section
 from envs.clinic.domains import DOMAINS
 from envs.contract.tool_game import ToolSettings
 
-DomainName = Literal["triage_emergency", "ehr_management", "drug_interaction"]
+DomainName = Literal["triage_emergency", "ehr_management", "drug_interaction", "clinical_diagnosis"]
 TierName = Literal["first", "full"]
 TIERS: tuple[TierName, ...] = get_args(TierName)
 """The easiest first."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.records import LabelledTask
 from common.sections import EnvSettings
-from envs.clinic_checker import triage
+from envs.clinic_checker import diagnosis, triage
 from envs.clinic_checker.chart import checker as chart
 from envs.clinic_checker.interactions import checker as interactions
 
@@ -20,6 +20,7 @@ DOMAINS: dict[str, Callable[[Raw, Raw], str | None]] = {
     "triage_emergency": triage.disagreement,
     "ehr_management": chart.disagreement,
     "drug_interaction": interactions.disagreement,
+    "clinical_diagnosis": diagnosis.disagreement,
 }
 """By the domain's name: why a case's answer is false, or None. Raises ValueError for what it cannot read."""
 

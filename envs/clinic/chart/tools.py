@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from envs.clinic.calculators import calculator
 from envs.clinic.chart.codes import CODES
 from envs.clinic.chart.families.quality import NAMES
 from envs.clinic.chart.labels import LABELS, table
@@ -27,7 +28,6 @@ from envs.clinic.chart.names import (
 )
 from envs.clinic.chart.texts import NOTHING, lines, moment
 from envs.clinic.instruments import HADM_ID, PATIENT_ID, Arguments, Instrument, Used, about, refuse
-from envs.clinic.scores.score import Score
 from envs.clinic.scores.table import SCORES
 from envs.clinic.world import Admission, Medication, Patient, Reading, World
 from envs.contract.tool_schema import one_of, tool
@@ -139,17 +139,6 @@ def _of_place(name: str, description: str) -> Instrument:
     codes = tuple(code for code, found in CODES.items() if found.tool == name)
     declared = tool(name, description, optional=("code",), hadm_id=HADM_ID, code=one_of(codes))
     return Instrument(declared, _of_stay(_rows(name)))
-
-
-def calculator(score: Score) -> Instrument:
-    """A score as a tool: its arguments are the score's inputs."""
-    optional = tuple(one.name for one in score.inputs if one.optional)
-    inputs = {one.name: one.schema() for one in score.inputs}
-
-    def run(world: World, arguments: Arguments) -> Used:
-        return Used(world, score.written(score(arguments)), READ_MIN)
-
-    return Instrument(tool(score.name, score.title, optional=optional, **inputs), run)
 
 
 READING = (
