@@ -160,10 +160,11 @@ class _Game:
         self._env_id, self._report, self._curve, self._alarms = env_id, report, curve, alarms
 
     def __call__(self, axes: Axes, rows: list[Row]) -> None:
-        axes.set_ylim(-0.03, 1.03)
         past = history(self._env_id, self._report, rows)
         measured = [{"step": row["step"], **measures} for row, measures in zip(rows, past, strict=True)]
         drawn = [measure for measure in self._report.measures if measure.drawn]
+        lowest = min((row.get(one.name) or 0.0 for row in measured for one in drawn), default=0.0)
+        axes.set_ylim(min(lowest, 0.0) - 0.03, 1.03)
         for measure, (color, style) in zip(drawn, STYLES, strict=False):
             _line(axes, measured, measure.name, measure.header or words(measure.name), color, linestyle=style)
             if band := measure.band:
