@@ -20,6 +20,8 @@ def run(args: Namespace) -> int:
     """Print the comparison and draw it. Returns 0, or 2 after one line when a run is missing or has no step."""
     try:
         first, second = _folder(args.first), _folder(args.second)
+        if first.samefile(second):
+            raise ValueError(f"{first} and {second} are the same run: give two")
         names = comparison.labels(first, second)
         out = args.out or first.parent / f"compare-{first.resolve().name}-{second.resolve().name}.png"
         comparison.draw(first, second, out)

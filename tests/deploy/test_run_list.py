@@ -133,6 +133,10 @@ def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: pytest.Capt
     assert refusal(tmp_path, capsys).endswith("two: no run there (a folder with spec.yaml), nor below runs/")
     made(tmp_path, "two", 0)
     assert refusal(tmp_path, capsys).endswith("have no step yet: nothing to draw")
+    (tmp_path / "runs" / "two" / "spec.yaml").unlink()
+    (tmp_path / "runs" / "two").rename(tmp_path / "gone")
+    (tmp_path / "runs" / "two").symlink_to(tmp_path / "runs" / "one")
+    assert refusal(tmp_path, capsys).endswith("two are the same run: give two")
 
 
 def test_runs_of_one_name_go_by_their_paths(tmp_path: Path) -> None:
