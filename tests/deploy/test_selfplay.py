@@ -11,7 +11,7 @@ from common import metrics
 from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
 from common.metrics import Board
 from deploy import cli, selfplay
-from deploy.job.run_folder import metrics_row
+from deploy.job.run_folder import RunFolder, metrics_row
 from deploy.job.start import Start, starting_point
 from deploy.monitoring.step_metrics import count, serve
 from deploy.plan import plan
@@ -220,3 +220,27 @@ def test_a_resumed_start_knows_the_scribe_of_its_checkpoint(tmp_path: Path) -> N
     (tmp_path / "mine" / "journal.jsonl").touch()
     _, start = starting_point(spec(tmp_path), resume=True)
     assert (start.version, start.scribe_version, start.scribe_loaded_gap) == (4, 2, 0.04)
+
+
+def test_the_console_of_a_run_is_kept_in_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(folder: RunFolder, *_: object) -> int:
+        folder.create()
+        raise ValueError("a mistake that was found late")
+
+    monkeypatch.setattr(selfplay, "play", failing)
+    with pytest.raises(SystemExit):
+        selfplay.main(["deploy/smoke.yaml", "--runs", str(tmp_path / "runs"), "--metrics.port", "0"])
+    said = capsys.readouterr()
+    kept = (tmp_path / "runs" / "smoke" / "run.log").read_text()
+    assert kept.startswith("== ") and kept.partition("\n")[2] == said.out + said.err
+    assert "data: 120 notes" in kept and kept.endswith("selfplay: a mistake that was found late\n")
+
+
+def test_a_run_that_never_began_leaves_no_folder_and_no_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selfplay, "play", lambda *_: 1)
+    assert selfplay.main(["deploy/smoke.yaml", "--runs", str(tmp_path / "runs"), "--metrics.port", "0"]) == 1
+    assert not [*(tmp_path / "runs").iterdir()] and "data: 120 notes" in capsys.readouterr().out
