@@ -74,6 +74,7 @@ def _rollout(row: Row, view: PageView, shown: Shown, average: float, advantage: 
         "components": list(components.items()),
         "parts": parts,
         "turns": _turns(row, view),
+        "aside": view.beside(shown, row.get("actions") or [row["completion"]]),
         "count": len(row.get("actions") or (0,)),
         "ended": row.get("ended") or "",
         "finished": row.get("ended") in (None, EndReason.SUBMITTED),

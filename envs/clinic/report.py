@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
-
-from markupsafe import Markup
 
 from common.sections import EnvSettings
 from common.statistics import Interval, Z, mean
 from envs.clinic.domains import DOMAINS, kit_name
-from envs.contract.page_view import Shown
+from envs.clinic.page import CaseView
 from envs.contract.report import Card, History, Measure, Outcome, Score, rolling
 from envs.contract.turns_report import TurnsReport
-from envs.contract.turns_view import TurnsView
 
 _SHARES = {
     "accuracy": "Mean accuracy of the answers.",
@@ -27,23 +23,6 @@ _SHARES = {
 }
 _OF_KIT = "accuracy_"
 """Held-out measures of one tier of one domain."""
-
-
-class CaseView(TurnsView):
-    """Cases of a page: what is asked, and the answer."""
-
-    task_title = "Case and answer"
-
-    def task(self, shown: Shown) -> Markup:
-        """The request, what can be found out, and the answer."""
-        context, truth = json.loads(shown.context), json.loads(shown.truth)
-        answer = json.dumps(truth["answer"], indent=1, ensure_ascii=False)
-        said = "\n".join(
-            f"{one['part']} {one['topic']}: {one['text']}"
-            for patient in context["world"]["patients"]
-            for one in patient["said"]
-        )
-        return Markup("<p>{}</p><pre>{}</pre><pre>{}</pre>").format(context["request"], said, answer)
 
 
 class ClinicReport(TurnsReport):

@@ -58,6 +58,10 @@ class PageView:
         """The policy's reply."""
         return Markup("<pre>{}</pre>").format(completion)
 
+    def beside(self, shown: Shown, actions: Sequence[str]) -> Markup:
+        """What stands beside the turns of an episode, whose replies are `actions`; empty for nothing."""
+        return Markup("")
+
     def parts(self, shown: Shown, completion: str, components: Mapping[str, float]) -> Sequence[Part]:
         """What a component of the reward was added up from, where a game can say that; empty where it cannot.
 
