@@ -12,6 +12,7 @@ import msgspec
 from common.records import Episode, Label, Reward, Task, Tool
 from envs.adapters.bioagent import BioAgentEnv
 from envs.clinic import tasks
+from envs.clinic.diagnosis.domain import Diagnosis
 from envs.clinic.domain import Case, Grade, Parameters, Violation, Weights
 from envs.clinic.domains import kit_name, split_kit
 from envs.clinic.environment import Clinic
@@ -24,7 +25,7 @@ from envs.clinic.world import World
 from envs.contract.call_text import Refused, read_python
 from envs.contract.calls import Call, Fault, parse
 from envs.contract.env import Slot
-from evals.suites.clinic.parity.parts import DRUGS, TRIAGE, Parts
+from evals.suites.clinic.parity.parts import DIAGNOSIS, DRUGS, TRIAGE, Parts
 
 
 def cannot_begin(parts: Parts) -> Parts:
@@ -71,6 +72,24 @@ class _Graver(Interactions):
             return case
         truth = msgspec.structs.replace(case.truth, answer={**answer, "severity": "major"}, klass="severity major")
         return msgspec.structs.replace(case, truth=truth)
+
+
+class _Misdiagnosed(Diagnosis):
+    """Hyperglycaemia is labelled as a hyperosmolar state."""
+
+    def make(self, tier: str, parameters: Parameters, twin: int) -> Case:
+        """See Diagnosis."""
+        case = super().make(tier, parameters, twin)
+        answer = case.truth.answer
+        if answer["diagnosis"] != "E11.65":
+            return case
+        truth = msgspec.structs.replace(case.truth, answer={**answer, "diagnosis": "E11.00"})
+        return msgspec.structs.replace(case, truth=truth)
+
+
+def misdiagnoses(parts: Parts) -> Parts:
+    """See `_Misdiagnosed`."""
+    return parts._replace(domains={**parts.domains, DIAGNOSIS: _Misdiagnosed()})
 
 
 def graver(parts: Parts) -> Parts:

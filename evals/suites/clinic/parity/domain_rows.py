@@ -25,6 +25,7 @@ from evals.core.random_calls import random_call
 from evals.suites.clinic.parity import corrupted
 from evals.suites.clinic.parity.parts import (
     CHARTS,
+    DIAGNOSIS,
     DRUGS,
     TRIAGE,
     WANTED,
@@ -37,7 +38,7 @@ from evals.suites.clinic.parity.parts import (
 from evals.suites.clinic.scores_compared import differences
 
 Rows = Callable[[str], tuple[Listed, ...]]
-RELEASED = {DRUGS: 65, CHARTS: 75, TRIAGE: 60}
+RELEASED = {DIAGNOSIS: 65, DRUGS: 65, CHARTS: 75, TRIAGE: 60}
 FEW = 20
 """Generated tasks of which every tool is called, and all levels are submitted."""
 
@@ -118,6 +119,25 @@ def _foreign(env: Clinic, labelled: LabelledTask) -> bool:
     """Whether a call of the oracle is refused."""
     _, world = env.graded(solved(env, labelled), labelled.label)
     return any(event.kind == "refused" for event in world.events)
+
+
+def diagnoses(
+    domains: Mapping[str, Domain], disagreement: Callable[[LabelledTask], str | None], tasks_a_domain: int
+) -> Found:
+    """HG04."""
+    made = list(generated(domains[DIAGNOSIS], tasks_a_domain))
+    codes = Counter(truth_of(one.label).answer["diagnosis"] for one in made)
+    disputed = sum(disagreement(one) is not None for one in made)
+    known = len(domains[DIAGNOSIS].instruments("full"))
+    return Found(
+        f"{RELEASED[DIAGNOSIS]} release tasks, {known} tools; of {len(made)} generated ones {disputed} disputed, "
+        f"{len(codes)} diagnoses, the commonest {codes.most_common(1)[0][1]} times",
+        demands(
+            no_label_disputed=disputed == 0,
+            as_many_tools=known >= 20,
+            no_common_one=codes.most_common(1)[0][1] < 0.15 * len(made),
+        ),
+    )
 
 
 def drug_keys(
@@ -204,6 +224,13 @@ ROWS = (
         (f"{CLINIC}/test_environment.py::test_the_release_tasks_are_those_that_were_listed_and_are_solved",),
         tasks_are_distinct_and_solved,
         Control("one task is listed in the place of another", corrupted.lists_twice),
+    ),
+    Row(
+        "HG04",
+        "diagnoses by criteria with a source, of which exactly one holds, found again by rules entered a second time",
+        (f"{CLINIC}/diagnosis/test_diagnosis.py", "python -m envs.clinic.show"),
+        diagnoses,
+        Control("a glucose just below 600 mg/dL is labelled as a hyperosmolar state", corrupted.misdiagnoses),
     ),
     Row(
         "HG05",

@@ -29,7 +29,7 @@ from envs.contract.env import Slot
 from envs.contract.replay import play
 
 Game = Callable[[ClinicSettings, int], Clinic]
-DRUGS, CHARTS, TRIAGE = "drug_interaction", "ehr_management", "triage_emergency"
+DRUGS, CHARTS, TRIAGE, DIAGNOSIS = "drug_interaction", "ehr_management", "triage_emergency", "clinical_diagnosis"
 WANTED = {"domains": 10, "tools": 88, "tasks": 537}
 """What the public system claims of all its domains; this one has those of its first half so far."""
 
