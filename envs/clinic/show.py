@@ -174,7 +174,8 @@ def _conditions() -> Iterator[str]:
         yield "|---|---|---|---|---|---|---|---|"
         for one in some:
             criteria = "; ".join(map(str, one.criteria)) or "none of the others"
-            due = f"{one.place} | {one.calls} | {one.gives} | {', '.join(one.never)}"
+            drug = f"{one.gives}, not if {one.unless}" if one.unless else one.gives
+            due = f"{one.place} | {one.calls} | {drug} | {', '.join(one.never)}"
             yield f"| {one.code} | {one.name} | {criteria} | {due} | {one.source} |"
         told = {f"{' or '.join(pair.codes)}: {pair.tells}": None for pair in PAIRS if pair.complaint == complaint}
         yield "\nTwins, and the finding that tells them apart: " + "; ".join(told) + "."

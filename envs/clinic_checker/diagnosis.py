@@ -226,12 +226,14 @@ def disagreement(context: Raw, answer: Raw) -> str | None:
     holds = [code for code, rule in RULES[complaint].items() if rule(chart)] or [REMAINS.get(complaint, "nothing")]
     if len(holds) != 1:
         raise ValueError(f"several conditions hold: {', '.join(holds)}")
-    return _compared(holds[0], patient, answer)
+    return _compared(holds[0], patient, chart["potassium"] < 3.45, answer)
 
 
-def _compared(code: str, patient: Raw, answer: Raw) -> str | None:
+def _compared(code: str, patient: Raw, low_potassium: bool, answer: Raw) -> str | None:
     drug = DRUGS.get(code, "")
     forbidden = {ALLERGENS[one["substance"]] for one in patient.get("allergies", [])}
+    if drug == "insulin" and low_potassium:
+        forbidden.add(drug)
     wanted = {
         "subject": patient["patient_id"],
         "diagnosis": code,
@@ -242,6 +244,8 @@ def _compared(code: str, patient: Raw, answer: Raw) -> str | None:
     said = {name: answer[name] for name in wanted}
     if said != wanted:
         return f"the label says {said}, the record {wanted}"
+    if ("insulin" in answer["never"]) != ("insulin" in forbidden or code == "E11.649"):
+        return f"the label forbids {answer['never']} with a potassium that is {'low' if low_potassium else 'not low'}"
     if (code in BLEEDS) != ("heparin" in answer["never"]):
         return f"the label forbids {answer['never']} in {code}"
     return None

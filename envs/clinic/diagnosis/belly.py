@@ -94,6 +94,8 @@ BELLY = (
     Condition(code="R10.9", name="abdominal pain, none of the others", place=WARD, source="ICD-10-CM"),
 )
 CRISES = "Umpierrez et al., Hyperglycemic crises in adults with diabetes, Diabetes Care 2024;47:1257"
+LOW_POTASSIUM = limit("potassium", "<", 3.5)
+"""No insulin then: the same source."""
 MIND = (
     Condition(
         code="E11.10",
@@ -106,6 +108,7 @@ MIND = (
             Points(least=1, parts=((1, limit("ph", "<", 7.3)), (1, limit("bicarbonate", "<", 18)))),
         ),
         gives="insulin",
+        unless=LOW_POTASSIUM,
     ),
     Condition(
         code="E11.00",
@@ -120,6 +123,7 @@ MIND = (
             limit("bicarbonate", ">=", 15),
         ),
         gives="insulin",
+        unless=LOW_POTASSIUM,
     ),
     Condition(
         code="E11.65",
@@ -128,6 +132,7 @@ MIND = (
         source=CRISES,
         criteria=(limit("glucose", ">=", 200), limit("glucose", "<", 600), limit("hydroxybutyrate", "<", 3)),
         gives="insulin",
+        unless=LOW_POTASSIUM,
     ),
     HYPOGLYCAEMIA,
     Condition(

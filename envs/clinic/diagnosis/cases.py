@@ -14,7 +14,7 @@ from envs.clinic.world import MONTHS, Allergy, Patient, Problem, Reading, Said, 
 
 ALLERGIES = {"NSAID": "ibuprofen", "cephalosporin": "cefazolin", "sulfonamide": "sulfamethoxazole"}
 """Substances by the class that an allergy forbids."""
-_ALLERGIC, _DECOY = 0.4, 0.7
+_ALLERGIC, _DECOY, _HARMS = 0.4, 0.7, 0.4
 _DECOYS: Mapping[str, tuple[float, float]] = {
     "esr": (24, 38),
     "crp": (8, 16),
@@ -74,6 +74,8 @@ def _draw(rng: random.Random) -> Parameters:
     if rng.random() < _DECOY and free:
         decoy = rng.choice(free)
         facts[decoy] = _number(rng, decoy, _DECOYS[decoy])
+    if any(CONDITIONS[code].unless for code in pair.codes):
+        facts["potassium"] = _number(rng, "potassium", (3.1, 3.4) if rng.random() < _HARMS else (3.5, 5.2))
     return {
         "pair": at,
         "patient": f"P{rng.randint(100, 9999)}",
@@ -129,14 +131,14 @@ def answer_of_case(parameters: Parameters, twin: int) -> Answer:
     pair, at = pair_of(parameters), which(parameters, twin)
     condition = CONDITIONS[pair.codes[at]]
     read = {pair.tells}.union(*(CONDITIONS[code].needs for code in pair.codes))
-    drug = condition.gives
+    drug, harms = condition.gives, condition.harms(facts_of(parameters, twin))
     return Answer(
         subject=parameters["patient"],
         diagnosis=condition.code,
         place=condition.place,
         calls=condition.calls,
-        gives="" if forbidden(drug, parameters["allergy"]) else drug,
-        never=condition.never,
+        gives="" if harms or forbidden(drug, parameters["allergy"]) else drug,
+        never=(*condition.never, *([drug] if harms else [])),
         needed=tuple(sorted({place(name) for name in read})),
         rank="first" if at == 0 else "second",
     )

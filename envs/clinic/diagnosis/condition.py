@@ -16,7 +16,7 @@ SPECIALTIES = ("cardiology", "surgery", "neurology", "neurosurgery", "gynaecolog
 
 class Condition(Record):
     """Without criteria it is what remains. `calls` is the specialty that the source wants involved at once; `gives` a
-    drug that it wants given at once; `never` drugs that harm in it."""
+    drug that it wants given at once, which harms where `unless` holds; `never` drugs that harm in it."""
 
     code: str
     name: str
@@ -26,6 +26,7 @@ class Condition(Record):
     calls: str = NOBODY
     gives: str = ""
     never: tuple[str, ...] = ()
+    unless: Criterion | None = None
 
     def holds(self, facts: Mapping[str, float | str]) -> bool:
         """Whether all criteria hold; never of what remains."""
@@ -33,8 +34,13 @@ class Condition(Record):
 
     @property
     def needs(self) -> frozenset[str]:
-        """The findings of its criteria."""
-        return frozenset[str]().union(*(one.needs for one in self.criteria))
+        """The findings on which it and its treatment rest."""
+        rests = (*self.criteria, *([self.unless] if self.unless else []))
+        return frozenset[str]().union(*(one.needs for one in rests))
+
+    def harms(self, facts: Mapping[str, float | str]) -> bool:
+        """Whether the drug that it wants must not be given."""
+        return self.unless is not None and self.unless.holds(facts)
 
 
 BLEEDING = ("alteplase", "heparin", "aspirin")

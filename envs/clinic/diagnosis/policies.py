@@ -38,7 +38,7 @@ def oracle(opening: str, write: Write) -> Play:
     seen = Seen(opening)
     facts = yield from _read(seen, write)
     (condition,) = holding(seen.complaint, facts)
-    yield from _ended(seen, condition, write)
+    yield from _ended(seen, condition, write, facts)
 
 
 def _read(seen: Seen, write: Write) -> Generator[str, str, Facts]:
@@ -61,11 +61,11 @@ def _understood(answer: str) -> Facts:
     return {**texts, **numbers}
 
 
-def _ended(seen: Seen, condition: Condition, write: Write) -> Play:
-    """Does what a condition wants at once, and submits it with its place."""
+def _ended(seen: Seen, condition: Condition, write: Write, facts: Facts | None = None) -> Play:
+    """Does what a condition wants at once, unless `facts` say that it harms, and submits it with its place."""
     if condition.calls != NOBODY:
         yield write(CALL, patient_id=seen.patient, specialty=condition.calls)
-    if condition.gives:
+    if condition.gives and not (facts and condition.harms(facts)):
         allergies = _ALLERGY.findall((yield write(BACKGROUND, patient_id=seen.patient)))
         if DRUG_CLASSES.get(condition.gives) not in allergies:
             yield write(GIVE, patient_id=seen.patient, drug=condition.gives)

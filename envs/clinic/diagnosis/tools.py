@@ -76,7 +76,11 @@ def _differential(world: World, arguments: Arguments) -> Used:
 def described(one: Condition) -> str:
     """Criteria, place, and what is due."""
     criteria = "; ".join(map(str, one.criteria)) or "none of the others of the complaint"
-    drug = f", give {one.gives} unless an allergy forbids it" if one.gives else ""
+    drug = (
+        f", give {one.gives} unless an allergy forbids it{f' or {one.unless}' if one.unless else ''}"
+        if one.gives
+        else ""
+    )
     never = f", never {', '.join(one.never)}" if one.never else ""
     return (
         f"{one.code} {one.name}, if {criteria}. Then {one.place}, call {one.calls}{drug}{never}. Source: {one.source}."

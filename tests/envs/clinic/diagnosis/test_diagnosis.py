@@ -292,6 +292,19 @@ def test_a_drug_that_an_allergy_or_the_condition_forbids_is_a_violation() -> Non
     assert parts(graded(allergic, solved(allergic))) == (1, 1, 1)
 
 
+def test_no_insulin_is_due_while_potassium_is_low_and_giving_it_is_a_violation() -> None:
+    every = (case(seed, twin) for seed in range(600) for twin in (0, 1))
+    low = next(
+        one for one in every if "insulin" in one.truth.answer["never"] and one.truth.answer["diagnosis"] != "E11.649"
+    )
+    (patient,) = low.world.patients
+    assert low.world.current(patient.patient_id, "potassium") < 3.5  # type: ignore[operator]
+    assert low.truth.answer["gives"] == "" and "order_labs:potassium" in low.truth.answer["needed"]
+    given = ("give_drug", {"patient_id": patient.patient_id, "drug": "insulin"})
+    assert [one.rule for one in graded(low, [given, *solved(low)]).violations] == ["contraindicated"]
+    assert parts(graded(low, solved(low))) == (1, 1, 1)
+
+
 def test_an_emergency_without_an_answer_is_missed() -> None:
     assert [one.rule for one in graded(with_code("I71.00"), []).violations] == ["missed_emergency"]
 
