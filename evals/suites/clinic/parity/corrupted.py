@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -13,15 +13,17 @@ from common.records import Episode, Label, Reward, Task, Tool
 from envs.adapters.bioagent import BioAgentEnv
 from envs.clinic import tasks
 from envs.clinic.diagnosis.domain import Diagnosis
+from envs.clinic.diagnosis.tools import GIVE, NOTE
 from envs.clinic.domain import Case, Grade, Parameters, Violation, Weights
 from envs.clinic.domains import kit_name, split_kit
 from envs.clinic.environment import Clinic
+from envs.clinic.guidelines import Compliance, Recommendation
 from envs.clinic.instruments import Instrument
 from envs.clinic.interactions.domain import Interactions
 from envs.clinic.release import Listed, listed
 from envs.clinic.reward import reward_of
 from envs.clinic.scores.score import Result
-from envs.clinic.world import World
+from envs.clinic.world import AGENT, World
 from envs.contract.call_text import Refused, read_python
 from envs.contract.calls import Call, Fault, parse
 from envs.contract.env import Slot
@@ -190,6 +192,18 @@ class _Wordy(Clinic):
 def wordy(parts: Parts) -> Parts:
     """See `_Wordy`."""
     return parts._replace(game=_Wordy)
+
+
+def reads_notes(parts: Parts) -> Parts:
+    """As in the source, what is written counts as done."""
+
+    def compliance(applying: Sequence[Recommendation], world: World) -> Compliance | None:
+        noted = [one for one in world.done(NOTE) if "aspirin" in one.payload["text"].lower()]
+        for _ in noted:
+            world = world.noting(GIVE, actor=AGENT, drug="aspirin")
+        return parts.compliance(applying, world)
+
+    return parts._replace(compliance=compliance)
 
 
 class _Leaky(Clinic):

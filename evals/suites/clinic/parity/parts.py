@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -12,10 +12,11 @@ import gymnasium
 from common.records import Episode, LabelledTask, Reward, Task
 from envs.adapters.bioagent import BioAgentEnv
 from envs.clinic import domains as kits
-from envs.clinic import release, reward
+from envs.clinic import guidelines, release, reward
 from envs.clinic.domain import Domain
 from envs.clinic.domains import DOMAINS
 from envs.clinic.environment import Clinic
+from envs.clinic.guidelines import Compliance, Recommendation
 from envs.clinic.instruments import Instrument
 from envs.clinic.release import Listed, released
 from envs.clinic.scores.score import Score
@@ -23,6 +24,7 @@ from envs.clinic.scores.table import SCORES
 from envs.clinic.spec import ClinicSettings
 from envs.clinic.tasks import PUBLIC, drawn, labelled_task
 from envs.clinic.triage.grade import grade as triage_grade
+from envs.clinic.world import World
 from envs.clinic_checker.checker import Checker
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Slot
@@ -48,6 +50,7 @@ class Parts(NamedTuple):
     scores: Mapping[str, Score] = SCORES
     triage_grade: Callable[..., Any] = triage_grade
     reward_of: Callable[..., Reward] = reward.reward_of
+    compliance: Callable[[Sequence[Recommendation], World], Compliance | None] = guidelines.compliance
     gym: Callable[..., gymnasium.Env[Any, Any]] = BioAgentEnv
 
 

@@ -7,10 +7,10 @@ The rows are those of a reading of that system's sources; docs/parity.md has the
 from __future__ import annotations
 
 from evals.core.parity import Table
-from evals.suites.clinic.parity import domain_rows, elsewhere, reward_rows
+from evals.suites.clinic.parity import domain_rows, elsewhere, guideline_rows, reward_rows
 from evals.suites.clinic.parity.parts import Parts
 
-MODULES = (domain_rows, reward_rows, elsewhere)
+MODULES = (domain_rows, guideline_rows, reward_rows, elsewhere)
 
 
 def table(parts: Parts | None = None) -> Table:
