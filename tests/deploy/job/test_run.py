@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,9 +22,7 @@ from actors.restarts import MAX_RESTARTS, BudgetSpent
 from common.config import RunSpec
 from common.records import Group
 from deploy.job import run as run_module
-from deploy.report.rollout_log import Shown
 from envs.contract.registry import environment_of
-from envs.contract.reports import Readings
 from envs.contract.spec import read
 from learner import checkpoint
 from tests.deploy.job.run_world import World, faked, play, turns
@@ -65,10 +64,10 @@ async def test_the_event_loop_continues_while_rollouts_are_written_and_their_ord
     world, allowed, began = World(tmp_path, steps=3), threading.Semaphore(0), list[int]()
     write = world.folder.write_rollouts
 
-    def slow_write(step: int, groups: Sequence[Group], shown: Shown, readings: Readings) -> None:
+    def slow_write(step: int, groups: Sequence[Group], *said: Any) -> None:
         began.append(step)
         assert allowed.acquire(timeout=30), "the event loop waits for the disk"
-        write(step, groups, shown, readings)
+        write(step, groups, *said)
 
     async def monkey() -> None:
         for step in (1, 2, 3):
@@ -91,10 +90,10 @@ async def test_rollouts_that_the_disk_refuses_end_the_run_before_their_step(tmp_
     world = World(tmp_path, steps=3)
     write = world.folder.write_rollouts
 
-    def full(step: int, groups: Sequence[Group], shown: Shown, readings: Readings) -> None:
+    def full(step: int, groups: Sequence[Group], *said: Any) -> None:
         if step == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(step, groups, shown, readings)
+        write(step, groups, *said)
 
     world.folder.write_rollouts = full  # type: ignore[method-assign]
     with pytest.raises(OSError, match="No space left"):
