@@ -20,7 +20,7 @@ from urllib.request import ProxyHandler, build_opener
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-START_SECONDS, WAIT_SECONDS, POLL_SECONDS = 60.0, 60.0, 0.2
+START_SECONDS, WAIT_SECONDS, POLL_SECONDS = 120.0, 120.0, 0.2
 LARGEST = 1 << 26
 """Of an answer, bytes: a picture of a long page is one."""
 
