@@ -17,6 +17,8 @@ NULLS = ("null", "Null", "NULL", "~")
 
 DEEPEST = 100
 """Levels of nesting that are read, far more than a spec has; PyYAML recurses, and its time grows with their square."""
+MOST_VALUES = 100_000
+"""Keys and values that are read, those that an alias repeats included: a few lines of aliases could mean billions."""
 
 _PLAIN = (
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -35,14 +37,32 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     _depth = 0
 
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._measures: dict[yaml.Node, tuple[int, int]] = {}
+
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuse what is nested too deeply."""
+        """Refuse what is nested too deeply, or grows too large where its anchors are written out."""
         if self._depth == DEEPEST:
-            raise ValueError(f"it is nested too deeply: more than {DEEPEST} levels")
+            raise _too_deep()
         self._depth += 1
-        node = super().compose_node(parent, index)
+        is_alias = self.check_event(yaml.AliasEvent)
+        node: Any = super().compose_node(parent, index)
         self._depth -= 1
+        if not is_alias:
+            self._measures[node] = self._measured(node)
+        levels, values = self._measures.get(node, (DEEPEST, 0))  # an alias within what it names has no end
+        if self._depth + levels > DEEPEST:
+            raise _too_deep()
+        if values > MOST_VALUES:
+            raise ValueError(f"it is too large: more than {MOST_VALUES} values with those that its anchors repeat")
         return node
+
+    def _measured(self, node: Any) -> tuple[int, int]:
+        """Its levels and values, aliases written out."""
+        parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+        within = [self._measures[one] for part in parts for one in (part if isinstance(part, tuple) else (part,))]
+        return 1 + max((levels for levels, _ in within), default=0), 1 + sum(values for _, values in within)
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         """Refuse a key that stands twice; what `<<` brings in may be written again."""
@@ -55,6 +75,10 @@ class _Loader(yaml.SafeLoader):
                     raise ValueError(f"{key.value}: stands twice (lines {lines[name]} and {line})")
                 lines[name] = line
         return node
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"it is nested too deeply: more than {DEEPEST} levels")
 
 
 for tag, pattern, first in _PLAIN:

@@ -55,3 +55,22 @@ _SCALARS = (
 @given(st.recursive(_SCALARS, lambda one: st.lists(one) | st.dictionaries(st.text("abno~01.: "), one)))
 def test_what_was_written_is_read_back(content: Any) -> None:
     assert parse_yaml(yaml.safe_dump(content)) == content
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: {c: *a}}", "steps: 4\nb: &a {c: *a}\n"])
+def test_an_alias_within_what_it_names_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_yaml(text)
+
+
+def test_aliases_that_mean_billions_of_values_are_refused_at_once() -> None:
+    levels = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 20)]
+    with pytest.raises(ValueError, match="more than 100000 values with those that its anchors repeat"):
+        parse_yaml("\n".join(["l0: &l0 [x]", *levels]))
+
+
+def test_aliases_count_as_deep_as_what_they_name() -> None:
+    nested = "[" * 60 + "x" + "]" * 60
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_yaml(f"a: &a {nested}\nb: {'[' * 60}*a{']' * 60}")
+    assert parse_yaml("a: &a {b: 1}\nc: [*a, *a]")["c"] == [{"b": 1}, {"b": 1}]
