@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from common.architecture import architecture
 from common.backends import BACKENDS
 from common.budget import BATCHED_TOKENS, GIB, engine_request
 from common.config import PoolSpec, RunSpec
+from common.files import read_object
 
 if TYPE_CHECKING:
     from vllm.engine.arg_utils import AsyncEngineArgs
@@ -95,4 +95,4 @@ def _share_of_card(spec: RunSpec, pool: PoolSpec, folder: Path) -> dict[str, flo
 
 
 def _is_multimodal(folder: Path) -> bool:
-    return "vision_config" in json.loads((folder / "config.json").read_text())
+    return "vision_config" in read_object(folder / "config.json")

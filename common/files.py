@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 T = TypeVar("T")
+_HALF = re.compile("(?i:\\\\ud[89a-f])|[\ud800-\udfff]")
+"""What a JSON text has where one of its texts may hold half of a character."""
 
 
 class Lines(NamedTuple, Generic[T]):
@@ -112,11 +115,19 @@ def _digest(path: Path) -> bytes:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A JSON document. Raises ValueError, also where it is nested too deeply to be read, or a name stands twice."""
+    """A JSON document. Raises ValueError, also where it is nested too deeply to be read, a name stands twice, or a
+    text is none: an escape such as \\ud800 that is half of a character, which can never be written again."""
+    written = text if isinstance(text, str) else text.decode("utf-8-sig")
     try:
-        return json.loads(text, object_pairs_hook=_members)
+        found = json.loads(written, object_pairs_hook=_members)
+        if _HALF.search(written):  # few have such an escape
+            json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1]
+        raise ValueError(f"{ascii(half)[1:-1]} is half of a character; write the whole one") from None
+    return found
 
 
 def json_lines(path: Path) -> Lines[dict[str, Any]]:
@@ -154,6 +165,15 @@ def read_record(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(read_bytes(path), type=kind)
     except (ValueError, RecursionError):
         return None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object of a JSON file that must be there. Raises ValueError, one line that names the file."""
+    data = read_bytes(path)
+    try:
+        return _object(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged ({' '.join(str(error).split())}); make it again") from None
 
 
 def append_line(path: Path, line: bytes) -> None:

@@ -20,7 +20,7 @@ import yaml
 from common.command_line import BAD_INPUT
 from common.config import ModelSpec, RunSpec
 from common.errors import os_refusal
-from common.files import write_whole
+from common.files import read_object, write_whole
 from common.models import COMPLETE, TINY
 from deploy import cli, commands, program
 from deploy.hub import push
@@ -74,10 +74,8 @@ def _copy_adapter(spec: RunSpec, run: Path, out: Path) -> None:
         )
     shutil.copytree(run / "model" / "adapter", out, dirs_exist_ok=True)
     file = out / "adapter_config.json"
-    settings = msgspec.json.decode(file.read_bytes())
-    file.write_bytes(
-        msgspec.json.format(msgspec.json.encode(settings | {"base_model_name_or_path": model_card.base_model(spec)}))
-    )
+    base = {"base_model_name_or_path": model_card.base_model(spec)}
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(read_object(file) | base)))
 
 
 def proof(run: Path, out: Path, base: ModelSpec | None) -> float:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from common.backends import BACKENDS
 from common.config import RunSpec
+from common.files import read_record
 from common.finite import number_fault
 from common.paths import path_of
 from common.records import Record
@@ -87,9 +88,8 @@ def warmed_model(spec: RunSpec, model_folder: Path, examples: Sequence[Example],
 
 
 def report(folder: Path) -> WarmUpReport | None:
-    """Result of the warm-up that made `folder`; None for a model that was not warmed up here."""
-    path = folder / _REPORT
-    return msgspec.json.decode(path.read_bytes(), type=WarmUpReport) if path.is_file() else None
+    """Result of the warm-up that made `folder`; None for a model that was not warmed up here, or a damaged report."""
+    return read_record(folder / _REPORT, WarmUpReport)
 
 
 def _check(spec: RunSpec, examples: Sequence[Example]) -> None:

@@ -45,7 +45,7 @@ class Listed(Record):
 def listed(domain: str) -> tuple[Listed, ...]:
     """The rows of a domain, in order; none where it has no list."""
     path = FOLDER / f"{domain}.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = path.read_bytes().splitlines() if path.is_file() else []
     return tuple(msgspec.json.decode(line, type=Listed) for line in lines)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from pydantic import ValidationError
 
 from common.config import RunSpec
+from common.files import read_object
 from common.spec_file import read_settings, spec_file
 
 
@@ -43,7 +43,7 @@ def read_spec(
 def fitting(spec: RunSpec, folder: Path) -> RunSpec:
     """The spec with a context of at most the positions that the model in `folder` has, where it says how many."""
     file = folder / "config.json"
-    config = msgspec.json.decode(file.read_bytes()) if file.is_file() else {}
+    config = read_object(file) if file.is_file() else {}
     positions = config.get("text_config", config).get("max_position_embeddings", spec.model.context)
     policy = spec.model.model_copy(update={"context": min(spec.model.context, positions)})
     return spec.model_copy(update={"model": policy})

@@ -15,6 +15,7 @@ from common.files import (
     append_line,
     cut_torn_line,
     json_lines,
+    parse_json,
     parsed_lines,
     read_record,
     read_text,
@@ -196,3 +197,15 @@ def test_the_digest_of_a_folder_tells_its_names_and_contents_apart(tmp_path: Pat
     assert sha256_of(tmp_path / "one" / "a") == hashlib.sha256(b"x").hexdigest()
     with pytest.raises(ValueError, match="no such file"):
         sha256_of(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"a": "\ud800"}', r'{"\udC00": 1}', r'["\ud83d x"]', '["\ud800"]', b'["\xed\xa0\x80"]']
+)
+def test_half_of_a_character_is_no_text(text: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text)
+
+
+def test_a_character_in_two_escapes_is_whole() -> None:
+    assert parse_json(r'["\ud83d\ude00"]') == ["\U0001f600"]
