@@ -4,7 +4,6 @@ and the files by which a running run is changed (deploy/job/resize.py)."""
 from __future__ import annotations
 
 import fcntl
-import math
 import shutil
 import time
 import uuid
@@ -23,7 +22,7 @@ from deploy import program
 from deploy.job import inputs, run_state
 from deploy.report import machine, replies, rollout_log, run_log
 from deploy.report.sinks import Sink
-from deploy.report.steps import FILE, Row, read_steps
+from deploy.report.steps import FILE, Row, finite_row, read_steps
 from envs.contract.reports import ALL_READ, Readings, Reports, measured, reports_of
 from evals.core import curve
 from evals.core.evaluator import EvalPoint
@@ -315,13 +314,6 @@ def metrics_row(step: LearnerStep, reports: Reports, readings: Readings = ALL_RE
         **({} if step.scribe is None else scribe_values(step.scribe)),
     }
     return finite_row(row)
-
-
-def finite_row(row: Row) -> Row:
-    """The same row with null for numbers that are not finite: JSON has none, and no reader could average them."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
-    }
 
 
 def scribe_values(phase: ScribePhase) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -68,7 +69,8 @@ class Clock:
 
 def read(run: Path) -> Spent | None:
     """The time spent by the run's newest start; None before its first step, and when the file is damaged."""
-    return read_record(run / FILE, Spent)
+    found = read_record(run / FILE, Spent)
+    return found if found and math.isfinite(sum(found.seconds.values())) else None
 
 
 def duration(seconds: float) -> str:

@@ -12,8 +12,10 @@ Row = dict[str, Any]
 FILE = "metrics.jsonl"
 NEEDED = ("step", "policy_lag", "seconds", "wait_seconds", "completions", "rollout_tokens", "time")
 """What every line has had since the first version, as numbers."""
-TEXTS = ("skipped",)
+TEXTS, TABLES = ("skipped",), ("learner_seconds", "by_turn")
 COUNTS = ("step", "policy_lag", "completions", "rollout_tokens")
+LARGEST, LARGEST_COUNT = 1e39, 2**53
+"""Of a float, beyond what float32 holds, and of a whole number. No run has measured more, and plots of it overflow."""
 
 
 def read_steps(run: Path) -> Lines[Row]:
@@ -21,21 +23,34 @@ def read_steps(run: Path) -> Lines[Row]:
     return parsed_lines(run / FILE, _row)
 
 
+def finite_row(row: Row) -> Row:
+    """The same row with null for numbers that are not finite: JSON has none, and no reader could average them."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
+    }
+
+
 def _row(line: bytes) -> Row:
     row = parse_json(line)
     if not isinstance(row, dict):
         raise ValueError("not an object")
+    row = finite_row(row)
+    for name, value in row.items():
+        if not _fits(name, value):
+            raise ValueError(f"{name} is {value!r:.40}")
     for name in NEEDED:
-        if not _is_number(row.get(name)) or (name in COUNTS and not isinstance(row[name], int)):
+        if type(row.get(name)) not in ((int,) if name in COUNTS else (int, float)):
             raise ValueError(f"{name} is {row.get(name, 'missing')!r:.40}")
     if row["step"] < 1 or row["seconds"] <= 0:
         raise ValueError(f"step {row['step']} took {row['seconds']} s")
-    for name, value in row.items():
-        if not isinstance(value, str if name in TEXTS else int | float | dict | None):
-            raise ValueError(f"{name} is {value!r:.40}")
     return row
 
 
-def _is_number(value: object) -> bool:
-    """A finite one."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _fits(name: str, value: object) -> bool:
+    if name in TEXTS:
+        return isinstance(value, str)
+    if name in TABLES:
+        return isinstance(value, dict)
+    if isinstance(value, int):
+        return abs(value) <= LARGEST_COUNT
+    return value is None or (isinstance(value, float) and abs(value) <= LARGEST)

@@ -86,3 +86,8 @@ def test_the_driver_starts_without_the_learners_libraries() -> None:
     code = f"import sys, deploy.selfplay; print({heavy})"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_seconds_that_have_no_sum_count_as_damage(tmp_path: Path) -> None:
+    (tmp_path / clock.FILE).write_text('{"seconds": {"starting": 1e308, "training": 1e308}}')
+    assert clock.read(tmp_path) is None
