@@ -25,15 +25,16 @@ def run(args: Namespace) -> int:
         names = comparison.labels(first, second)
         out = args.out or first.parent / f"compare-{first.resolve().name}-{second.resolve().name}.png"
         comparison.draw(first, second, out)
+        shown = as_json(first, second, names, out) if args.json else table(first, second, names)
     except (ValueError, YAMLError) as error:
         fail("runs compare", " ".join(str(error).split()))
     except OSError as error:
         fail("runs compare", f"{error.filename}: cannot write the picture ({error.strerror}); name another with --out")
     if args.json:
-        print_json(as_json(first, second, names, out))
+        print_json(shown)
         return 0
     console = wide_console()
-    console.print(table(first, second, names), highlight=False)
+    console.print(shown, highlight=False)
     console.print(f"\npicture: {out}", highlight=False, soft_wrap=True)
     return 0
 

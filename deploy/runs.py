@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -43,7 +46,7 @@ def summary(run: Path) -> Summary:
         state = run_state.state_of(run)
     except (ValueError, KeyError, YAMLError, OSError) as error:
         raise ValueError(f"{run}: cannot be read ({' '.join(str(error).split())})") from error
-    files = [file.stat() for file in run.rglob("*") if file.is_file()]
+    files = list(_files(run))
     return Summary(
         run=run.name,
         state=state,
@@ -54,6 +57,13 @@ def summary(run: Path) -> Summary:
         bytes=sum(file.st_size for file in files),
         error=ended.error if ended and state is RunState.FAILED else "",
     )
+
+
+def _files(run: Path) -> Iterator[os.stat_result]:
+    for path in run.rglob("*"):
+        with suppress(OSError):  # a run that goes on removes checkpoints meanwhile
+            if stat.S_ISREG((found := path.stat()).st_mode):
+                yield found
 
 
 def table(found: Sequence[Summary]) -> Table:
@@ -70,7 +80,7 @@ def table(found: Sequence[Summary]) -> Table:
 
 def run(args: Namespace) -> int:
     """Print the list. Returns 0, or 2 when there is no such folder."""
-    folder: Path = args.folder.expanduser()
+    folder: Path = args.folder
     if not folder.is_dir():
         fail("runs", f"{folder}: no such folder; give the folder where runs are kept")
     found, faults = list[Summary](), list[str]()

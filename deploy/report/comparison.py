@@ -76,12 +76,16 @@ def _fields(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
     """Every leaf by its dotted name; elements of a list by their `name` or `id`, such as a pool's or a game's."""
     for name, value in content.items():
         for key in ("name", "id"):
-            if isinstance(value, list) and value and all(isinstance(one, dict) and key in one for one in value):
+            if isinstance(value, list) and value and all(_names(one, key) for one in value):
                 value = {one[key]: {inner: held for inner, held in one.items() if inner != key} for one in value}
         if isinstance(value, dict):
             yield from _fields(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _names(value: Any, key: str) -> bool:
+    return isinstance(value, dict) and isinstance(value.get(key), str)
 
 
 def _mean(rows: list[Row], key: str) -> float | None:

@@ -143,3 +143,29 @@ def test_runs_of_one_name_go_by_their_paths(tmp_path: Path) -> None:
     first, second = tmp_path / "a" / "x", tmp_path / "b" / "x"
     assert comparison.labels(first, second) == (str(first), str(second))
     assert comparison.labels(first, tmp_path / "y") == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("steps: 4\npools: [{name: [a]}]\n", ""), ("steps: '4'\n", "has no steps"), ("b: &a {c: *a}\n", "too deeply")],
+)
+def test_a_spec_that_no_version_wrote_is_compared_or_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    made(tmp_path, "one", 1)
+    other = made(tmp_path, "two", 1)
+    (other.path / "spec.yaml").write_text(text)
+    if said:
+        assert said in refusal(tmp_path, capsys)
+    else:
+        assert comparison.differences(tmp_path / "runs" / "one", other.path)["pools"][1] == [{"name": ["a"]}]
+
+
+def test_a_file_that_a_running_run_removes_meanwhile_is_not_counted(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+    sizes = runs._files(tmp_path)
+    next(sizes)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert not list(sizes)
