@@ -20,8 +20,9 @@ FLAG, APPROVE, SUBMIT = "flag_error", "approve", "submit_audit_report"
 FIELDS = ("age", "comorbidity_index", "enrollment_date", "treatment_start", "death_date")
 """What a finding may cite of a record."""
 MOST_FINDINGS = 20
-_PROPOSAL = {"type": "string", "pattern": r"^PROP-\d{3}$"}
-_PATIENT = {"type": "string", "pattern": r"^P\d{4}$"}
+PROPOSAL_ID, PATIENT_ID = r"PROP-[0-9]{3}", r"P[0-9]{4}"
+_PROPOSAL = {"type": "string", "pattern": rf"^{PROPOSAL_ID}$"}
+_PATIENT = {"type": "string", "pattern": rf"^{PATIENT_ID}$"}
 _CONFIDENCE = {"type": "number", "minimum": 0, "maximum": 1}
 
 
