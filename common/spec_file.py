@@ -23,6 +23,8 @@ def spec_file(given: Path) -> Path:
             return given
     except PermissionError:
         raise ValueError(f"{given}: may not be read; give read permission on it") from None
+    except OSError as error:  # a name that is too long, a link to itself
+        raise ValueError(f"{str(given)!r:.80}: {error.strerror}; write the path of a YAML file") from None
     shipped = SPECS / f"{given.stem}.yaml"
     if given.parent in _SHORT_FOR and given.suffix in ("", ".yaml") and shipped.is_file():
         return shipped.relative_to(Path.cwd()) if shipped.is_relative_to(Path.cwd()) else shipped

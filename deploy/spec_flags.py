@@ -121,6 +121,10 @@ def _flags(env_id: str, settings: type[EnvSettings]) -> Any:
     return create_model(settings.__name__, __base__=settings, __doc__=settings.__doc__, **named)
 
 
+LARGEST_SPEC = 1 << 16
+"""Bytes. A word among the arguments may also be a file of notes, which takes many seconds to be read as YAML."""
+
+
 def games_among(arguments: Iterable[str]) -> Games:
     """This project's games, and those of the spec named in the arguments."""
     found: Games = {env_id: registry.settings_of(registry.game(env_id)) for env_id in registry.GAMES}
@@ -133,8 +137,10 @@ def games_among(arguments: Iterable[str]) -> Games:
 def _of_file(word: str) -> Games:
     """None where it is not a spec, or one with a mistake, which is reported when it is read."""
     try:
-        return games_of(read_settings(spec_file(path_of(word))))
-    except ValueError:
+        file = spec_file(path_of(word))
+        is_spec = file.is_file() and file.stat().st_size <= LARGEST_SPEC
+        return games_of(read_settings(file)) if is_spec else {}
+    except (ValueError, OSError):
         return {}
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from common.command_line import BAD_INPUT
-from deploy import cli, spec_help
+from deploy import cli, spec_flags, spec_help
 from envs.contradiction.spec import ContradictionSettings
 from envs.verdict.spec import DataSpec, VerdictSettings
 
@@ -361,3 +362,10 @@ def test_truth_is_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
     path = tmp_path / "run.yaml"
     path.write_text(f"steps: {steps}\n")
     assert "steps: " in said(capsys, str(path))
+
+
+def test_a_file_of_notes_among_the_arguments_is_not_read_as_a_spec(tmp_path: Path) -> None:
+    (tmp_path / "big.yaml").write_text(f"envs: {{sums: {{class: 'nowhere:Game'}}}}\n# {'x' * spec_flags.LARGEST_SPEC}")
+    os.mkfifo(tmp_path / "pipe")
+    games = spec_flags.games_among([str(tmp_path / "big.yaml"), str(tmp_path / "pipe"), "x" * 5000])
+    assert games.keys() == spec_flags.games_among([]).keys()
