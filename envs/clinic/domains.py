@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+
 from common.records import Tool
 from envs.clinic.chart.domain import Chart
 from envs.clinic.diagnosis.domain import Diagnosis
@@ -25,7 +28,8 @@ def split_kit(kit: str) -> tuple[Domain, str]:
     return DOMAINS[name], tier
 
 
-def instruments(kit: str) -> dict[str, Instrument]:
+@cache
+def instruments(kit: str) -> Mapping[str, Instrument]:
     """The tools of a kit by name."""
     domain, tier = split_kit(kit)
     return {one.tool.name: one for one in domain.instruments(tier)}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from common.records import Tool
-from envs.clinic.world import AGENT, REFUSED, Patient, World
+from envs.clinic.world import AGENT, REFUSED, Event, Patient, World
 
 Arguments = Mapping[str, Any]
 
@@ -40,10 +40,10 @@ def use(world: World, instrument: Instrument, arguments: Arguments) -> Used:
     used = instrument.run(world, arguments)
     if used.refused:
         return used._replace(world=world.noting(REFUSED, actor=AGENT, tool=name))
-    noted = world.noting(name, actor=AGENT, **arguments).events[-1]
+    noted = Event(t_min=world.clock_min, actor=AGENT, kind=name, payload=dict(arguments))
     events = (*world.events, noted, *used.world.events[len(world.events) :])
-    world = msgspec.structs.replace(used.world, events=events)
-    return used._replace(world=world.later(used.minutes))
+    clock = used.world.clock_min + used.minutes
+    return used._replace(world=msgspec.structs.replace(used.world, events=events, clock_min=clock))
 
 
 def refuse(world: World, text: str) -> Used:
