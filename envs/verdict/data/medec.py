@@ -13,6 +13,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,16 @@ def load_notes(path: str | Path) -> list[Note]:
 
 def load(path: str | Path, skip_bad_rows: bool = False) -> Loaded:
     """As `load_notes`; with `skip_bad_rows` a row that cannot be read is left out and listed in `skipped`."""
-    file = bundled_path() if str(path) == "bundled" else input_path(path)
+    return _bundled() if str(path) == "bundled" else _load(input_path(path), skip_bad_rows)
+
+
+@cache
+def _bundled() -> Loaded:
+    """Read once: most processes that read other notes take phrases from these, or compare with them."""
+    return _load(bundled_path(), skip_bad_rows=False)
+
+
+def _load(file: Path, skip_bad_rows: bool) -> Loaded:
     seen, skipped = set[str](), list[str]()
     read = list[tuple[str, Note]]()
     for row, notes_of in _rows_of(file):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from common.records import Record
 from envs.verdict.data.medec import Note, clean_version
@@ -82,14 +83,22 @@ class Injector:
         return self._found[vignette.name]
 
     def _new(self, note: Note, vignette: Vignette) -> list[Injection]:
-        types = {at: kind for at, said in enumerate(note.sentences) if (kind := annotated(said, vignette.errors))}
-        found = provable(note.sentences) + contradicted(note.sentences, types)
-        found += self._book.injections(note.sentences, vignette.name)
+        types = ((at, annotated(said, vignette.errors)) for at, said in enumerate(note.sentences))
+        found = (
+            *_by_rule(note.sentences, tuple((at, kind) for at, kind in types if kind)),
+            *self._book.injections(note.sentences, vignette.name),
+        )
         return [
             one
             for one in dict.fromkeys(found)
             if is_new(one.edit, note.sentences, vignette.errors) and _is_plain(one.edit, note.sentences)
         ]
+
+
+@lru_cache(maxsize=4096)
+def _by_rule(sentences: tuple[str, ...], types: tuple[tuple[int, str], ...]) -> tuple[Injection, ...]:
+    """What the rules give, which is the same for every environment of this process that reads the note."""
+    return (*provable(sentences), *contradicted(sentences, dict(types)))
 
 
 def _is_plain(edit: Edit, sentences: Sequence[str]) -> bool:
