@@ -222,7 +222,7 @@ async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]],
             if dies:
                 hits[dies] += world.kill(dies)
         while world.serving() != changes[-1][0]:
-            await asyncio.sleep(0)
+            await turns(20)  # to look takes longer than a turn
         made = len(world.folder.rows)
         while len(world.folder.rows) < made + 3:
             await asyncio.sleep(0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 
@@ -95,8 +96,12 @@ def test_a_note_that_holds_tags_is_demonstrated_all_the_same() -> None:
         assert score(episode(write(CLEAN, note, random.Random(seed))), CLEAN).total == MAXIMUM
 
 
-async def test_the_form_of_a_thought_does_not_tell_the_label() -> None:
-    made = await Written().fill(800)
+@pytest.fixture(scope="module")
+def made() -> Written:
+    return asyncio.run(Written().fill(800))
+
+
+def test_the_form_of_a_thought_does_not_tell_the_label(made: Written) -> None:
     openings = [" ".join(thought.split()[:8]) for thought in made.thoughts]
     # the empty text keeps the probe from cutting off a beginning that all share
     found = leaks(["", *openings], [True, *made.flags], ["", *made.vignettes])
@@ -106,8 +111,7 @@ async def test_the_form_of_a_thought_does_not_tell_the_label() -> None:
         assert 0.4 <= area <= 0.6, area
 
 
-async def test_thoughts_are_composed_of_hundreds_of_skeletons() -> None:
-    made = await Written().fill(800)
+def test_thoughts_are_composed_of_hundreds_of_skeletons(made: Written) -> None:
     skeletons = [re.sub(r'"[^"]*"|\d+', "_", thought) for thought in made.thoughts]
     for label in (True, False):
         assert len({text for text, flag in zip(skeletons, made.flags, strict=True) if flag == label}) >= 200
