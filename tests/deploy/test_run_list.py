@@ -108,7 +108,9 @@ def test_no_folder_is_refused_and_an_empty_one_is_not(tmp_path: Path, capsys: py
     assert capsys.readouterr().out.startswith("no runs in ")
 
 
-def test_two_runs_are_compared_in_a_table_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_are_compared_in_a_table_and_a_picture(
+    tmp_path: Path, drawn: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     made(tmp_path, "one", 3, (0.5, 0.75))
     made(tmp_path, "two", 2, seed=4)
     assert compared(tmp_path, "--out", str(tmp_path / "both.png")) == 0

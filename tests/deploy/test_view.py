@@ -18,15 +18,24 @@ def folder(tmp_path: Path) -> RunFolder:
     return made
 
 
-def test_picture_and_page_are_made_while_the_run_goes_on(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_picture_and_page_are_made_while_the_run_goes_on(
+    folder: RunFolder, drawn: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     log(folder, 1)
     assert main(["view", str(folder.path)]) == 0
     picture, page = map(Path, capsys.readouterr().out.split())
     assert picture.read_bytes().startswith(b"\x89PNG") and "task-1" in page.read_text()
-    log(folder, 2)
-    before = page.read_text()
-    assert main(["view", str(folder.path)]) == 0
-    assert page.read_text() != before
+
+
+def test_the_page_is_made_again_with_the_steps_that_came_since(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = list[str]()
+    for number in (1, 2):
+        log(folder, number)
+        assert main(["view", str(folder.path)]) == 0
+        pages.append(Path(capsys.readouterr().out.split()[1]).read_text())
+    assert pages[0] != pages[1]
 
 
 def test_without_a_step_or_a_run_it_says_so_in_one_line(

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from deploy.report.plot import draw
+from deploy.report.plot import HEALTH, draw
 from envs.contract.report import Report
 from envs.lookup.report import LookupReport
+from evals.core.figures import RED
 from tests.deploy.reports import REPORTS
 
 NEEDED = {"policy_lag": 0, "seconds": 1.0, "wait_seconds": 0.0, "completions": 8, "rollout_tokens": 64, "time": 0.0}
@@ -19,7 +23,7 @@ def write(tmp_path: Path, *rows: dict[str, float | None]) -> Path:
     return tmp_path
 
 
-def test_a_run_becomes_a_picture(tmp_path: Path) -> None:
+def test_a_run_becomes_a_picture(tmp_path: Path, drawn: None) -> None:
     rows = [
         {"step": step, "reward_mean": 0.1 * step, "reward_std": 0.3, "verdict/flag_rate": 0.5, "policy_lag": step % 2}
         for step in range(1, 9)
@@ -30,7 +34,7 @@ def test_a_run_becomes_a_picture(tmp_path: Path) -> None:
     assert width > height > 500
 
 
-def test_absent_and_null_series_are_left_out(tmp_path: Path) -> None:
+def test_absent_and_null_series_are_left_out(tmp_path: Path, drawn: None) -> None:
     assert draw(write(tmp_path, {"step": 1, "verdict/flag_rate": None}), REPORTS).stat().st_size > 0
 
 
@@ -41,31 +45,54 @@ def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:
         draw(write(tmp_path), REPORTS)
 
 
-def test_loss_norm_kl_entropy_length_and_shares_have_panels_of_their_own(tmp_path: Path) -> None:
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """What was put on each canvas, in place of its picture."""
+    made = list[Figure]()
+
+    def kept(figure: Figure, path: Path, **_: Any) -> None:
+        made.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    return made
+
+
+def titles(figure: Figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
+
+
+def test_loss_norm_kl_entropy_length_and_shares_have_panels_of_their_own(tmp_path: Path, figures: list[Figure]) -> None:
     names = ("loss", "grad_norm", "mismatch_kl", "entropy", "reply_tokens", "truncated_share")
-    bare = imread(draw(write(tmp_path, {"step": 1}, {"step": 2}), REPORTS)).shape[0]
-    rows = [{"step": step, **dict.fromkeys(names, 0.1 * step)} for step in (1, 2)]
-    assert imread(draw(write(tmp_path, *rows), REPORTS)).shape[0] == pytest.approx(bare * 5 / 2, rel=0.01)
+    draw(write(tmp_path, {"step": 1}, {"step": 2}), REPORTS)
+    draw(write(tmp_path, *({"step": step, **dict.fromkeys(names, 0.1 * step)} for step in (1, 2))), REPORTS)
+    bare, full = figures
+    assert len(full.axes) == len(titles(full)) == 10 and full.get_figheight() == bare.get_figheight() * 5 / 2
+    assert [title for title in titles(full) if title not in titles(bare)] == [title for title, _ in HEALTH]
+    assert all(axes.lines for axes in full.axes if axes.get_title(loc="left") in dict(HEALTH))
 
 
 def test_the_measures_of_several_turns_are_drawn_relative_to_where_the_run_began_with_its_alarms(
-    tmp_path: Path,
+    tmp_path: Path, figures: list[Figure]
 ) -> None:
     rows = [
         {"step": step, "lookup/calls": 2.0 if step < 9 else 0.5, "lookup/reply_tokens": 8.0, "lookup/entropy": None}
         for step in range(1, 15)
     ]
-    one = draw(write(tmp_path, *rows), {"lookup": LookupReport()})
-    height = imread(one).shape[0]
-    (tmp_path / "plain").mkdir()
-    plain = draw(write(tmp_path / "plain", *rows), {"lookup": Report()})
-    assert height > imread(plain).shape[0], "a line of panels more"
-    red = imread(one)[..., :3]
-    shaded = (red[..., 0] > red[..., 1] + 0.05) & (red[..., 0] > 0.9)
-    assert shaded.mean() > 0.01
+    draw(write(tmp_path, *rows), {"lookup": LookupReport()})
+    draw(write(tmp_path, *rows), {"lookup": Report()})
+    one, plain = figures
+    assert [title for title in titles(one) if title not in titles(plain)] == ["Drift, start = 1"]
+    assert one.get_figheight() > plain.get_figheight(), "a line of panels more"
+    (drift,) = (axes for axes in one.axes if axes.get_title(loc="left").startswith("Drift"))
+    (calls,) = (line for line in drift.lines if len(line.get_xdata()) == len(rows) and line.get_ydata()[-1] == 0.25)
+    assert list(calls.get_ydata()[:8]) == [1.0] * 8
+    shaded = [patch for patch in drift.patches if to_hex(patch.get_facecolor()) == RED]
+    assert shaded and all(patch.get_width() > 0 for patch in shaded)
 
 
-def test_a_measure_that_began_at_nothing_or_was_never_counted_is_not_drawn_relative_to_it(tmp_path: Path) -> None:
+def test_a_measure_that_began_at_nothing_or_was_never_counted_is_not_drawn_relative_to_it(
+    tmp_path: Path, drawn: None
+) -> None:
     rows = [{"step": step, "lookup/calls": 0.0, "lookup/turns": None} for step in range(1, 4)]
     assert draw(write(tmp_path, *rows), {"lookup": LookupReport()}).stat().st_size > 0
 
