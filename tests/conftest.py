@@ -24,8 +24,19 @@ from common.models import resolve_model
 from envs.verdict.data.medec import load_notes
 
 ROOT = Path(__file__).parents[1]
-LONGEST = ("tests/deploy", "tests/learner", "tests/deploy/test_nodes.py", "tests/actors", "tests/examples")
-"""Scopes whose tests take minutes, in the order in which they begin."""
+LONGEST = (
+    "tests/learner",
+    "tests/actors",
+    *(
+        f"tests/deploy/test_{name}.py"
+        for name in ("faults", "runs", "one_name", "users_day", "mid_sync", "nodes", "resumed_run", "broadcast_run")
+    ),
+    "tests/deploy/test_scribe_training.py",
+    "tests/deploy/cluster/test_placement.py",
+    "tests/examples/test_sums.py",
+    "tests/envs/conformance/test_check.py",
+)
+"""Scopes whose tests take a minute or more, in the order in which they begin."""
 
 # Ray gives its workers a low priority. Beside the tests of the other process they would get no core for so long that
 # they are taken for dead.
@@ -38,11 +49,11 @@ settings.load_profile("suite")
 
 
 class _Turns(LoadScopeScheduling):
-    """`make test` uses two processes. What shares a scope runs in one of them: the tests of a module; all of a
-    folder's modules that hold integration tests, which would want the same cores, ports and shared memory; and all
-    modules that compute with models (those of the learner too, whose code imports them when it needs them), because
-    importing transformers and peft costs a process ten seconds. The longest begin first
-    (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so that both end together.
+    """`make test` uses two processes. What shares a scope runs in one of them: the tests of a module; those of all
+    modules that compute with models, of the learner too, whose code imports them when it needs them, because importing
+    transformers and peft costs a process ten seconds; and those of all modules that start engines in this process, for
+    the same reason. The longest begin first (`pytest_collection_modifyitems`, kept by `--no-loadscope-reorder`), so
+    that both end together.
 
     Not by `--dist loadgroup`: xdist 3.8 writes its groups into node ids, where pytest 9.2 does not read them.
     """
@@ -53,16 +64,11 @@ class _Turns(LoadScopeScheduling):
 
 @functools.cache
 def _scope(module: Path) -> str:
-    text = (ROOT / module).read_text()
-    if str(module) in LONGEST:
-        return str(module)
-    folder = str(Path(*module.parts[:2]))
-    if "pytest.mark.integration" in text or folder == "tests/learner":
-        return folder
-    imports_models = re.search(
-        r"openrlhf|import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))", text
-    )
-    return "tests/learner" if imports_models else str(module)
+    text, folder = (ROOT / module).read_text(), str(Path(*module.parts[:2]))
+    models = r"openrlhf|import (peft|transformers)|from (peft|transformers|\S+(tiny_models|chat_families))"
+    if folder == "tests/learner" or re.search(models, text):
+        return "tests/learner"
+    return folder if folder == "tests/actors" and "pytest.mark.integration" in text else str(module)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
