@@ -29,7 +29,7 @@ LONGEST = (
     "tests/actors",
     *(
         f"tests/deploy/test_{name}.py"
-        for name in ("faults", "runs", "one_name", "users_day", "mid_sync", "nodes", "resumed_run", "broadcast_run")
+        for name in ("nodes", "faults", "runs", "one_name", "users_day", "mid_sync", "resumed_run", "broadcast_run")
     ),
     "tests/deploy/test_scribe_training.py",
     "tests/deploy/cluster/test_placement.py",
@@ -42,10 +42,20 @@ LONGEST = (
 # they are taken for dead.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
+FAST = "not integration"
+"""The expression that selects the fast part."""
+
 # No deadline: a busy machine is no fault of the code. `--hypothesis-profile thorough` looks longer than every run can.
+settings.register_profile("fast part", deadline=None, max_examples=10)
 settings.register_profile("suite", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The fast part tries fewer examples of a property than the whole suite; each run tries others."""
+    if config.getoption("markexpr") == FAST and not config.getoption("--hypothesis-profile"):
+        settings.load_profile("fast part")
 
 
 class _Turns(LoadScopeScheduling):
