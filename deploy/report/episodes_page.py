@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,7 @@ def _alarms(run_folder: Path, reports: Reports) -> list[Row]:
     ]
 
 
+@cache
 def _template() -> Any:
     made = Environment(loader=FileSystemLoader(_HERE.parent), autoescape=True, undefined=StrictUndefined)
     made.filters["words"] = words

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -61,12 +62,18 @@ def here(data: Mapping[str, str]) -> Machine:
         commit=commit or "",
         changed=None if changes is None else bool(changes),
         python=sys.version.split()[0],
-        packages=dict(sorted((found.name.lower(), found.version) for found in distributions())),
+        packages=dict(_packages()),
         data=dict(data),
         processor=processor.name,
         cores=os.cpu_count() or 0,
         bfloat16=" ".join(sorted(processor.sets & {"amx_bf16", "avx512_bf16", "bf16"})),
     )
+
+
+@cache
+def _packages() -> tuple[tuple[str, str], ...]:
+    """Name and version of each, in order: the files of all that is installed are read for it, once a process."""
+    return tuple(sorted((found.name.lower(), found.version) for found in distributions()))
 
 
 def keep(run: Path, found: Machine) -> None:
