@@ -26,7 +26,7 @@ def write(tmp_path: Path, *rows: dict[str, float | None]) -> Path:
 
 
 def test_a_run_becomes_a_picture(tmp_path: Path, drawn: None) -> None:
-    rows = [
+    rows: list[dict[str, float | None]] = [
         {"step": step, "reward_mean": 0.1 * step, "reward_std": 0.3, "verdict/flag_rate": 0.5, "policy_lag": step % 2}
         for step in range(1, 9)
     ]
@@ -66,7 +66,8 @@ def titles(figure: Figure) -> list[str]:
 def test_loss_norm_kl_entropy_length_and_shares_have_panels_of_their_own(tmp_path: Path, figures: list[Figure]) -> None:
     names = ("loss", "grad_norm", "mismatch_kl", "entropy", "reply_tokens", "truncated_share")
     draw(write(tmp_path, {"step": 1}, {"step": 2}), REPORTS)
-    draw(write(tmp_path, *({"step": step, **dict.fromkeys(names, 0.1 * step)} for step in (1, 2))), REPORTS)
+    rows: list[dict[str, float | None]] = [{"step": step, **dict.fromkeys(names, 0.1 * step)} for step in (1, 2)]
+    draw(write(tmp_path, *rows), REPORTS)
     bare, full = figures
     assert len(full.axes) == len(titles(full)) == 10 and full.get_figheight() == bare.get_figheight() * 5 / 2
     assert [title for title in titles(full) if title not in titles(bare)] == [title for title, _ in HEALTH]
