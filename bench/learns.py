@@ -2,7 +2,8 @@
 
     python -m bench.learns
     python -m bench.learns --env lookup        the credit test (bench/credit.py)
-    python -m bench.learns --env oversight     audits of two proposals (bench/audits.py)
+    python -m bench.learns --env oversight     audits of two proposals (bench/suites.py)
+    python -m bench.learns --env clinic        triage, its easiest tier (bench/suites.py)
 
 Every run is `medserl selfplay learns` as its own process. A seed's two modes start from the same
 warmed-up model. The exit code is 1 when the lower bound of the pooled gain in held-out accuracy is not above zero.
@@ -27,7 +28,7 @@ from pyarrow import parquet
 from rich.console import Console
 from rich.table import Table
 
-from bench import audits, credit, heldout, one_run
+from bench import credit, heldout, one_run, suites
 from bench.heldout import Outcome
 from common.config import RunSpec
 from common.files import json_lines
@@ -41,8 +42,13 @@ from evals.core import figures
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SPECS = {"contradiction": "learns.yaml", "lookup": "lookup.yaml", "oversight": "oversight_duo.yaml"}
-OTHERS = {"lookup": credit.measure, "oversight": audits.measure}
+SPECS = {
+    "contradiction": "learns.yaml",
+    "lookup": "lookup.yaml",
+    "oversight": "oversight_duo.yaml",
+    "clinic": "clinic_first.yaml",
+}
+OTHERS = {"lookup": credit.measure, "oversight": suites.AUDITS.measured, "clinic": suites.TRIAGES.measured}
 """Games with a measure of their own; it prints its table and says whether the game is learnt."""
 RESAMPLES = 4000
 EDGE = 3  # first and last steps whose mean reward is shown

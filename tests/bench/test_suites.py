@@ -1,10 +1,10 @@
-"""The bench of what the oversight game teaches."""
+"""The bench of what games with an evaluation suite teach."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.audits import Run, _line
+from bench.suites import Run, line
 from common.statistics import Interval
 from evals.core.measured import Difference
 
@@ -25,5 +25,5 @@ def test_a_run_passes_when_it_is_above_the_best_blind_policy_with_its_interval(l
     assert run(lower).passed == passed
 
 
-def test_a_line_gives_skill_before_and_after_and_the_distance_to_the_blind() -> None:
-    assert _line(run(0.5)) == "seed 1, max_lag 1: skill +0.10 -> +0.60, +0.58 [+0.50, +0.70] above coin"
+def test_a_line_gives_the_measure_before_and_after_and_the_distance_to_the_blind() -> None:
+    assert line(run(0.5), "skill") == "seed 1, max_lag 1: skill +0.10 -> +0.60, +0.58 [+0.50, +0.70] above coin"
