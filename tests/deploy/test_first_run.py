@@ -48,8 +48,9 @@ def test_the_data_line_of_the_page_is_what_a_dry_run_prints(home: Path, capsys: 
     assert line in capsys.readouterr().out.splitlines()
 
 
-def test_the_announcement_of_the_page_is_that_of_a_run() -> None:
-    (shown,) = re.findall(r"^(run \w+: .*\n  first .*)$", TEXT, re.MULTILINE)
+@pytest.mark.parametrize("text", [TEXT, (ROOT / "README.md").read_text(encoding="utf-8")], ids=[PAGE, "README.md"])
+def test_the_announcement_of_the_page_is_that_of_a_run(text: str) -> None:
+    (shown,) = re.findall(r"^(run \w+: .*\n  first .*)$", text, re.MULTILINE)
     name, steps = re.search(r"run (\w+): .*steps 1 to (\d+)", shown).groups()  # type: ignore[union-attr]
     changes = {"name": name, "steps": int(steps)}
     spec = commands.parse("selfplay", "medserl selfplay", ["smoke"]).spec.model_copy(update=changes)
