@@ -37,6 +37,7 @@ from simulator.fakes import Handle, remote_error
 from tests.actors.fake_env import FakeEnv
 from tests.learner.learner_world import report_of
 
+HANG_SECONDS = 300  # far more than any of these runs takes, beside whatever else the machine does
 PROBE = Probe(canary_ids=(1, 2), prompt_ids=(1,), completions=1, max_tokens=1, temperature=1.0)
 
 
@@ -239,7 +240,7 @@ async def play(world: World, monkey: Callable[[], Coroutine[Any, Any, None]] | N
     running = asyncio.ensure_future(world.run.go())
     beside = asyncio.ensure_future(monkey()) if monkey else None
     try:
-        return await asyncio.wait_for(running, 60)
+        return await asyncio.wait_for(running, HANG_SECONDS)
     finally:
         if beside is not None:
             beside.cancel()
