@@ -20,16 +20,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.scribe_errors import Figure, Made, counts, errors, tellings
 from bench.scribe_page import document
 from common.flags import flag_path
-from common.records import LabelledTask, Record, Rejection
+from common.records import LabelledTask, Rejection
 from envs.conformance.baselines import SILENT
 from envs.conformance.leak_probe import asymmetry, leaks
 from envs.verdict.checker import Checker
 from envs.verdict.data.medec import Note, clean_version, load_notes
 from envs.verdict.data.overlap import TASK_LIMIT, Reference
-from envs.verdict.environment import VerdictEnvironment, edits_of
-from envs.verdict.scribe import edits, gate
+from envs.verdict.environment import VerdictEnvironment, source_of
+from envs.verdict.scribe import gate
 from envs.verdict.scribe.noise import LEAST_KINDS
 from envs.verdict.spec import BUNDLED, DataSpec, QuadrantMix, VerdictSettings
 
@@ -38,29 +39,8 @@ RATE = 500.0  # tasks per second of one core's time
 GATED = 1000  # sentences that the gate is timed on
 LEAK = 0.60  # AUC
 CHANCE = 0.01  # smallest p-value at which an operator's rates may differ by label
-TYPES = 0.05  # largest difference of a type's share between injected errors and the notes' own ones
-COVERED = 0.80  # share of the training vignettes that take a new error
 NOISE = 3  # edits of a decoy, at least
-SOFT = ("noise:", "reword:")  # operators that must not know the label
-
-
-class Made(Record):
-    """The outcome of the first slots of the plan, the seconds that it took, and the gate's sentences a second."""
-
-    tasks: tuple[LabelledTask, ...]
-    rejections: tuple[Rejection, ...]
-    cpu_s: float
-    wall_s: float
-    gate_rate: float
-
-
-class Figure(Record):
-    """One line of the table. `ok` is None where nothing is bounded."""
-
-    name: str
-    value: str
-    bound: str = ""
-    ok: bool | None = None
+SOFT = ("noise:", "reword:", "retell:", "move")  # operators that must not know the label
 
 
 def generate(env: VerdictEnvironment, count: int) -> Made:
@@ -94,7 +74,8 @@ def figures(env: VerdictEnvironment, made: Made, data: DataSpec) -> list[Figure]
         Figure(name="gate, sentences/s", value=f"{made.gate_rate:.0f}"),
         *_mix(made, data.quadrants, count),
         *_fallbacks(made),
-        *_errors(env, made, data.path == BUNDLED),
+        *errors(env, made, data.path == BUNDLED),
+        *tellings(made),
         *_truths(env, made, data.heldout),
         *_probes(env, made),
         *([_overlap(made, data.evaluation)] if data.evaluation else []),
@@ -129,55 +110,8 @@ def _fallbacks(made: Made) -> list[Figure]:
         if operator.startswith("reword:")
     )
     return [
-        Figure(name="rejected", value=_counts(refused) or "none"),
-        Figure(name="rewordings without a model", value=_counts(steps) or "none"),
-    ]
-
-
-def _errors(env: VerdictEnvironment, made: Made, is_bundled: bool) -> list[Figure]:
-    injected = [task for task in made.tasks if task.task.provenance.kind == "synthetic_injection"]
-    tiers = Counter(task.task.provenance.tier for task in injected)
-    rules = Counter(o for t in injected for o in t.task.provenance.operators if o.startswith("inject:A"))
-    types = Counter(str(task.label.truth["error_type"]) for task in injected)
-    own = Counter(str(error.error_type) for vignette in env.training for error in vignette.errors)
-    offered = Counter({name: count for name, count in own.items() if types[name]})
-    apart = max((abs(_share(types, name) - _share(offered, name)) for name in types | offered), default=0.0)
-    return [
-        *_possible(env, is_bundled),
-        Figure(name="injection tiers", value=_shares(tiers)),
-        Figure(name="rules of tier A", value=_counts(rules) or "none"),
-        Figure(name="types of the notes' own errors", value=_shares(own)),
-        Figure(name="types of injected errors", value=_shares(types)),
-        Figure(
-            name="a type's shares apart, of those offered", value=f"{apart:.3f}", bound=f"<= {TYPES}", ok=apart <= TYPES
-        ),
-    ]
-
-
-def _possible(env: VerdictEnvironment, is_bundled: bool) -> list[Figure]:
-    """How many different new errors the training notes can take, and in how many of their vignettes.
-
-    The bundled notes are too few for the bound.
-    """
-    found, likely, covered = set[tuple[str, str, str]](), 0, 0
-    for vignette in env.training:
-        bases = env.injector.bases(vignette)
-        covered += bool(bases)
-        for base in bases:
-            for one in base.injections:
-                right = base.note.sentences[one.edit.sentence]
-                changed = edits.apply(base.note.sentences, one.edit)[one.edit.sentence]
-                likely += one.likely and (vignette.name, right, changed) not in found
-                found.add((vignette.name, right, changed))
-    share = covered / len(env.training)
-    return [
-        Figure(name="new errors possible", value=f"{len(found)}, of them likely {likely}"),
-        Figure(
-            name="vignettes that take one",
-            value=f"{covered} of {len(env.training)} ({share:.0%})",
-            bound="" if is_bundled else f">= {COVERED:.0%}",
-            ok=None if is_bundled else share >= COVERED,
-        ),
+        Figure(name="rejected", value=counts(refused) or "none"),
+        Figure(name="rewordings without a model", value=counts(steps) or "none"),
     ]
 
 
@@ -187,9 +121,7 @@ def _noise(decoys: Sequence[LabelledTask]) -> list[Figure]:
     mean = sum(map(len, kinds)) / max(1, len(kinds))
     return [
         Figure(name="decoys with too few edits", value=str(few), bound="0", ok=not few),
-        Figure(
-            name="edits a decoy", value=f"{mean:.1f}; {_counts(Counter(name for names in kinds for name in names))}"
-        ),
+        Figure(name="edits a decoy", value=f"{mean:.1f}; {counts(Counter(name for names in kinds for name in names))}"),
     ]
 
 
@@ -240,20 +172,7 @@ def _sources(notes: Sequence[Note]) -> dict[str, Note]:
 
 
 def _inverts(task: LabelledTask, sources: dict[str, Note]) -> bool:
-    undone = edits.invert(task.task.context["sentences"], edits_of(task.label))
-    return "\n".join(undone).encode() == "\n".join(sources[task.task.provenance.source].sentences).encode()
-
-
-def _counts(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
-
-
-def _share(counts: Counter[str], name: str) -> float:
-    return counts[name] / max(1, counts.total())
-
-
-def _shares(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count} ({_share(counts, name):.0%})" for name, count in counts.most_common()) or "none"
+    return "\n".join(source_of(task)).encode() == "\n".join(sources[task.task.provenance.source].sentences).encode()
 
 
 def show(lines: Sequence[Figure]) -> None:

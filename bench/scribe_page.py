@@ -13,6 +13,7 @@ from typing import Protocol
 from common.markup import marked
 from common.records import LabelledTask
 from envs.verdict.data.medec import Note
+from envs.verdict.scribe.edits import placed
 
 EXAMPLES = 3  # per quadrant
 _STYLE = """
@@ -101,7 +102,8 @@ def _article(labelled: LabelledTask, source: Note) -> str:
     if truth["error_type"] is not None:
         label = f"{truth['error_type']} in sentence {truth['sentence']}; right: {truth['corrected_text']}"
     tier = f"; tier {provenance.tier}" if provenance.tier else ""
-    sentences = zip(source.sentences, labelled.task.context["sentences"], strict=True)
+    told = placed(source.sentences, truth.get("order", ()))
+    sentences = zip(told, labelled.task.context["sentences"], strict=True)
     items = "".join(_item(was, now, at == truth["sentence"]) for at, (was, now) in enumerate(sentences))
     return (
         f"<article><h3>{escape(provenance.source)}</h3><p>Label: {escape(label)}{escape(tier)}. "

@@ -18,9 +18,11 @@ from envs.verdict.cosmetic import cosmetic, normal
 from envs.verdict.data.medec import Note, split_of
 from envs.verdict.data.rows import ERROR_TYPES
 from envs.verdict.data.sources import gather
+from envs.verdict.knowledge.tables import content_words
 from envs.verdict.proofs import name_of, proofs
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.spec import VerdictSettings
+from envs.verdict.telling import is_retelling, order_fault, retelling_fault
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _NEGATIONS = frozenset(
@@ -85,8 +87,10 @@ class Checker:
         if found is None:
             return f"the source {task.provenance.source} is no note of the file"
         source, error = found
-        log = msgspec.convert(truth["edits"], tuple[Edit, ...])
-        states = _states(task.context["sentences"], log)
+        log, order = msgspec.convert(truth["edits"], tuple[Edit, ...]), list(truth.get("order", ()))
+        if fault := order_fault(source, order):
+            return fault
+        states = _states(_in_own_order(task.context["sentences"], order), log)
         if states is None or states[0] != source:
             return "undoing the log does not give the source byte for byte"
         steps = [
@@ -94,10 +98,15 @@ class Checker:
             for edit, one, two in zip(log, states, states[1:], strict=False)
         ]
         meant = [edit for edit, one, two in steps if not (cosmetic(one, two) or _reworded(edit, one, two))]
+        if task.provenance.kind.startswith("augmented"):
+            changes = [edit for edit in meant if is_retelling(edit)]
+            meant = [edit for edit in meant if edit not in changes]
+            if fault := retelling_fault(source, changes, self._evidence(task.provenance.source)):
+                return fault
         if (meant and error is not None) or len(meant) > 1:
             return f"{len(meant)} edits change the meaning of the note {task.provenance.source}"
         derived = self._injected(states, meant[0], labelled) if meant else _written(error)
-        return derived if isinstance(derived, str) else _compare(labelled, derived, len(meant))
+        return derived if isinstance(derived, str) else _compare(labelled, derived, len(meant), order)
 
     def _source(self, name: str) -> tuple[list[str], Note | None] | None:
         """The sentences of a source by its name, and the note whose error they hold."""
@@ -133,9 +142,16 @@ class Checker:
         return {
             "error_type": claimed,
             "sentence": swap.sentence,
-            "error_text": task.context["sentences"][swap.sentence],
+            "error_text": states[-1][swap.sentence],
             "corrected_text": states[0][swap.sentence],
         }
+
+    def _evidence(self, name: str) -> frozenset[str]:
+        """The content words of the decision in which the error of this source lies; of a clean note none is known."""
+        note = self._error.get(name.removesuffix("-corrected"))
+        if note is None or note.error_sentence is None or note.corrected_sentence is None:
+            return frozenset()
+        return content_words(note.sentences[note.error_sentence]) | content_words(note.corrected_sentence)
 
     def _annotated(self, story: str, source: Sequence[str], swap: Edit) -> str | None:
         """The type that the annotators gave to the error that they put into this very sentence."""
@@ -178,6 +194,12 @@ def _denies(tokens: Sequence[str]) -> bool:
     return any(word in _NEGATIONS or word.startswith("non") for word in tokens)
 
 
+def _in_own_order(told: Sequence[str], order: Sequence[int]) -> list[str]:
+    """The sentences by the numbers that they have in the source."""
+    by_number = dict(zip(order or range(len(told)), told, strict=True))
+    return [by_number[number] for number in range(len(told))]
+
+
 def _states(final: Sequence[str], log: Sequence[Edit]) -> list[list[str]] | None:
     """The note before the first edit, after it, ... and at last; None when an edit of the log is not in the note."""
     states = [list(final)]
@@ -203,13 +225,16 @@ def _written(error: Note | None) -> dict[str, object]:
     }
 
 
-def _compare(labelled: LabelledTask, derived: Mapping[str, object], meant: int) -> str | None:
+def _compare(labelled: LabelledTask, derived: Mapping[str, object], meant: int, order: Sequence[int]) -> str | None:
     truth, task = labelled.label.truth, labelled.task
     sentences, quadrant = task.context["sentences"], task.provenance.kind
+    at = derived["sentence"]
+    if isinstance(at, int):
+        at = order.index(at) if order else at
+        derived = {**derived, "sentence": at}
     for field, value in {**derived, "sentence_count": len(sentences)}.items():
         if truth[field] != value:
             return f"label's {field} is {truth[field]!r}, the source and the log say {value!r}"
-    at = derived["sentence"]
     if isinstance(at, int) and sentences[at] != derived["error_text"]:
         return f"sentence {at} is not the error of the label"
     quadrants = ("augmented_safe", "synthetic_decoy") if at is None else (ERROR_QUADRANTS[meant],)

@@ -19,7 +19,7 @@ from envs.verdict.data.medec import Note
 from envs.verdict.data.sources import gather
 from envs.verdict.doctor import demonstrations, reward
 from envs.verdict.report import NoTask, VerdictReport
-from envs.verdict.scribe import edits, gate, proposals, verifier
+from envs.verdict.scribe import edits, flow, gate, proposals, retelling, verifier
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.injector import Injector, vignettes
 from envs.verdict.scribe.noise import LEAST_KINDS
@@ -109,6 +109,7 @@ class VerdictEnvironment(Game):
         proposed = await self._propose_error(drawn, errors, rng, complete, verify)
         if proposed.injection is not None:
             drawn = with_injection(drawn, proposed.injection)
+        drawn = self._retold(drawn, slot)
         reworded = await self._reword(drawn, slot, rng, complete)
         sentences, log = drawn.sentences, list(drawn.edits)
         for edit in (outcome.edit for outcome in reworded if outcome.edit):
@@ -153,6 +154,14 @@ class VerdictEnvironment(Game):
         """A fresh generator of the twins: their choice must not depend on how many draws their drafts took."""
         return random.Random(f"{self._seed}:{slot.index // 2}")
 
+    def _retold(self, drawn: Draft, slot: Slot) -> Draft:
+        """The draft told in another order; an augmented one also of somebody else. Twins draw alike."""
+        source = edits.invert(drawn.sentences, drawn.edits)
+        order = flow.told(source, drawn.focus, drawn.free, self._shared(slot))
+        drawn = msgspec.structs.replace(drawn, order=() if list(order) == sorted(order) else order)
+        sentences, log = retelling.retold(drawn.sentences, drawn.free, drawn.retold, self._shared(slot))
+        return msgspec.structs.replace(drawn, sentences=sentences, edits=(*drawn.edits, *log))
+
     async def _propose_error(
         self,
         drawn: Draft,
@@ -191,13 +200,14 @@ class VerdictEnvironment(Game):
         return _Reworded(edit=edits.cosmetic(sentence, number, rng), reasons=tuple(reasons))
 
     def _labelled(self, slot: Slot, done: Draft, kept: Sequence[str], versions: Sequence[int]) -> LabelledTask:
-        content = json.dumps([self._seed, slot.seed, done.sentences])
+        sentences = edits.placed(done.sentences, done.order)
+        content = json.dumps([self._seed, slot.seed, sentences])
         task_id = hashlib.sha256(content.encode()).hexdigest()[:16]
         provenance = Provenance(
             source=done.source,
             vignette=slot.source,
             kind=slot.kind,
-            operators=(*(edit.operator for edit in done.edits), *kept),
+            operators=(*(edit.operator for edit in done.edits), *([flow.OPERATOR] if done.order else []), *kept),
             model_written=bool(versions),
             policy_version=min(versions, default=0),
             tier=done.tier,
@@ -206,7 +216,7 @@ class VerdictEnvironment(Game):
             env=ENV_ID,
             task_id=task_id,
             split=self._split(slot.source),
-            context={"sentences": list(done.sentences)},
+            context={"sentences": list(sentences)},
             limits=Limits(),
             provenance=provenance,
         )
@@ -215,12 +225,18 @@ class VerdictEnvironment(Game):
 
 def truth_of(label: Label) -> reward.Truth:
     """The label as the reward reads it."""
-    return msgspec.convert({k: v for k, v in label.truth.items() if k != "edits"}, reward.Truth)
+    return msgspec.convert({k: v for k, v in label.truth.items() if k not in ("edits", "order")}, reward.Truth)
 
 
 def edits_of(label: Label) -> tuple[Edit, ...]:
-    """The log of every edit of the note; `edits.invert` undoes them down to the source note."""
+    """The log of every edit of the note, by the numbers that the sentences have in the source note."""
     return msgspec.convert(label.truth["edits"], tuple[Edit, ...])
+
+
+def source_of(labelled: LabelledTask) -> tuple[str, ...]:
+    """The sentences of the source note: those of the task in their own order, every edit undone."""
+    sentences = edits.unplaced(labelled.task.context["sentences"], labelled.label.truth.get("order", ()))
+    return edits.invert(sentences, edits_of(labelled.label))
 
 
 def rewording_tokens(sentence: str) -> int:
@@ -232,8 +248,9 @@ def _truth(done: Draft) -> dict[str, object]:
     truth = reward.Truth(
         sentence_count=len(done.sentences),
         error_type=done.error_type,
-        sentence=done.sentence,
+        sentence=done.order.index(done.sentence) if done.order and done.sentence is not None else done.sentence,
         error_text=done.error_text,
         corrected_text=done.corrected_text,
     )
-    return {**msgspec.structs.asdict(truth), "edits": msgspec.to_builtins(list(done.edits))}
+    log = msgspec.to_builtins(list(done.edits))
+    return {**msgspec.structs.asdict(truth), "edits": log, "order": list(done.order)}

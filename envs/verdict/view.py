@@ -17,7 +17,7 @@ from envs.contract.page_view import PageView, Part, Shown
 from envs.verdict.doctor.grammar import Verdict, parse
 from envs.verdict.doctor.reward import Truth, graded
 from envs.verdict.scores import RIGHT, is_valid
-from envs.verdict.scribe.edits import Edit, invert
+from envs.verdict.scribe.edits import Edit, invert, placed, unplaced
 
 Label = dict[str, Any]
 _REASONS = {
@@ -57,9 +57,11 @@ class NoteView(PageView):
         full = json.loads(shown.truth)
         verdict, sentences = _verdict(full), json.loads(shown.context)["sentences"]
         log = msgspec.convert(full.get("edits", ()), tuple[Edit, ...])
+        order = full.get("order", ())
+        source = placed(invert(unplaced(sentences, order), log), order)
         items = (
             _sentence(number, was, now, verdict)
-            for number, (was, now) in enumerate(zip(invert(sentences, log), sentences, strict=True))
+            for number, (was, now) in enumerate(zip(source, sentences, strict=True))
         )
         key = "<del>source</del> <ins>as the Doctor reads it</ins>" if log else "the source note, unchanged"
         names = ", ".join(escape(name.replace("_", " ")) for name in shown.operators) or "none"

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench import scribe
 from bench.scribe import figures, generate, main
+from bench.scribe_errors import Figure, Made
 from bench.scribe_page import document
 from envs.verdict.data.medec import bundled_path
 from envs.verdict.environment import VerdictEnvironment
@@ -18,11 +18,11 @@ ENV = VerdictEnvironment(VerdictSettings(data=DATA), 0)
 
 
 @pytest.fixture(scope="module")
-def made() -> scribe.Made:
+def made() -> Made:
     return generate(ENV, 200)
 
 
-def broken(made: scribe.Made, data: DataSpec = DATA) -> list[str]:
+def broken(made: Made, data: DataSpec = DATA) -> list[str]:
     return [line.name for line in figures(ENV, made, data) if line.ok is False]
 
 
@@ -37,16 +37,16 @@ def test_the_bundled_notes_break_no_bound_and_the_page_is_written(
     assert html.count("<article>") == 12 and "<ins>" in html and "<del>" in html and "<script" not in html
 
 
-def test_another_mix_than_asked_for_is_a_broken_bound(made: scribe.Made) -> None:
+def test_another_mix_than_asked_for_is_a_broken_bound(made: Made) -> None:
     mix = QuadrantMix(augmented_error=0.4, augmented_safe=0.4, synthetic_decoy=0.1, synthetic_injection=0.1)
     assert set(broken(made, DATA.model_copy(update={"quadrants": mix}))) == {f"quadrant {n}" for n in mix.model_dump()}
 
 
-def test_tasks_that_are_made_too_slowly_break_the_bound(made: scribe.Made) -> None:
+def test_tasks_that_are_made_too_slowly_break_the_bound(made: Made) -> None:
     assert broken(msgspec.structs.replace(made, cpu_s=10.0)) == ["tasks/s"]
 
 
-def test_a_false_label_and_a_log_that_does_not_invert_break_the_bound(made: scribe.Made) -> None:
+def test_a_false_label_and_a_log_that_does_not_invert_break_the_bound(made: Made) -> None:
     tasks = [
         msgspec.structs.replace(
             task, label=msgspec.structs.replace(task.label, truth={**task.label.truth, "edits": []})
@@ -57,7 +57,7 @@ def test_a_false_label_and_a_log_that_does_not_invert_break_the_bound(made: scri
     assert {"decoys that invert", "tasks that invert", "checker disagrees"} <= set(found)
 
 
-def test_tasks_near_to_the_evaluation_notes_break_the_bound(made: scribe.Made) -> None:
+def test_tasks_near_to_the_evaluation_notes_break_the_bound(made: Made) -> None:
     assert broken(made, DATA.model_copy(update={"evaluation": bundled_path()})) == ["4-grams shared"]
 
 
@@ -67,5 +67,5 @@ def test_wrong_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[s
 
 
 def test_a_page_shows_the_bound_that_is_broken() -> None:
-    line = scribe.Figure(name="a<b", value="1", bound="2", ok=False)
+    line = Figure(name="a<b", value="1", bound="2", ok=False)
     assert re.search(r'a&lt;b</th><td>1</td><td>2</td><td><span class="broken">no</span>', document([line], [], {}))

@@ -41,6 +41,18 @@ def invert(sentences: Sequence[str], edits: Sequence[Edit]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def placed(sentences: Sequence[str], order: Sequence[int]) -> tuple[str, ...]:
+    """The sentences in the order in which they are told: `order` holds their numbers; empty: their own order."""
+    return tuple(sentences[number] for number in order or range(len(sentences)))
+
+
+def unplaced(sentences: Sequence[str], order: Sequence[int]) -> tuple[str, ...]:
+    """The sentences in their own order again. Raises ValueError when `order` is not of as many sentences."""
+    if order and sorted(order) != list(range(len(sentences))):
+        raise ValueError(f"{list(order)} is no order of {len(sentences)} sentences")
+    return tuple(sentences[place] for place in sorted(range(len(sentences)), key=lambda at: order[at] if order else at))
+
+
 def cosmetic(sentence: str, number: int, rng: random.Random) -> Edit | None:
     """One drawn edit of one sentence that is more than a typo, or None: the rule fallback of a failed rewording."""
     places = [(name, span) for name in sorted(OPERATORS) if name != "typo" for span in OPERATORS[name](sentence)]

@@ -17,6 +17,7 @@ from common.records import Record
 from envs.contract.env import Slot
 from envs.verdict.data.medec import Note, clean_version
 from envs.verdict.knowledge.tables import content_words
+from envs.verdict.scribe import retelling
 from envs.verdict.scribe.edits import Edit, apply, invert
 from envs.verdict.scribe.injector import Base, Injector, Vignette
 from envs.verdict.scribe.phrases import TYPE_WEIGHTS, Injection, decisions, pick
@@ -35,6 +36,8 @@ class Draft(Record):
     The four facts of the error are None on a clean draft. `edits` lead from the source note to `sentences`. `tier` is
     that of the injected error, `human` when a person wrote it into this very note, and empty on a clean draft. In the
     `open` sentences the Scribe's model may propose another error instead (tier C); twins have the same ones.
+    `focus` is the sentence of the decision that the twins differ in, and `order` that in which the sentences are told.
+    `retold` are the kinds of changes to who the patient is that both twins take.
     """
 
     source: str
@@ -48,6 +51,9 @@ class Draft(Record):
     corrected_text: str | None = None
     tier: str = ""
     open: tuple[int, ...] = ()
+    focus: int | None = None
+    order: tuple[int, ...] = ()
+    retold: frozenset[str] = frozenset()
 
 
 class Plan:
@@ -195,13 +201,16 @@ def _augmented(vignette: Vignette, with_error: bool, pair: random.Random) -> Dra
     assert at is not None and right is not None
     evidence = content_words(error.sentences[at]) | content_words(right)
     twin = pair.choice(vignette.cleans) if vignette.cleans else clean_version(error)
-    if not with_error:
-        focus = _closest(twin.sentences, right)
-        return Draft(source=twin.note_id, sentences=twin.sentences, free=_free(twin.sentences, focus, evidence))
-    return _human(error, _free(error.sentences, at, evidence))
+    focus = _closest(twin.sentences, right)
+    free = _free(error.sentences, at, evidence)
+    twin_free = _free(twin.sentences, focus, evidence)
+    retold = retelling.kinds(error.sentences, free) & retelling.kinds(twin.sentences, twin_free)
+    if with_error:
+        return _human(error, free, retold)
+    return Draft(source=twin.note_id, sentences=twin.sentences, free=twin_free, focus=focus, retold=retold)
 
 
-def _human(error: Note, free: tuple[int, ...]) -> Draft:
+def _human(error: Note, free: tuple[int, ...], retold: frozenset[str]) -> Draft:
     at = error.error_sentence
     assert at is not None
     return Draft(
@@ -213,6 +222,8 @@ def _human(error: Note, free: tuple[int, ...]) -> Draft:
         error_text=error.sentences[at],
         corrected_text=error.corrected_sentence,
         tier="human",
+        focus=at,
+        retold=retold,
     )
 
 
@@ -232,7 +243,7 @@ def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
     free = _free(base.sentences, at, content_words(base.sentences[at]) | content_words(changed[at]))
     formal = tuple(i for i in range(len(changed)) if i != at)
     if not with_error:
-        return Draft(source=base.note_id, sentences=base.sentences, free=free, formal=formal)
+        return Draft(source=base.note_id, sentences=base.sentences, free=free, formal=formal, focus=at)
     return Draft(
         source=base.note_id,
         sentences=changed,
@@ -244,6 +255,7 @@ def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
         error_text=changed[at],
         corrected_text=base.sentences[at],
         tier=injection.tier,
+        focus=at,
     )
 
 

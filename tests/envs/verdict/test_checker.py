@@ -76,6 +76,10 @@ LIES: list[tuple[list[LabelledTask], Callable[[LabelledTask], LabelledTask]]] = 
     (TASKS, lambda t: with_truth(t, sentence_count=99)),
     (TASKS, lambda t: with_provenance(t, source="no such note")),
     (TASKS, lambda t: with_sentence(t, 0, t.task.context["sentences"][0] + " He is dying.")),
+    (
+        [t for t in TASKS if len(t.task.context["sentences"]) > 3],
+        lambda t: with_truth(t, order=[1, 0, *range(2, t.label.truth["sentence_count"])]),
+    ),
     ([t for t in TASKS if t.label.truth["edits"]], lambda t: with_truth(t, edits=t.label.truth["edits"][:-1])),
 ]
 
@@ -95,6 +99,13 @@ def test_an_edit_that_changes_the_meaning_is_no_noise_whatever_it_is_called() ->
     log = [*task.label.truth["edits"], msgspec.to_builtins(edit)]
     lie = with_truth(with_sentence(task, at, edits.apply(sentences, edit)[at]), edits=log)
     assert "nothing proves that 'fever' -> 'sepsis'" in str(CHECKER.disagreement(lie))
+
+
+def test_a_retelling_of_an_injection_is_no_retelling() -> None:
+    task = next(t for t in TASKS if any("retell:age" in o for o in t.task.provenance.operators))
+    assert CHECKER.disagreement(task) is None
+    lie = with_provenance(task, kind="synthetic_injection" if task.label.truth["error_type"] else "synthetic_decoy")
+    assert "change the meaning" in str(CHECKER.disagreement(lie)) or "nothing proves" in str(CHECKER.disagreement(lie))
 
 
 async def _on_review(messages: tuple[Message, ...], max_tokens: int) -> Written:

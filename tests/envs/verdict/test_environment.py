@@ -9,9 +9,9 @@ from common.records import Episode, LabelledTask, Message, Rejection
 from envs.contract.env import Done, Environment, Written
 from envs.verdict.data.medec import split_of
 from envs.verdict.doctor.reward import MAXIMUM
-from envs.verdict.environment import VerdictEnvironment, edits_of, rewording_tokens, truth_of
+from envs.verdict.environment import VerdictEnvironment, edits_of, rewording_tokens, source_of, truth_of
 from envs.verdict.report import VerdictReport
-from envs.verdict.scribe import edits, gate
+from envs.verdict.scribe import gate
 from envs.verdict.spec import DataSpec, VerdictSettings
 
 MEDEC = Path(__file__).parents[4] / "shared" / "medec" / "MEDEC-MS-ValidationSet-with-GroundTruth-and-ErrorType.csv"
@@ -66,7 +66,7 @@ async def test_the_label_follows_from_the_quadrant_and_the_log_undoes_every_edit
         assert (truth.error_type is not None) == with_error
         if truth.sentence is not None:
             assert sentences[truth.sentence] == truth.error_text
-        assert truth.sentence_count == len(sentences) == len(edits.invert(sentences, edits_of(made.label)))
+        assert truth.sentence_count == len(sentences) == len(source_of(made))
 
 
 async def test_decoy_and_injection_undo_to_the_same_clean_note() -> None:
@@ -74,8 +74,7 @@ async def test_decoy_and_injection_undo_to_the_same_clean_note() -> None:
     for index in range(0, 80, 2):
         if env.plan(index).kind.startswith("synthetic"):
             first, second = [await propose(env, i) for i in (index, index + 1)]
-            undone = [edits.invert(m.task.context["sentences"], edits_of(m.label)) for m in (first, second)]
-            assert undone[0] == undone[1]
+            assert source_of(first) == source_of(second)
 
 
 async def test_a_rewording_that_passes_the_gate_survives_with_its_policy_version() -> None:

@@ -34,6 +34,13 @@ def test_a_note_shows_what_its_source_said_where_it_was_edited() -> None:
     assert "<span>He has &lt;gout&gt;.</span>" in page
 
 
+def test_a_note_told_in_another_order_shows_the_source_of_each_sentence() -> None:
+    context, told = {"sentences": [SHOWN[0], SHOWN[2], SHOWN[1]]}, {"edits": EDITS, "order": [0, 2, 1]}
+    truth = json.dumps({**TRUTH, "sentence": 1, **told})
+    page = NoteView().task(Shown(context=json.dumps(context), truth=truth, operators=["move"], tier="B"))
+    assert '<span class="number">1</span><span><del>Colchicine</del><ins>Insulin</ins> was started.' in page
+
+
 def test_the_tier_of_an_injected_error_is_shown_with_its_label() -> None:
     assert "injected by tier B" in html(EDITS)
     assert "injected" not in html(EDITS, tier="human")

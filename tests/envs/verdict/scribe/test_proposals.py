@@ -13,7 +13,7 @@ from common.records import Label, LabelledTask, Message, Sampled
 from envs.contract.env import Written
 from envs.verdict.checker import Checker
 from envs.verdict.cosmetic import cosmetic
-from envs.verdict.environment import VerdictEnvironment, edits_of
+from envs.verdict.environment import VerdictEnvironment, edits_of, source_of
 from envs.verdict.scribe import edits
 from envs.verdict.scribe.noise import KINDS
 from envs.verdict.scribe.phrases import Injection, decisions
@@ -256,7 +256,7 @@ async def test_twins_undo_to_the_same_note_and_lock_the_same_sentences() -> None
         index = next(i for i in range(120) if ENV.plan(i).source == task.task.provenance.vignette
                      and ENV.plan(i).kind == "synthetic_injection")  # fmt: skip
         twin = await made(ENV, index ^ 1, NoLeeches())
-        undone = [edits.invert(t.task.context["sentences"], edits_of(t.label)) for t in (task, twin)]
+        undone = [source_of(t) for t in (task, twin)]
         assert undone[0] == undone[1] and twin.task.provenance.tier == ""
         touched = {
             edit.sentence for t in (task, twin) for edit in edits_of(t.label) if not edit.operator.startswith("inject:")
