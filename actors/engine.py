@@ -87,8 +87,10 @@ class Engine:
     def _arguments(self, folder: Path) -> AsyncEngineArgs:
         return arguments(self._spec, self._pool, folder)
 
-    async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
-        """Sample n completions of one chat prompt.
+    async def generate(
+        self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float, likely: int = 0
+    ) -> Sampled:
+        """Sample n completions of one chat prompt; `likely` first tokens come with their log-probs.
 
         Raises PromptTooLong when prompt and completion exceed the model's context.
         """
@@ -98,7 +100,7 @@ class Engine:
                 f"prompt of {len(prompt_ids)} and completion of {max_tokens} tokens exceed model.context "
                 f"{self._spec.model.context}"
             )
-        return await self.sample(prompt_ids, n, max_tokens, temperature)
+        return await self.sample(prompt_ids, n, max_tokens, temperature, likely)
 
     async def proceed(self, prefix: Ids, messages: tuple[Message, ...], max_tokens: int, temperature: float) -> Sampled:
         """Sample one completion after all ids of an episode so far, which end with a sampled turn, and new messages.
@@ -118,7 +120,9 @@ class Engine:
         """The chat prompt's token ids, generation prompt included."""
         return self._chat.prompt(messages)
 
-    async def sample(self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+    async def sample(
+        self, prompt_ids: tuple[int, ...], n: int, max_tokens: int, temperature: float, likely: int = 0
+    ) -> Sampled:
         """Sample n completions of a tokenised prompt, with the log-prob and policy_version of every token.
 
         Requests have no seed: vLLM 0.32 rewinds a seeded generator when a prompt is read in chunks, which torch's CPU
@@ -130,12 +134,12 @@ class Engine:
             n=n,
             temperature=temperature,
             max_tokens=max_tokens,
-            logprobs=0,
+            logprobs=likely,
             stop_token_ids=[self._chat.end_of_turn],  # the model's own end may be another: Gemma's is <eos>
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         output = await self._run(prompt_ids, params)
-        completions = tuple(self._completion(one, output.lora_request) for one in output.outputs)
+        completions = tuple(self._completion(one, output.lora_request, likely) for one in output.outputs)
         return Sampled(
             prompt_ids=frozen(prompt_ids, np.int32), completions=completions, cached=output.num_cached_tokens or 0
         )
@@ -149,7 +153,7 @@ class Engine:
         assert final is not None and final.finished
         return final
 
-    def _completion(self, output: CompletionOutput, adapter: LoRARequest | None) -> Completion:
+    def _completion(self, output: CompletionOutput, adapter: LoRARequest | None, likely: int) -> Completion:
         token_ids = list(output.token_ids)
         assert output.logprobs is not None
         logps = [position[token].logprob for position, token in zip(output.logprobs, token_ids, strict=True)]
@@ -160,6 +164,9 @@ class Engine:
             versions=frozen(self._versions(output, adapter), np.int32),
             finish_reason=output.finish_reason or "length",
             engine=self.engine_id,
+            first=tuple((one.decoded_token or "", one.logprob) for one in output.logprobs[0].values())
+            if likely
+            else (),
         )
 
     def _versions(self, output: CompletionOutput, adapter: LoRARequest | None) -> tuple[int, ...]:

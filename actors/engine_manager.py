@@ -60,7 +60,8 @@ class WeightSync(Protocol):
 class EnginePlacement(Protocol):
     """Starts and ends engines."""
 
-    model_folder: Path  # the model folder that engines load
+    def folder(self, pool: PoolSpec) -> Path:
+        """The model folder that engines of the pool load."""
 
     def engine(self, pool: PoolSpec, engine_id: str) -> EngineHandle:
         """A new, not yet loaded engine."""
@@ -240,7 +241,7 @@ class EngineManager:
         await slot.engine.__ray_ready__.remote()  # before the lock: an engine that waits for a GPU delays no other
         async with self._loads[self._placement.machine(slot.engine)]:
             slot.loaded = True
-            await slot.engine.load.remote(self._placement.model_folder)
+            await slot.engine.load.remote(self._placement.folder(slot.pool))
             await self._admit(slot)
         slot.state, slot.since = "serving", asyncio.get_running_loop().time()
         LOG.info("engine %s serves", slot.engine_id)

@@ -76,15 +76,15 @@ class EnginePool:
         return dict(self._engines)
 
     async def generate(
-        self, role: str, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float
+        self, role: str, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float, likely: int = 0
     ) -> Sampled:
-        """n completions of one chat prompt from the least loaded engine.
+        """n completions of one chat prompt from the least loaded engine, with `likely` first tokens' log-probs.
 
         Raises PromptTooLong when the prompt does not fit the model's context, RequestFailed when engines fail or die of
         it.
         """
         return await self._call(
-            role, n, "", lambda engine: engine.generate.remote(messages, n, max_tokens, temperature)
+            role, n, "", lambda engine: engine.generate.remote(messages, n, max_tokens, temperature, likely)
         )
 
     async def proceed(

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-VERIFIER_TEMPERATURE = 0.0
-"""Temperature 0: the same question has the same answer in the exam and after it."""
+VERIFIER_TEMPERATURE = 1.0
+"""The log-probs of its first token are read, which are those of the model itself at temperature 1."""
+LIKELY = 20
+"""First tokens of the verifier whose log-probs are read: as many as vLLM gives."""
 
 
 class Scribe(Role[int]):
@@ -85,7 +87,7 @@ def verifying(pool: PoolHandle) -> Complete:
 
     async def ask(messages: tuple[Message, ...], max_tokens: int) -> Written:
         try:
-            return await _written(pool, "verifier", messages, max_tokens, VERIFIER_TEMPERATURE)
+            return await _written(pool, "verifier", messages, max_tokens, VERIFIER_TEMPERATURE, likely=LIKELY)
         except (PromptTooLong, RequestFailed):
             return UNANSWERED
 
@@ -93,13 +95,20 @@ def verifying(pool: PoolHandle) -> Complete:
 
 
 async def _written(
-    pool: PoolHandle, role: str, messages: tuple[Message, ...], max_tokens: int, temperature: float, keep: bool = False
+    pool: PoolHandle,
+    role: str,
+    messages: tuple[Message, ...],
+    max_tokens: int,
+    temperature: float,
+    keep: bool = False,
+    likely: int = 0,
 ) -> Written:
-    sampled = await pool.generate.remote(role, messages, 1, max_tokens, temperature)
+    sampled = await pool.generate.remote(role, messages, 1, max_tokens, temperature, likely)
     (one,) = sampled.completions
     return Written(
         text=one.text,
         truncated=one.truncated,
         policy_version=int(one.versions.min()),
         sampled=sampled if keep else None,
+        first=one.first,
     )

@@ -53,8 +53,10 @@ class Line(Protocol):
         """Whether the bound holds; None where there is none."""
 
 
-def document(lines: Sequence[Line], tasks: Sequence[LabelledTask], sources: Mapping[str, Note]) -> str:
-    """The page as HTML. `sources` holds the notes that the tasks came from, by id."""
+def document(
+    lines: Sequence[Line], tasks: Sequence[LabelledTask], sources: Mapping[str, Note], judged: str = ""
+) -> str:
+    """The page as HTML. `sources` holds the notes that the tasks came from, by id; `judged` is what a reader judges."""
     rows = "".join(map(_row, lines))
     return f"""<!doctype html>
 <html lang="en">
@@ -69,7 +71,7 @@ def document(lines: Sequence[Line], tasks: Sequence[LabelledTask], sources: Mapp
 <table><thead><tr><th scope="col">Figure</th><th scope="col">Measured</th><th scope="col">Bound</th>
 <th scope="col">Kept</th></tr></thead><tbody>{rows}</tbody></table>
 {"".join(_section(name, found, sources) for name, found in sorted(_examples(tasks).items()))}
-</body>
+{judged}</body>
 </html>
 """
 

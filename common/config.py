@@ -189,6 +189,12 @@ class RunSpec(Section):
                 f"pools: {mixed.name} serves {', '.join(mixed.serves)}, but the verifier must stay frozen: give it a "
                 "separate pool, serves: [verifier]"
             )
+        named = next((pool for pool in self.pools if pool.model is not None and not pool.frozen), None)
+        if named is not None:
+            raise ValueError(
+                f"pools: {named.name} serves {', '.join(named.serves)}, which is the model that is trained: leave its "
+                "model out; only a pool with serves: [verifier] has one of its own"
+            )
         asking, names = [env.id for env in self.envs if env.needs_verifier], [pool.name for pool in verifiers]
         if len(asking) > 1:
             raise ValueError(f"envs: {' and '.join(asking)} need a verifier; only one game of a run may")

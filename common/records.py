@@ -150,6 +150,7 @@ class Completion(TokenRecord, eq=False):
     versions: NDArray[np.int32]
     finish_reason: str  # "stop" or "length"
     engine: str
+    first: tuple[tuple[str, float], ...] = ()  # likely first tokens as text, with log-probs, where they were asked for
 
     def __post_init__(self) -> None:
         self._freeze(token_ids=np.int32, logps=np.float32, versions=np.int32)

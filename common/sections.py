@@ -164,6 +164,9 @@ class ModelSpec(Section):
         return self.dtype
 
 
+BASE = "base"
+
+
 class PoolSpec(Section):
     """A group of equal vLLM engines."""
 
@@ -180,6 +183,9 @@ class PoolSpec(Section):
     """KV cache per engine, GiB."""
     tensor_parallel: int = Field(1, ge=1)
     """GPUs per engine."""
+    model: str | None = None
+    """Only of a pool for the `verifier`: another model, named as in model.source, or `base` for model.source without
+    warm-up; null: the weights that the run starts with."""
 
     @property
     def frozen(self) -> bool:
@@ -339,6 +345,9 @@ class WarmUpSpec(Section):
     """Examples per step."""
     learning_rate: float = Field(2e-4, gt=0)
     """AdamW learning rate."""
+    own: int = Field(0, ge=0)
+    """Tasks that the model then answers itself, once each; replies that the reward calls right are trained on for one
+    epoch. For a model that gets some right before it is trained, such as MedGemma; 0 skips it."""
 
 
 class WeightsSpec(Section):

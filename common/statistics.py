@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -41,6 +42,19 @@ def wilson(right: int, count: int) -> tuple[float, float]:
     half = Z * (share * (1 - share) / count + Z * Z / (4 * count * count)) ** 0.5
     lower, upper = ((middle + side * half) / (1 + Z * Z / count) for side in (-1, 1))
     return max(0.0, min(share, lower)), min(1.0, max(share, upper))  # rounding must not put a share of 1 outside
+
+
+def exact_lower(right: int, count: int, doubt: float) -> float:
+    """The share that is exceeded with confidence 1 - `doubt` when `right` of `count` were right (Clopper and Pearson
+    1934, one-sided); 0 of none."""
+    if not right:
+        return 0.0
+    low, high = 0.0, right / count
+    for _ in range(50):  # halves the interval to less than a double's precision
+        middle = (low + high) / 2
+        tail = sum(math.comb(count, k) * middle**k * (1 - middle) ** (count - k) for k in range(right, count + 1))
+        low, high = (middle, high) if tail < doubt else (low, middle)
+    return low
 
 
 def share(flags: Iterable[bool]) -> Interval:

@@ -43,7 +43,14 @@ class Example(Record, omit_defaults=True):
 
 
 def examples_of(spec: RunSpec, env: Environment, folder: Path, tasks: Sequence[LabelledTask]) -> list[Example]:
-    """The demonstrator's episode of each task, for the model in `folder`; those beyond `model.context` are left out.
+    """The demonstrator's episode of each task, as `fitting` gives them."""
+    return [example for _, example in fitting(spec, env, folder, tasks)]
+
+
+def fitting(
+    spec: RunSpec, env: Environment, folder: Path, tasks: Sequence[LabelledTask]
+) -> list[tuple[LabelledTask, Example]]:
+    """Each task with its demonstrator's episode, for the model in `folder`; those beyond `model.context` are left out.
 
     Raises ValueError when none fits, or the chat template cannot be continued turn by turn.
     """
@@ -51,14 +58,14 @@ def examples_of(spec: RunSpec, env: Environment, folder: Path, tasks: Sequence[L
 
     bridge = Bridge(AutoTokenizer.from_pretrained(folder))
     rng = random.Random(spec.seed)
-    examples = []
+    examples = list[tuple[LabelledTask, Example]]()
     for labelled in tasks:
         episode = play(env, labelled.task, env.demonstrator(labelled, rng))
         shown = [turn.messages for turn in turns(env, labelled.task, episode)]
         replies = [bridge.reply(action) for action in episode.actions]
         example = _example(bridge, shown, replies, labelled.task.provenance.vignette)
         if example.tokens <= spec.model.context:
-            examples.append(example)
+            examples.append((labelled, example))
     if not examples:
         raise ValueError(
             f"no task's prompt and reply fit model.context {spec.model.context}: raise it, or have the game make "

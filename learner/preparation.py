@@ -15,6 +15,7 @@ from common.backends import BACKENDS
 from common.config import RunSpec
 from common.models import resolve_model
 from common.records import LabelledTask, Record
+from common.sections import BASE
 from common.weights import Probe
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.env import Environment
@@ -30,6 +31,7 @@ class Prepared(Record):
     """The start of self-play: model and canary."""
 
     model_folder: Path
+    verifier_folder: Path  # that of a frozen pool
     probe: Probe
     warm_up: str  # one line for the user
 
@@ -72,14 +74,53 @@ class Preparation:
     def run(self) -> Prepared:
         """Raises ValueError for a model that does not exist or tasks that do not fit it."""
         from learner.examples import examples_of
-        from learner.warm_up import report, warmed_model
 
         spec = self._spec
-        tasks = asyncio.run(demonstrated(self._env, max(8, spec.warm_up.steps * spec.warm_up.batch)))
+        taught = max(8, spec.warm_up.steps * spec.warm_up.batch)
+        tasks = asyncio.run(demonstrated(self._env, taught + spec.warm_up.own))
         folder = resolve_model(spec.model, lambda: self._texts(tasks))
         self._progress = Progress(phase="writing demonstrations", total=len(tasks))
-        examples = examples_of(spec, self._env, folder, tasks)
-        self._progress = Progress(phase="warming up", total=spec.warm_up.steps)
+        examples = examples_of(spec, self._env, folder, tasks[:taught])
+        plain = spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"own": 0})})
+        warmed, line = self._trained(plain, folder, examples, "warming up")
+        if spec.warm_up.own:
+            warmed, said = self._on_own(warmed, tasks[taught:] or tasks)
+            line += f"; {said}"
+        frozen = next((pool.model for pool in spec.pools if pool.model is not None), None)
+        verifier = warmed if frozen is None else folder if frozen == BASE else self._other(frozen)
+        return Prepared(model_folder=warmed, verifier_folder=verifier, probe=_probe(spec, examples), warm_up=line)
+
+    def _other(self, source: str) -> Path:
+        """The folder of a verifier that is another model."""
+        self._progress = Progress(phase="resolving the verifier's model")
+        return resolve_model(self._spec.model.model_copy(update={"source": source}))
+
+    def _on_own(self, folder: Path, tasks: list[LabelledTask]) -> tuple[Path, str]:
+        """The model in `folder` trained for an epoch on its own right replies to `tasks`, and a line for the user."""
+        from learner.examples import fitting
+        from learner.own_replies import own_examples
+
+        spec, total = self._spec, len(tasks)
+        self._progress = Progress(phase="sampling own replies", total=total)
+
+        def progress(done: int) -> None:
+            self._progress = Progress(phase="sampling own replies", done=done, total=total)
+
+        pairs = fitting(spec, self._env, folder, tasks)
+        shown = [example for _, example in pairs]
+        kept = own_examples(spec, self._env, folder, [labelled for labelled, _ in pairs], shown, progress)
+        if len(kept.examples) < 2:
+            return folder, f"{kept}: too few to train on"
+        warm_up = spec.warm_up.model_copy(update={"steps": -(-len(kept.examples) // spec.warm_up.batch)})
+        again = spec.model_copy(update={"warm_up": warm_up})
+        warmed, line = self._trained(again, folder, list(kept.examples), "warming up on own replies")
+        return warmed, f"{kept}: {line}"
+
+    def _trained(self, spec: RunSpec, folder: Path, examples: list[Any], phase: str) -> tuple[Path, str]:
+        """The model in `folder` trained on `examples`, and a line for the user."""
+        from learner.warm_up import report, warmed_model
+
+        self._progress = Progress(phase=phase, total=spec.warm_up.steps)
         started = time.monotonic()
         ended: list[float] = []  # monotonic time at which each step ended
 
@@ -87,7 +128,7 @@ class Preparation:
             ended.append(time.monotonic())
             total = spec.warm_up.steps
             left = seconds_left(ended, total)
-            self._progress = Progress(phase="warming up", done=step, total=total, loss=loss, seconds_left=left)
+            self._progress = Progress(phase=phase, done=step, total=total, loss=loss, seconds_left=left)
 
         warmed = warmed_model(spec, folder, examples, progress)
         outcome = report(warmed)
@@ -96,7 +137,7 @@ class Preparation:
             line += f", held-out loss {outcome.heldout_loss_before:.2f} -> {outcome.heldout_loss_after:.2f}"
         line += f" in {time.monotonic() - started:.0f} s" if ended else " (from the cache)" if outcome else ""
         LOG.info("warm-up %s: %s", line, warmed)
-        return Prepared(model_folder=warmed, probe=_probe(spec, examples), warm_up=line)
+        return warmed, line
 
     def _texts(self, tasks: list[LabelledTask]) -> list[str]:
         rng = random.Random(0)

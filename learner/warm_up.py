@@ -74,7 +74,7 @@ def warmed_model(spec: RunSpec, model_folder: Path, examples: Sequence[Example],
         return model_folder
     _check(spec, examples)
     home = path_of(spec.model.cache) / "warm"
-    folder = home / _key(spec, model_folder, examples)
+    folder = home / key(spec, model_folder, examples)
     if folder.is_dir():
         return folder
     home.mkdir(parents=True, exist_ok=True)
@@ -105,11 +105,11 @@ def _check(spec: RunSpec, examples: Sequence[Example]) -> None:
         )
 
 
-def _key(spec: RunSpec, model_folder: Path, examples: Sequence[Example]) -> str:
-    """Content hash of everything that shapes the result."""
+def key(spec: RunSpec, model_folder: Path, examples: Sequence[Example], more: Sequence[object] = ()) -> str:
+    """Content hash of everything that shapes the result; `more` is what else does."""
     digest = hashlib.sha256()
     settings = [_CACHE_VERSION, spec.seed, spec.model.dtype, spec.backend, spec.warm_up.model_dump(), _lora_rank(spec)]
-    digest.update(json.dumps(settings).encode())
+    digest.update(json.dumps([*settings, *more]).encode())
     for path in sorted(path for path in model_folder.iterdir() if path.is_file() and path.name != _REPORT):
         digest.update(path.name.encode())
         with path.open("rb") as file:

@@ -266,6 +266,10 @@ class FakePlacement:
         self.engines: dict[str, Handle] = {}
         self.roles: dict[str, Handle] = {}
 
+    def folder(self, pool: PoolSpec) -> Path:
+        """There is no model."""
+        return self.model_folder
+
     def engine(self, pool: PoolSpec, engine_id: str) -> Any:
         """A new fake engine, or the one that already has this id."""
         return self._place(self.engines, engine_id, FakeEngine(engine_id, self._pace))

@@ -50,7 +50,7 @@ class Placement:
         self._groups = Groups(stays_here(spec), notify)
         self._engines: dict[Any, PlacementRequest] = {}
         self._early: dict[str, EngineHandle] = {}  # started engines that were not requested yet, by engine id
-        self.model_folder = Path()
+        self.model_folder = self.verifier_folder = Path()
         self.journal = self.logs = Path()
         self.buffer: BufferHandle | None = None  # until one is requested
         self.pools: dict[str, PoolHandle] = {}
@@ -132,6 +132,10 @@ class Placement:
         handle: EngineHandle = self._start(Engine, engine_id, options, self._spec, pool, engine_id)
         self._engines[handle] = asked
         return handle
+
+    def folder(self, pool: PoolSpec) -> Path:
+        """The model folder that the engines of a pool load."""
+        return self.verifier_folder if pool.frozen else self.model_folder
 
     def machine(self, engine: EngineHandle) -> str:
         """Id of the machine on which an engine that was started has found its room."""

@@ -89,6 +89,7 @@ class Run:
         with self._screen, logs.kept(origin):
             prepared = await self._prepare()
             self._placement.model_folder = prepared.model_folder
+            self._placement.verifier_folder = prepared.verifier_folder
             if not self._start.resumed:
                 self.folder.create()
             self.folder.logs.mkdir(exist_ok=True)

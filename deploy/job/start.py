@@ -11,6 +11,7 @@ from common.errors import os_refusal
 from common.models import check_source
 from common.paths import path_of
 from common.records import Record
+from common.sections import BASE
 from deploy.job import inputs
 from deploy.job.resize import changed_for_resume, refusal
 from deploy.job.run_folder import RunFolder, new_name
@@ -40,7 +41,8 @@ def starting_point(
     sink is not installed.
     """
     sinks.load(spec.metrics.sink)  # now rather than after the warm-up
-    check_source(spec.model.source)  # and this before Ray starts
+    for source in (spec.model.source, *(pool.model for pool in spec.pools if pool.model not in (None, BASE))):
+        check_source(source)  # and this before Ray starts
     runs = path_of(spec.runs).resolve()
     if not resume:
         try:

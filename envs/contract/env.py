@@ -34,12 +34,14 @@ class Written(Record):
     """The result of `Complete`: the text, whether it ended by itself, and the policy_version that wrote it.
 
     `sampled` is the completion as the engine sampled it, where the Scribe is trained and may be rewarded for it.
+    `first` are likely first tokens of a verifier's reply as text, with their log-probs in nats.
     """
 
     text: str
     truncated: bool
     policy_version: int
     sampled: Sampled | None = None
+    first: tuple[tuple[str, float], ...] = ()
 
     def authored(self, refused: str = "") -> tuple[Authored, ...]:
         """This text as a try at a task, for `LabelledTask.authored`; empty where the Scribe is not trained."""

@@ -19,7 +19,7 @@ from envs.verdict.data.medec import Note, split_of
 from envs.verdict.data.rows import ERROR_TYPES
 from envs.verdict.data.sources import gather
 from envs.verdict.knowledge.tables import content_words
-from envs.verdict.proofs import name_of, proofs
+from envs.verdict.proofs import because, name_of, proofs
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.spec import VerdictSettings
 from envs.verdict.telling import is_retelling, order_fault, retelling_fault
@@ -56,6 +56,7 @@ def make(settings: VerdictSettings) -> Checker:
 class _Human(Record):
     """An error that a person wrote: the sentences in lower case, and the words in which they differ."""
 
+    note_id: str
     error_type: str
     wrong: str
     right: str
@@ -107,6 +108,23 @@ class Checker:
             return f"{len(meant)} edits change the meaning of the note {task.provenance.source}"
         derived = self._injected(states, meant[0], labelled) if meant else _written(error)
         return derived if isinstance(derived, str) else _compare(labelled, derived, len(meant), order)
+
+    def proof(self, labelled: LabelledTask) -> str:
+        """Why the injected error of this task is one, for a reader: rows of the tables, or who wrote it before."""
+        log = msgspec.convert(labelled.label.truth["edits"], tuple[Edit, ...])
+        injected = [edit for edit in log if edit.operator.startswith("inject:")]
+        found = self._source(labelled.task.provenance.source)
+        if not injected or found is None:
+            return ""
+        swap, source = injected[0], found[0]
+        rows = because(source, swap.new)
+        if rows:
+            return "; ".join(f"{' and '.join(row.wrong)} ({row.source})" for row in rows)
+        writers = [human.note_id for human in self._humans if _wrote(human, swap, labelled.label.truth["error_type"])]
+        if writers:
+            return f"a person wrote it where {swap.old!r} was right, in {', '.join(writers[:3])}"
+        kinds = ", ".join(sorted(proofs(source, swap.sentence, swap.old, swap.new)))
+        return f"a statement of the note ({kinds})" if kinds else "none here: the verifier's word alone"
 
     def _source(self, name: str) -> tuple[list[str], Note | None] | None:
         """The sentences of a source by its name, and the note whose error they hold."""
@@ -247,7 +265,14 @@ def _human(note: Note) -> _Human:
     assert note.error_type is not None and note.error_sentence is not None and note.corrected_sentence is not None
     wrong, right = note.sentences[note.error_sentence].lower(), note.corrected_sentence.lower()
     one, two = Counter(_TOKEN.findall(wrong)), Counter(_TOKEN.findall(right))
-    return _Human(error_type=note.error_type, wrong=wrong, right=right, added=one - two, removed=two - one)
+    return _Human(
+        note_id=note.note_id,
+        error_type=note.error_type,
+        wrong=wrong,
+        right=right,
+        added=one - two,
+        removed=two - one,
+    )
 
 
 def _wrote(human: _Human, swap: Edit, error_type: str) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from common.records import Episode, Label, LabelledTask, Limits, Provenance, Record, Rejection, Reward, Task
 from envs.contract.env import Complete, Exam, Slot, Turn
 from envs.contract.game import Game
-from envs.verdict import prompts
+from envs.verdict import prompts, reasons
 from envs.verdict.data import medec
 from envs.verdict.data.medec import Note
 from envs.verdict.data.sources import gather
@@ -59,6 +59,7 @@ class VerdictEnvironment(Game):
     def __init__(self, settings: VerdictSettings, seed: int) -> None:
         data = settings.data
         self._data, self._seed, self._scoring = data, seed, settings.reward
+        self._margin = 0.0  # the verifier's, set by its exam
         self.sources = gather(data)
         self._vignettes = vignettes(self.sources.notes)
         self.training = train = [v for v in self._vignettes.values() if self._split(v.name) == "train"]
@@ -88,12 +89,13 @@ class VerdictEnvironment(Game):
         return self._heldout_of().slot(index)
 
     async def exam(self, ask: Complete) -> Exam:
-        """The verifier's exam on the held-out vignettes; it fails when there are none."""
+        """The verifier's exam on the held-out vignettes; it fails when there are none. Its margin is used from then."""
         held = [v for v in self._vignettes.values() if self._split(v.name) != "train"]
         errors = [note for vignette in held for note in vignette.errors]
         cleans = [note for v in held for note in v.cleans or map(medec.clean_version, v.errors)]
         rng = random.Random(f"{self._seed}:exam")
-        result = await verifier.exam(verifier.pairs_of(errors, rng), verifier.probes_of(cleans, rng), ask)
+        result = await verifier.exam(verifier.pairs_of(errors, rng), verifier.probes_of([*cleans, *errors], rng), ask)
+        self._margin = result.threshold or 0.0
         return result.as_exam()
 
     async def propose(
@@ -101,7 +103,8 @@ class VerdictEnvironment(Game):
     ) -> LabelledTask | Rejection:
         """The labelled note of `slot`. A rewording that fails falls back to a rule, and so does an error of tier C."""
         plan = self._plan if self._split(slot.source) == "train" else self._heldout_of()
-        bases = self.injector.of_type(self._vignettes[slot.source], plan.error_type(slot.index))
+        wanted = plan.error_type(slot.index), plan.phrase(slot.index)
+        bases = self.injector.that_say(self._vignettes[slot.source], *wanted)
         drawn = draft(self._vignettes[slot.source], slot.kind, bases, plan.pair_rng(slot.index), self._data.tier_c)
         if drawn is None:
             return Rejection(source=slot.source, reason=NoTask.NO_EDIT, detail="no new error fits the note")
@@ -139,8 +142,11 @@ class VerdictEnvironment(Game):
         return reward.score_as(self._scoring, version, episode, truth_of(label))
 
     def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        """A right reply with its reasoning; the correction is the true one."""
-        return demonstrations.write(truth_of(labelled.label), labelled.task.context["sentences"], rng)
+        """A right reply with its reasoning, the medical one where a table holds it; the correction is the true one."""
+        truth, sentences = truth_of(labelled.label), labelled.task.context["sentences"]
+        if truth.sentence is None:
+            return demonstrations.write(truth, sentences, rng, seen=reasons.in_favour(sentences, rng))
+        return demonstrations.write(truth, sentences, rng, clause=_reason(labelled))
 
     def _split(self, vignette: str) -> str:
         return medec.split_of(vignette, self._data.heldout)
@@ -174,7 +180,7 @@ class VerdictEnvironment(Game):
             return proposals.Proposed(injection=None)
         clean = edits.invert(drawn.sentences, drawn.edits)
         kind = pick_type(medec.ERROR_TYPES, rng)
-        offer = proposals.Offer(sentences=clean, among=drawn.open, kind=kind, errors=tuple(errors))
+        offer = proposals.Offer(sentences=clean, among=drawn.open, kind=kind, errors=tuple(errors), margin=self._margin)
         return await proposals.propose(offer, self._data.proposer_tries, complete, verify)
 
     async def _reword(self, drawn: Draft, slot: Slot, rng: random.Random, complete: Complete) -> list[_Reworded]:
@@ -221,6 +227,20 @@ class VerdictEnvironment(Game):
             provenance=provenance,
         )
         return LabelledTask(task=task, label=Label(task_id=task_id, truth=_truth(done)))
+
+
+def _reason(labelled: LabelledTask) -> str | None:
+    """What the tables hold against the error of this task: of an injected span, or the words that a person changed."""
+    truth, source = truth_of(labelled.label), list(source_of(labelled))
+    injected = next((edit for edit in edits_of(labelled.label) if edit.operator.startswith("inject:")), None)
+    if injected is not None:
+        return reasons.against(source, injected.sentence, injected.old, injected.new)
+    assert truth.sentence is not None and truth.error_text is not None and truth.corrected_text is not None
+    order = labelled.label.truth.get("order", ())
+    at = order[truth.sentence] if order else truth.sentence
+    wrong, right = demonstrations.changed_words(truth.error_text, truth.corrected_text)
+    source[at] = truth.corrected_text
+    return reasons.against(source, at, right, wrong)
 
 
 def truth_of(label: Label) -> reward.Truth:

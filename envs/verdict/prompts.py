@@ -7,8 +7,19 @@ from collections.abc import Sequence
 from common.records import Message
 from envs.verdict.data.medec import ERROR_TYPES
 
+MEANINGS = {
+    "diagnosis": "the named disease does not explain the findings",
+    "management": "a wrong next step: test, referral, procedure, admission or advice",
+    "treatment": "a therapy that does not treat this disease or harms this patient",
+    "pharmacotherapy": "a wrong drug, dose, route or interval",
+    "causalOrganism": "the named germ does not cause this picture",
+}
+"""The five types of MEDEC, in the words of this project."""
+assert tuple(sorted(MEANINGS)) == tuple(sorted(ERROR_TYPES))
+
 DOCTOR = f"""Check this clinical note. At most one sentence has a medical error. Many notes have none.
-Error types: {", ".join(ERROR_TYPES)}.
+The error is one of these types:
+{chr(10).join(f"{name}: {meaning}" for name, meaning in MEANINGS.items())}
 Think first, then answer exactly like one of these:
 
 <thinking>The finding does not fit the stated treatment.</thinking>
@@ -37,7 +48,7 @@ Note:
 """
 
 VERIFIER = """One sentence of this clinical note is missing. Which version of it is clinically right?
-Answer with one letter and nothing else: A or B, or C when both say the same.
+Answer with one letter and nothing else: A or B.
 
 Note:
 """

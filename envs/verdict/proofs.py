@@ -22,7 +22,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge}
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_QUANTITY = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?([^\s\d,;()]*(?: (?:hg|per minute))?[23]?)")
+_QUANTITY = re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?((?:[^\s\d,;()]+(?: (?:hg|per minute))?[23]?)?)")
 _OTHER_FLUID = frozenset(
     [
         "csf",

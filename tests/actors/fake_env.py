@@ -79,7 +79,7 @@ class FakePool:
         self.asked: list[tuple[str, tuple[Message, ...], int, int, float]] = []
 
     async def generate(
-        self, role: str, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float
+        self, role: str, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float, likely: int = 0
     ) -> Sampled:
         self.asked.append((role, messages, n, max_tokens, temperature))
         answer = self._answers.pop(0)

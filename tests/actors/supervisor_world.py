@@ -127,6 +127,9 @@ class FakePlacement:
         self.load_error: Callable[[str], Exception | None] = lambda engine_id: None
         self.prepare: Callable[[FakeEngine], None] = lambda engine: None
 
+    def folder(self, pool: PoolSpec) -> Path:
+        return self.model_folder
+
     def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
         engine = FakeEngine(self.load_error(engine_id))
         self.prepare(engine)

@@ -30,7 +30,7 @@ class FakeEngine:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def generate(self, messages: Any, n: int, max_tokens: int, temperature: float) -> Sampled:
+    async def generate(self, messages: Any, n: int, max_tokens: int, temperature: float, likely: int = 0) -> Sampled:
         self.asked.append(n)
         await self.open.wait()
         if self.error:

@@ -61,13 +61,19 @@ class Verified(FakeEnv):
         return labelled_task(slot.index) if written.text == "A" else Rejection(source=slot.source, reason="no_edit")
 
 
-async def test_the_verifier_is_asked_through_its_own_pool_for_the_likeliest_reply() -> None:
+async def test_the_verifier_is_asked_through_its_own_pool() -> None:
     buffer, frozen = FakeBuffer(0, 1), FakePool((completion("A"),), (completion("B"),))
     await Scribe("scribe-0", Verified(), Handle(buffer), Handle(FakePool()), 1, Handle(frozen)).run()
     assert list(buffer.tasks) == [0] and buffer.rejected == [(1, "no_edit")]
     role, messages, n, max_tokens, temperature = frozen.asked[0]
     assert (role, messages[0].content, n, max_tokens) == ("verifier", "A or B?", 1, 4)
-    assert temperature == VERIFIER_TEMPERATURE == 0
+    assert temperature == VERIFIER_TEMPERATURE == 1, "its log-probs are those of the model itself"
+
+
+async def test_the_likely_first_tokens_of_the_verifier_reach_the_environment() -> None:
+    said = msgspec.structs.replace(completion("A"), first=(("A", -0.1), ("B", -2.5)))
+    written = await verifying(Handle(FakePool((said,))))((Message(role="user", content="A or B?"),), 1)
+    assert written.first == (("A", -0.1), ("B", -2.5))
 
 
 async def test_without_a_frozen_pool_the_environment_has_no_verifier() -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench import scribe, scribe_reader
 from bench.scribe import figures, generate, main
 from bench.scribe_errors import Figure, Made
 from bench.scribe_page import document
+from envs.verdict.checker import Checker
 from envs.verdict.data.medec import bundled_path
 from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.spec import DataSpec, QuadrantMix, VerdictSettings
@@ -35,6 +37,17 @@ def test_the_bundled_notes_break_no_bound_and_the_page_is_written(
     assert "quadrant augmented_error" in printed and "NO" not in printed
     html = page.read_text()
     assert html.count("<article>") == 12 and "<ins>" in html and "<del>" in html and "<script" not in html
+    assert "Injected errors (50)" in html and "Rewordings (" in html
+
+
+def test_every_injected_error_is_shown_with_its_proof_and_rewordings_with_their_edits(made: Made) -> None:
+    sources, checker = scribe._sources(ENV.sources.notes), Checker(ENV.sources.notes, DATA.heldout)
+    injected = scribe_reader.injections(made.tasks, checker, sources, 0)
+    assert len(injected) == 50 and all(case.before != case.after and case.claim for case in injected)
+    assert not any("verifier" in case.claim for case in injected)
+    reworded = scribe_reader.rewordings(made.tasks, sources, 0)
+    assert len(reworded) > 30 and all(case.before != case.after for case in reworded)
+    assert all("retell:" in case.claim or "reword:" in case.claim for case in reworded)
 
 
 def test_another_mix_than_asked_for_is_a_broken_bound(made: Made) -> None:

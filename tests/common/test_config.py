@@ -92,6 +92,7 @@ def test_a_spec_never_changes_after_loading() -> None:
         ({"envs": TIER_C, "pools": [FROZEN]}, "exactly one pool must serve the scribe, found none"),
         ({"envs": {"verdict": {"data": {"tier_c": True, "heldout": 0}}}, "pools": [{}, FROZEN]}, "set heldout above 0"),
         ({"envs": "contradiction", "pools": [{}, FROZEN]}, "no game of this run asks a verifier"),
+        ({"pools": [{"model": "base"}]}, "which is the model that is trained: leave its model out"),
         (
             {"envs": ["verdict", {"id": "contradiction", "heldout": 0}], "evaluation": {"every": 2}},
             "evaluation.every needs held-out tasks, and contradiction keeps none back",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.statistics import ratios, resamples, sign_flips, wilson
+from common.statistics import exact_lower, ratios, resamples, sign_flips, wilson
 
 
 def test_resamples_draw_as_many_units_as_there_are_and_are_the_same_each_time() -> None:
@@ -50,3 +50,10 @@ def test_the_interval_of_a_share_holds_it_and_ends_where_shares_end(counted: tup
     lower, upper = wilson(right, count)
     assert 0 <= lower <= right / count <= upper <= 1
     assert (lower == 0, upper == 1) == (right == 0, right == count)
+
+
+def test_the_exact_bound_of_a_share_is_that_of_clopper_and_pearson() -> None:
+    assert exact_lower(59, 59, 0.05) == pytest.approx(0.05 ** (1 / 59))  # all right: doubt = share ** count
+    assert exact_lower(58, 59, 0.05) < 0.95 < exact_lower(59, 59, 0.05)
+    assert exact_lower(7, 10, 0.025) == pytest.approx(0.3475, abs=1e-4)  # scipy.stats.binomtest(7, 10).proportion_ci
+    assert exact_lower(0, 0, 0.05) == exact_lower(0, 9, 0.05) == 0.0

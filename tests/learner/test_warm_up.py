@@ -97,13 +97,13 @@ def test_any_change_of_data_settings_or_weights_makes_another_model(
 ) -> None:
     spec = spec_for(tmp_path, steps=1)
     keys = {
-        warm_up._key(spec, model_folder, examples),
-        warm_up._key(spec, model_folder, examples[:-1]),
-        warm_up._key(spec_for(tmp_path, steps=2), model_folder, examples),
-        warm_up._key(spec.model_copy(update={"seed": 1}), model_folder, examples),
+        warm_up.key(spec, model_folder, examples),
+        warm_up.key(spec, model_folder, examples[:-1]),
+        warm_up.key(spec_for(tmp_path, steps=2), model_folder, examples),
+        warm_up.key(spec.model_copy(update={"seed": 1}), model_folder, examples),
     }
     (model_folder / "tokenizer.json").write_text("{ }")
-    assert len(keys | {warm_up._key(spec, model_folder, examples)}) == 5
+    assert len(keys | {warm_up.key(spec, model_folder, examples)}) == 5
 
 
 def test_no_steps_means_the_model_as_it_is(tmp_path: Path, model_folder: Path) -> None:

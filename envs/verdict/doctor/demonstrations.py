@@ -1,14 +1,15 @@
 """Right replies with a reason, for the warm-up: what was checked, what one statement says, and why it is right or not.
 
-    I compared the history and the tests line by line. Sentence 4 says "intravenous ceftriaxone", which is not
-    the right drug here; "oral azithromycin" belongs there.
+    I compared the history and the tests line by line. Sentence 4 says "hyperkalemia", which cannot stand with
+    potassium of 5.0 or less (potassium 3.5 to 5.0 mEq/L); "hypokalemia" belongs there.
 
-    I compared the history and the tests line by line. Sentence 4 says "oral azithromycin", which follows from
-    the findings; "fever and a productive cough" agrees as well.
+    I compared the history and the tests line by line. Sentence 4 says "oral azithromycin", which goes with
+    "fever and a productive cough"; it is no conflict with "crackles at the left base".
 
-The reason is built from the gold edit: the words that the correction changes, those that it puts there, and the type of
-the error. Both labels draw their opening and their focus from the same lists, and their thoughts are equally long, so
-that a policy which copies the form has decided nothing before it judges.
+The reason is the medical one where a table holds it (`envs.verdict.reasons`). Where none does it is the honest check:
+the statement is held against another sentence of the note, in the terms of the type of the error. Both labels draw
+their opening and their focus from the same lists, and their thoughts are equally long, so that a policy which copies
+the form has decided nothing before it judges.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from difflib import SequenceMatcher
 
 from envs.verdict.doctor import grammar
 from envs.verdict.doctor.reward import Truth
+from envs.verdict.reasons import Reason
 
 QUOTED = 5  # most words of one quotation
 LEAST = (2, 3, 4)  # fewest words: drawn alike for both labels, so that short edits give no short thoughts
@@ -34,20 +36,32 @@ _FOCUS = (
     'Take sentence {at}: "{quote}"',
 )
 WRONG = {
-    "diagnosis": ("does not explain the findings", "is not what the findings show", "does not match this history"),
-    "management": ("is not the right next step", "does not follow from the findings", "is not what this case needs"),
-    "treatment": ("does not treat this condition", "is not the right treatment here", "does not fit what was found"),
-    "pharmacotherapy": ("is not the right drug here", "does not fit this patient", "is a wrong choice in this case"),
-    "causalOrganism": ("does not cause this picture", "is not the likely organism", "does not match the findings"),
+    "diagnosis": ('does not explain "{other}"', 'is not what "{other}" shows', 'is no diagnosis that fits "{other}"'),
+    "management": (
+        'is not the next step after "{other}"',
+        'does not follow from "{other}"',
+        'leaves "{other}" unmanaged',
+    ),
+    "treatment": (
+        'does not treat what "{other}" shows',
+        'is not the treatment for "{other}"',
+        'does not help "{other}"',
+    ),
+    "pharmacotherapy": (
+        'is not the drug for "{other}"',
+        'is no drug that fits "{other}"',
+        'is a wrong drug in view of "{other}"',
+    ),
+    "causalOrganism": ('does not cause "{other}"', 'is not the organism of "{other}"', 'does not match "{other}"'),
 }
 _RIGHT = (
-    "agrees with the findings",
-    "does match this history",
-    "follows from the findings",
-    "fits what is said before",
-    "is at odds with nothing here",
-    "is supported by the rest",
-    "is in line with the rest",
+    'agrees with "{other}"',
+    'does go with "{other}"',
+    'follows from "{other}"',
+    'fits "{other}"',
+    'is at odds with nothing, such as "{other}"',
+    'is supported by "{other}"',
+    'is in line with "{other}"',
 )
 _REPAIR = (
     '; it should say "{new}"',
@@ -64,20 +78,29 @@ _AGREE = (
 _EDITS = (2, 3, 4, 5)  # words that an edit changes, about: the length of a clean note's quotation
 
 
-def write(truth: Truth, sentences: Sequence[str], rng: random.Random) -> str:
-    """A reply to the note `sentences` that earns the maximum of its label."""
+def write(
+    truth: Truth, sentences: Sequence[str], rng: random.Random, clause: str | None = None, seen: Reason | None = None
+) -> str:
+    """A reply to the note `sentences` that earns the maximum of its label.
+
+    `clause` is the tables' reason against the error of an error note; `seen` is what they vouch for in a clean one.
+    """
     opening = _opening(rng)  # drawn first: it must not depend on the label
     focus = rng.choice(_FOCUS)
     if truth.sentence is None:
-        at = len(sentences) - 1 if rng.random() < 0.5 else rng.randrange(len(sentences))  # often the error
-        found = focus.format(at=at, quote=_some_words(sentences[at], rng))
-        thought = f"{opening} {found} {rng.choice(_RIGHT)}"
+        at = len(sentences) - 1 if rng.random() < 0.5 else rng.randrange(len(sentences))  # often a decision
+        quote = _some_words(sentences[at], rng)
+        if seen is not None:
+            at, quote, clause = seen.at, _quotable(seen.quote.split()), seen.clause
+        found = focus.format(at=at, quote=quote)
+        thought = f"{opening} {found} {clause or _check(_RIGHT, sentences, at, rng)}"
         thought += rng.choice(_AGREE).format(other=_some_words(rng.choice(sentences), rng)) + "."
         return grammar.render(grammar.Verdict(error=False, thinking=grammar.untagged(thought)))
     assert truth.error_type is not None and truth.error_text is not None and truth.corrected_text is not None
     old, new = changed_words(truth.error_text, truth.corrected_text, rng.choice(LEAST))
     found = focus.format(at=truth.sentence, quote=old)
-    thought = f"{opening} {found} {rng.choice(WRONG[truth.error_type])}{rng.choice(_REPAIR).format(new=new)}."
+    why = clause or _check(WRONG[truth.error_type], sentences, truth.sentence, rng)
+    thought = f"{opening} {found} {why}{rng.choice(_REPAIR).format(new=new)}."
     return grammar.render(
         grammar.Verdict(
             error=True,
@@ -87,6 +110,12 @@ def write(truth: Truth, sentences: Sequence[str], rng: random.Random) -> str:
             correction=grammar.untagged(truth.corrected_text),
         )
     )
+
+
+def _check(clauses: Sequence[str], sentences: Sequence[str], at: int, rng: random.Random) -> str:
+    """One of `clauses` on the words of another sentence, of the longer half: short ones rarely hold a finding."""
+    others = sorted((said for number, said in enumerate(sentences) if number != at), key=len) or [sentences[at]]
+    return rng.choice(clauses).format(other=_some_words(rng.choice(others[len(others) // 2 :]), rng))
 
 
 def changed_words(error: str, corrected: str, least: int = 1) -> tuple[str, str]:

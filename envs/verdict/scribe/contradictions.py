@@ -43,14 +43,21 @@ _FRAMES = tuple(
     for kind, pattern in (
         (
             "diagnosis",
-            r"\b(?:diagnosed with|diagnoses|[Ss]uspected of(?: having)?|suspicion (?:of|for)|"
+            r"\b(?:[Dd]iagnosed with|diagnoses|[Ss]uspected of(?: having)?|suspicion (?:of|for)|"
             r"[Dd]iagnosis (?:is|was|of)|"
-            r"[Cc]oncerning for|[Cc]onsistent with|determined to have|suspected to have|believed to have|attributed to|"
+            r"[Cc]oncerning for|[Ss]uspicious for|[Cc]onsistent with|determined to have|suspected to have|"
+            r"believed to have|attributed to|"
             r"characteristic of|suggestive of|suspects|with suspected|for suspected|"
             r"told that (?:he|she) has|establishes|treated for|"
             rf"treatment of|cause of (?:his|her|the) \w+ is|indicates?|confirms?|"
             rf"experiencing|sustained|suffering from) {_SPAN}{_END}",
         ),
+        (
+            "diagnosis",
+            rf"\b(?:symptoms|condition|findings|presentation) (?:are|is|were|was) "
+            rf"(?:due to|the result of|caused by) {_SPAN}{_END}",
+        ),
+        ("diagnosis", rf"^(?:The p|P)atient has {_SPAN}\.$"),
         ("diagnosis", rf"^(?:Suspected |Because )?{_SPAN}{_BE}(?:suspected|diagnosed|confirmed)\b"),
         (
             "drug",
@@ -59,6 +66,7 @@ _FRAMES = tuple(
             rf"drug administered is|begins|starts|medication with|switched from \w+ to) {_SPAN}{_END}",
         ),
         ("drug", rf"{_LEAD}{_SPAN}{_BE}(?:{_GIVES}|{_EITHER})\b"),
+        ("drug", rf"^{_SPAN}(?= (?:{_GIVES})\.$)"),
         (
             "act",
             r"\b(?:[Rr]eferred for|[Ss]cheduled for|underwent|undergoes|[Oo]rdered|orders|performs|requests|arranges|"
@@ -67,6 +75,7 @@ _FRAMES = tuple(
             rf"plan of care is|chosen for (?:him|her) is|treats (?:him|her) with) {_SPAN}{_END}",
         ),
         ("act", rf"{_LEAD}{_SPAN}{_BE}(?:{_DOES}|{_EITHER})\b"),
+        ("act", rf"^(?:Plan|Scheduling|Proceed with) {_SPAN}{_END}"),
     )
 )
 _NO_NAME = re.compile(
@@ -74,9 +83,16 @@ _NO_NAME = re.compile(
     r"medications?|appropriate|further|initial|next|is|was|are|were|be|been|has|had|having|all|both|so|treatments?|"
     r"therapy with|treatment with|findings?|evaluation|symptoms?|condition|dose|doses|dosage|diagnos[ei]s|drug|drugs|"
     r"prescription|implants?|after|gestation|levels?|management with|scheduled|"
-    r"prescribed|started|given|performed|ordered|administered|admitted|sites|results?|studies|course)\b|"
+    r"prescribed|started|given|performed|ordered|administered|admitted|based|sites|results?|studies|course)\b|"
     r"\band \w+ly\b|^(?:to|by|with|for|on|in|of|"
     r"after|if|when|at|as|and|or|from|continue|stop|avoid|because|despite|several|one|two|three|a \d)\b",
+    re.I,
+)
+
+
+_ACT = re.compile(
+    r"(?:scopy|graphy|tomy|centesis|plasty|serology|metry|gram|scan|tests?|testing|biopsy|imaging|panel|resection|excision|"
+    r"drainage|removal|repair|surgery)(?:$| )",
     re.I,
 )
 
@@ -129,13 +145,14 @@ def _place(number: int, kind: str, match: re.Match[str]) -> Place | None:
     if _NO_NAME.search(old):
         return None
     known = {found for found, _name in entities(old)}
-    if "organism" in known or (kind == "diagnosis" and known & {"drug", "procedure"}):
+    is_infection = kind == "diagnosis" and old.endswith("infection")
+    if ("organism" in known and not is_infection) or (kind == "diagnosis" and known & {"drug", "procedure"}):
         return None
     if kind == "drug" and "procedure" in known - {"drug"}:
         kind = "act" if re.search(_EITHER, match[0]) else ""
     elif kind == "act" and "drug" in known:
         kind = "drug" if re.search(_EITHER, match[0]) else ""
-    if not kind or (kind != "diagnosis" and known == {"disease"}):
+    if not kind or (kind != "diagnosis" and known == {"disease"} and not (kind == "act" and _ACT.search(old))):
         return None
     end = match.end("be") if be in ("are", "were") else match.end("span")
     return Place(sentence=number, start=match.start("span"), old=match.string[match.start("span") : end], kind=kind)

@@ -63,10 +63,13 @@ class Injector:
         self._book = book
         self._found: dict[str, tuple[Base, ...]] = {}
 
-    def of_type(self, vignette: Vignette, error_type: str | None) -> tuple[Base, ...]:
-        """The clean notes of the vignette that take a new error of that type, with those errors alone."""
+    def that_say(self, vignette: Vignette, error_type: str | None, phrase: str | None) -> tuple[Base, ...]:
+        """The clean notes of the vignette that take a new error of that type and phrase, with those errors alone."""
         only = (
-            Base(note=base.note, injections=tuple(one for one in base.injections if one.error_type == error_type))
+            Base(
+                note=base.note,
+                injections=tuple(i for i in base.injections if (i.error_type, i.phrase) == (error_type, phrase)),
+            )
             for base in self.bases(vignette)
         )
         return tuple(base for base in only if base.injections)

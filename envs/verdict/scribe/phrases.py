@@ -20,7 +20,6 @@ from envs.verdict.scribe.edits import Edit
 from envs.verdict.scribe.gate import entities
 
 LONGEST = 6  # words of a mined phrase
-LIKELY = 0.6
 TYPE_WEIGHTS = {
     "management": 0.48,
     "diagnosis": 0.27,
@@ -67,6 +66,11 @@ class Injection(Record):
     error_type: str
     tier: str
     likely: bool = True
+
+    @property
+    def phrase(self) -> str:
+        """What it says, whatever the case."""
+        return self.edit.new.lower()
 
 
 class PhraseBook:
@@ -133,12 +137,7 @@ def provable(sentences: Sequence[str]) -> list[Injection]:
 
 
 def pick(injections: Sequence[Injection], rng: random.Random) -> Injection | None:
-    """One of them, its type drawn by the weights of MEDEC's training split among the types on offer; None of none.
-
-    In `LIKELY` of the draws a likely one where there is any: always would wear out a few phrases.
-    """
-    likely = [one for one in injections if one.likely]
-    injections = likely if likely and rng.random() < LIKELY else injections
+    """One of them, its type drawn by the weights of MEDEC's training split among the types on offer; None of none."""
     kinds = sorted({injection.error_type for injection in injections})
     if not kinds:
         return None

@@ -1,5 +1,5 @@
 """Errors of tier C: proposed by the Scribe's model as one JSON object, applied by code, kept only if a frozen verifier
-prefers the sentence as it was. Everything that code can refuse is refused before the verifier is asked."""
+prefers the sentence as it was, by the margin of its exam. What code can refuse is refused before it is asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envs.verdict.scribe import edits, gate, noise
 from envs.verdict.scribe.artefacts import artefact
 from envs.verdict.scribe.injector import is_new
 from envs.verdict.scribe.phrases import LONGEST, Injection, holds, swap
-from envs.verdict.scribe.verifier import preference
+from envs.verdict.scribe.verifier import margin
 
 OPERATOR = "inject:C"
 TOKENS = 96  # of a proposal: two phrases of six words and the keys take about 60
@@ -35,6 +35,8 @@ class Offer(Record):
     among: tuple[int, ...]
     kind: str
     errors: tuple[Note, ...] = ()
+    margin: float = 0.0
+    """Least preference of the verifier for the sentence as it was, nats."""
 
 
 class Proposal(Record, forbid_unknown_fields=True):
@@ -81,7 +83,8 @@ async def propose(offer: Offer, tries: int, complete: Complete, verify: Complete
         found = Refusal.TRUNCATED if written.truncated else read(written.text, offer)
         if isinstance(found, Injection):
             at, changed = found.edit.sentence, edits.apply(sentences, found.edit)[found.edit.sentence]
-            if await preference(sentences, at, sentences[at], changed, verify) == sentences[at]:
+            preference = await margin(sentences, at, sentences[at], changed, verify)
+            if preference is not None and preference >= offer.margin:
                 authored += written.authored()
                 return Proposed(
                     injection=found,

@@ -16,11 +16,12 @@ import msgspec
 from common.records import Record
 from envs.contract.env import Slot
 from envs.verdict.data.medec import Note, clean_version
-from envs.verdict.knowledge.tables import content_words
+from envs.verdict.knowledge.tables import WORD, content_words
 from envs.verdict.scribe import retelling
 from envs.verdict.scribe.edits import Edit, apply, invert
 from envs.verdict.scribe.injector import Base, Injector, Vignette
 from envs.verdict.scribe.phrases import TYPE_WEIGHTS, Injection, decisions, pick
+from envs.verdict.scribe.schedule import Offer, Schedule
 from envs.verdict.spec import QuadrantMix
 
 AUGMENTED = ("augmented_error", "augmented_safe")
@@ -60,7 +61,7 @@ class Plan:
     """An endless sequence of slots over some vignettes, shares of kinds exact.
 
     Augmented slots take each vignette once an epoch. Synthetic slots come in the mix of types that the humans' errors
-    of these vignettes have, as far as new errors of a type exist; each vignette comes once an epoch of its type.
+    of these vignettes have, as far as new errors of a type exist; `schedule.py` says which vignette takes which error.
     A kind that no vignette can give is left out, and the others have its share. Raises ValueError when none is left.
     """
 
@@ -68,12 +69,12 @@ class Plan:
         self, pool: Sequence[Vignette], injector: Injector, mix: QuadrantMix, seed: str, split: str = "training"
     ) -> None:
         self._size, self._split, self._seed = len(pool), split, seed
-        self._orders: dict[str, tuple[int, list[str]]] = {}  # the current epoch of each list of names
-        self._names: dict[str, list[str]] = {AUGMENTED[0]: [v.name for v in pool if v.errors]}
-        by_type = _by_type(pool, injector) if mix.synthetic_decoy > 0 else {}
-        self._names |= by_type
+        self._order: tuple[int, list[str]] = (-1, [])  # the current epoch of the augmented vignettes
+        self._names = [v.name for v in pool if v.errors]
+        offers = _offers(pool, injector) if mix.synthetic_decoy > 0 else {}
+        self._schedules = {name: Schedule(found, len(pool), f"{seed}:{name}") for name, found in offers.items()}
         shares = {AUGMENTED: mix.augmented_error, SYNTHETIC: mix.synthetic_decoy}
-        can = {AUGMENTED: self._names[AUGMENTED[0]], SYNTHETIC: by_type}
+        can = {AUGMENTED: self._names, SYNTHETIC: list(offers)}
         given = {kind: share for kind, share in shares.items() if share > 0 and can[kind]}
         if not given:
             asked = " or ".join(" and ".join(kind) for kind, share in shares.items() if share > 0)
@@ -82,12 +83,12 @@ class Plan:
                 "errors, or others whose errors fit in data.phrases; medserl data check FILE says why of each note"
             )
         self._share = given.get(AUGMENTED, 0.0) / sum(given.values())
-        self._injected = len({name for names in by_type.values() for name in names})
-        self._types = _cycle(sorted(by_type), _weights(pool))
+        self._injected = len({one.vignette for found in offers.values() for one in found})
+        self._types = _cycle(sorted(offers), _weights(pool))
 
     def __str__(self) -> str:
         """How many vignettes the kinds of tasks are made of."""
-        kinds = f"{len(self._names[AUGMENTED[0]])} in augmented tasks, {self._injected} in synthetic tasks"
+        kinds = f"{len(self._names)} in augmented tasks, {self._injected} in synthetic tasks"
         return f"of {self._size} {self._split} vignettes {kinds}"
 
     def slot(self, index: int) -> Slot:
@@ -96,7 +97,7 @@ class Plan:
         quadrant = kind[index % 2 ^ self.pair_rng(index).getrandbits(1)]
         return Slot(
             index=index,
-            source=self._source(AUGMENTED[0], place) if kind is AUGMENTED else self._typed_source(place),
+            source=self._source(place) if kind is AUGMENTED else self._scheduled(place)[0],
             kind=quadrant,
             seed=int.from_bytes(hashlib.sha256(f"{self._seed}:slot:{index}".encode()).digest()[:6], "big"),
         )
@@ -105,6 +106,11 @@ class Plan:
         """The type of the error that a synthetic slot's pair is about; None of an augmented one."""
         kind, place = self._kind(index)
         return self._types[place % len(self._types)] if kind is SYNTHETIC else None
+
+    def phrase(self, index: int) -> str | None:
+        """What the error of a synthetic slot's pair says; None of an augmented one."""
+        kind, place = self._kind(index)
+        return self._scheduled(place)[1] if kind is SYNTHETIC else None
 
     def pair_rng(self, index: int) -> random.Random:
         """The generator that slot `index` and its twin share, at its start."""
@@ -117,27 +123,36 @@ class Plan:
         is_augmented = int((pair + 1) * self._share) > augmented
         return (AUGMENTED, augmented) if is_augmented else (SYNTHETIC, pair - augmented)
 
-    def _typed_source(self, place: int) -> str:
+    def _scheduled(self, place: int) -> tuple[str, str]:
+        """The vignette of the `place`-th synthetic pair, and what its error says."""
         cycle, at = divmod(place, len(self._types))
         name = self._types[at]
-        return self._source(name, cycle * self._types.count(name) + self._types[:at].count(name))
+        return self._schedules[name][cycle * self._types.count(name) + self._types[:at].count(name)]
 
-    def _source(self, key: str, place: int) -> str:
-        epoch, at = divmod(place, len(self._names[key]))
-        if self._orders.get(key, (-1, []))[0] != epoch:
-            order = sorted(self._names[key])
-            random.Random(f"{self._seed}:{key}:{epoch}").shuffle(order)
-            self._orders[key] = epoch, order
-        return self._orders[key][1][at]
+    def _source(self, place: int) -> str:
+        epoch, at = divmod(place, len(self._names))
+        if self._order[0] != epoch:
+            order = sorted(self._names)
+            random.Random(f"{self._seed}:{AUGMENTED[0]}:{epoch}").shuffle(order)
+            self._order = epoch, order
+        return self._order[1][at]
 
 
-def _by_type(pool: Sequence[Vignette], injector: Injector) -> dict[str, list[str]]:
-    """The vignettes that take a new error of each type."""
-    found: dict[str, list[str]] = defaultdict(list)
+def _offers(pool: Sequence[Vignette], injector: Injector) -> dict[str, list[Offer]]:
+    """By type of error, which vignette can take which phrase."""
+    holders = Counter(word for vignette in pool for word in _vocabulary(" ".join(n.text for n in vignette.bases)))
+    found = defaultdict[str, dict[tuple[str, str], Offer]](dict)
     for vignette in pool:
-        for name in {one.error_type for base in injector.bases(vignette) for one in base.injections}:
-            found[name].append(vignette.name)
-    return found
+        for one in (one for base in injector.bases(vignette) for one in base.injections):
+            added = _vocabulary(one.edit.new) - _vocabulary(one.edit.old)
+            rarest = min((holders[word] for word in added), default=0)
+            offer = Offer(vignette=vignette.name, phrase=one.phrase, holders=rarest, likely=one.likely)
+            found[one.error_type][offer.vignette, offer.phrase] = offer
+    return {name: list(offers.values()) for name, offers in found.items()}
+
+
+def _vocabulary(text: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in WORD.findall(text))
 
 
 def _weights(pool: Sequence[Vignette]) -> Mapping[str, float]:

@@ -1,8 +1,10 @@
 """The verifier of tier C: a frozen model that says which of two versions of a sentence is right, and its exam.
 
-It is asked twice, with the versions in either order, so that a preference for a position is no answer. The exam asks it
-about errors that humans wrote and corrected, and about synonyms: a model that merely prefers what reads like the
-original is right on every error, but fails on the synonyms.
+It is asked for the log-probabilities of the letters A and B, with the versions in either order. Its margin is the
+lesser of the two differences, so that a preference for a position is no answer. The exam asks it about errors that
+humans wrote and corrected, and about changes that are no error: synonyms, and corrections of an error. One half of the
+questions chooses the margin above which what is accepted is most surely an error, in 95 % of cases or more; the other
+half must confirm it. Where it does not, the verifier is not used.
 """
 
 from __future__ import annotations
@@ -14,20 +16,23 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from common.records import Record
+from common.statistics import exact_lower
 from envs.contract.env import Complete, Exam
 from envs.verdict import prompts
 from envs.verdict.data.medec import Note
 from envs.verdict.scribe import edits
 from envs.verdict.scribe.phrases import decisions
 
-RIGHT, FALSE = 0.85, 0.10  # least share of errors found, most of synonyms called errors (design.md, section 5)
-REQUIRED = f"{RIGHT:.0%} of the held-out errors found, at most {FALSE:.0%} of synonyms called errors"
-FEWEST, MOST = 10, 100  # questions of each kind: with fewer, guesses may pass; more would delay the run
-REPLY_TOKENS = 4  # the letter, and the end of the turn
+RIGHT = 0.95  # least share of errors among what is accepted
+DOUBT = 0.05  # chance that the share is less although the exam says so
+REQUIRED = f"a margin above which {RIGHT:.0%} of accepted changes are errors, with {1 - DOUBT:.0%} confidence"
+MOST = 400  # questions of each kind: more would delay the run
+REPLY_TOKENS = 1  # only the first token's log-probs are read
+LETTERS = ("A", "B")
 
 
 class Choice(Record):
-    """Two versions of sentence `at` of a note: `original` is right, `other` is an error or a synonym."""
+    """Two versions of sentence `at` of a note: `original` is right and `other` an error, or `other` is no error."""
 
     sentences: tuple[str, ...]
     at: int
@@ -36,48 +41,84 @@ class Choice(Record):
 
 
 class ExamResult(Record):
-    """`right` of `asked` errors found; in `false` of `probes` synonyms the original was preferred."""
+    """Of `asked` errors `found` and of `probes` changes that are none `false` have a margin of `threshold` or more.
 
-    right: int
+    All are of the half that confirms. `threshold` is None where no margin is good enough for the half that chooses.
+    `lower` is the bound of the share of errors among what is accepted, of as many changes of either kind.
+    """
+
     asked: int
-    false: int
     probes: int
+    threshold: float | None = None
+    found: int = 0
+    false: int = 0
+
+    @property
+    def lower(self) -> float:
+        """The share of errors among what is accepted that is exceeded with confidence 1 - DOUBT."""
+        return exact_lower(self.found, self.found + self.false, DOUBT)
 
     @property
     def passed(self) -> bool:
         """Whether tier C may use this verifier."""
-        enough = min(self.asked, self.probes) >= FEWEST
-        return enough and self.right >= RIGHT * self.asked and self.false <= FALSE * self.probes
+        return self.threshold is not None and self.lower >= RIGHT
 
     def as_exam(self) -> Exam:
         """The result in the contract's form."""
-        return Exam(passed=self.passed, summary=str(self), figures=msgspec.to_builtins(self))
+        figures = {**msgspec.to_builtins(self), "lower": self.lower}
+        return Exam(passed=self.passed, summary=str(self), figures=figures)
 
     def __str__(self) -> str:
         """The result as one line for the terminal."""
-        few = f", fewer than {FEWEST} questions of a kind" if min(self.asked, self.probes) < FEWEST else ""
+        said = f"verifier exam {'passed' if self.passed else 'failed'}: "
+        if self.threshold is None:
+            return f"{said}no margin picks out errors that are {RIGHT:.0%} right; confirmed on {self.asked} errors"
         return (
-            f"verifier exam {'passed' if self.passed else 'failed'}: {self.right} of {self.asked} errors found "
-            f"(needs {RIGHT:.0%}), {self.false} of {self.probes} synonyms called errors (at most {FALSE:.0%}){few}"
+            f"{said}a margin of {self.threshold:.2f} nats accepts {self.found} of {self.asked} errors and {self.false} "
+            f"of {self.probes} changes that are none: at least {self.lower:.1%} right (needs {RIGHT:.0%})"
         )
 
 
-async def preference(sentences: Sequence[str], at: int, one: str, other: str, ask: Complete) -> str | None:
-    """The version of sentence `at` that is clinically right: `one` or `other`.
+async def margin(sentences: Sequence[str], at: int, right: str, other: str, ask: Complete) -> float | None:
+    """By how many nats the model prefers `right` for sentence `at`, in the order that favours it less.
 
-    None when a reply is not one letter, calls both the same, or differs with the order of the two.
+    None where it has no opinion: neither letter is among its likely first tokens, or the question got no answer.
     """
-    first, second = await asyncio.gather(
-        _pick(sentences, at, (one, other), ask), _pick(sentences, at, (other, one), ask)
-    )
-    return first if first == second else None
+    orders = ((right, other), (other, right))
+    found = await asyncio.gather(*(_preference(sentences, at, versions, ask) for versions in orders))
+    return None if found[0] is None or found[1] is None else min(found[0], -found[1])
 
 
 async def exam(pairs: Sequence[Choice], probes: Sequence[Choice], ask: Complete) -> ExamResult:
-    """Put every question in both orders. Pairs are errors; probes are synonyms."""
-    found = await asyncio.gather(*(_holds_to_original(choice, ask) for choice in (*pairs, *probes)))
-    right, false = sum(found[: len(pairs)]), sum(found[len(pairs) :])
-    return ExamResult(right=right, asked=len(pairs), false=false, probes=len(probes))
+    """Put every question in both orders. Pairs are errors; probes are changes that are none."""
+    found = await asyncio.gather(*(margin(c.sentences, c.at, c.original, c.other, ask) for c in (*pairs, *probes)))
+    return judged(found[: len(pairs)], found[len(pairs) :])
+
+
+def judged(errors: Sequence[float | None], others: Sequence[float | None]) -> ExamResult:
+    """The margin that the questions of even place choose, with the counts of those of odd place."""
+    threshold = _chosen(errors[::2], others[::2])
+    asked, probes = errors[1::2], others[1::2]
+    if threshold is None:
+        return ExamResult(asked=len(asked), probes=len(probes))
+    found, false = _accepted(asked, threshold), _accepted(probes, threshold)
+    return ExamResult(asked=len(asked), probes=len(probes), threshold=threshold, found=found, false=false)
+
+
+def _chosen(errors: Sequence[float | None], others: Sequence[float | None]) -> float | None:
+    """The margin of an error, above 0, at which the bound of the share right is highest, the lowest of several; None
+    where that is not enough."""
+    best, found = RIGHT, None
+    for threshold in sorted({value for value in errors if value is not None and value > 0}, reverse=True):
+        right = _accepted(errors, threshold)
+        lower = exact_lower(right, right + _accepted(others, threshold), DOUBT)
+        if lower >= best:
+            best, found = lower, threshold
+    return found
+
+
+def _accepted(margins: Sequence[float | None], threshold: float) -> int:
+    return sum(value is not None and value >= threshold for value in margins)
 
 
 def pairs_of(notes: Iterable[Note], rng: random.Random) -> list[Choice]:
@@ -92,21 +133,32 @@ def pairs_of(notes: Iterable[Note], rng: random.Random) -> list[Choice]:
 
 
 def probes_of(notes: Iterable[Note], rng: random.Random) -> list[Choice]:
-    """Up to `MOST` decision sentences of clean notes, one a note, each against an edit that keeps its meaning."""
+    """Up to `MOST` changes that are no error: a decision of a clean note in other words, or an error's correction."""
     found = list[Choice]()
     for note in notes:
+        if note.is_error:
+            assert note.error_sentence is not None and note.corrected_sentence is not None
+            wrong = note.sentences[note.error_sentence]
+            found.append(
+                Choice(sentences=note.sentences, at=note.error_sentence, original=wrong, other=note.corrected_sentence)
+            )
+            continue
         options = [edit for at in decisions(note.sentences) if (edit := edits.cosmetic(note.sentences[at], at, rng))]
-        if options and not note.is_error:
+        if options:
             edit = rng.choice(options)
             at, other = edit.sentence, edits.apply(note.sentences, edit)[edit.sentence]
             found.append(Choice(sentences=note.sentences, at=at, original=note.sentences[at], other=other))
     return rng.sample(found, min(MOST, len(found)))
 
 
-async def _holds_to_original(choice: Choice, ask: Complete) -> bool:
-    return await preference(choice.sentences, choice.at, choice.original, choice.other, ask) == choice.original
-
-
-async def _pick(sentences: Sequence[str], at: int, versions: tuple[str, str], ask: Complete) -> str | None:
+async def _preference(sentences: Sequence[str], at: int, versions: tuple[str, str], ask: Complete) -> float | None:
+    """log p(A) - log p(B) of the first token; a letter that is not among the likely ones counts as the last of them."""
     written = await ask(prompts.verifier_messages(sentences, at, versions), REPLY_TOKENS)
-    return None if written.truncated else dict(zip("AB", versions, strict=True)).get(written.text.strip())
+    likely = dict[str, float]()
+    for text, logp in written.first:
+        likely[text.strip()] = max(logp, likely.get(text.strip(), logp))
+    if not set(LETTERS) & likely.keys():
+        return None
+    last = min(logp for _, logp in written.first)
+    one, two = (likely.get(letter, last) for letter in LETTERS)
+    return one - two

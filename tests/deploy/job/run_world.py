@@ -153,7 +153,7 @@ class FakePreparation:
         return Progress(phase="warming up")
 
     def run(self) -> Prepared:
-        return Prepared(model_folder=Path("model"), probe=PROBE, warm_up="skipped")
+        return Prepared(model_folder=Path("model"), verifier_folder=Path("model"), probe=PROBE, warm_up="skipped")
 
 
 class FakePlacement:
@@ -161,7 +161,7 @@ class FakePlacement:
 
     def __init__(self, spec: RunSpec, env: Environment, note: Callable[[str], None]) -> None:
         self.spec, self.env, self.note = spec, env, note
-        self.model_folder = self.journal = Path()
+        self.model_folder = self.verifier_folder = self.journal = Path()
         self.buffer: Any = None
         self.verifier: Any = None
         self.pools: dict[str, Any] = {}

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
+
 from actors.engine_pool import EnginePool
 from common.config import PoolSpec, RunSpec, ScribeSpec, WeightsSpec
 from common.records import Message, Sampled
@@ -20,8 +22,8 @@ from tests.actors.fake_env import FakeEnv, completion
 from tests.learner.channel_world import PROBE, FakeEngine, FakeRank
 
 NOTE = ("He coughs.", "He is given amoxicillin.")
-PAIRS = [Choice(sentences=NOTE, at=1, original=f"Right {n}.", other=f"Wrong {n}.") for n in range(20)]
-PROBES = [Choice(sentences=NOTE, at=1, original=f"Same {n}.", other=f"Same again {n}.") for n in range(20)]
+PAIRS = [Choice(sentences=NOTE, at=1, original=f"Right {n}.", other=f"Wrong {n}.") for n in range(160)]
+PROBES = [Choice(sentences=NOTE, at=1, original=f"Same {n}.", other=f"Same again {n}.") for n in range(160)]
 FROZEN = RunSpec(
     pools=(PoolSpec(), PoolSpec(name="frozen", serves=("verifier",))),
     envs=(VerdictSettings(data=DataSpec(tier_c=True)),),
@@ -40,36 +42,37 @@ class Pool:
         self.knows = knows
 
     async def generate(
-        self, role: str, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float
+        self, role: str, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float, likely: int
     ) -> Sampled:
-        assert role == "verifier"
+        assert role == "verifier" and likely == 20
         found = re.search("\nA: (.*)\nB: (.*)", messages[-1].content)
         assert found is not None
-        said = "A" if found[1].startswith("Right") else "B" if found[2].startswith("Right") else "C"
-        return Sampled(prompt_ids=(7,), completions=(completion(said if self.knows else "A"),))
+        gap = 3.0 * (found[1].startswith("Right") - found[2].startswith("Right")) if self.knows else 3.0
+        first = (("A", -1.0 + gap / 2), ("B", -1.0 - gap / 2))
+        return Sampled(prompt_ids=(7,), completions=(msgspec.structs.replace(completion("A"), first=first),))
 
 
 async def test_a_verifier_that_passes_is_reported_and_recorded(tmp_path: Path) -> None:
     notes: list[str] = []
     assert await verifier_exam.run_exam(Examined(), Handle(Pool(knows=True)), FROZEN, tmp_path, notes.append)
-    assert len(notes) == 1 and notes[0].startswith("verifier exam passed: 20 of 20 errors found")
+    assert len(notes) == 1 and "accepts 80 of 80 errors and 0 of 80 changes" in notes[0]
     written = json.loads((tmp_path / "exam.json").read_text())
-    assert written["result"] == {"right": 20, "asked": 20, "false": 0, "probes": 20} and written["passed"]
+    assert written["passed"] and written["result"]["threshold"] == 3.0 and written["result"]["lower"] > 0.95
 
 
 async def test_the_plan_shows_how_the_same_verifier_did_and_forgets_it_with_other_notes(tmp_path: Path) -> None:
     spec = FROZEN.model_copy(update={"runs": tmp_path})
     (tmp_path / "first").mkdir()
     assert await verifier_exam.run_exam(Examined(), Handle(Pool(knows=True)), spec, tmp_path / "first", lambda _: None)
-    assert verifier_exam.planned(spec).endswith("(at most 10%), in run first")
+    assert verifier_exam.planned(spec).endswith("(needs 95%), in run first")
     other = spec.model_copy(update={"envs": (VerdictSettings(data=DataSpec(tier_c=True, path="other.csv")),)})
-    assert verifier_exam.planned(other).endswith("synonyms called errors")
+    assert verifier_exam.planned(other).endswith("with 95% confidence")
 
 
 async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Path) -> None:
     notes: list[str] = []
     assert not await verifier_exam.run_exam(Examined(), Handle(Pool(knows=False)), FROZEN, tmp_path, notes.append)
-    assert len(notes) == 1 and notes[0].startswith("verifier exam failed: 0 of 20 errors found")
+    assert len(notes) == 1 and notes[0].startswith("verifier exam failed: no margin picks out")
     assert notes[0].endswith("; going on without tier C")
     assert json.loads((tmp_path / "exam.json").read_text())["passed"] is False
 

@@ -19,6 +19,7 @@ NOTES = [
     ((MAN, "Temperature is 98.2 F.", "He is suspected of having sepsis."), "heat stroke", "diagnosis"),
     ((MAN, "He is well.", "A colonoscopy is performed."), "a hysterectomy", "management"),
     (("A 6-year-old girl has pain.", "She is well.", "Ibuprofen is given."), "codeine", "pharmacotherapy"),
+    ((MAN, "pO2 54 mm Hg pCO2 31 mm Hg", "He is diagnosed with flu."), "acute respiratory acidosis", "diagnosis"),
     ((WOMAN, "She is well.", "She is prescribed tretinoin."), "isotretinoin", "pharmacotherapy"),
 ]  # fmt: skip
 

@@ -16,6 +16,7 @@ from envs.verdict.doctor.demonstrations import QUOTED, WRONG, changed_words, wri
 from envs.verdict.doctor.grammar import Verdict, parse
 from envs.verdict.doctor.reward import MAXIMUM, Truth, score
 from envs.verdict.environment import VerdictEnvironment
+from envs.verdict.reasons import Reason
 from envs.verdict.spec import VerdictSettings
 from tests.envs.verdict.strategies import episode, lines
 
@@ -61,6 +62,23 @@ def test_on_an_error_it_says_what_is_wrong_why_and_what_is_right() -> None:
         thought = text.split("</thinking>")[0]
         assert 'intravenous ceftriaxone"' in thought and 'oral azithromycin"' in thought and "entence 2" in thought
         assert re.search("drug|patient|choice", thought), "the reason is that of its type"
+
+
+def test_a_reason_of_the_tables_takes_the_place_of_the_check() -> None:
+    checks = [clause.partition('"')[0] for clause in WRONG["pharmacotherapy"]]
+    for seed in range(20):
+        text = write(ERROR, NOTE, random.Random(seed), clause="is a cephalosporin")
+        assert "is a cephalosporin" in text and not any(check in text for check in checks)
+        seen = Reason(at=1, quote="E. coli", clause="was cultured")
+        thought = write(CLEAN, NOTE, random.Random(seed), seen=seen)
+        assert '"E. coli"' in thought and "entence 1" in thought and "was cultured" in thought
+
+
+def test_without_one_the_statement_is_held_against_another_sentence() -> None:
+    for seed in range(20):
+        thought = write(ERROR, NOTE, random.Random(seed)).split("</thinking>")[0]
+        quotes = re.findall('"(.+?)"', thought)
+        assert len(quotes) == 3 and any(quotes[1] in said for said in NOTE[:2])
 
 
 def test_on_a_clean_note_it_names_a_statement_and_says_that_it_agrees() -> None:
@@ -121,8 +139,9 @@ def test_every_type_of_error_has_its_reasons() -> None:
     for kind in ERROR_TYPES:
         truth = msgspec.structs.replace(ERROR, error_type=kind)
         texts = [write(truth, NOTE, random.Random(seed)) for seed in range(40)]
-        assert all(any(reason in text for text in texts) for reason in WRONG[kind])
-        assert all(any(reason in text for reason in WRONG[kind]) for text in texts)
+        clauses = [clause.partition('"')[0] for clause in WRONG[kind]]
+        assert all(any(clause in text for text in texts) for clause in clauses)
+        assert all(any(clause in text for clause in clauses) for text in texts)
 
 
 @given(lines, lines, st.integers(1, 4))

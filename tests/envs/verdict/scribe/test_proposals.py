@@ -126,8 +126,13 @@ class Model:
         return Written(text=text, truncated=self.truncated, policy_version=5, sampled=self.sampled)
 
 
+def likes(gap: float) -> Written:
+    """The reply of a model that likes A by `gap` nats more than B."""
+    return Written(text="", truncated=True, policy_version=0, first=(("A", -1.0 + gap / 2), ("B", -1.0 - gap / 2)))
+
+
 class Verifier:
-    """Prefers the version that holds one of `words`; says that they are the same where none does."""
+    """Prefers the version that holds one of `words`, by 2 nats; likes both alike, or the first, where none does."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -137,8 +142,7 @@ class Verifier:
         self.asked += 1
         a, b = messages[-1].content.rsplit("\nA: ", 1)[1].split("\nB: ")
         held = [any(word in version for word in self.words) for version in (a, b)]
-        letter = "C" if held[0] == held[1] else "AB"[held[1]]
-        return Written(text=letter, truncated=False, policy_version=0)
+        return likes(2.0 * (held[0] - held[1]) or -0.1)
 
 
 async def test_an_error_that_the_verifier_confirms_is_accepted_with_its_writer() -> None:
@@ -147,9 +151,16 @@ async def test_an_error_that_the_verifier_confirms_is_accepted_with_its_writer()
     assert outcome.injection is not None and outcome.injection.edit.new == "Appendicitis"
 
 
-@pytest.mark.parametrize("likes", ["Appendicitis", "no such word", "is diagnosed"])
-async def test_an_error_that_the_verifier_does_not_confirm_is_refused(likes: str) -> None:
-    outcome = await propose(OFFER, 3, Model(json.dumps(GOOD)), Verifier(likes))
+async def test_an_error_below_the_margin_of_the_exam_is_refused() -> None:
+    for least, accepted in ((1.9, True), (2.1, False)):
+        offer = msgspec.structs.replace(OFFER, margin=least)
+        outcome = await propose(offer, 1, Model(json.dumps(GOOD)), Verifier("Pneumonia"))
+        assert (outcome.injection is not None) == accepted
+
+
+@pytest.mark.parametrize("word", ["Appendicitis", "no such word", "is diagnosed"])
+async def test_an_error_that_the_verifier_does_not_confirm_is_refused(word: str) -> None:
+    outcome = await propose(OFFER, 3, Model(json.dumps(GOOD)), Verifier(word))
     assert outcome == Proposed(injection=None, reasons=("inject:C:verifier",) * 3)
 
 
@@ -212,7 +223,7 @@ class TrainedInventor(Inventor):
 class NoLeeches(Verifier):
     async def __call__(self, messages: tuple[Message, ...], max_tokens: int) -> Written:
         a = messages[-1].content.rsplit("\nA: ", 1)[1].split("\nB: ")[0]
-        return Written(text="B" if "leeches" in a.lower() else "A", truncated=False, policy_version=0)
+        return likes(-2.0 if "leeches" in a.lower() else 2.0)
 
 
 async def made(env: VerdictEnvironment, index: int, verify: Verifier | None) -> LabelledTask:

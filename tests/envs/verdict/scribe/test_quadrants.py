@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ EMPTY = Injector(PhraseBook([]))
 INDEX = st.integers(0, 10_000)
 
 
+@cache
 def plan(mix: QuadrantMix | None = None, seed: str = "0") -> Plan:
     return Plan(list(STORIES.values()), INJECTOR, mix or QuadrantMix(), seed)
 
@@ -108,7 +110,7 @@ def test_an_error_of_the_slots_type_is_injected_or_nothing_is() -> None:
         kind = plan().error_type(index)
         slot = plan().slot(index)
         if kind is not None:
-            bases = INJECTOR.of_type(STORIES[slot.source], kind)
+            bases = INJECTOR.that_say(STORIES[slot.source], kind, plan().phrase(index))
             made = draft(STORIES[slot.source], "synthetic_injection", bases, random.Random(index))
             assert made is not None and made.error_type == kind
 
