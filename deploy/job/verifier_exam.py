@@ -58,4 +58,5 @@ async def run_exam(
 
 def _verifier(spec: RunSpec) -> dict[str, Any]:
     """What its weights and its questions follow from."""
-    return spec.model_dump(mode="json", include={"model", "warm_up", "envs", "seed"})
+    own = next((pool.model for pool in spec.pools if pool.frozen), None)
+    return {**spec.model_dump(mode="json", include={"model", "warm_up", "envs", "seed"}), "own": own}

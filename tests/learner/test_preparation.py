@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common.config import ModelSpec, RunSpec, WarmUpSpec
+from common.config import ModelSpec, PoolSpec, RunSpec, WarmUpSpec
 from common.records import LabelledTask, Rejection
 from envs.contract.env import Complete, Slot
 from learner import examples as learner_examples
@@ -103,6 +103,22 @@ def test_preparation_warms_up_and_tells_how_far_it_is(monkeypatch: pytest.Monkey
     assert prepared.probe.canary_ids == (1,) * 10 + (2,) * 5 + (99,)
     assert prepared.probe.prompt_ids == (1,) * 10
     assert prepared.probe.max_tokens == len("reply") + 1, "what is sampled fits where the demonstration did"
+
+
+@pytest.mark.parametrize(("model", "folder"), [(None, "warmed"), ("base", ""), ("another", "another")])
+def test_the_verifier_has_the_weights_that_its_pool_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, model: str | None, folder: str
+) -> None:
+    world = World(monkeypatch, tmp_path, prompt=10, context=1024)
+    frozen = PoolSpec(name="frozen", serves=("verifier",), model=model)
+    spec = world.preparation._spec
+    world.preparation._spec = spec.model_copy(update={"pools": (*spec.pools, frozen)})
+    monkeypatch.setattr(
+        preparation,
+        "resolve_model",
+        lambda model, texts=None: tmp_path / ("another" if model.source == "another" else ""),
+    )
+    assert world.preparation.run().verifier_folder == tmp_path / folder
 
 
 def test_a_cached_and_a_skipped_warm_up_are_reported_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

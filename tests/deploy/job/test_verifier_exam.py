@@ -67,6 +67,8 @@ async def test_the_plan_shows_how_the_same_verifier_did_and_forgets_it_with_othe
     assert verifier_exam.planned(spec).endswith("(needs 95%), in run first")
     other = spec.model_copy(update={"envs": (VerdictSettings(data=DataSpec(tier_c=True, path="other.csv")),)})
     assert verifier_exam.planned(other).endswith("with 95% confidence")
+    pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",), model="base"))
+    assert verifier_exam.planned(spec.model_copy(update={"pools": pools})).endswith("with 95% confidence")
 
 
 async def test_a_verifier_that_fails_leaves_the_run_without_tier_c(tmp_path: Path) -> None:
