@@ -78,7 +78,7 @@ class Preparation:
         spec = self._spec
         taught = max(8, spec.warm_up.steps * spec.warm_up.batch)
         tasks = asyncio.run(demonstrated(self._env, taught + spec.warm_up.own))
-        folder = resolve_model(spec.model, lambda: self._texts(tasks))
+        folder = resolve_model(spec.model, lambda: self._texts(tasks[:taught]))
         self._progress = Progress(phase="writing demonstrations", total=len(tasks))
         examples = examples_of(spec, self._env, folder, tasks[:taught])
         plain = spec.model_copy(update={"warm_up": spec.warm_up.model_copy(update={"own": 0})})

@@ -36,7 +36,7 @@ _SPAN = r"(?P<span>(?:an? |the )?[A-Za-z][\w'/β-]*(?: [\w'/β-]+){0,6}?)"
 _LEAD = r"^(?:[A-Z][^,]{3,60}, )?"
 _BE = r" (?P<be>is|was|are|were|will be|should be) (?:then |subsequently |immediately |now )?"
 _GIVES = r"prescribed|started|given|administered|initiated|begun"
-_DOES = r"performed|ordered|scheduled|obtained|conducted|done|completed|placed|arranged|considered|tested"
+_DOES = r"performed|ordered|scheduled|obtained|conducted|done|completed|arranged|considered|tested"
 _EITHER = r"recommended|indicated|required|needed|necessary"
 _FRAMES = tuple(
     (kind, re.compile(pattern))
@@ -71,10 +71,10 @@ _FRAMES = tuple(
             "act",
             r"\b(?:[Rr]eferred for|[Ss]cheduled for|underwent|undergoes|[Oo]rdered|orders|performs|requests|arranges|"
             r"[Rr]ecommended|recommends|decides on|proceeds to|admitted for|needs|[Pp]lan for|"
-            r"getting|offered|advised|undergo|next step(?: in management)? is|"
+            r"getting|to get|agrees to|offered|advised|undergo|next step(?: in management)? is|"
             rf"plan of care is|chosen for (?:him|her) is|treats (?:him|her) with) {_SPAN}{_END}",
         ),
-        ("act", rf"{_LEAD}{_SPAN}{_BE}(?:{_DOES}|{_EITHER})\b"),
+        ("act", rf"{_LEAD}{_SPAN}{_BE}(?:{_DOES}|{_EITHER})\b(?! as\b)"),
         ("act", rf"^(?:Plan|Scheduling|Proceed with) {_SPAN}{_END}"),
     )
 )

@@ -113,7 +113,7 @@ def _is_companion(said: str, start: int, end: int) -> bool:
     owned = re.search(r"\b(?:[Hh]is|[Hh]er|[Tt]he|a) $", before)
     brings = re.search(r"\b(?:by|[Aa]ccording to) (?:his|her|the|a) $", before)
     return bool(owned) and (
-        (bool(brings) and not re.match(r"'|’|,? who\b| and\b|,? whose\b", after))
+        (bool(brings) and re.match(r"\.?$| (?:because|for|with|after|due|on|in|at)\b", after) is not None)
         or re.match(rf" (?:{_SPEAKS})\b", after) is not None
     )
 

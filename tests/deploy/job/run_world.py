@@ -200,6 +200,9 @@ class FakePlacement:
     def learner_ranks(self) -> list[Handle]:
         return [self._new("rank", FakeRank())]
 
+    def folder(self, pool: PoolSpec) -> Path:
+        return self.model_folder
+
     def engine(self, pool: PoolSpec, engine_id: str) -> Handle:
         return self._new("engine", FakeEngine(engine_id))
 
