@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ def drawn() -> None:
 def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty files in place of pictures: everything is put on the canvas, and nothing is drawn, which takes seconds."""
 
-    def touched(_: Figure, path: Path, **__: Any) -> None:
-        path.touch()
+    def blank(_: Figure, out: Path | BytesIO, **__: Any) -> None:
+        if isinstance(out, Path):
+            out.touch()
 
     if "drawn" not in request.fixturenames:
-        monkeypatch.setattr(Figure, "savefig", touched)
+        monkeypatch.setattr(Figure, "savefig", blank)

@@ -41,7 +41,9 @@ def test_before_the_first_step_it_says_so_and_has_neither_picture_nor_episodes(t
         assert get(port, "/progress.png")[0] == get(port, "/episodes.html")[0] == 404
 
 
-def test_each_step_is_shown_with_a_new_picture_and_new_episodes_and_nothing_is_written(tmp_path: Path) -> None:
+def test_each_step_is_shown_with_a_new_picture_and_new_episodes_and_nothing_is_written(
+    tmp_path: Path, drawn: None
+) -> None:
     folder = begun(tmp_path)
     log(folder, 1)
     with served(folder.path) as port:

@@ -16,6 +16,7 @@ from tests.deploy.live_world import begun, served
 FOUND = browser.find()
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.usefixtures("drawn"),
     pytest.mark.skipif(
         FOUND is None,
         reason="no Chromium on the path, and MEDSERL_BROWSER names none (Debian: apt install chromium)",

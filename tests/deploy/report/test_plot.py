@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
-from deploy.report.plot import HEALTH, draw
+from deploy.report.plot import HEALTH, draw, figure
 from envs.contract.report import Report
 from envs.lookup.report import LookupReport
 from evals.core.figures import RED
@@ -47,43 +46,29 @@ def test_nothing_to_draw_is_a_clear_error(tmp_path: Path) -> None:
         draw(write(tmp_path), REPORTS)
 
 
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """What was put on each canvas, in place of its picture."""
-    made = list[Figure]()
-
-    def kept(figure: Figure, path: Path, **_: Any) -> None:
-        made.append(figure)
-
-    monkeypatch.setattr(Figure, "savefig", kept)
-    return made
+def titles(drawn: Figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in drawn.axes if axes.axison]
 
 
-def titles(figure: Figure) -> list[str]:
-    return [axes.get_title(loc="left") for axes in figure.axes if axes.axison]
-
-
-def test_loss_norm_kl_entropy_length_and_shares_have_panels_of_their_own(tmp_path: Path, figures: list[Figure]) -> None:
+def test_loss_norm_kl_entropy_length_and_shares_have_panels_of_their_own(tmp_path: Path) -> None:
     names = ("loss", "grad_norm", "mismatch_kl", "entropy", "reply_tokens", "truncated_share")
-    draw(write(tmp_path, {"step": 1}, {"step": 2}), REPORTS)
+    bare = figure(write(tmp_path, {"step": 1}, {"step": 2}), REPORTS)
     rows: list[dict[str, float | None]] = [{"step": step, **dict.fromkeys(names, 0.1 * step)} for step in (1, 2)]
-    draw(write(tmp_path, *rows), REPORTS)
-    bare, full = figures
+    full = figure(write(tmp_path, *rows), REPORTS)
     assert len(full.axes) == len(titles(full)) == 10 and full.get_figheight() == bare.get_figheight() * 5 / 2
     assert [title for title in titles(full) if title not in titles(bare)] == [title for title, _ in HEALTH]
     assert all(axes.lines for axes in full.axes if axes.get_title(loc="left") in dict(HEALTH))
 
 
 def test_the_measures_of_several_turns_are_drawn_relative_to_where_the_run_began_with_its_alarms(
-    tmp_path: Path, figures: list[Figure]
+    tmp_path: Path,
 ) -> None:
     rows = [
         {"step": step, "lookup/calls": 2.0 if step < 9 else 0.5, "lookup/reply_tokens": 8.0, "lookup/entropy": None}
         for step in range(1, 15)
     ]
-    draw(write(tmp_path, *rows), {"lookup": LookupReport()})
-    draw(write(tmp_path, *rows), {"lookup": Report()})
-    one, plain = figures
+    one = figure(write(tmp_path, *rows), {"lookup": LookupReport()})
+    plain = figure(write(tmp_path, *rows), {"lookup": Report()})
     assert [title for title in titles(one) if title not in titles(plain)] == ["Drift, start = 1"]
     assert one.get_figheight() > plain.get_figheight(), "a line of panels more"
     (drift,) = (axes for axes in one.axes if axes.get_title(loc="left").startswith("Drift"))
