@@ -137,8 +137,9 @@ def _run(command: cli.Command, log: RunLog) -> int:
                 print(f"{old} (--resume continues the old one)")
             print(announcement(folder.spec, folder.path, start.version + 1))
             return play(folder, start, env, board, log)
-        finally:
-            folder.abandon()
+        except ValueError:
+            folder.abandon()  # of any other failure its log is kept
+            raise
     except ValueError as error:
         fail("selfplay", str(error))
 
@@ -167,8 +168,8 @@ def play(folder: RunFolder, start: Start, env: Environment, board: Board, log: R
         if isinstance(cause, ValueError):
             raise ValueError(str(cause)) from None
         print(f"selfplay: {why}", file=sys.stderr)
-        if folder.logs.is_dir():
-            print(f"selfplay: what led to it is in {folder.path / run_log.FILE} and {folder.logs}/", file=sys.stderr)
+        logs = f" and {folder.logs}/" if folder.logs.is_dir() else ""  # made when the run begins
+        print(f"selfplay: what led to it is in {folder.path / run_log.FILE}{logs}", file=sys.stderr)
         return 1
     finally:
         try:

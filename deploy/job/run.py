@@ -16,6 +16,7 @@ from contextlib import suppress
 from ray.exceptions import ObjectLostError, RayActorError
 
 from actors.handles import BufferHandle
+from actors.heartbeats import consume_exception
 from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common import logs, metrics
@@ -38,7 +39,7 @@ from envs.contract import reports
 from envs.contract.env import Environment
 from learner.bounds import BOUNDS
 from learner.channel import Channel
-from learner.handles import PoolHandle, RankHandle, SenderHandle
+from learner.handles import PoolHandle, PreparationHandle, RankHandle, SenderHandle
 from learner.learner import Hooks, Learner, LearnerStep
 from learner.preparation import Prepared
 from learner.rank_calls import AdaptiveDeadline
@@ -123,8 +124,19 @@ class Run:
             await self._stop(ranks)
 
     async def _prepare(self) -> Prepared:
-        actor = self._placement.preparation()
+        try:
+            prepared = await self._prepared(self._placement.preparation())
+        except RayActorError as error:
+            raise RuntimeError(
+                "the process that prepares the model died, usually since memory ran out (dmesg says what was killed, "
+                "medserl plan how much a run needs): close other programs, then start again"
+            ) from error
+        self._notify(f"warm-up {prepared.warm_up}")
+        return prepared
+
+    async def _prepared(self, actor: PreparationHandle) -> Prepared:
         running = asyncio.ensure_future(result(actor.run))
+        running.add_done_callback(consume_exception)  # of a death, `progress` may tell first
         await actor.progress.remote()  # it has its room: engines look for theirs in what is left
         self._placement.early_engines()
         while not running.done():
@@ -132,9 +144,7 @@ class Run:
             self._screen.phase(state.phase, state.detail)
             await asyncio.wait([running], timeout=1)
         self._placement.kill(actor)
-        prepared = running.result()
-        self._notify(f"warm-up {prepared.warm_up}")
-        return prepared
+        return running.result()
 
     async def _play(self, ranks: list[RankHandle], prepared: Prepared) -> None:
         start, self._learner, self._can_wind_down = self._start, None, True

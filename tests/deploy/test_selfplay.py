@@ -238,9 +238,15 @@ def test_the_console_of_a_run_is_kept_in_its_folder(
     assert "data: 120 notes" in kept and kept.endswith("selfplay: a mistake that was found late\n")
 
 
-def test_a_run_that_never_began_leaves_no_folder_and_no_log(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("error", "files"), [(ValueError("refused"), set()), (RuntimeError("died"), {"run.log"})])
+def test_before_a_run_began_a_refusal_leaves_nothing_and_a_failure_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, files: set[str]
 ) -> None:
-    monkeypatch.setattr(selfplay, "play", lambda *_: 1)
-    assert selfplay.main(["deploy/smoke.yaml", "--runs", str(tmp_path / "runs"), "--metrics.port", "0"]) == 1
-    assert not [*(tmp_path / "runs").iterdir()] and "data: 120 notes" in capsys.readouterr().out
+    def failing(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(selfplay, "play", failing)
+    with pytest.raises((SystemExit, RuntimeError)):
+        selfplay.main(["deploy/smoke.yaml", "--runs", str(tmp_path / "runs"), "--metrics.port", "0"])
+    left = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert left - {"lock", "job-id"} == files

@@ -25,7 +25,8 @@ from deploy.job import run as run_module
 from envs.contract.registry import environment_of
 from envs.contract.spec import read
 from learner import checkpoint
-from tests.deploy.job.run_world import World, faked, play, turns
+from simulator.fakes import Handle
+from tests.deploy.job.run_world import FakePlacement, FakePreparation, World, faked, play, turns
 
 KINDS = ("scribe", "doctor", "engine", "core", "buffer", "rank", "pool")
 
@@ -229,6 +230,19 @@ async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]],
         world.run._interrupt()
 
     assert not await play(world, monkey)
+
+
+async def test_the_death_of_the_process_that_prepares_the_model_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dead(_: FakePlacement) -> Handle:
+        handle = Handle(FakePreparation())
+        handle.dead.set()
+        return handle
+
+    monkeypatch.setattr(FakePlacement, "preparation", dead)
+    with pytest.raises(RuntimeError, match=r"^the process that prepares the model died, usually since memory [^\n]+$"):
+        await play(World(tmp_path))
 
 
 async def test_a_lost_rank_rolls_the_run_back_to_its_newest_checkpoint(
