@@ -41,7 +41,8 @@ def rewordings(tasks: Sequence[LabelledTask], sources: Mapping[str, Note], seed:
     for task in rng.sample(list(tasks), len(tasks)):
         changed = {edit.sentence for edit in edits_of(task.label) if edit.operator.startswith(("reword:", "retell:"))}
         if task.task.provenance.kind.startswith("augmented") and changed and len(found) < REWORDINGS:
-            found.append(_rewording(task, rng.choice(sorted(changed)), sources[task.task.provenance.source]))
+            case = _rewording(task, rng.choice(sorted(changed)), sources[task.task.provenance.source])
+            found += [case] if case.before != case.after else []  # noise may put a stock phrase back
     return found
 
 
