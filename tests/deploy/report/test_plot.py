@@ -85,7 +85,7 @@ def test_a_measure_that_began_at_nothing_or_was_never_counted_is_not_drawn_relat
     assert draw(write(tmp_path, *rows), {"lookup": LookupReport()}).stat().st_size > 0
 
 
-def test_a_held_out_score_beside_its_interval_is_drawn_too(tmp_path: Path) -> None:
+def test_a_held_out_score_beside_its_interval_is_drawn_too(tmp_path: Path, drawn: None) -> None:
     beside = {"value": 1.0, "lower": 0.9, "upper": 0.9999999999999999, "of": 8}
     point = {"policy_version": 0, "seconds": 1.0, "tasks": 8, "measures": {"verdict": {"flag_accuracy": beside}}}
     (tmp_path / "evaluations.jsonl").write_text(json.dumps({**point, "reward_mean": 1.0}) + "\n")
