@@ -13,7 +13,9 @@ from common.command_line import BAD_INPUT
 from common.errors import os_refusal
 from deploy import cli, live
 from deploy.job.run_state import state_of
+from deploy.report.steps import read_steps
 from envs.contract.reports import reports_of
+from evals.core import curve
 
 
 def run(args: Namespace) -> int:
@@ -24,6 +26,8 @@ def run(args: Namespace) -> int:
             return 0
         for path in view(args.run):
             print(path)
+        for line in (*read_steps(args.run).damaged, *curve.points(args.run / "evaluations.jsonl").damaged):
+            print(f"view: {line}", file=sys.stderr)
     except (ValueError, YAMLError, OSError) as error:
         said = os_refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
         print(f"view: {said}", file=sys.stderr)

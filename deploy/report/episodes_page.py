@@ -16,13 +16,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from common.files import read_text, write_whole
+from common.files import Lines, read_text, write_whole
 from common.sections import LearnerSpec
+from deploy.report import steps as logged
 from deploy.report.advantages import Rollout, advantages
 from deploy.report.article import article, mean, scored, turn_count
 from deploy.report.episode_choice import Episode, Place, Row, by_task, choose, early_and_late, episodes_of, place
-from deploy.report.rollout_log import read_episodes, read_heldout, read_run
-from deploy.report.steps import read_steps
+from deploy.report.rollout_log import joined, read_episodes, read_heldout, read_steps
 from envs.contract.page_view import PageView, words
 from envs.contract.reports import Reports, alarm_spans
 
@@ -54,24 +54,33 @@ _HERE = Path(__file__)
 
 
 def write_page(run_folder: Path, reports: Reports, learner: LearnerSpec | None = None) -> Path:
-    """Write `episodes.html` from the run's rollouts. Raises ValueError when there are none."""
+    """Write `episodes.html`, see `page`. Raises ValueError when there is no rollout."""
     path = run_folder / "episodes.html"
     write_whole(path, page(run_folder, reports, learner).encode())
     return path
 
 
 def page(run_folder: Path, reports: Reports, learner: LearnerSpec | None = None) -> str:
-    """The page as HTML; without `learner` it shows no advantages. Raises ValueError when there is no rollout."""
-    episodes = episodes_of(read_run(run_folder, _NARROW).to_pylist())
+    """The page as HTML; without `learner` it shows no advantages. What is damaged is left out, and named on it.
+
+    Raises ValueError when there is no rollout, or none that can be read.
+    """
+    steps = read_steps(run_folder, _NARROW)
+    episodes = episodes_of(joined(steps).to_pylist())
+    if not episodes:
+        raise ValueError(f"{run_folder}: no episode in its rollouts yet; look again after the first step")
     views = {env_id: report.view for env_id, report in reports.items()}
     chosen = [place(episode) for episode in choose(episodes, EPISODES)]
     pairs = [(place(early), place(late)) for early, late in early_and_late(episodes, PAIRS)]
     wanted = {*chosen, *(one for pair in pairs for one in pair)}
     known = _Articles(run_folder, views, wanted, {} if learner is None else _advantages(episodes, wanted, learner))
-    heldout = _heldout(run_folder)
+    heldout, heldout_damaged = _heldout(run_folder)
+    tested, untold = _articles(choose(heldout, HELDOUT), views, {})
     rows = [row for episode in (*episodes, *heldout) for row in episode]
     several = any(turn_count(row) > 1 for row in rows)
-    shown = [row for at in wanted for row in known.rows[at]] + [row for episode in heldout for row in episode]
+    shown = [row for at in wanted if at in known.articles for row in known.rows[at]] + [
+        row for episode in heldout for row in episode
+    ]
     return str(
         _template().render(
             name=run_folder.resolve().name,
@@ -86,12 +95,13 @@ def page(run_folder: Path, reports: Reports, learner: LearnerSpec | None = None)
             endings=sorted({(row["ended"], words(row["ended"])) for row in rows if row.get("ended")})
             if several
             else [],
-            left_out=len(episodes) - len(chosen),
+            left_out=len(episodes) - len(known.all(chosen)),
+            damaged=list(dict.fromkeys([*steps.damaged, *known.damaged, *heldout_damaged, *untold])),
             kinds=sorted({(row["kind"], words(row["kind"])) for row in shown}),
             outcomes=sorted({(row["reason"], _view(views, row["env"]).reason(row["reason"])) for row in shown}),
-            episodes=[known.of(at) for at in chosen],
-            pairs=[(known.of(early), known.of(late)) for early, late in pairs],
-            heldout=[article(episode, _view(views, episode[0]["env"]), {}) for episode in choose(heldout, HELDOUT)],
+            episodes=known.all(chosen),
+            pairs=[both for pair in pairs if len(both := known.all(pair)) == 2],
+            heldout=tested,
             heldout_tasks=len(heldout),
             penalised=learner is not None and learner.kl_coef > 0 and learner.kl_estimator == "k1",
         )
@@ -99,7 +109,7 @@ def page(run_folder: Path, reports: Reports, learner: LearnerSpec | None = None)
 
 
 class _Articles:
-    """The episodes whose texts were read, by step and task."""
+    """The episodes whose texts were read, by step and task; `damaged` has a line about each that could not be."""
 
     def __init__(
         self,
@@ -108,16 +118,40 @@ class _Articles:
         wanted: Iterable[Place],
         advantages_of: Mapping[int, Mapping[Rollout, float]],
     ) -> None:
-        self._views, self._advantages = views, advantages_of
-        table = read_episodes(run_folder, sorted(wanted))
-        hidden = [name for name in table.column_names if name in _HIDDEN]  # runs of before turns lack some
-        found = episodes_of(table.drop_columns(hidden).to_pylist())
+        read = read_episodes(run_folder, sorted(wanted))
+        found = _visible(read)
+        made, damaged = _articles(found, views, advantages_of)
         self.rows = {place(episode): episode for episode in found}
+        self.articles = {(one["step"], one["task_id"]): one for one in made}
+        self.damaged = [*read.damaged, *damaged]
 
-    def of(self, at: Place) -> Row:
-        """One of them, for the template."""
-        episode = self.rows[at]
-        return article(episode, _view(self._views, episode[0]["env"]), self._advantages.get(at[0], {}))
+    def all(self, places: Iterable[Place]) -> list[Row]:
+        """Those of these, for the template, that could be read."""
+        return [self.articles[at] for at in places if at in self.articles]
+
+
+def _articles(
+    episodes: Iterable[Episode], views: Mapping[str, PageView], advantages_of: Mapping[int, Mapping[Rollout, float]]
+) -> Lines[Row]:
+    """Each episode as the template takes it; one whose task its game cannot read is left out."""
+    found, damaged = list[Row](), list[str]()
+    for episode in episodes:
+        step, task_id = place(episode)
+        try:
+            found.append(article(episode, _view(views, episode[0]["env"]), advantages_of.get(step, {})))
+        except ValueError as error:
+            why = " ".join(str(error).split())
+            damaged.append(f"step {step}, task {task_id}: left out, it is damaged ({why:.200})")
+    return Lines(found, damaged)
+
+
+def _visible(read: Lines[Any]) -> list[Episode]:
+    """The episodes of tables, without what no page shows."""
+    if not read.found:
+        return []
+    table = joined(read)
+    hidden = [name for name in table.column_names if name in _HIDDEN]  # runs of before turns lack some
+    return episodes_of(table.drop_columns(hidden).to_pylist())
 
 
 def _advantages(
@@ -132,16 +166,15 @@ def _advantages(
     }
 
 
-def _heldout(run_folder: Path) -> list[Episode]:
-    """The replies to each held-out task, the first version first."""
-    table = read_heldout(run_folder)
-    if table is None:
-        return []
-    return by_task(table.drop_columns([name for name in table.column_names if name in _HIDDEN]).to_pylist(), VERSIONS)
+def _heldout(run_folder: Path) -> tuple[list[Episode], list[str]]:
+    """The replies to each held-out task, the first version first, and a line about each file that is damaged."""
+    read = read_heldout(run_folder)
+    rows = [row for episode in _visible(read) for row in episode]
+    return by_task(rows, VERSIONS) if rows else [], read.damaged
 
 
 def _alarms(run_folder: Path, reports: Reports) -> list[Row]:
-    rows = read_steps(run_folder).found
+    rows = logged.read_steps(run_folder).found
     return [
         {"env": env_id if len(reports) > 1 else "", "first": span.first, "last": span.last, "text": span.text}
         for env_id, report in reports.items()

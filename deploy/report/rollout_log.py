@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet
 
+from common.files import Lines
 from common.records import EndReason, Episode, Group, Reply, Rollout, Task
 from envs.contract.reports import ALL_READ, Readings
 
@@ -55,6 +57,8 @@ _COLUMNS = (
     ("prompt", pa.string()),
     ("potentials", pa.list_(pa.float64())),
 )
+_NEEDED = ("step", "task_id", "env", "kind", "reason", "reward", "policy_lag", "engine")
+"""Columns that every version has written."""
 _STEP = "step-{:05d}.parquet"
 _VERSION = "version-{:05d}.parquet"
 
@@ -124,34 +128,77 @@ def forget_after(folder: Path, version: int) -> None:
             file.unlink()
 
 
-def read_heldout(folder: Path) -> pa.Table | None:
-    """The held-out episodes of a run, in the order of their policy_version, which is their `step`. None without one."""
-    tables = [parquet.read_table(file) for file in _heldout_files(folder)]
-    return pa.concat_tables(tables, promote_options="default") if tables else None
+def read_heldout(folder: Path) -> Lines[pa.Table]:
+    """The held-out episodes of each policy_version, which is their `step`, in order; damaged files as `read_steps`."""
+    return _whole((file, parquet.read_table) for file in _heldout_files(folder))
 
 
 def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """All rollouts of a run, in step order, or those of some columns that they have: older runs lack newer ones.
 
-    Raises ValueError when it has none yet.
+    Files that are damaged are left out, see `read_steps`. Raises ValueError when it has none, or none that is whole.
     """
-    files = _files(folder)
-    if not files:
-        raise ValueError(f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step")
-    tables = [parquet.read_table(file, columns=_known(file, columns)) for file in files]
-    return pa.concat_tables(tables, promote_options="default")
+    return joined(read_steps(folder, columns))
 
 
-def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> pa.Table:
-    """The rollouts of the given (step, task_id), which must exist, in step order."""
+def read_steps(folder: Path, columns: Sequence[str] | None = None) -> Lines[pa.Table]:
+    """The rollouts of each step, in order, and a line about each file that is damaged. Raises ValueError without any
+    that is whole."""
+    read = _whole((file, partial(_read, columns)) for file in _files(folder))
+    if not read.found:
+        missing = f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step"
+        raise ValueError(read.damaged[0] if read.damaged else missing)
+    return read
+
+
+def read_episodes(folder: Path, episodes: Iterable[tuple[int, str]]) -> Lines[pa.Table]:
+    """The rollouts of the given (step, task_id), by step, and a line about each file that is damaged."""
     tasks: dict[int, list[str]] = defaultdict(list)
     for step, task_id in episodes:
         tasks[step].append(task_id)
-    tables = (
-        parquet.read_table(folder / "rollouts" / _STEP.format(step)).filter(compute.field("task_id").isin(names))
-        for step, names in sorted(tasks.items())
+    return _whole(
+        (folder / "rollouts" / _STEP.format(step), partial(_rows_about, names)) for step, names in sorted(tasks.items())
     )
-    return pa.concat_tables(list(tables), promote_options="default")
+
+
+def joined(tables: Lines[pa.Table]) -> pa.Table:
+    """One table, of which there must be some; null where a column is only in others."""
+    return pa.concat_tables(tables.found, promote_options="default")
+
+
+def _read(columns: Sequence[str] | None, file: Path) -> pa.Table:
+    return parquet.read_table(file, columns=_known(file, columns))
+
+
+def _rows_about(task_ids: Sequence[str], file: Path) -> pa.Table:
+    return parquet.read_table(file).filter(compute.field("task_id").isin(task_ids))
+
+
+def _whole(files: Iterable[tuple[Path, Callable[[Path], pa.Table]]]) -> Lines[pa.Table]:
+    """What is read of each file; one that cannot be read, or lacks what every version has written, is left out."""
+    found, damaged = list[pa.Table](), list[str]()
+    for file, read in files:
+        try:
+            found.append(_checked(read(file)))
+        except (pa.ArrowException, ValueError, OSError) as error:
+            damaged.append(f"{file}: left out, it is damaged ({' '.join(str(error).split()):.200})")
+    return Lines(found, damaged)
+
+
+def _checked(table: pa.Table) -> pa.Table:
+    for name, kind in _COLUMNS:
+        is_there = name in table.column_names
+        if (name in _NEEDED and not is_there) or (is_there and not _alike(table.schema.field(name).type, kind)):
+            raise ValueError(f"{name} is not in it as {kind}")
+    table.validate(full=True)  # its texts are UTF-8
+    return table
+
+
+def _alike(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether the types are equal, whatever the elements of lists are called."""
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return _alike(one.value_type, other.value_type)
+    return bool(one == other)
 
 
 def episode_of(row: Mapping[str, Any]) -> Episode:
