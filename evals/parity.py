@@ -63,7 +63,7 @@ def run(args: Namespace, tables: Sequence[Table] = ()) -> int:
     elif args.markdown:
         print("\n".join(map(line, verdicts)))
     else:
-        show(verdicts, Console(width=max(WIDTH, Console().width)))
+        show(verdicts, Console(width=max(WIDTH, Console().width), markup=False))
     return 0 if all(one.ok for one in verdicts) else 1
 
 

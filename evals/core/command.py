@@ -14,6 +14,7 @@ from rich.console import Console
 from actors.episode import GameError
 from common.command_line import BAD_INPUT, print_json
 from common.config import RunSpec
+from common.errors import os_refusal
 from common.records import Record
 from evals.arguments import NAME
 from evals.core.client import EngineLost, ModelClient
@@ -46,7 +47,7 @@ def conclude(args: Namespace, suite: Suite[Result], client: ModelClient | None) 
         if args.out is not None:
             suite.write(args.out, result)
     except (ValueError, OSError) as error:
-        _fail(" ".join(str(error).split()), BAD_INPUT)
+        _fail(os_refusal(error) if isinstance(error, OSError) else " ".join(str(error).split()), BAD_INPUT)
     except EngineLost as error:
         _fail(f"{error}; the same command continues from {args.out / REPLIES}", FAILED)
     except GameError as error:

@@ -34,7 +34,8 @@ class Settings(Record):
 class Journal(Generic[Answered]):
     """The file, opened for appending. Raises ValueError if it holds replies made with other settings.
 
-    `kind` is the record of an answer, `key` its id, and `what` says what an answer is.
+    `kind` is the record of an answer, `key` its id, and `what` says what an answer is. A damaged line is no answer, so
+    that it is asked for again; `damaged` has a line for people about each.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Journal(Generic[Answered]):
     ) -> None:
         self._path, self._kind, self._key, self._what = path, kind, key, what
         self.answered: dict[str, Answered] = {}
+        self.damaged = list[str]()
         cut_torn_line(path)
         lines = path.read_bytes().removesuffix(b"\n").split(b"\n") if path.exists() and path.stat().st_size else []
         if lines:
@@ -83,7 +85,8 @@ class Journal(Generic[Answered]):
         try:
             answered = msgspec.json.decode(line, type=self._kind)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{self._path}:{number}: not {self._what} ({error}); delete the line") from None
+            self.damaged.append(f"{self._path}:{number}: left out, it is damaged: not {self._what} ({error})")
+            return
         self.answered[self._key(answered)] = answered
 
 

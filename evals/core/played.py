@@ -133,6 +133,8 @@ class Playing(Generic[OfTrial, Case]):
         chosen = settings(**fields, context=spec.model.context, call_syntax=self._env.settings.call_syntax)
         with closing(Journal(args.out / REPLIES, chosen)) as journal:
             waiting = self._unplayed(journal)
+            for line in journal.damaged:
+                console.print(line, soft_wrap=True)
             if len(waiting) < len(self._trials):
                 there = f"{len(self._trials) - len(waiting)} of {len(self._trials)} tasks"
                 console.print(f"{there} are played in {args.out} already")

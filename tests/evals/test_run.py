@@ -225,3 +225,26 @@ def test_the_tiny_model_is_asked_through_a_real_engine(tmp_path: Path) -> None:
     assert result.replies is not None and result.replies.replies == 4
     assert len((out / "submission.txt").read_text().splitlines()) == 4
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_results_that_cannot_be_written_are_one_line_with_a_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    (tmp_path / "file").write_text("x")
+    said = refusal(capsys, "--baselines", "--limit", "1", "--out", str(tmp_path / out))
+    assert "Errno" not in said and said.endswith("remove it, or write another path")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff", b'{"torn": ', b"[" * 10_000])
+def test_a_reply_that_is_damaged_is_named_and_asked_for_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes
+) -> None:
+    assert run(tmp_path, "--limit", "4", client=silent()) == 0
+    replies = tmp_path / "out" / "replies.jsonl"
+    lines = replies.read_bytes().split(b"\n")
+    replies.write_bytes(b"\n".join([lines[0], damage, *lines[2:]]))
+    capsys.readouterr()
+    again = silent()
+    assert run(tmp_path, "--limit", "4", client=again) == 0
+    assert len(again.prompts) == 1 and f"{replies}:2: left out, it is damaged" in capsys.readouterr().out

@@ -97,6 +97,8 @@ def asked(
     folder, settings = resolved(args, spec, console, client, args.samples)
     with closing(Journal(args.out / REPLIES, settings)) as journal:
         waiting = unanswered(notes, journal)
+        for line in journal.damaged:
+            console.print(line, soft_wrap=True)
         if len(waiting) < len(notes):
             console.print(f"{len(notes) - len(waiting)} of {len(notes)} notes are answered in {args.out} already")
 
