@@ -54,11 +54,11 @@ def server(folder: Path, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.close_connection = True
-            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
-            if host not in (HOST, "localhost"):  # another site's name for this address
-                self._send(403, (b"ask for it as localhost", _TEXT))
-                return
             try:
+                host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+                if host not in (HOST, "localhost"):  # another site's name for this address
+                    self._send(403, (b"ask for it as localhost", _TEXT))
+                    return
                 found = live.answer(urlsplit(self.path).path)
             except (ValueError, YAMLError, OSError) as error:
                 self._send(404, (last_line(error).encode(), _TEXT))

@@ -115,6 +115,7 @@ def test_the_page_and_what_it_loads_are_of_this_server_alone(tmp_path: Path) -> 
 def test_a_name_that_somebody_else_gave_this_address_is_refused(tmp_path: Path) -> None:
     with served(begun(tmp_path).path) as port:
         assert get(port, "/state.json", Host=f"evil.example:{port}")[0] == 403
+        assert get(port, "/state.json", Host="[")[0] == 404, "no name at all"
         assert get(port, "/state.json", Host=f"localhost:{port}")[0] == 200
 
 
