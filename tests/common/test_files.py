@@ -17,6 +17,7 @@ from common.files import (
     json_lines,
     parse_json,
     parsed_lines,
+    read_object,
     read_record,
     read_text,
     sha256_of,
@@ -209,3 +210,14 @@ def test_half_of_a_character_is_no_text(text: str | bytes) -> None:
 
 def test_a_character_in_two_escapes_is_whole() -> None:
     assert parse_json(r'["\ud83d\ude00"]') == ["\U0001f600"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"[]", b"\xff", b"[" * 100_000])
+def test_an_object_that_must_be_there_is_refused_by_its_file(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "config [x].json"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"config \[x\]\.json: is damaged .*; make it again") as caught:
+        read_object(file)
+    assert "\n" not in str(caught.value)
+    file.write_bytes(b'\xef\xbb\xbf{"a": "\xc3\xa9"}')
+    assert read_object(file) == {"a": "é"}

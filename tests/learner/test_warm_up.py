@@ -238,3 +238,9 @@ def test_a_warm_up_whose_loss_is_no_number_is_refused_and_not_cached(
     ):
         warm_up.warmed_model(spec, model_folder, examples, lambda *_: None)
     assert not list((tmp_path / "cache" / "warm").iterdir())
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b'{"steps": "x"}'])
+def test_a_damaged_report_of_the_cache_ends_no_start(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "warm_up.json").write_bytes(content)
+    assert warm_up.report(tmp_path) is None
