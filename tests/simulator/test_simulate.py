@@ -182,6 +182,7 @@ def test_sizes_may_change_while_faults_happen(tmp_path: Path) -> None:
         virtual.run(run.play([*faults, *resizes], simulate.HEARTBEAT, simulate.LIMIT))
         assert run.violations == [] and run.endings["finished"] == 1
         resized += run.faults["resize"]
+        assert run.faults.total() > run.faults["resize"], "no other fault happened"
     assert resized > 10
 
 
