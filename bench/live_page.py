@@ -32,6 +32,7 @@ TALL = 1500
 """Height of a picture, pixels."""
 STATE = "document.getElementById('state').textContent"
 STEP = "Number(document.body.dataset.steps || 0)"
+HELDOUT = "document.getElementById('episodes').contentDocument?.querySelectorAll('#heldout article').length"
 PICTURE = "document.getElementById('picture').naturalWidth > 0"
 
 
@@ -102,7 +103,8 @@ def watch(run: Watched, tab: Tab, page: str) -> None:
     run.see(f"{STATE} === 'running'")
     assert run.end() == 0
     run.see(f"{STATE} === 'finished' && {STEP} === {STEPS}", "live-finished")
-    seen = tab.ask("document.getElementById('episodes').contentDocument.querySelectorAll('#heldout article').length")
+    tab.wait(f"{HELDOUT} > 0")
+    seen = tab.ask(HELDOUT)
     print(f"held-out tasks on the page: {seen} of {TASKS}")
 
 
