@@ -136,7 +136,7 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
 def test_a_dry_run_says_that_tier_c_waits_for_its_exam(tmp_path: Path) -> None:
     pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
     run = RunSpec(pools=pools, envs=(VerdictSettings(data=DataSpec(tier_c=True)),))
-    assert "\n# tier C          exam before the Scribes start: 85% of" in plan(run, tmp_path)
+    assert "\n# tier C          exam before the Scribes start: a margin above which 95% of" in plan(run, tmp_path)
     assert "tier C" not in plan(RunSpec(), tmp_path)
 
 
