@@ -15,8 +15,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 T = TypeVar("T")
-_HALF = re.compile("(?i:\\\\ud[89a-f])|[\ud800-\udfff]")
-"""What a JSON text has where one of its texts may hold half of a character."""
+_HALF = re.compile("(?i:\\\\ud[89a-f])|[\ud800-\udc7f\udd00-\udfff]")
+"""What a JSON text has where one of its texts may hold half of a character. A byte that is not UTF-8, which a reader of
+notes decodes to such a half (`surrogateescape`), is refused by that reader, by row and field."""
 
 
 class Lines(NamedTuple, Generic[T]):

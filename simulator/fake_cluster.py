@@ -89,7 +89,9 @@ class FakeEngine:
         """Takes 2 s."""
         await self._work(2.0)
 
-    async def generate(self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float) -> Sampled:
+    async def generate(
+        self, messages: tuple[Message, ...], n: int, max_tokens: int, temperature: float, likely: int = 0
+    ) -> Sampled:
         """Takes as long as decoding the longest completion, plus every pause in between."""
         lengths = [self.pace.tokens() for _ in range(n)]
         first, paused = self.version, self._paused()

@@ -12,7 +12,7 @@ def test_the_doctor_sees_numbered_sentences_one_a_line() -> None:
 
 
 def test_the_doctors_instruction_is_short_enough_for_a_small_model() -> None:
-    assert len(DOCTOR) / 3 < 220  # English runs at about four characters a token
+    assert len(DOCTOR) / 3 < 260  # English runs at about four characters a token
 
 
 def test_the_prompt_of_the_doctor_names_every_type() -> None:
