@@ -37,7 +37,7 @@ def text(tab: Tab, name: str) -> str:
     return str(tab.ask(f"document.getElementById('{name}').textContent"))
 
 
-def test_the_page_follows_a_run_through_its_steps_a_kill_and_a_resume(tmp_path: Path, tab: Tab) -> None:
+def test_the_page_follows_a_run_through_its_steps_a_kill_and_a_resume(tmp_path: Path, tab: Tab, drawn: None) -> None:
     folder = begun(tmp_path)
     with served(folder.path) as port:
         tab.open(f"http://127.0.0.1:{port}/")
@@ -63,7 +63,7 @@ def test_the_page_follows_a_run_through_its_steps_a_kill_and_a_resume(tmp_path: 
     tab.wait("document.getElementById('state').textContent === 'no answer'")
 
 
-def test_what_the_reader_chose_on_the_episodes_outlives_a_new_step(tmp_path: Path, tab: Tab) -> None:
+def test_what_the_reader_chose_on_the_episodes_outlives_a_new_step(tmp_path: Path, tab: Tab, drawn: None) -> None:
     folder = begun(tmp_path)
     for number in (1, 2, 3):
         log(folder, number)
