@@ -1,6 +1,6 @@
 """Watch the page of `medserl view --live` in a browser while a real run starts, is stopped, killed and resumed.
 
-    python -m bench.live_page --out docs      # the pictures of docs/read-results.md; some minutes on a CPU
+    python -m bench.live_page --home runs --out docs      # the pictures of docs/read-results.md; minutes on a CPU
 
 The run is deploy/specs/smoke.yaml with held-out tasks. Each line says what the page showed, and how many seconds after
 the last one. Exit code 2 where no browser is found.
@@ -28,7 +28,7 @@ STEPS, EVERY, TASKS = 8, 2, 8
 FLAGS = ("--name", "smoke", "--metrics.port", "0", "--evaluation.every", str(EVERY), "--evaluation.tasks", str(TASKS))
 WAIT_SECONDS = 900.0
 """For a start: a busy machine takes minutes."""
-TALL = 1500
+TALL = 1150
 """Height of a picture, pixels."""
 STATE = "document.getElementById('state').textContent"
 STEP = "Number(document.body.dataset.steps || 0)"
@@ -41,14 +41,14 @@ class Watched:
 
     def __init__(self, home: Path, tab: Tab, out: Path) -> None:
         self._home, self._tab, self._out = home, tab, out
-        self.folder = home / "runs" / "smoke"
+        self.folder = home / "smoke"
         self._run: subprocess.Popen[str] | None = None
         self._since = time.monotonic()
 
     def start(self, *flags: str) -> None:
         """A new process of the run; its output is in the home."""
         spec = str(self.folder / "spec.yaml") if "--resume" in flags else "smoke"
-        where = ["--runs", str(self._home / "runs"), "--model.cache", str(self._home / "cache")]
+        where = ["--runs", str(self._home), "--model.cache", str(self._home / "cache")]
         with (self._home / "run.log").open("a") as log:
             self._run = subprocess.Popen(
                 [sys.executable, "-m", "deploy", "selfplay", spec, *where, *FLAGS, "--steps", str(STEPS), *flags],
@@ -124,7 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m bench.live_page`."""
     parser = argparse.ArgumentParser(prog="python -m bench.live_page", description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=flag_path, default=Path("runs"), help="where the pictures go (default: runs)")
-    parser.add_argument("--home", type=flag_path, help="an empty folder for the run (default: a temporary one)")
+    parser.add_argument(
+        "--home", type=flag_path, help="a folder for the run, without a run smoke in it (default: a temporary one)"
+    )
     given = parser.parse_args(arguments)
     path = browser.find()
     if path is None:
