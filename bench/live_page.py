@@ -28,6 +28,8 @@ STEPS, EVERY, TASKS = 8, 2, 8
 FLAGS = ("--name", "smoke", "--metrics.port", "0", "--evaluation.every", str(EVERY), "--evaluation.tasks", str(TASKS))
 WAIT_SECONDS = 900.0
 """For a start: a busy machine takes minutes."""
+ENDED_SECONDS = 60.0
+"""For the page to show that the run has ended."""
 TALL = 1150
 """Height of a picture, pixels."""
 STATE = "document.getElementById('state').textContent"
@@ -71,15 +73,28 @@ class Watched:
             self.end(signal.SIGTERM)
 
     def see(self, condition: str, picture: str = "") -> None:
-        """Wait until the page shows it; print what it shows, and take a picture."""
+        """Wait until the page shows it; print what it shows, and take a picture.
+
+        Raises TimeoutError, soon where the run has ended.
+        """
         assert self._run is not None
-        self._tab.wait(condition, WAIT_SECONDS)
+        until = time.monotonic() + WAIT_SECONDS
+        while not self._tab.ask(f"Boolean({condition})"):
+            if self._run.poll() is not None:
+                until = min(until, time.monotonic() + ENDED_SECONDS)
+            if time.monotonic() > until:
+                log = (self._home / "run.log").read_text()
+                raise TimeoutError(f"the page did not show {condition}; the run said:\n{log[-2000:]}")
+            time.sleep(0.2)
         now = time.monotonic()
         facts = {"state": self._tab.ask(STATE), "step": self._tab.ask(STEP), "seconds": round(now - self._since, 1)}
         self._since = now
         print(json.dumps(facts), flush=True)
         if picture:
             self._tab.wait(PICTURE)
+            self._tab.ask(
+                "document.querySelector('details').open = false"
+            )  # the log's lines name this machine's folders
             self._tab.picture(self._out / f"{picture}.png", TALL)
 
 
@@ -90,7 +105,7 @@ def watch(run: Watched, tab: Tab, page: str) -> None:
     run.see(f"{STATE} === 'running'")
     run.see(f"{STEP} >= 2", "live-running")
     assert run.end(signal.SIGTERM) == 0, "the first signal stops after the step, with a checkpoint"
-    run.see(f"{STATE} === 'stopped'", "live-stopped")
+    run.see(f"{STATE} === 'stopped'")
     before = tab.ask(STEP)
 
     run.start("--resume")
@@ -102,7 +117,7 @@ def watch(run: Watched, tab: Tab, page: str) -> None:
     run.start("--resume")
     run.see(f"{STATE} === 'running'")
     assert run.end() == 0
-    run.see(f"{STATE} === 'finished' && {STEP} === {STEPS}", "live-finished")
+    run.see(f"{STATE} === 'finished' && {STEP} === {STEPS}")
     tab.wait(f"{HELDOUT} > 0")
     seen = tab.ask(HELDOUT)
     print(f"held-out tasks on the page: {seen} of {TASKS}")
