@@ -35,6 +35,8 @@ TITLES = {
 
 DEADLINE_SECONDS = 600.0
 POLL_SECONDS = 0.2
+END_SECONDS = 240
+"""In which actors notice that their driver is gone; seconds where the machine is idle."""
 
 Found = TypeVar("Found")
 
@@ -130,12 +132,12 @@ class Job:
         others = [process for process in self._below() if process not in ours]
         self.process.kill()
         code = self.process.wait()
-        _, alive = psutil.wait_procs(ours, timeout=60)
+        _, alive = psutil.wait_procs(ours, timeout=END_SECONDS)
         for agent in others:  # Ray's own agents linger
             with suppress(psutil.NoSuchProcess):
                 agent.kill()
         if alive:
-            raise RuntimeError(f"still running a minute after the driver: {[_title(process) for process in alive]}")
+            raise RuntimeError(f"{END_SECONDS} s after the driver still there: {[_title(process) for process in alive]}")
         if code != -signal.SIGKILL:
             raise RuntimeError(f"the driver ended by itself before it was killed, with exit code {code}")
         return self.process.pid

@@ -70,9 +70,10 @@ async def test_the_replies_of_each_version_are_kept_with_their_prompts_and_rewar
         world.stepped(version)
         await world.idle()
     await world.curve.finish(2)
-    table = read_heldout(tmp_path)
-    assert table is not None and table.num_rows == 2 * 4
-    rows = table.to_pylist()
+    found, damaged = read_heldout(tmp_path)
+    assert not damaged
+    rows = [row for table in found for row in table.to_pylist()]
+    assert len(rows) == 2 * 4
     assert [row["step"] for row in rows] == [0] * 4 + [2] * 4
     assert [row["task_id"] for row in rows[:4]] == [row["task_id"] for row in rows[4:]]
     assert {row["completion"] for row in rows} == {CLEAN} and {row["reason"] for row in rows} == {"clean", "missed"}
