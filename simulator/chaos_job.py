@@ -137,7 +137,9 @@ class Job:
             with suppress(psutil.NoSuchProcess):
                 agent.kill()
         if alive:
-            raise RuntimeError(f"{END_SECONDS} s after the driver still there: {[_title(process) for process in alive]}")
+            raise RuntimeError(
+                f"{END_SECONDS} s after the driver still there: {[_title(process) for process in alive]}"
+            )
         if code != -signal.SIGKILL:
             raise RuntimeError(f"the driver ended by itself before it was killed, with exit code {code}")
         return self.process.pid
