@@ -36,7 +36,7 @@ TITLES = {
 DEADLINE_SECONDS = 600.0
 POLL_SECONDS = 0.2
 END_SECONDS = 240
-"""In which actors notice that their driver is gone; seconds where the machine is idle."""
+"""In which actors notice that their driver is gone: seconds on an idle machine."""
 
 Found = TypeVar("Found")
 
