@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -23,9 +24,11 @@ def arguments(command: str) -> list[str]:
     """What comes after `medserl`; of a call of make, what its recipe would run."""
     words = shlex.split(command)
     if words[0] == "make":
+        outer = {"MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "ARGS"}  # of `make test ARGS=...`, which runs this
         done = subprocess.run(
             ["make", "-n", "-o", ".venv/bin/medserl", "--no-print-directory", *words[1:]],
             cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name not in outer},
             capture_output=True,
             text=True,
             check=True,
