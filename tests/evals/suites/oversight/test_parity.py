@@ -10,7 +10,7 @@ from evals.core.parity import Elsewhere, Row, State, Table
 from evals.parity import line
 from evals.suites.oversight.parity.parts import DOCUMENT, Parts
 from evals.suites.oversight.parity.table import table
-from tests.evals.parity_page import agrees, exists, lines_of
+from tests.evals.parity_page import cells_of, exists, lines_of
 
 IDS = [f"SA{number:02}" for number in range(1, 36)]
 SLOW = ("SA01", "SA10", "SA16", "SA26", "SA35")
@@ -43,12 +43,13 @@ def test_every_row_is_in_the_command_and_on_the_page() -> None:
 
 @pytest.mark.parametrize("one", WHOLE.rows, ids=IDS)
 def test_the_page_says_what_the_row_says(one: Row | Elsewhere) -> None:
-    agrees(written()[one.row], one)
+    cells, wanted = written()[one.row].split(" | "), cells_of(one)
+    assert {at: cells[at] for at in wanted} == wanted and len(cells) == 6
 
 
 @pytest.mark.parametrize("name", sorted({name for one in WHOLE.rows for name in one.shown_by}))
 def test_a_test_or_command_that_shows_a_row_exists(name: str) -> None:
-    exists(name)
+    assert exists(name)
 
 
 @pytest.mark.integration
