@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -24,13 +24,21 @@ from bench.workload import Workload, load, prompt_ids
 from common.config import ModelSpec, PoolSpec, RunSpec
 from evals.core.engine import MANY_CALLS, local_ray
 
+if TYPE_CHECKING:
+    from vllm.sampling_params import SamplingParams
+
+
+def endless(params: SamplingParams) -> SamplingParams:
+    """The same sampling, which only its maximum of tokens ends."""
+    params.ignore_eos, params.stop_token_ids = True, []
+    return params
+
 
 class FixedLength(Engine):
     """Continues after an end-of-sequence token, so that it does the same work as the other systems."""
 
     async def _run(self, prompt_ids: tuple[int, ...], params: Any) -> Any:
-        params.ignore_eos = True
-        return await super()._run(prompt_ids, params)
+        return await super()._run(prompt_ids, endless(params))
 
 
 def spec_for(work: Workload, longest: int) -> RunSpec:
