@@ -24,7 +24,7 @@ from common.config import WeightsSpec
 from common.errors import ActorLost, last_line
 from common.records import Sampled
 from common.weights import Canary, Probe, SyncOutcome, SyncReport
-from learner.bounds import Bounds
+from learner.bounds import LOADED, Bounds
 from learner.rank_calls import of_ranks
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Channel:
         self._loaded_gap, self._version = loaded_gap, version
         self._checksum = ""
         self._canary: Canary | None = None
+        self._compared = False  # fresh rollouts were sampled
         self._lock = asyncio.Lock()
         self._held = asyncio.Lock()
         self._changing = False  # the learner holds both locks from its step until the version is published
@@ -143,15 +144,20 @@ class Channel:
             await pool.quarantine.remote(engine)
 
     async def fresh_rollouts(self) -> tuple[Sampled, ...]:
-        """A few completions from each serving engine under the newest version; none when no engine answers."""
+        """A few completions from each serving engine under the newest version; none when no engine answers.
+
+        The first ones, which all later ones are compared with, are LOADED times as many.
+        """
         _, engines = await self._serving()
         probe = self._probe
-        request = (probe.prompt_ids, probe.completions, probe.max_tokens, probe.temperature)
+        completions = probe.completions * (1 if self._compared else LOADED)
+        request = (probe.prompt_ids, completions, probe.max_tokens, probe.temperature)
         calls = {engine: handle.sample.remote(*request) for engine, handle in engines.items()}
         failures: dict[str, str] = {}
         sampled = await self._phase("sample", calls, failures)
         for engine, line in failures.items():
             LOG.warning("engine %s gave no fresh rollouts: %s", engine, line)
+        self._compared = self._compared or bool(sampled)
         return tuple(sampled.values())
 
     async def _bring(self, engines: Engines) -> SyncOutcome:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
-from learner.bounds import BOUNDS
+from learner.bounds import BOUNDS, LOADED
 
 Rows = Sequence[dict[str, Any]]
 """Lines of metrics.jsonl, the first steps first."""
 
 
 def warning(rows: Rows, dtype: str, factor: float) -> str:
-    """The warning to show after the newest step; "" while the difference is within `factor` of the first measured one,
-    or within what `dtype` explains."""
+    """The warning to show after the newest step; "" while the mean difference of the last steps is within `factor` of
+    the first measured one, or within what `dtype` explains."""
     measured = _measured(rows)
     if not measured or rows[-1].get("fresh_logp_difference") is None:
         return ""
-    tolerated = BOUNDS[dtype].tolerance(measured[0], factor)
-    if measured[-1] <= tolerated:
+    tolerated, recent = BOUNDS[dtype].tolerance(measured[0], factor), fmean(measured[-LOADED:])
+    if recent <= tolerated:
         return ""
     return (
-        f"fresh rollouts: engines and learner differ by {measured[-1]:.4f} nats per token, tolerated {tolerated:.4f} "
+        f"fresh rollouts: engines and learner differ by {recent:.4f} nats per token, tolerated {tolerated:.4f} "
         f"({measured[0]:.4f} right after loading): importance weights correct for it"
         + ("; with model.dtype: float32 they would agree" if dtype == "bfloat16" else "")
     )

@@ -10,7 +10,7 @@ from ray.exceptions import ActorDiedError
 
 from common.errors import ActorLost
 from common.weights import SyncOutcome
-from learner.bounds import BOUNDS
+from learner.bounds import BOUNDS, LOADED
 from simulator import virtual
 from simulator.fakes import Handle, remote_error
 from tests.learner.channel_world import PROBE, FakeEngine, World
@@ -35,8 +35,19 @@ async def test_fresh_rollouts_come_from_every_engine_that_serves_and_answers() -
     samples = await world.channel.fresh_rollouts()
     assert [sampled.completions[0].engine for sampled in samples] == ["a", "d"]
     assert {"sample b", "sample c"} <= set(world.log), "both were asked"
-    assert {(*sampled.prompt_ids, len(sampled.completions)) for sampled in samples} == {(1, 2, 2)}
+    assert {(*sampled.prompt_ids, len(sampled.completions)) for sampled in samples} == {(1, 2, 2 * LOADED)}
     assert {len(one.token_ids) for sampled in samples for one in sampled.completions} == {PROBE.max_tokens}
+
+
+async def test_the_first_fresh_rollouts_that_an_engine_gives_are_more_than_those_of_later_steps() -> None:
+    world = World()
+    await world.add("a", hangs="sample")
+    counts = []
+    for engine in ("", "b", ""):
+        if engine:
+            await world.add(engine)
+        counts.append([len(sampled.completions) for sampled in await world.channel.fresh_rollouts()])
+    assert counts == [[], [2 * LOADED], [2]]
 
 
 @pytest.mark.parametrize(("dtype", "floor"), [("bfloat16", 0.01), ("float32", 0.001)])
