@@ -1,19 +1,43 @@
-"""Many questions to one model, some at once, with a progress bar."""
+"""One model that is asked many questions, some at once, with a progress bar."""
 
 from __future__ import annotations
 
 import asyncio
+from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from actors.episode import Model
+from common.config import RunSpec
+from evals.core.client import ModelClient
+from evals.core.journal import Settings
 
+REPLIES = "replies.jsonl"
 Item = TypeVar("Item")
+
+
+def resolved(
+    args: Namespace, spec: RunSpec, console: Console, client: ModelClient, samples: int
+) -> tuple[Path, Settings]:
+    """The folder of the model that is asked, and what its replies depend on. Makes the --out folder."""
+    console.print(f"resolving {spec.model.source}")
+    folder, digest = client.resolve(spec)
+    args.out.mkdir(parents=True, exist_ok=True)
+    return folder, Settings(
+        model=args.model,
+        checksum=digest,
+        dtype=spec.model.concrete_dtype,
+        temperature=args.temperature,
+        samples=samples,
+        max_tokens=spec.sampling.max_tokens,
+        seed=spec.seed,
+    )
 
 
 def ask(

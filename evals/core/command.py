@@ -1,10 +1,11 @@
-"""What every suite's command does around its evaluation: errors of one line, exit codes, files, what is printed."""
+"""What every suite's command does around its evaluation: flags, errors of one line, exit codes, files, printing."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
@@ -13,16 +14,17 @@ from rich.console import Console
 
 from actors.episode import GameError
 from common.command_line import BAD_INPUT, print_json
-from common.config import RunSpec
 from common.errors import os_refusal
 from common.records import Record
 from evals.arguments import NAME
+from evals.core import results
+from evals.core.asking import REPLIES
 from evals.core.client import EngineLost, ModelClient
 from evals.core.engine import Vllm
-from evals.core.journal import Settings
+from evals.core.report import Report, markdown, show
 
 FAILED, INTERRUPTED = 1, 130  # exit codes
-REPLIES = "replies.jsonl"
+BASELINES = "baselines"
 WIDTH = 100
 Result = TypeVar("Result", bound=Record)
 
@@ -30,13 +32,13 @@ Result = TypeVar("Result", bound=Record)
 class Suite(NamedTuple, Generic[Result]):
     """What a benchmark does, in this order.
 
-    `evaluate` does everything except writing the report, and raises ValueError for bad input, EngineLost for a dead
-    engine; `write` writes the report's files into a folder; `show` prints the tables.
+    `evaluate` does everything except telling of it, and raises ValueError for bad input, EngineLost for a dead engine;
+    `report` is what is told; `draw` draws report.png.
     """
 
     evaluate: Callable[[Namespace, Console, ModelClient], Result]
-    write: Callable[[Path, Result], None]
-    show: Callable[[Result, Console], None]
+    report: Callable[[Result], Report]
+    draw: Callable[[Result, Path], None]
 
 
 def conclude(args: Namespace, suite: Suite[Result], client: ModelClient | None) -> int:
@@ -44,8 +46,9 @@ def conclude(args: Namespace, suite: Suite[Result], client: ModelClient | None) 
     console = Console(width=max(WIDTH, Console().width), stderr=args.json, markup=False)
     try:
         result = suite.evaluate(args, console, client or Vllm())
+        report = suite.report(result)
         if args.out is not None:
-            suite.write(args.out, result)
+            results.write(args.out, result, markdown(report), partial(suite.draw, result) if report.drawn else None)
     except (ValueError, OSError) as error:
         _fail(os_refusal(error) if isinstance(error, OSError) else " ".join(str(error).split()), BAD_INPUT)
     except EngineLost as error:
@@ -57,28 +60,25 @@ def conclude(args: Namespace, suite: Suite[Result], client: ModelClient | None) 
     if args.json:
         print_json({name: value for name, value in msgspec.to_builtins(result).items() if name != "cases"})
         return 0
-    suite.show(result, console)
+    show(report, console)
     if args.out is not None:
         console.print(f"report: {args.out / 'report.md'}")
     return 0
 
 
-def resolved(
-    args: Namespace, spec: RunSpec, console: Console, client: ModelClient, samples: int
-) -> tuple[Path, Settings]:
-    """The folder of the model that is asked, and what its replies depend on. Makes the --out folder."""
-    console.print(f"resolving {spec.model.source}")
-    folder, digest = client.resolve(spec)
-    args.out.mkdir(parents=True, exist_ok=True)
-    return folder, Settings(
-        model=args.model,
-        checksum=digest,
-        dtype=spec.model.concrete_dtype,
-        temperature=args.temperature,
-        samples=samples,
-        max_tokens=spec.sampling.max_tokens,
-        seed=spec.seed,
-    )
+def system_of(args: Namespace) -> str:
+    """What is scored, as results name it: a model, or a policy without one."""
+    name: str = args.model or args.policy or BASELINES
+    return name
+
+
+def some_of(flag: str, given: str | None, known: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
+    """What a flag names with commas, in the order of `known`. Raises ValueError for what does not exist."""
+    named = default if given is None else tuple(name.strip() for name in given.split(","))
+    for name in named:
+        if name not in known:
+            raise ValueError(f"--{flag} {name}: write some of {','.join(known)}")
+    return tuple(name for name in known if name in named)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from common.config import RunSpec
 from common.files import read_object
+from common.sections import EnvSettings
 from common.spec_file import read_settings, spec_file
+
+CONTEXT = 4096
+"""Of the engine of a suite of episodes without a --spec: the longest take almost that. Models may have fewer."""
+Game = TypeVar("Game", bound=EnvSettings)
 
 
 def read_spec(
@@ -38,6 +44,16 @@ def read_spec(
     if most >= spec.model.context:
         raise ValueError(f"--max-tokens {most} leaves no room for a prompt in model.context {spec.model.context}")
     return spec.concrete()
+
+
+def of_game(args: Namespace, default: Game) -> tuple[RunSpec, Game]:
+    """The engine's settings for a suite of episodes, and its game as the spec plays it, else `default`.
+
+    Raises ValueError, one line.
+    """
+    defaults = {"envs": [{"id": args.suite}], "model": {"context": CONTEXT}}
+    spec = read_spec(args.spec, args.model or "", args.temperature, args.max_tokens, defaults)
+    return spec, next((one for one in spec.envs if isinstance(one, type(default))), default)
 
 
 def fitting(spec: RunSpec, folder: Path) -> RunSpec:

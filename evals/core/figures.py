@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from common.statistics import Interval
@@ -39,6 +40,17 @@ def point(
     reach = [[max(0.0, one.value - one.lower)], [max(0.0, one.upper - one.value)]]
     face = "white" if hollow else colour
     axes.errorbar(one.value, at, xerr=reach, fmt=mark, color=colour, mfc=face, capsize=3, markersize=6, label=label)
+
+
+def legend(axes: Axes, columns: int, below: float = 0.1) -> None:
+    """Under the axis, by this share of its height."""
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -below), ncols=columns)
+
+
+def save(figure: Figure, title: str, path: Path) -> None:
+    """Under its title, as a PNG."""
+    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    figure.savefig(path, dpi=DPI, format="png")
 
 
 def rows(axes: Axes, names: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 
@@ -12,6 +12,7 @@ from common.records import Record
 from common.statistics import Array, Interval, ratios, sign_flips
 from evals.core.played import Judged
 
+Case = TypeVar("Case", bound=Judged)
 Counts = Callable[[Any], float]
 Measures = Mapping[str, tuple[Counts, Counts]]
 """Name: what is counted of an episode, and of how much; a figure is the sum of the first by the sum of the second."""
@@ -51,6 +52,13 @@ def measured(cases: Sequence[Judged], measures: Measures) -> dict[str, Interval]
     """Every measure, over at least one episode."""
     tops, counts = zip(*measures.values(), strict=True)
     return dict(zip(measures, ratios(_table(cases, tops), _table(cases, counts)), strict=True))
+
+
+def on_same_tasks(these: Sequence[Case], others: Sequence[Case]) -> list[tuple[Case, Case]]:
+    """Each with the other system's on the same task, where that has one."""
+    there = {(case.trial, case.task_id): case for case in others}
+    both = [(case, there.get((case.trial, case.task_id))) for case in these]
+    return [(this, other) for this, other in both if other is not None]
 
 
 def differences(these: Sequence[Judged], others: Sequence[Judged], measures: Measures) -> dict[str, Difference]:

@@ -23,9 +23,8 @@ from common.records import LIMITS_MET, EndReason, Episode, LabelledTask, Record
 from envs.contract import replay
 from envs.contract.env import Act, Environment
 from envs.contract.tool_game import ToolSettings
-from evals.core.asking import ask
+from evals.core.asking import REPLIES, ask, resolved
 from evals.core.client import ModelClient
-from evals.core.command import REPLIES, resolved
 from evals.core.engine import doctor_pool
 from evals.core.engine_spec import fitting
 from evals.core.journal import Journal as CoreJournal

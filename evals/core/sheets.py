@@ -29,11 +29,6 @@ def section(sheet: Sheet) -> str:
     return "\n\n".join([f"## {sheet.title}", table, *([sheet.remark] if sheet.remark else [])])
 
 
-def markdown(parts: Iterable[str]) -> str:
-    """A document of these paragraphs."""
-    return "\n\n".join(parts) + "\n"
-
-
 def show(sheet: Sheet, console: Console) -> None:
     """Print a sheet."""
     table = Table(sheet.columns[0], title=sheet.title, title_justify="left")

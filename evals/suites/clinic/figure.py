@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from envs.contract.page_view import words
 from evals.core import figures
-from evals.core.figures import BLUE, GREEN, GREY, LIGHT, ORANGE, RED, point, rows
+from evals.core.figures import BLUE, GREEN, GREY, LIGHT, ORANGE, RED, legend, point, rows
 from evals.core.policies import NULL, ORACLE, RANDOM
 from evals.suites.clinic.cases import OUTCOMES
 from evals.suites.clinic.result import Figures, Group, Result
@@ -24,8 +24,7 @@ def draw(result: Result, path: Path) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     _rewards(left, result)
     _outcomes(right, result)
-    figure.suptitle(f"{result.suite.capitalize()}: {result.system}", fontsize=12, x=0.01, ha="left")
-    figure.savefig(path, dpi=figures.DPI, format="png")
+    figures.save(figure, f"{result.suite.capitalize()}: {result.system}", path)
 
 
 def _rewards(axes: Axes, result: Result) -> None:
@@ -45,7 +44,7 @@ def _rewards(axes: Axes, result: Result) -> None:
     axes.set_title("Reward, 95 % intervals", loc="left", fontsize=11)
     axes.set_xlim(-0.02, 1.04)
     rows(axes, [_named(result, group) for group in result.groups])
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4)
+    legend(axes, 4)
 
 
 def _outcomes(axes: Axes, result: Result) -> None:
@@ -62,7 +61,7 @@ def _outcomes(axes: Axes, result: Result) -> None:
     axes.set_title(f"What the episodes of {name} came to", loc="left", fontsize=11)
     axes.set_xlim(0, 1)
     rows(axes, ["" for _ in result.groups])
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(COLOURS))
+    legend(axes, len(COLOURS))
 
 
 def _shown(group: Group) -> Figures:

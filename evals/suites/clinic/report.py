@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
-
 from envs.contract.page_view import words
-from evals.core import sheets as sheets_of
 from evals.core.policies import ORACLE
+from evals.core.report import Report, asked
 from evals.core.sheets import Sheet, against_blind, by_reason, compared, shown
 from evals.suites.clinic.cases import COMPARED, PARTS, SHARES, TRIAGE
 from evals.suites.clinic.limitations import limitations
@@ -17,7 +15,14 @@ from evals.suites.clinic.result import ALL, Figures, Group, Result
 _COSTS = ("turns", "tokens", "invalid", "truncated")
 
 
-def sheets(result: Result) -> Iterator[Sheet]:
+def report(result: Result) -> Report:
+    """All of it."""
+    title = f"{result.suite.capitalize()}: {result.system}"
+    sheets = tuple(_sheets(result))
+    return Report(title=title, about=tuple(_about(result)), sheets=sheets, limitations=tuple(limitations(result)))
+
+
+def _sheets(result: Result) -> Iterator[Sheet]:
     """Every table of a result, in order."""
     if any(group.system is not None for group in result.groups):
         yield _scores(result)
@@ -35,35 +40,12 @@ def sheets(result: Result) -> Iterator[Sheet]:
         yield _baselines(result, group)
 
 
-def markdown(result: Result) -> str:
-    """`report.md`."""
-    parts = [f"# {result.suite.capitalize()}: {result.system}", _about(result), "![figures](report.png)"]
-    return sheets_of.markdown([*parts, *map(sheets_of.section, sheets(result)), "## Limitations", _listed(result)])
-
-
-def show(result: Result, console: Console) -> None:
-    """Print the tables and the limitations."""
-    for sheet in sheets(result):
-        sheets_of.show(sheet, console)
-    console.print("Limitations", style="italic")
-    console.print(_listed(result), highlight=False, markup=False)
-
-
-def _listed(result: Result) -> str:
-    return "\n".join(f"- {text}" for text in limitations(result))
-
-
-def _about(result: Result) -> str:
+def _about(result: Result) -> Iterator[str]:
     counts = ", ".join(f"{group.cases} of {_named(result, group)}" for group in result.groups if group.domain != ALL)
-    lines = [f"Cases that nothing is trained on: {counts}."]
+    yield f"Cases that nothing is trained on: {counts}."
     if result.settings is not None:
-        s = result.settings
-        lines.append(
-            f"Model checksum {s.checksum[:12]}, {s.dtype}; one episode a case at temperature {s.temperature:g}, "
-            f"replies of at most {s.max_tokens} tokens, context {s.context}, seed {s.seed}; calls in {s.call_syntax}."
-        )
-    lines.append("Brackets hold 95 % intervals: bootstrap over pairs of twins, which differ in one fact.")
-    return "  \n".join(lines)
+        yield asked(result.settings, "one episode a case")
+    yield "Brackets hold 95 % intervals: bootstrap over pairs of twins, which differ in one fact."
 
 
 def _scores(result: Result) -> Sheet:

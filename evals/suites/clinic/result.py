@@ -10,7 +10,7 @@ from statistics import fmean
 from common.records import Record
 from common.statistics import Interval
 from evals.core import results
-from evals.core.measured import Best, Difference, best_of, differences, ends, measured
+from evals.core.measured import Best, Difference, best_of, differences, ends, measured, on_same_tasks
 from evals.core.played import PlayedSettings
 from evals.core.policies import ORACLE
 from evals.suites.clinic.cases import BLIND, COMPARED, MEASURES, OUTCOMES, Case
@@ -100,9 +100,8 @@ def groups(tiers: Sequence[str], system: Cases, baselines: Played) -> tuple[Grou
 
 def compared(tiers: Sequence[str], domains: Sequence[str], these: Cases, other: Result) -> tuple[Against, ...]:
     """Differences to another result. Raises ValueError, one line, when that is of none of these cases."""
-    there = {(case.trial, case.task_id): case for case in other.cases}
-    shared = [case for case in these if (case.trial, case.task_id) in there]
-    if not shared:
+    pairs = on_same_tasks(these, other.cases)
+    if not pairs:
         raise ValueError(
             f"--against: {other.system} played none of these cases; give a result of the same --domains, --tiers and "
             "version"
@@ -110,10 +109,10 @@ def compared(tiers: Sequence[str], domains: Sequence[str], these: Cases, other: 
     found = []
     for tier in tiers:
         for domain in (*domains, *([ALL] if len(domains) > 1 else [])):
-            some = _of(shared, tier, domain)
+            some = [pair for pair in pairs if _of(pair[:1], tier, domain)]
             if some:
-                others = [there[case.trial, case.task_id] for case in some]
-                gaps = differences(some, others, {name: MEASURES[name] for name in COMPARED})
+                ours, theirs = zip(*some, strict=True)
+                gaps = differences(ours, theirs, {name: MEASURES[name] for name in COMPARED})
                 found.append(Against(tier=tier, domain=domain, cases=len(some), differences=gaps))
     return tuple(found)
 

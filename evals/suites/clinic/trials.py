@@ -38,15 +38,6 @@ def trials(domains: Sequence[str], tiers: Sequence[str], limit: int | None) -> l
     ]
 
 
-def some_of(flag: str, given: str | None, known: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
-    """What a flag names, in the order of `known`. Raises ValueError for what does not exist."""
-    named = default if given is None else tuple(name.strip() for name in given.split(","))
-    for name in named:
-        if name not in known:
-            raise ValueError(f"--{flag} {name}: write some of {','.join(known)}")
-    return tuple(name for name in known if name in named)
-
-
 def _cases(domain: Domain, tier: str) -> Iterator[Trial]:
     for row in _rows(domain, tier):
         made = released(domain, row)

@@ -24,14 +24,13 @@ from actors.episode import Model
 from common.files import sha256_of, write_whole
 from common.paths import input_path
 from envs.verdict.data.medec import Note, bundled_path, load_notes
-from evals.core import results
-from evals.core.asking import ask
+from evals.core.asking import REPLIES, ask, resolved
 from evals.core.client import ModelClient
-from evals.core.command import REPLIES, Suite, conclude, resolved
+from evals.core.command import Suite, conclude
 from evals.core.engine import doctor_pool
 from evals.core.engine_spec import read_spec
 from evals.core.journal import Settings
-from evals.suites.medec import corrections, report
+from evals.suites.medec import corrections, figure
 from evals.suites.medec.chosen import chosen, subset_ids
 from evals.suites.medec.protocol import (
     Submission,
@@ -43,6 +42,7 @@ from evals.suites.medec.protocol import (
     submission_text,
 )
 from evals.suites.medec.replies import Journal, Judged, answer, judge, reply_figures, unanswered
+from evals.suites.medec.report import report
 from evals.suites.medec.result import Result, compared, load_result, part
 
 QUEUED = 2
@@ -51,11 +51,11 @@ QUEUED = 2
 
 def run(args: Namespace, client: ModelClient | None = None) -> int:
     """Score what the arguments name; returns the exit code."""
-    return conclude(args, Suite(evaluate, write, report.show), client)
+    return conclude(args, Suite(evaluate, report, figure.draw), client)
 
 
 def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
-    """Everything except writing the report. Raises ValueError for bad input, EngineLost for a dead engine."""
+    """Everything except telling of it. Raises ValueError for bad input, EngineLost for a dead engine."""
     notes = chosen(load_notes(args.data), args.limit)
     for note in notes:
         check_id(note.note_id)
@@ -107,14 +107,6 @@ def asked(
 
         ask(waiting, client.asking(spec, folder), one, QUEUED * doctor_pool(spec).max_num_seqs, console)
     return {note.note_id: judge(note, journal.answered[note.note_id].replies) for note in notes}, settings
-
-
-def write(out: Path, result: Result) -> None:
-    """Write result.json, report.md and report.png, each whole or not at all."""
-    from evals.suites.medec.figure import draw
-
-    drawing = partial(draw, result) if result.parts[0].system is not None else None
-    results.write(out, result, report.markdown(result), drawing)
 
 
 def _submitted(out: Path, judged: Mapping[str, Judged]) -> Submission:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from common.statistics import Interval
 from evals.core import figures
-from evals.core.figures import BLUE, GREY, ORANGE, point, rows
+from evals.core.figures import BLUE, GREY, ORANGE, legend, point, rows
 from evals.suites.medec.result import Part, Result, Scores
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def draw(result: Result, path: Path) -> None:
     title = f"{result.suite.upper()}: {result.system}, {part.notes} notes ({part.errors} with an error)"
     if result.replies is not None and result.replies.invalid.value is not None:
         title += f", {result.replies.invalid.value:.0%} of replies invalid"
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
-    figure.savefig(path, dpi=figures.DPI, format="png")
+    figures.save(figure, title, path)
 
 
 def _figures(axes: Axes, system: str, part: Part, scores: Scores) -> None:
@@ -57,7 +56,7 @@ def _figures(axes: Axes, system: str, part: Part, scores: Scores) -> None:
     low = min([0.0, *(one.lower for one in shown if one.lower is not None)])
     axes.set_xlim(low - 0.04, 1.04)
     rows(axes, names)
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
+    legend(axes, 2, 0.08)
 
 
 def _values(floor: Scores) -> list[float | None]:
@@ -77,4 +76,4 @@ def _types(axes: Axes, scores: Scores) -> None:
     axes.set_title("Share of notes flagged, by type", loc="left", fontsize=11)
     axes.set_xlim(-0.04, 1.04)
     rows(axes, [*names, f"clean\n({d.false_positive_rate.of})"])
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
+    legend(axes, 3, 0.08)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
-
 from common.statistics import Interval
 from envs.verdict.statistics import MERGED, McNemar, TypeFigures
-from evals.core import sheets as sheets_of
+from evals.core.report import Report
 from evals.core.sheets import Sheet, shown
 from evals.suites.medec.corrections import Metric
 from evals.suites.medec.result import Against, Part, Result, Scores
@@ -17,7 +15,19 @@ ABSENT = "absent"
 _METRICS = ("ROUGE-1 F", "BERTScore", "BLEURT", "AggregateScore")
 
 
-def sheets(result: Result) -> Iterator[Sheet]:
+def report(result: Result) -> Report:
+    """All of it."""
+    absent = (f"{name}: {ABSENT}, {reason}." for name, reason in result.absent.items())
+    return Report(
+        title=f"{result.suite.upper()}: {result.system}",
+        about=tuple(_about(result)),
+        sheets=tuple(_sheets(result)),
+        limitations=("No medical claim: a score on this benchmark says nothing about safety in a clinic.", *absent),
+        drawn=result.parts[0].system is not None,
+    )
+
+
+def _sheets(result: Result) -> Iterator[Sheet]:
     """Every table of a result, in order."""
     for part in result.parts:
         yield _official(result, part)
@@ -36,37 +46,17 @@ def sheets(result: Result) -> Iterator[Sheet]:
         yield _against(result.system, result.against)
 
 
-def markdown(result: Result) -> str:
-    """`report.md`."""
-    parts = [f"# {result.suite.upper()}: {result.system}", _about(result)]
-    if result.replies is not None:
-        parts.append("![figures](report.png)")
-    return sheets_of.markdown([*parts, *map(sheets_of.section, sheets(result))])
-
-
-def show(result: Result, console: Console) -> None:
-    """Print the tables."""
-    for sheet in sheets(result):
-        sheets_of.show(sheet, console)
-    for name, reason in result.absent.items():
-        console.print(f"{name}: {ABSENT}, {reason}")
-
-
-def _about(result: Result) -> str:
+def _about(result: Result) -> Iterator[str]:
     whole = result.parts[0]
-    lines = [
-        f"Data: `{result.data}` (sha256 {result.data_sha256[:12]}), {whole.notes} notes, {whole.errors} with an error."
-    ]
+    digest = result.data_sha256[:12]
+    yield f"Data: `{result.data}` (sha256 {digest}), {whole.notes} notes, {whole.errors} with an error."
     if result.settings is not None:
         s = result.settings
-        lines.append(
+        yield (
             f"Model checksum {s.checksum[:12]}, {s.dtype}; temperature {s.temperature:g}, {s.samples} "
             f"{'reply' if s.samples == 1 else 'replies'} a note of at most {s.max_tokens} tokens, seed {s.seed}."
         )
-    lines.append("Brackets hold 95 % intervals: Wilson for shares, bootstrap over vignettes for the rest.")
-    lines += [f"{name}: {ABSENT}, {reason}." for name, reason in result.absent.items()]
-    lines.append("No medical claim: a score on this benchmark says nothing about safety in a clinic.")
-    return "  \n".join(lines)
+    yield "Brackets hold 95 % intervals: Wilson for shares, bootstrap over vignettes for the rest."
 
 
 def _systems(result: Result, part: Part) -> list[tuple[str, Scores]]:

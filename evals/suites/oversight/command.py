@@ -13,42 +13,36 @@ from __future__ import annotations
 
 from argparse import Namespace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from common.config import RunSpec
 from envs.oversight.environment import Oversight
 from envs.oversight.spec import OversightSettings
-from evals.core import results
+from envs.oversight.trial import TIERS
 from evals.core.client import ModelClient
-from evals.core.command import Suite, conclude
-from evals.core.engine_spec import read_spec
+from evals.core.command import Suite, conclude, some_of, system_of
+from evals.core.engine_spec import of_game
 from evals.core.played import Playing
 from evals.core.policies import check
-from evals.suites.oversight import report
+from evals.suites.oversight import figure
 from evals.suites.oversight.audits import AuditSettings, Case, judge
 from evals.suites.oversight.policies import policies
+from evals.suites.oversight.report import report
 from evals.suites.oversight.result import Result, compared, groups, load_result
-from evals.suites.oversight.trials import tiers_of, trials
-
-DEFAULTS: dict[str, Any] = {"envs": [{"id": "oversight"}], "model": {"context": 4096}}
-"""Of the engine without a --spec: the longest audits take almost 4,096 tokens. A model may have fewer positions."""
-BASELINES = "baselines"
+from evals.suites.oversight.trials import PLAYED, trials
 
 
 def run(args: Namespace, client: ModelClient | None = None) -> int:
     """Score what the arguments name; returns the exit code."""
-    return conclude(args, Suite(evaluate, write, report.show), client)
+    return conclude(args, Suite(evaluate, report, figure.draw), client)
 
 
 def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
-    """Everything except writing the report. Raises ValueError for bad input, EngineLost for a dead engine."""
-    tiers = tiers_of(args.tiers)
+    """Everything except telling of it. Raises ValueError for bad input, EngineLost for a dead engine."""
+    tiers = some_of("tiers", args.tiers, tuple(TIERS), PLAYED)
     other = load_result(args.against) if args.against else None
-    spec = read_spec(args.spec, args.model or "", args.temperature, args.max_tokens, DEFAULTS)
-    env = Oversight(_settings(spec), seed=0)
+    spec, game = of_game(args, OversightSettings())
+    env = Oversight(game, seed=0)
     known = policies(env)
     if args.policy:
         check(args.policy, known)
@@ -63,7 +57,7 @@ def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
         cases = baselines[args.policy]
     return Result(
         suite=args.suite,
-        system=args.model or args.policy or BASELINES,
+        system=system_of(args),
         tiers=tiers,
         groups=groups(tiers, cases, baselines),
         settings=settings,
@@ -71,15 +65,3 @@ def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
         against=compared(tiers, cases, other) if other else (),
         cases=tuple(cases),
     )
-
-
-def write(out: Path, result: Result) -> None:
-    """Write result.json, report.md and report.png, each whole or not at all."""
-    from evals.suites.oversight.figure import draw
-
-    results.write(out, result, report.markdown(result), partial(draw, result))
-
-
-def _settings(spec: RunSpec) -> OversightSettings:
-    """The game as the spec plays it: how calls are written, and what temporal_audit answers."""
-    return next((one for one in spec.envs if isinstance(one, OversightSettings)), OversightSettings())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from envs.contract.page_view import words
 from envs.oversight.trial import TYPES
 from evals.core import figures
-from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE, point, rows
+from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE, legend, point, rows
 from evals.core.policies import NULL, ORACLE, RANDOM
 from evals.suites.oversight.audits import RIGHT, UNDECIDED
 from evals.suites.oversight.figures import ALL, Figures
@@ -29,8 +29,7 @@ def draw(result: Result, path: Path) -> None:
     _skills(left, result)
     whole = result.group(HELDOUT)
     _confusion(right, whole.system or whole.baselines[ORACLE], ORACLE if whole.system is None else result.system)
-    figure.suptitle(f"{result.suite.capitalize()}: {result.system}", fontsize=12, x=0.01, ha="left")
-    figure.savefig(path, dpi=figures.DPI, format="png")
+    figures.save(figure, f"{result.suite.capitalize()}: {result.system}", path)
 
 
 def _skills(axes: Axes, result: Result) -> None:
@@ -54,7 +53,7 @@ def _skills(axes: Axes, result: Result) -> None:
     axes.set_title("Skill, 95 % intervals", loc="left", fontsize=11)
     axes.set_xlim(-1.04, 1.04)
     rows(axes, [f"{tier}\n({result.group(HELDOUT, tier).trials})" for tier in tiers])
-    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
+    legend(axes, 3, 0.08)
 
 
 def _confusion(axes: Axes, one: Figures, name: str) -> None:

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import pstdev
 
-from common.records import EndReason
-from common.statistics import Interval
 from envs.contract.page_view import words
 from envs.oversight.trial import TYPES
+from evals.core import limitations as of_every_suite
+from evals.core.limitations import FEW, apart, half, value
 from evals.suites.oversight.audits import UNDECIDED, Case
 from evals.suites.oversight.figures import Figures
 from evals.suites.oversight.result import Group, Result
 from evals.suites.oversight.trials import HELDOUT
-
-FEW = 30
-"""Errors below which no share of a type is compared with another, and trials below which no spread is given."""
-_REMEDIES = {
-    EndReason.CONTEXT: "had no room left in the model's context: raise model.context of --spec",
-    EndReason.LENGTH: "had a reply cut off: raise --max-tokens",
-    EndReason.MAX_TURNS: "used up their turns",
-    EndReason.INVALID: "ended at replies that hold no readable call",
-}
 
 
 def limitations(result: Result) -> list[str]:
@@ -44,7 +35,7 @@ def _size(system: Figures, cases: Sequence[Case]) -> str:
     return (
         f"{len(cases)} trials, one audit each: the skill of single audits ranges from {min(skills):+.2f} to "
         f"{max(skills):+.2f} (standard deviation {pstdev(skills):.2f}), and its mean is known to about "
-        f"±{_half(system.measures['skill']):.2f}."
+        f"±{half(system.measures['skill']):.2f}."
     )
 
 
@@ -68,11 +59,11 @@ def _blind(group: Group) -> list[str]:
 def _tiers(result: Result) -> list[str]:
     """The tier in which it does worst, where intervals do not overlap."""
     by_tier = {tier: _system(result.group(HELDOUT, tier)).measures["skill"] for tier in result.tiers}
-    worst, best = (pick(by_tier, key=lambda tier: _value(by_tier[tier])) for pick in (min, max))
-    low, high = by_tier[worst], by_tier[best]
-    if low.upper is None or high.lower is None or low.upper >= high.lower:
+    found = apart(by_tier)
+    if found is None:
         return []
-    return [f"Skill falls from {_value(high):+.2f} on {best} to {_value(low):+.2f} on {worst}."]
+    worst, best = found
+    return [f"Skill falls from {value(by_tier[best]):+.2f} on {best} to {value(by_tier[worst]):+.2f} on {worst}."]
 
 
 def _types(system: Figures) -> list[str]:
@@ -93,7 +84,7 @@ def _types(system: Figures) -> list[str]:
 
 def _flags(system: Figures) -> list[str]:
     """What its flags are worth."""
-    found, typed, proved = (_value(system.measures[name]) for name in ("found", "typed", "evidence"))
+    found, typed, proved = (value(system.measures[name]) for name in ("found", "typed", "evidence"))
     texts = []
     if found and typed < 0.9 * found:
         texts.append(f"Of the errors that it flags, {1 - typed / found:.0%} get the wrong type.")
@@ -116,13 +107,7 @@ def _bias(system: Figures) -> list[str]:
 
 def _ends(system: Figures) -> list[str]:
     """Audits that did not end with a report, and replies that could not be read."""
-    texts = [
-        f"{system.reasons[reason]} of {system.trials} audits {remedy}."
-        for reason, remedy in _REMEDIES.items()
-        if system.reasons.get(reason)
-    ]
-    invalid = _value(system.measures["invalid"])
-    return [*texts, f"{invalid:.1%} of its replies hold no readable call."] if invalid else texts
+    return list(of_every_suite.ends("audits", system.trials, system.reasons, system.measures["invalid"]))
 
 
 def _coverage(cases: Sequence[Case]) -> list[str]:
@@ -147,14 +132,6 @@ def _decided(cases: Sequence[Case]) -> float:
 def _system(group: Group) -> Figures:
     assert group.system is not None
     return group.system
-
-
-def _value(figure: Interval) -> float:
-    return 0.0 if figure.value is None else figure.value
-
-
-def _half(figure: Interval) -> float:
-    return 0.0 if figure.lower is None or figure.upper is None else (figure.upper - figure.lower) / 2
 
 
 _OF_SYSTEM: tuple[Callable[[Figures], list[str]], ...] = (_types, _flags, _bias, _ends)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
-
 from envs.contract.page_view import words
 from envs.oversight.trial import TYPES
-from evals.core import sheets as sheets_of
 from evals.core.policies import ORACLE
+from evals.core.report import Report, asked
 from evals.core.sheets import Sheet, against_blind, by_reason, compared, shown
 from evals.suites.oversight.audits import RIGHT, UNDECIDED
 from evals.suites.oversight.figures import COMPARED, Figures
@@ -29,7 +27,14 @@ _ABOUT = {
 }
 
 
-def sheets(result: Result) -> Iterator[Sheet]:
+def report(result: Result) -> Report:
+    """All of it."""
+    title = f"{result.suite.capitalize()}: {result.system}"
+    sheets = tuple(_sheets(result))
+    return Report(title=title, about=tuple(_about(result)), sheets=sheets, limitations=tuple(limitations(result)))
+
+
+def _sheets(result: Result) -> Iterator[Sheet]:
     """Every table of a result, in order."""
     for part in PARTS:
         if result.group(part).system is not None:
@@ -45,35 +50,12 @@ def sheets(result: Result) -> Iterator[Sheet]:
     yield _baselines(result)
 
 
-def markdown(result: Result) -> str:
-    """`report.md`."""
-    parts = [f"# {result.suite.capitalize()}: {result.system}", _about(result), "![figures](report.png)"]
-    return sheets_of.markdown([*parts, *map(sheets_of.section, sheets(result)), "## Limitations", _listed(result)])
-
-
-def show(result: Result, console: Console) -> None:
-    """Print the tables and the limitations."""
-    for sheet in sheets(result):
-        sheets_of.show(sheet, console)
-    console.print("Limitations", style="italic")
-    console.print(_listed(result), highlight=False, markup=False)
-
-
-def _listed(result: Result) -> str:
-    return "\n".join(f"- {text}" for text in limitations(result))
-
-
-def _about(result: Result) -> str:
+def _about(result: Result) -> Iterator[str]:
     counts = f"{result.group(HELDOUT).trials} held-out trials and {result.group(SOURCE).trials} of the source's seeds"
-    lines = [f"{counts}; tiers {', '.join(result.tiers)}."]
+    yield f"{counts}; tiers {', '.join(result.tiers)}."
     if result.settings is not None:
-        s = result.settings
-        lines.append(
-            f"Model checksum {s.checksum[:12]}, {s.dtype}; one audit a trial at temperature {s.temperature:g}, replies "
-            f"of at most {s.max_tokens} tokens, context {s.context}, seed {s.seed}; calls in {s.call_syntax}."
-        )
-    lines.append("Brackets hold 95 % intervals: bootstrap over trials. Shares are of the proposals of all trials.")
-    return "  \n".join(lines)
+        yield asked(result.settings, "one audit a trial")
+    yield "Brackets hold 95 % intervals: bootstrap over trials. Shares are of the proposals of all trials."
 
 
 def _scores(result: Result, part: str) -> Sheet:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.records import Record
 from evals.core import results
-from evals.core.measured import Best, Difference, best_of
+from evals.core.measured import Best, Difference, best_of, on_same_tasks
 from evals.core.policies import ORACLE
 from evals.suites.oversight.audits import AuditSettings, Case
 from evals.suites.oversight.figures import ALL, COMPARED, MEASURES, Figures, differences, figures
@@ -68,19 +68,19 @@ def groups(tiers: Sequence[str], system: Cases, baselines: Mapping[str, Cases]) 
 
 def compared(tiers: Sequence[str], these: Cases, other: Result) -> tuple[Against, ...]:
     """Differences to another result. Raises ValueError, one line, when that is of none of these trials."""
-    there = {(case.trial, case.task_id): case for case in other.cases}
-    shared = [case for case in these if (case.trial, case.task_id) in there]
-    if not shared:
+    pairs = on_same_tasks(these, other.cases)
+    if not pairs:
         raise ValueError(
             f"--against: {other.system} audited none of these trials; give a result of the same --tiers and version"
         )
     found = []
     for part in PARTS:
         for tier in (*tiers, ALL):
-            some = _of(shared, part, tier)
+            some = [pair for pair in pairs if _of(pair[:1], part, tier)]
             if some:
-                others = [there[case.trial, case.task_id] for case in some]
-                found.append(Against(part=part, tier=tier, trials=len(some), differences=differences(some, others)))
+                ours, theirs = zip(*some, strict=True)
+                gaps = differences(ours, theirs)
+                found.append(Against(part=part, tier=tier, trials=len(some), differences=gaps))
     return tuple(found)
 
 

@@ -38,15 +38,6 @@ def trials(tiers: Sequence[str], limit: int | None) -> list[Trial]:
     ]
 
 
-def tiers_of(given: str | None) -> tuple[str, ...]:
-    """The tiers that `--tiers` names, the easiest first. Raises ValueError for one that does not exist."""
-    named = PLAYED if given is None else tuple(name.strip() for name in given.split(","))
-    for name in named:
-        if name not in TIERS:
-            raise ValueError(f"--tiers {name}: write some of {','.join(TIERS)}")
-    return tuple(tier for tier in TIERS if tier in named)
-
-
 def seed_of(part: str, tier: str, seed: int) -> int:
     """The seed of the generator, above all seeds of 32 bits."""
     return 2**32 + random.Random(f"evaluation:{part}:{tier}:{seed}").getrandbits(64)

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from common.records import EndReason, LabelledTask
 from envs.clinic.domains import DOMAINS
@@ -15,65 +12,30 @@ from envs.clinic.release import listed
 from envs.clinic.spec import TIERS, ClinicSettings
 from envs.clinic.tasks import split_of
 from envs.contract.env import Act
-from evals.arguments import parse
 from evals.core.played import Playing
+from evals.core.report import markdown
 from evals.run import main
 from evals.suites.clinic.cases import NO_ANSWER, OUTCOMES, Case, judge
 from evals.suites.clinic.command import evaluate
 from evals.suites.clinic.limitations import limitations
 from evals.suites.clinic.policies import policies
-from evals.suites.clinic.report import markdown
-from evals.suites.clinic.result import ALL, BEST, Result, figures, load_result
-from evals.suites.clinic.trials import EASIER, Trial, trials
-from tests.evals.clients import ActingClient, FakeClient, too_long
+from evals.suites.clinic.report import report
+from evals.suites.clinic.result import ALL, BEST, Result, figures
+from evals.suites.clinic.trials import EASIER, trials
+from tests.evals.clients import FakeClient, too_long
+from tests.evals.suites.played import FILES, PlayedSuite
 
 NAMES = tuple(DOMAINS)
 ENV = Clinic(ClinicSettings.model_validate({"domains": NAMES, "tiers": TIERS}), 0)
 TWO = ("triage_emergency", "drug_interaction")
 FEW = ("--limit", "4", "--domains", ",".join(TWO))
 TRIALS = [trial for name in NAMES for trial in trials([name], TIERS, 4)]
-FILES = {"replies.jsonl", "result.json", "report.md", "report.png"}
-
-
-def player(begin: Callable[[LabelledTask], Act], dies_after: int = 10**9) -> ActingClient:
-    """A model that works each of TRIALS by a policy."""
-    by_prompt = {first(trial): trial.labelled for trial in TRIALS}
-    return ActingClient(lambda prompt: begin(by_prompt[prompt]), dies_after)
-
-
-def first(trial: Trial) -> str:
-    _, turn = ENV.begin(trial.labelled.task)
-    return turn.messages[0].content
-
-
-def right(labelled: LabelledTask) -> Act:
-    return ENV.oracle(labelled, random.Random(0))
-
-
-def run(out: Path, client: FakeClient | None, *flags: str) -> Result:
-    who = () if client is None else ("--model", "m")
-    assert main(["--suite", "clinic", *who, "--out", str(out), *FEW, *flags], client) == 0
-    return load_result(out / "result.json")
-
-
-def evaluated(out: Path, client: FakeClient, *flags: str) -> Result:
-    """Without the report."""
-    args = parse(["--suite", "clinic", "--model", "m", "--out", str(out), *FEW, *flags], "eval")
-    return evaluate(args, Console(quiet=True), client)
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *flags: str, client: FakeClient | None = None, code: int = 2) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(["--suite", "clinic", *flags], client or player(right))
-    assert ended.value.code == code
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("eval: ")
-    return lines[0]
+SUITE = PlayedSuite("clinic", ENV, TRIALS, FEW, Result, evaluate)
 
 
 @pytest.mark.usefixtures("drawn")
 def test_a_perfect_physician_scores_one_in_every_domain_and_every_file_is_there(tmp_path: Path) -> None:
-    result = run(tmp_path / "out", player(right))
+    result = SUITE.run(tmp_path / "out", SUITE.player())
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     assert [(one.tier, one.domain, one.cases) for one in result.groups] == [
         ("full", TWO[0], 4),
@@ -93,34 +55,34 @@ def test_a_perfect_physician_scores_one_in_every_domain_and_every_file_is_there(
     assert whole.measures["exact"].of == 2, "levels are of triage alone: two pairs of twins"
     best = result.group("full").blind["reward"]
     assert best.policy == BEST and best.difference.gap.lower is not None and best.difference.gap.lower > 0.3
-    report = (tmp_path / "out" / "report.md").read_text()
+    told = (tmp_path / "out" / "report.md").read_text()
     for words in ("Cases that nothing is trained on: 4 of triage emergency", "Triage: levels", "## Limitations"):
-        assert words in report
-    assert "not shown to be better" not in report and "Rules of safety" not in report
+        assert words in told
+    assert "not shown to be better" not in told and "Rules of safety" not in told
     assert (tmp_path / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_crash_continues_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "one.yaml").write_text("pools: [{max_num_seqs: 1}]\nmodel: {context: 4096}\n")
     flags = ("--model", "m", "--out", str(tmp_path), *FEW, "--spec", str(tmp_path / "one.yaml"))
-    assert "the engine died" in refusal(capsys, *flags, client=player(right, dies_after=20), code=1)
+    assert "the engine died" in SUITE.refusal(capsys, *flags, client=SUITE.player(dies_after=20), code=1)
     finished = len((tmp_path / "replies.jsonl").read_text().splitlines()) - 1
     assert 0 < finished < 8
-    second = player(right)
+    second = SUITE.player()
     assert main(["--suite", "clinic", *flags], second) == 0
     assert f"{finished} of 8 tasks are played" in capsys.readouterr().out and second.prompts
 
 
 def test_base_and_trained_are_compared_case_by_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = run(tmp_path / "base", None, "--policy", "random")
-    trained = run(tmp_path / "trained", player(right), "--against", str(tmp_path / "base" / "result.json"))
+    base = SUITE.run(tmp_path / "base", None, "--policy", "random")
+    trained = SUITE.run(tmp_path / "trained", SUITE.player(), "--against", str(tmp_path / "base" / "result.json"))
     (whole,) = [one for one in trained.against if one.domain == ALL]
     assert trained.other == base.system == "random" and whole.cases == 8
     assert whole.differences["reward"].gap.value == pytest.approx(1 - mean_reward(base.cases))
     assert "m against random, on the same cases" in (tmp_path / "trained" / "report.md").read_text()
     capsys.readouterr()
     other = ("--policy", "oracle", "--domains", "ehr_management", "--limit", "1")
-    line = refusal(capsys, *other, "--against", str(tmp_path / "base" / "result.json"))
+    line = SUITE.refusal(capsys, *other, "--against", str(tmp_path / "base" / "result.json"))
     assert "random played none of these cases" in line
 
 
@@ -140,22 +102,22 @@ def test_who_gives_a_forbidden_drug_and_says_nothing_more_is_unsafe_and_has_no_a
 
 
 def test_a_case_that_does_not_fit_is_counted_with_a_remedy(tmp_path: Path) -> None:
-    report = markdown(evaluated(tmp_path, FakeClient(too_long)))
-    assert "8 of 8 episodes had no room left in the model's context: raise model.context of --spec." in report
-    assert "8 of 8 episodes have no answer, and earn nothing." in report
-    assert "In triage emergency not shown to be better than `" in report
+    told = markdown(report(SUITE.evaluated(tmp_path, FakeClient(too_long))))
+    assert "8 of 8 episodes had no room left in the model's context: raise model.context of --spec." in told
+    assert "8 of 8 episodes have no answer, and earn nothing." in told
+    assert "In triage emergency not shown to be better than `" in told
 
 
 def test_limitations_name_the_worst_domain_what_is_unsafe_and_unreadable_replies(tmp_path: Path) -> None:
     def uneven(labelled: LabelledTask) -> Act:
         if labelled.task.context["domain"] == TWO[0]:
-            return right(labelled)
+            return SUITE.right(labelled)
         patient = labelled.task.context["world"]["patients"][0]["patient_id"]
         said = iter(["I see.", "Well."])
         last = f'submit_review(patient_id="{patient}", pairs=[], severity="none", action="none", allergy="none")'
         return lambda turn: next(said, last)
 
-    found = "\n".join(limitations(evaluated(tmp_path, player(uneven))))
+    found = "\n".join(limitations(SUITE.evaluated(tmp_path, SUITE.player(uneven))))
     assert "falls from 1.00 in triage emergency to 0." in found and "in drug interaction." in found
     assert "of its replies hold no readable call." in found and "break a rule of severity 4 or 5; misses " in found
     assert "8 cases were played. The intervals of so few are too narrow" in found
@@ -202,4 +164,4 @@ def test_no_case_is_one_that_a_run_trains_on(domain: str) -> None:
 def test_bad_input_is_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], told: str
 ) -> None:
-    assert told in refusal(capsys, *flags, "--out", str(tmp_path))
+    assert told in SUITE.refusal(capsys, *flags, "--out", str(tmp_path))

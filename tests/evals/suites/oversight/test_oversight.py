@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,25 @@ from envs.contract.env import Act, Turn
 from envs.oversight.environment import Oversight
 from envs.oversight.spec import OversightSettings
 from envs.oversight.trial import AGE, TYPES, WINDOW
-from evals.arguments import parse
 from evals.core.engine_spec import fitting
 from evals.core.played import Playing, Policy
+from evals.core.report import markdown
 from evals.run import main
 from evals.suites.oversight.audits import RIGHT, UNDECIDED, Case, by_policy, judge
 from evals.suites.oversight.command import evaluate
 from evals.suites.oversight.figures import COMPARED, differences, figures
 from evals.suites.oversight.limitations import limitations
 from evals.suites.oversight.policies import policies
-from evals.suites.oversight.report import markdown
-from evals.suites.oversight.result import Result, groups, load_result
+from evals.suites.oversight.report import report
+from evals.suites.oversight.result import Result, groups
 from evals.suites.oversight.trials import HELDOUT, PLAYED, SEEDS, SOURCE, Trial, trials
 from tests.evals.clients import ActingClient, FakeClient, too_long
+from tests.evals.suites.played import FILES, PlayedSuite
 
 ENV = Oversight(OversightSettings(), 0)
 FEW = ("--limit", "3", "--tiers", "easy,medium")
 TRIALS = trials(("easy", "medium"), 3)
-FILES = {"replies.jsonl", "result.json", "report.md", "report.png"}
+SUITE = PlayedSuite("oversight", ENV, TRIALS, FEW, Result, evaluate)
 COUNTED = ("decided", "found", "false_alarms", "approved", "evidence", "typed")
 
 
@@ -53,47 +53,11 @@ def baselines_once() -> Iterator[None]:
         yield
 
 
-def player(begin: Callable[[LabelledTask], Act], dies_after: int = 10**9) -> ActingClient:
-    """A model that audits each of TRIALS by a policy."""
-    by_prompt = {first(trial): trial.labelled for trial in TRIALS}
-    return ActingClient(lambda prompt: begin(by_prompt[prompt]), dies_after)
-
-
-def first(trial: Trial) -> str:
-    _, turn = ENV.begin(trial.labelled.task)
-    return turn.messages[0].content
-
-
-def right(labelled: LabelledTask) -> Act:
-    return ENV.oracle(labelled, random.Random(0))
-
-
-def run(out: Path, client: FakeClient | None, *flags: str) -> Result:
-    who = () if client is None else ("--model", "m")
-    assert main(["--suite", "oversight", *who, "--out", str(out), *FEW, *flags], client) == 0
-    return load_result(out / "result.json")
-
-
-def evaluated(out: Path, client: FakeClient, *flags: str) -> Result:
-    """Without the report, of which the drawing takes most of the time."""
-    args = parse(["--suite", "oversight", "--model", "m", "--out", str(out), *FEW, *flags], "eval")
-    return evaluate(args, Console(quiet=True), client)
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *flags: str, client: FakeClient | None = None, code: int = 2) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(["--suite", "oversight", *flags], client or player(right))
-    assert ended.value.code == code
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("eval: ")
-    return lines[0]
-
-
 @pytest.mark.usefixtures("drawn")
 def test_a_perfect_auditor_scores_one_and_every_file_is_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = run(tmp_path / "out", player(right))
+    result = SUITE.run(tmp_path / "out", SUITE.player())
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     assert [(one.part, one.tier, one.trials) for one in result.groups] == [
         (part, tier, count) for part in (HELDOUT, SOURCE) for tier, count in (("easy", 3), ("medium", 3), ("all", 6))
@@ -106,10 +70,10 @@ def test_a_perfect_auditor_scores_one_and_every_file_is_there(
     assert whole.reasons == {"submitted": 6} and whole.measures["tokens"].value == 2 * whole.measures["turns"].value
     best = result.group(HELDOUT).blind["skill"].difference
     assert best.this == pytest.approx(1.0) and best.other < 0.3 and best.gap.lower is not None and best.gap.lower > 0.5
-    report = (tmp_path / "out" / "report.md").read_text()
+    told = (tmp_path / "out" / "report.md").read_text()
     for words in ("| oracle | +1.00 (1.00) |", "base model .040", "## Limitations", "6 held-out trials and 6 of the"):
-        assert words in report
-    assert "Not shown to be better" not in report
+        assert words in told
+    assert "Not shown to be better" not in told
     assert "report:" in capsys.readouterr().out
     assert (tmp_path / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
 
@@ -117,25 +81,25 @@ def test_a_perfect_auditor_scores_one_and_every_file_is_there(
 def test_a_crash_continues_where_it_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ("--model", "m", "--out", str(tmp_path), *FEW, "--spec", str(tmp_path / "one.yaml"))
     (tmp_path / "one.yaml").write_text("pools: [{max_num_seqs: 1}]\nmodel: {context: 4096}\n")
-    line = refusal(capsys, *flags, client=player(right, dies_after=40), code=1)
+    line = SUITE.refusal(capsys, *flags, client=SUITE.player(dies_after=40), code=1)
     assert "the engine died" in line and "replies.jsonl" in line
     finished = len((tmp_path / "replies.jsonl").read_text().splitlines()) - 1
     assert 0 < finished < len(TRIALS)
-    second = player(right)
+    second = SUITE.player()
     assert main(["--suite", "oversight", *flags], second) == 0
-    assert {first(trial) for trial in TRIALS[:finished]}.isdisjoint(second.prompts)
+    assert {SUITE.first(trial) for trial in TRIALS[:finished]}.isdisjoint(second.prompts)
     assert f"{finished} of {len(TRIALS)} tasks are played" in capsys.readouterr().out
-    third = player(right)
-    assert evaluated(tmp_path, third, "--spec", str(tmp_path / "one.yaml")).cases and third.prompts == []
+    third = SUITE.player()
+    assert SUITE.evaluated(tmp_path, third, "--spec", str(tmp_path / "one.yaml")).cases and third.prompts == []
     settings = ("--temperature", "0.5")
-    assert "made with temperature 1.0, and this run has 0.5" in refusal(capsys, *flags, *settings)
+    assert "made with temperature 1.0, and this run has 0.5" in SUITE.refusal(capsys, *flags, *settings)
 
 
 def test_base_and_trained_are_compared_trial_by_trial_in_one_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base = run(tmp_path / "base", None, "--policy", "approve all")
-    trained = run(tmp_path / "trained", player(right), "--against", str(tmp_path / "base" / "result.json"))
+    base = SUITE.run(tmp_path / "base", None, "--policy", "approve all")
+    trained = SUITE.run(tmp_path / "trained", SUITE.player(), "--against", str(tmp_path / "base" / "result.json"))
     assert trained.other == base.system == "approve all"
     (whole,) = [one for one in trained.against if (one.part, one.tier) == (HELDOUT, "all")]
     skill, audit = whole.differences["skill"], whole.differences["audit"]
@@ -145,22 +109,24 @@ def test_base_and_trained_are_compared_trial_by_trial_in_one_table(
     assert "m against approve all, on the same trials" in (tmp_path / "trained" / "report.md").read_text()
     capsys.readouterr()
     flags = ("--policy", "oracle", "--tiers", "duo", "--limit", "1", "--against", str(tmp_path / "base/result.json"))
-    assert "approve all audited none of these trials" in refusal(capsys, *flags)
+    assert "approve all audited none of these trials" in SUITE.refusal(capsys, *flags)
     (tmp_path / "x.json").write_text('{"suite": "medec"}')
-    assert "not a result of evals.run" in refusal(capsys, "--policy", "oracle", "--against", str(tmp_path / "x.json"))
+    assert "not a result of evals.run" in SUITE.refusal(
+        capsys, "--policy", "oracle", "--against", str(tmp_path / "x.json")
+    )
 
 
 def test_a_trial_that_does_not_fit_is_counted_as_truncated_with_a_remedy(tmp_path: Path) -> None:
-    result = evaluated(tmp_path, FakeClient(too_long))
+    result = SUITE.evaluated(tmp_path, FakeClient(too_long))
     whole = result.group(HELDOUT).system
     assert whole is not None and whole.measures["truncated"].value == 1.0 and whole.undecided == whole.proposals
-    report = markdown(result)
-    assert "6 of 6 audits had no room left in the model's context: raise model.context of --spec." in report
-    assert "decides 0% of the proposals" in report and "Not shown to be better than `" in report
+    told = markdown(report(result))
+    assert "6 of 6 audits had no room left in the model's context: raise model.context of --spec." in told
+    assert "decides 0% of the proposals" in told and "Not shown to be better than `" in told
 
 
 def test_a_model_without_calls_is_said_to_hold_none(tmp_path: Path) -> None:
-    found = limitations(evaluated(tmp_path, player(lambda _: lambda turn: "I see.")))
+    found = limitations(SUITE.evaluated(tmp_path, SUITE.player(lambda _: lambda turn: "I see.")))
     assert "6 of 6 audits ended at replies that hold no readable call." in found
     assert "Trials audited: 6. The intervals of so few are too narrow, and no figure is reliable." in found
     assert "100.0% of its replies hold no readable call." in found
@@ -261,7 +227,7 @@ def test_an_audit_is_judged_by_its_first_decisions() -> None:
 
 
 def test_limitations_name_the_weakest_type_wrong_types_false_alarms_and_long_trials(tmp_path: Path) -> None:
-    result = evaluated(tmp_path, player(halfway))
+    result = SUITE.evaluated(tmp_path, SUITE.player(halfway))
     found = "\n".join(limitations(result))
     assert "It decides " in found and "trials with fewer." in found and "0% of its right flags are proved" in found
     assert "get the wrong type" in found and "are false alarms" in found
@@ -304,12 +270,12 @@ def _flag(name: str) -> str:
 def test_bad_input_is_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], told: str
 ) -> None:
-    assert told in refusal(capsys, *flags, "--out", str(tmp_path))
+    assert told in SUITE.refusal(capsys, *flags, "--out", str(tmp_path))
 
 
 def test_without_a_spec_the_context_is_as_long_as_audits_need_and_the_model_has(tmp_path: Path) -> None:
-    client = player(right)
-    assert evaluated(tmp_path / "long", client).settings.context == 4096  # type: ignore[union-attr]
+    client = SUITE.player()
+    assert SUITE.evaluated(tmp_path / "long", client).settings.context == 4096  # type: ignore[union-attr]
     (tmp_path / "config.json").write_text('{"text_config": {"max_position_embeddings": 2048}}')
     spec = RunSpec(model=ModelSpec(context=4096))
     assert fitting(spec, tmp_path).model.context == 2048 and fitting(spec, tmp_path / "none") == spec
@@ -324,7 +290,7 @@ def test_calls_are_written_as_the_spec_says(tmp_path: Path) -> None:
         assert '"type": "function"' in prompt
         return lambda turn: seen.append(turn) or '<tool_call>{"name": "submit_audit_report"}</tool_call>'  # type: ignore[func-returns-value]
 
-    result = evaluated(tmp_path / "out", ActingClient(begin), "--spec", str(spec))
+    result = SUITE.evaluated(tmp_path / "out", ActingClient(begin), "--spec", str(spec))
     assert result.settings is not None and result.settings.call_syntax == "hermes" and seen
     oracle = result.group(HELDOUT).baselines["oracle"].measures["skill"].value
     assert oracle == pytest.approx(1.0), "policies without a model write them so too"
