@@ -10,27 +10,22 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from common.backends import BACKENDS, best_dtype
+from common.learner_sections import LORA_RANKS, SCRIBE_KL, LearnerSpec, ScribeSpec, WarmUpSpec, WeightsSpec
 from common.paths import PathTo
 from common.sections import (
-    LORA_RANKS,
-    SCRIBE_KL,
     SCRIBE_TEMPERATURE,
     BufferSpec,
     EnvSettings,
     EvaluationSpec,
     FilterSpec,
     HardwareSpec,
-    LearnerSpec,
     MetricsSpec,
     ModelSpec,
     PoolSpec,
     Role,
     RolloutSpec,
     SamplingSpec,
-    ScribeSpec,
     Section,
-    WarmUpSpec,
-    WeightsSpec,
 )
 
 __all__ = [

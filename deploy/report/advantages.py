@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from common.sections import LearnerSpec
+from common.learner_sections import LearnerSpec
 
 Row = Mapping[str, Any]
 Rollout = tuple[str, int]

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from common.files import Lines, read_text, write_whole
-from common.sections import LearnerSpec
+from common.learner_sections import LearnerSpec
 from deploy.report import steps as logged
 from deploy.report.advantages import Rollout, advantages
 from deploy.report.article import article, mean, scored, turn_count

@@ -6,8 +6,8 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
+from common.learner_sections import LearnerSpec
 from common.records import Group
-from common.sections import LearnerSpec
 from deploy.report.advantages import advantages
 from deploy.report.rollout_log import read_run
 from learner.batch import layout, pack

@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 from pyarrow import parquet
 
+from common.learner_sections import LearnerSpec
 from common.records import Record, Rollout
-from common.sections import LearnerSpec
 from deploy.report import rollout_log
 from deploy.report.episode_choice import choose
 from deploy.report.episodes_page import write_page
