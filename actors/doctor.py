@@ -12,11 +12,12 @@ from actors.engine import PromptTooLong
 from actors.engine_errors import RequestFailed
 from actors.episode import NOBODY, GameError, PartnerError, PoolModel, newest_version, play, scored
 from actors.role import Role
+from common.buffer_records import RejectReason
 from common.config import SamplingSpec
 from common.errors import last_line
 from common.metrics import REJECTED
 from common.record import Ids
-from common.records import Group, LabelledTask, Message, RejectReason, Sampled
+from common.records import Group, LabelledTask, Message, Sampled
 from envs.contract.env import Environment
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 
 import msgspec
 
+from common.buffer_records import RejectReason
 from common.config import FilterSpec
 from common.finite import group_fault
-from common.records import Group, RejectReason, Task
+from common.records import Group, Task
 
 RECENT = 64
 """Accepted tasks that a new one is compared with."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from common.records import RejectReason
+from common.buffer_records import RejectReason
 
 IN_A_ROW = 8
 """Rejected tasks of a game, none played in between, after which people are told."""

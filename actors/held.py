@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.records import Group, LabelledTask, TaskState
+from common.buffer_records import TaskState
+from common.records import Group, LabelledTask
 
 
 @dataclass

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import msgspec
 
-from common.records import LabelledTask, Record, TaskState
+from common.buffer_records import TaskState
+from common.records import LabelledTask, Record
 
 LOG = logging.getLogger(__name__)
 

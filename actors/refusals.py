@@ -7,7 +7,7 @@ they came too late. One that passes begins the count again.
 
 from __future__ import annotations
 
-from common.records import RejectReason
+from common.buffer_records import RejectReason
 from common.sections import FilterSpec
 
 IN_A_ROW = 64

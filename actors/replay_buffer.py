@@ -44,9 +44,10 @@ from actors.refusals import GROUPS, TASKS, Refusals
 from actors.scribe_rewards import ScribeRewards
 from actors.task_states import TaskStates
 from actors.wait_queue import WaitQueue
+from common.buffer_records import AuthorBatch, Reference, RejectReason, StoredGroup, TaskState
 from common.config import BufferSpec, FilterSpec
 from common.finite import group_fault
-from common.records import AuthorBatch, Group, LabelledTask, Reference, RejectReason, StoredGroup, TaskState
+from common.records import Group, LabelledTask
 
 
 class ReplayBuffer:

@@ -7,9 +7,9 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from common.buffer_records import Closed
 from common.logs import working_on
 from common.metrics import Counts, Meter
-from common.records import Closed
 from envs.contract.env import Environment
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from actors.engine import PromptTooLong
 from actors.engine_errors import RequestFailed
 from actors.role import Role
+from common.buffer_records import RejectReason
 from common.metrics import PROPOSALS, REJECTED, TASKS
-from common.records import LabelledTask, Message, RejectReason, Task
+from common.records import LabelledTask, Message, Task
 from common.sections import SCRIBE_TEMPERATURE
 from envs.contract.env import Complete, Environment, Written
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections import deque
 
 from actors.filters import successes
+from common.buffer_records import AuthorBatch
 from common.finite import completion_fault
 from common.metrics import ROYALTIES, Counts, Meter
-from common.records import AuthorBatch, Authored, Episode, Group, LabelledTask, Record, Reward, Rollout, Step
+from common.records import Authored, Episode, Group, LabelledTask, Record, Reward, Rollout, Step
 from envs.contract.authorship import author_reward
 
 VERIFIED = "verified"  # the reward's reason; a refused try has the reason of its refusal

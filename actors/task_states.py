@@ -19,8 +19,9 @@ from typing import Any
 
 from actors.held import Claim, Held
 from actors.journal import Event, Journal, replay
+from common.buffer_records import TaskState
 from common.metrics import BUFFER_STATES, REJECTED, Meter
-from common.records import Group, LabelledTask, TaskState
+from common.records import Group, LabelledTask
 
 LOG = logging.getLogger(__name__)
 

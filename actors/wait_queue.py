@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from common.records import Closed
+from common.buffer_records import Closed
 
 
 class WaitQueue:

@@ -18,7 +18,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from common.records import Record, RejectReason, TaskState
+from common.buffer_records import RejectReason, TaskState
+from common.records import Record
 
 ROLES = ("scribe", "doctor", "verifier")
 BUFFER_STATES = tuple(TaskState)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.records import AuthorBatch, Sampled, StoredGroup
+from common.buffer_records import AuthorBatch, StoredGroup
+from common.records import Sampled
 from common.remote import Remote, remote
 from common.weights import SyncReport
 from learner.preparation import Preparation

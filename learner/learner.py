@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import RayActorError
 
+from common.buffer_records import Closed, StoredGroup
 from common.config import LearnerSpec
 from common.errors import last_line
 from common.finite import sampled_fault
-from common.records import Closed, Record, Sampled, StoredGroup
+from common.records import Record, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.channel import Channel

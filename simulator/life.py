@@ -9,9 +9,10 @@ from actors.engine_pool import EnginePool
 from actors.replay_buffer import ReplayBuffer
 from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
+from common.buffer_records import RejectReason
 from common.errors import ActorLost
 from common.metrics import REJECTED, Counts
-from common.records import Group, RejectReason
+from common.records import Group
 from common.weights import Probe
 from learner import checkpoint
 from learner.bounds import BOUNDS

@@ -17,9 +17,10 @@ from pathlib import Path
 from ray.exceptions import RayError
 
 from actors.journal import replay
+from common.buffer_records import RejectReason
 from common.config import RunSpec
 from common.errors import last_line
-from common.records import Record, RejectReason
+from common.records import Record
 from learner import checkpoint
 from learner.learner import LearnerStep
 from learner.rank_calls import AdaptiveDeadline

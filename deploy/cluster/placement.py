@@ -29,8 +29,9 @@ from actors.handles import BufferHandle, EngineHandle, PoolHandle, RoleHandle
 from actors.replay_buffer import ReplayBuffer
 from actors.scribe import Scribe
 from common import logs
+from common.buffer_records import Reference
 from common.config import PoolSpec, RunSpec
-from common.records import Group, Reference
+from common.records import Group
 from deploy.cluster.gpu_layout import engine_group, gpu_share, learner_group, stays_here
 from deploy.cluster.placement_groups import Groups, PlacementRequest, free_address
 from envs.contract.env import Environment

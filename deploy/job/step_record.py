@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from common.buffer_records import Reference, StoredGroup
 from common.metrics import Board
-from common.records import Group, Reference, StoredGroup
+from common.records import Group
 from deploy.job.run_folder import RunFolder
 from deploy.monitoring.step_metrics import count, count_heldout, judge
 from deploy.report import logp_drift

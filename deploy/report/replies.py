@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from common.records import EndReason, StoredGroup
+from common.buffer_records import StoredGroup
+from common.records import EndReason
 from common.statistics import mean
 
 REPLY_TOKENS, TRUNCATED, ENTROPY = "reply_tokens", "truncated_share", "entropy"

@@ -8,8 +8,9 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
+from common.buffer_records import StoredGroup
 from common.config import RunSpec
-from common.records import Record, StoredGroup
+from common.records import Record
 from envs.contract.registry import class_of
 from envs.contract.report import Measures, Outcome, Report, Score
 

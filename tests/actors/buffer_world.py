@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from actors.replay_buffer import ReplayBuffer
+from common.buffer_records import StoredGroup
 from common.config import BufferSpec, FilterSpec
-from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Rollout, StoredGroup, Task
+from common.records import Completion, Group, Label, LabelledTask, Limits, Provenance, Rollout, Task
 from simulator.rollouts import one_turn, rewarded
 
 LEASE_SECONDS = 100.0

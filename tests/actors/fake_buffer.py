@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.records import Closed, Group, LabelledTask
+from common.buffer_records import Closed
+from common.records import Group, LabelledTask
 
 
 class FakeBuffer:

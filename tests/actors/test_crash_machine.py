@@ -22,8 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actors import journal
 from actors.journal import replay
+from common.buffer_records import StoredGroup
 from common.config import FilterSpec
-from common.records import LabelledTask, StoredGroup
+from common.records import LabelledTask
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, make, twin
 from tests.actors.fragile_os import Crash, FragileOs
 

@@ -7,9 +7,10 @@ import pytest
 
 from actors.doctor import Doctor
 from actors.engine import PromptTooLong
+from common.buffer_records import RejectReason
 from common.config import SamplingSpec
 from common.metrics import REJECTED
-from common.records import Completion, Episode, Label, RejectReason, Reply, Reward, Sampled
+from common.records import Completion, Episode, Label, Reply, Reward, Sampled
 from simulator.fakes import Handle, remote_error, settle
 from tests.actors.fake_buffer import FakeBuffer
 from tests.actors.fake_env import FakeEnv, FakePool, completion, labelled_task

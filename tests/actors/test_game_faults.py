@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from actors.game_faults import IN_A_ROW, REMEDIES, GameFaults
-from common.records import RejectReason
+from common.buffer_records import RejectReason
 from simulator import virtual
 from tests.actors.buffer_world import fill, group, make
 from tests.actors.supervisor_world import World

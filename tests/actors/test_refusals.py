@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from actors.refusals import GROUPS, IN_A_ROW, TASKS, Refusals, line
+from common.buffer_records import RejectReason
 from common.config import FilterSpec
 from common.metrics import REFUSED_IN_A_ROW
-from common.records import Group, RejectReason
+from common.records import Group
 from tests.actors.buffer_world import fill, group, labelled, make
 from tests.actors.supervisor_world import World
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from actors.replay_buffer import ReplayBuffer
+from common.buffer_records import Closed
 from common.config import BufferSpec, FilterSpec
-from common.records import Closed, Group
+from common.records import Group
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, fill, group, labelled, make, names, roll, twin, waits
 
 

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from common.buffer_records import Closed, StoredGroup
 from common.config import FilterSpec
-from common.records import Closed, LabelledTask, StoredGroup
+from common.records import LabelledTask
 from tests.actors.buffer_world import LEASE_SECONDS, Clock, group, make, twin
 
 HAPPENED = Counter[str]()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors import journal, replay_buffer
-from common.records import Closed
+from common.buffer_records import Closed
 from tests.actors.buffer_world import fill, group, labelled, make, names, roll, waits
 from tests.actors.fragile_os import FragileOs
 

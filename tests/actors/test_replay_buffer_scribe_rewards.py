@@ -4,9 +4,10 @@ from pathlib import Path
 
 import msgspec
 
+from common.buffer_records import AuthorBatch
 from common.config import FilterSpec
 from common.metrics import ROYALTIES
-from common.records import AuthorBatch, Authored, Completion, LabelledTask, Sampled
+from common.records import Authored, Completion, LabelledTask, Sampled
 from tests.actors.buffer_world import fill, group, labelled, make, roll
 
 TRY = Authored(

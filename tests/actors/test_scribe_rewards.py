@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.scribe_rewards import VERIFIED, ScribeRewards
-from common.records import AuthorBatch, Authored, Group, LabelledTask, Sampled
+from common.buffer_records import AuthorBatch
+from common.records import Authored, Group, LabelledTask, Sampled
 from simulator.rollouts import one_turn, rewarded
 from tests.actors.fake_env import completion, labelled_task
 

@@ -20,9 +20,10 @@ from msgspec.structs import replace
 from pyarrow import parquet
 from rich.console import Console
 
+from common.buffer_records import Reference, StoredGroup
 from common.config import EvaluationSpec, MetricsSpec, ModelSpec, RunSpec
 from common.metrics import Board
-from common.records import Completion, Episode, Group, LabelledTask, Message, Reference, Sampled, StoredGroup
+from common.records import Completion, Episode, Group, LabelledTask, Message, Sampled
 from deploy import live, status
 from deploy.__main__ import main
 from deploy.job.heldout_curve import HeldoutCurve

@@ -8,14 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.buffer_records import AuthorBatch, Closed, StoredGroup
 from common.config import LearnerSpec
-from common.records import (
-    AuthorBatch,
-    Closed,
-    Group,
-    Sampled,
-    StoredGroup,
-)
+from common.records import Group, Sampled
 from common.weights import SyncOutcome
 from learner import checkpoint
 from learner.learner import Hooks, Learner, LearnerStep

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.records import Closed, StoredGroup
+from common.buffer_records import Closed, StoredGroup
 from learner import checkpoint
 from simulator.fakes import settle
 from tests.learner.learner_world import World

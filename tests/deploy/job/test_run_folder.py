@@ -7,8 +7,9 @@ import msgspec
 import pytest
 import yaml
 
+from common.buffer_records import StoredGroup
 from common.config import RunSpec
-from common.records import Group, StoredGroup
+from common.records import Group
 from common.weights import SyncOutcome
 from deploy.job.run_folder import Row, RunFolder, metrics_row, new_name
 from deploy.report import rollout_log

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from common.buffer_records import Reference, StoredGroup
 from common.config import ModelSpec, RunSpec
 from common.metrics import Board
-from common.records import Episode, Group, Reference, StoredGroup, Task
+from common.records import Episode, Group, Task
 from common.statistics import Interval
 from deploy.job.run_folder import RunFolder
 from deploy.job.step_record import StepRecord

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from common import metrics
+from common.buffer_records import RejectReason
 from common.metrics import Board
-from common.records import RejectReason
 from deploy.monitoring.step_metrics import expect, judge
 from envs.contract.report import Band, Measure, Report
 from envs.contract.reports import measure_key

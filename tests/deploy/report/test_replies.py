@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from common.records import EndReason, Group, StoredGroup
+from common.buffer_records import StoredGroup
+from common.records import EndReason, Group
 from deploy.report.replies import figures
 from tests.deploy.report.rollouts import group, labelled, rollout
 

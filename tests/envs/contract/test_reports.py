@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from common.records import Completion, Group, StoredGroup
+from common.buffer_records import StoredGroup
+from common.records import Completion, Group
 from envs.contract.report import Band, Measure, Report
 from envs.contract.reports import AlarmSpan, alarm_spans, history, measured, score, score_line
 from envs.verdict.report import VerdictReport

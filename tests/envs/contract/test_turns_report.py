@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from common.records import Completion, EndReason, Episode, Group, Rollout, Step, StoredGroup
+from common.buffer_records import StoredGroup
+from common.records import Completion, EndReason, Episode, Group, Rollout, Step
 from envs.contract.reports import measured
 from envs.contract.turns_report import TurnsReport
 from simulator.rollouts import rewarded
