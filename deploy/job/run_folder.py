@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +19,17 @@ from common.files import append_line, json_line, read_bytes, write_whole
 from common.records import Group, Record
 from deploy import program
 from deploy.job import inputs, run_state
-from deploy.report import machine, replies, rollout_log, run_log
+from deploy.job.metrics_row import metrics_row
+from deploy.report import machine, rollout_log, run_log
 from deploy.report.sinks import Sink
-from deploy.report.steps import FILE, Row, finite_row, read_steps
-from envs.contract.reports import ALL_READ, Readings, Reports, measured, reports_of
+from deploy.report.steps import FILE, Row, read_steps
+from envs.contract.reports import ALL_READ, Readings, reports_of
 from evals.core import curve
 from evals.core.evaluator import EvalPoint
 from learner import checkpoint
 
-if TYPE_CHECKING:  # they import torch, for which `medserl status` would wait
+if TYPE_CHECKING:  # it imports torch, for which `medserl status` would wait
     from learner.learner import LearnerStep
-    from learner.scribe_learner import ScribePhase
 
 BEFORE_IT_BEGAN = {"lock", run_state.JOB, machine.FILE, run_log.FILE}
 """Files that a process leaves before its run begins."""
@@ -269,64 +268,3 @@ def new_name(runs: Path, name: str) -> str:
     """`name`, or `name-2`, `name-3` ... when that run exists."""
     taken = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
     return next(candidate for candidate in (name, *(f"{name}-{k}" for k in range(2, 10_000))) if candidate not in taken)
-
-
-def metrics_row(step: LearnerStep, reports: Reports, readings: Readings = ALL_READ) -> Row:
-    """One line of metrics.jsonl. Seconds are wall time; rates are over the whole turn of the learner loop.
-
-    A number that is not finite, such as the loss of a skipped step, is null.
-    """
-    report, sync = step.report, step.sync
-    row = {
-        "step": report.step,
-        "time": time.time(),
-        "policy_version": report.policy_version,
-        "policy_lag": report.policy_lag,
-        "groups": report.groups,
-        "uniform_groups": report.uniform_groups,
-        "completions": report.completions,
-        "rollout_tokens": report.completion_tokens,
-        "learner_tokens": report.tokens,
-        "seconds": step.seconds,
-        "wait_seconds": step.wait_seconds,
-        "step_seconds": step.step_seconds,
-        "completions_per_second": report.completions / step.seconds,
-        "rollout_tokens_per_second": report.completion_tokens / step.seconds,
-        "learner_tokens_per_second": report.tokens / step.step_seconds,
-        "reward_mean": report.reward_mean,
-        "reward_std": report.reward_std,
-        **{f"reward_{name}": value for name, value in report.reward_components.items()},
-        **replies.figures(step.groups),
-        **measured(reports, step.groups, readings),
-        "loss": report.loss,
-        "kl_to_reference": report.kl_to_reference,
-        "grad_norm": report.grad_norm,
-        "learning_rate": report.learning_rate,
-        **({"skipped": report.skipped} if report.skipped else {}),
-        **report.weights,
-        **({"by_turn": report.by_turn} if len(report.by_turn) > 1 else {}),
-        "fresh_logp_difference": step.fresh_logp_difference,
-        "sync_ok": sync.ok,
-        "sync_seconds": sync.seconds,
-        "sync_pause_seconds": sync.pause_seconds,
-        "canary_gap": sync.canary_gap,
-        "learner_seconds": report.seconds,
-        **({} if step.scribe is None else scribe_values(step.scribe)),
-    }
-    return finite_row(row)
-
-
-def scribe_values(phase: ScribePhase) -> Row:
-    """What a trained Scribe's phase adds to the line of the step before it; means are over the phase, null without."""
-    steps, rates = phase.reports, phase.success_rates
-    return {
-        "scribe_policy_version": phase.policy_version,
-        "scribe_steps": len(steps),
-        "scribe_starved": phase.starved,
-        "scribe_tries": sum(report.completions for report in steps),
-        "scribe_verified": len(rates),
-        "scribe_reward_mean": sum(report.reward_mean for report in steps) / len(steps) if steps else None,
-        "scribe_success_rate": sum(rates) / len(rates) if rates else None,
-        "scribe_policy_lag": max((report.policy_lag for report in steps), default=None),
-        "scribe_sync_ok": all(sync.ok for sync in phase.syncs),
-    }

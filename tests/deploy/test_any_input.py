@@ -24,7 +24,7 @@ from common.config import RunSpec
 from common.paths import input_path, path_of
 from deploy import cli, status
 from deploy.job import run_state
-from deploy.job.run_folder import metrics_row
+from deploy.job.metrics_row import metrics_row
 from deploy.report.comparison import figures
 from deploy.runs import summary
 from envs.verdict.data.medec import bundled_path, load

@@ -15,7 +15,8 @@ from common.config import RunSpec
 from common.metrics import WEIGHT_STATISTICS
 from deploy import commands
 from deploy.__main__ import main
-from deploy.job.run_folder import RunFolder, metrics_row
+from deploy.job.metrics_row import metrics_row
+from deploy.job.run_folder import RunFolder
 from deploy.report.terminal import columns
 from tests.deploy.doc_commands import ROOT, arguments, commands_of
 from tests.deploy.job.test_run_folder import log, step

@@ -11,7 +11,8 @@ from common import metrics
 from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RunSpec
 from common.metrics import Board
 from deploy import cli, selfplay
-from deploy.job.run_folder import RunFolder, metrics_row
+from deploy.job.metrics_row import metrics_row
+from deploy.job.run_folder import RunFolder
 from deploy.job.start import Start, starting_point
 from deploy.monitoring.step_metrics import count, serve
 from deploy.plan import plan

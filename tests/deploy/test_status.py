@@ -14,7 +14,8 @@ from common.command_line import BAD_INPUT
 from common.config import BufferSpec, LearnerSpec, MetricsSpec, PoolSpec, RolloutSpec, RunSpec
 from common.metrics import Board
 from deploy import status
-from deploy.job.run_folder import RunFolder, metrics_row
+from deploy.job.metrics_row import metrics_row
+from deploy.job.run_folder import RunFolder
 from deploy.monitoring.step_metrics import serve
 from tests.deploy.job.test_run_folder import step
 from tests.deploy.reports import REPORTS

@@ -11,7 +11,8 @@ from common.buffer_records import StoredGroup
 from common.config import RunSpec
 from common.records import Group
 from common.weights import SyncOutcome
-from deploy.job.run_folder import Row, RunFolder, metrics_row, new_name
+from deploy.job.metrics_row import metrics_row
+from deploy.job.run_folder import Row, RunFolder, new_name
 from deploy.report import rollout_log
 from learner.learner import LearnerStep
 from learner.scribe_learner import ScribePhase

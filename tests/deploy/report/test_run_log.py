@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.job.run_folder import metrics_row
+from deploy.job.metrics_row import metrics_row
 from deploy.report.run_log import FILE, RunLog
 from deploy.report.terminal import Screen
 from tests.deploy.job.test_run_folder import step

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from deploy.job.run_folder import metrics_row
+from deploy.job.metrics_row import metrics_row
 from deploy.report.clock import Spent
 from deploy.report.terminal import SPARED, Screen, StepTable, cell, columns, summarise
 from learner import checkpoint
