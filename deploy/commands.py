@@ -1,28 +1,21 @@
-"""The commands: summary, examples and arguments of each. Imports nothing heavy, so that `--help` and a mistyped flag
-are answered at once; the module of a command is imported only to run it."""
+"""The commands: summary and examples of each, and its arguments from command_options.py. Imports nothing heavy, so that
+`--help` and a mistyped flag are answered at once; the module of a command is imported only to run it."""
 
 from __future__ import annotations
 
 import importlib
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from common.command_line import Parser
 from common.flags import flag_path
+from deploy import command_options
 
 Examples = tuple[tuple[str, str], ...]
-SHELLS = ("bash", "zsh", "fish")
-RUN_HELP = "the run's folder, for example runs/laptop"
 SPEC_USAGE = "%(prog)s SPEC [options] [--FIELD VALUE ...]"
 FIELDS = """
 SPEC is a YAML file or the name of one in deploy/specs. Every setting in it is a flag (--section.field)
 and an environment variable (MEDSERL_SECTION__FIELD): the file < variables < flags."""
-
-
-def _no_options(_: ArgumentParser) -> None:
-    """Adds no arguments."""
 
 
 class Command(NamedTuple):
@@ -31,113 +24,9 @@ class Command(NamedTuple):
     module: str
     summary: str
     examples: Examples = ()
-    options: Callable[[ArgumentParser], None] = _no_options
     details: str = ""
     reads_spec: bool = False
     parser_of: str = ""  # the module whose `parser(program)` is used instead of the fields below
-
-
-def _switch(add: ArgumentParser, *flags: str, what: str) -> None:
-    add.add_argument(*flags, action="store_true", help=what)
-
-
-def _json(add: ArgumentParser) -> None:
-    _switch(add, "--json", what="print one JSON document instead, for scripts")
-
-
-def _selfplay(add: ArgumentParser) -> None:
-    _switch(add, "--dry-run", what="print the resolved plan and exit")
-    _switch(add, "--resume", what="continue from the run's last checkpoint")
-    _switch(add, "--skip-bad-rows", what="leave out rows of the data that cannot be read, and count them")
-
-
-def _apply(add: ArgumentParser) -> None:
-    _switch(add, "--dry-run", what="print what would change and exit")
-    _json(add)
-
-
-def _run(add: ArgumentParser) -> None:
-    add.add_argument("run", type=flag_path, help=RUN_HELP)
-
-
-def _status(add: ArgumentParser) -> None:
-    _run(add)
-    add.add_argument("--port", type=int, help="where the job serves its metrics (default: where it said that it does)")
-    _switch(add, "--watch", what="refresh every two seconds until Ctrl-C")
-    _json(add)
-
-
-def _view(add: ArgumentParser) -> None:
-    _run(add)
-    _switch(add, "--live", what="serve a page on this machine that follows the run, until Ctrl-C; writes nothing")
-    add.add_argument("--port", type=int, default=0, help="with --live: where (default: any free port)")
-
-
-def _stop(add: ArgumentParser) -> None:
-    _run(add)
-    _json(add)
-
-
-def _ordinal(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r}: write a whole number from 1")
-    return int(text)
-
-
-def _ask(add: ArgumentParser) -> None:
-    add.add_argument("run", type=flag_path, help=f"{RUN_HELP}, or one that medserl export wrote")
-    asked = add.add_mutually_exclusive_group()
-    asked.add_argument("--task", type=_ordinal, metavar="N", help="the game's N-th held-out task (default: 1)")
-    asked.add_argument(
-        "--task-file",
-        metavar="FILE",
-        help="a task in a file, if the game takes any; - is standard input",
-    )
-    asked.add_argument(
-        "--text",
-        metavar="FILE",
-        action="append",
-        help="a text, if the game takes any: a file, - for standard input, a folder of .txt files, or a .jsonl with "
-        "a text in each line; may be given several times",
-    )
-    add.add_argument("--env", metavar="ID", help="which game, if the run plays several (default: its first)")
-    add.add_argument("--spec", type=flag_path, metavar="SPEC", help="of an exported model: how it is asked")
-    _switch(add, "--base", what="ask the model from which the training began too, to compare")
-    _switch(add, "--full", what="cut no text")
-    _switch(add, "--json", what="print one JSON document a reply instead, each in a line, for scripts")
-
-
-def _data(add: ArgumentParser) -> None:
-    add.add_argument("action", choices=("check",))
-    add.add_argument("file", metavar="FILE", help="a file or folder of notes, or bundled")
-    add.add_argument("--phrases", metavar="FILE", help="as data.phrases of a run: bundled, own, or a file")
-    add.add_argument("--max-words", type=_ordinal, metavar="N", default=300, help="as data.max_words (300)")
-    add.add_argument("--tasks", type=_ordinal, metavar="N", default=3, help="how many tasks to show (3)")
-    _json(add)
-
-
-def _export(add: ArgumentParser) -> None:
-    _run(add)
-    add.add_argument("out", type=flag_path, help="a new folder")
-    _switch(add, "--adapter", what="the LoRA adapter alone")
-    add.add_argument("--push", metavar="OWNER/NAME", help="also upload it to the Hugging Face hub, as a private model")
-    _switch(add, "--public", what="with --push: everybody may read it")
-
-
-def _runs(add: ArgumentParser) -> None:
-    add.add_argument("folder", type=flag_path, nargs="?", default=Path("runs"), help="where runs are (default: runs)")
-    _json(add)
-
-
-def _compare(add: ArgumentParser) -> None:
-    add.add_argument("first", type=flag_path, metavar="A", help="a run's folder, or its name in runs/")
-    add.add_argument("second", type=flag_path, metavar="B", help="another")
-    add.add_argument("--out", type=flag_path, help="the picture (default: compare-A-B.png beside the folder of A)")
-    _json(add)
-
-
-def _completion(add: ArgumentParser) -> None:
-    add.add_argument("shell", choices=SHELLS)
 
 
 COMMANDS: dict[str, Command] = {
@@ -150,7 +39,6 @@ COMMANDS: dict[str, Command] = {
             ("laptop --dry-run", "print the resolved plan, start nothing"),
             ("runs/laptop/spec.yaml --resume", "continue from the last checkpoint"),
         ),
-        options=_selfplay,
         details=FIELDS,
         reads_spec=True,
     ),
@@ -161,7 +49,6 @@ COMMANDS: dict[str, Command] = {
             ("rtx4090", ""),
             ("node8 --hardware.gpus 4", "for another machine"),
         ),
-        options=_json,
         details="A run that does not fit is refused (exit code 2), with the smallest change of the spec that fits."
         + FIELDS,
         reads_spec=True,
@@ -170,7 +57,6 @@ COMMANDS: dict[str, Command] = {
         module="deploy.status",
         summary="Show how a run is doing: progress, throughput, lag, and what waits for what.",
         examples=(("runs/laptop", ""), ("runs/laptop --watch", "refresh until Ctrl-C"), ("runs/laptop --json", "")),
-        options=_status,
     ),
     "apply": Command(
         module="deploy.apply",
@@ -181,7 +67,6 @@ COMMANDS: dict[str, Command] = {
             ("laptop --name laptop-2", "choose one of several running runs of the spec"),
             ("laptop --dry-run", "show what would change"),
         ),
-        options=_apply,
         details="""
 Edit the spec that the job was started from, then apply it. These can change while the run continues:
   rollout.scribes, rollout.doctors     new ones start at once; surplus ones finish their tasks first
@@ -197,13 +82,11 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
         module="deploy.stop",
         summary="Stop a running job after its current step, with a checkpoint, and wait until it has ended.",
         examples=(("runs/laptop", ""), ("runs/laptop --json", "")),
-        options=_stop,
     ),
     "runs": Command(
         module="deploy.runs",
         summary="List the runs in a folder: state, steps, best held-out score, last change and size.",
         examples=(("", "the runs in runs/"), ("/shared/runs --json", ""), ("compare laptop laptop-2", "compare two")),
-        options=_runs,
     ),
     "view": Command(
         module="deploy.view",
@@ -212,13 +95,11 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
             ("runs/laptop", "writes progress.png and episodes.html into it"),
             ("runs/laptop --live", "a page in the browser that refreshes while the run goes on"),
         ),
-        options=_view,
     ),
     "runs compare": Command(
         module="deploy.compare",
         summary="Compare two runs: a table of their figures and settings, and a picture of their curves.",
         examples=(("laptop laptop-2", ""), ("runs/a /shared/runs/b --out a-b.png", "")),
-        options=_compare,
     ),
     "ask": Command(
         module="deploy.ask",
@@ -231,7 +112,6 @@ new numbers; changes.jsonl in the run's folder records what changed, when, and a
             ("my-doctor --text notes/ --json", "an exported model, a folder of texts"),
             ("runs/laptop --text note.txt --base", "beside the model before training"),
         ),
-        options=_ask,
         details="""
 The model gives its most likely reply in each turn. A game that holds no task back plays one that it trains on. The
 score is shown where the task has a label.
@@ -245,7 +125,6 @@ score is shown where the task has a label.
             ("runs/laptop my-adapter --adapter", "the LoRA adapter alone"),
             ("runs/laptop my-doctor --push me/my-doctor", "and upload it; `hf auth login` comes first"),
         ),
-        options=_export,
         details="""
 For llama.cpp and Ollama, a script of llama.cpp (github.com/ggml-org/llama.cpp) makes a GGUF file of the merged model:
   python convert_hf_to_gguf.py my-doctor --outfile my-doctor.gguf --outtype q8_0
@@ -264,7 +143,6 @@ For llama.cpp and Ollama, a script of llama.cpp (github.com/ggml-org/llama.cpp) 
             ("check notes/ --phrases errors.jsonl", "with the errors of another file put into them"),
             ("check notes.csv --json", ""),
         ),
-        options=_data,
         details="""
 For the game of clinical notes. FILE is a CSV (columns id and text, or MEDEC's), a .jsonl, a folder of .txt files, or a
 folder that save_to_disk of Hugging Face's datasets wrote. docs/your-notes.md has an example of each.
@@ -297,7 +175,6 @@ Exit codes: 0 a run can use the file, 2 it cannot.
             ("zsh > ~/.zfunc/_medserl", "with ~/.zfunc in fpath, before compinit"),
             ("fish > ~/.config/fish/completions/medserl.fish", ""),
         ),
-        options=_completion,
     ),
 }
 
@@ -314,7 +191,7 @@ def parser(name: str, program: str) -> Parser:
     if command.reads_spec:
         made.usage = SPEC_USAGE
         made.add_argument("spec", type=flag_path, metavar="SPEC", help="a YAML file, or a name in deploy/specs: laptop")
-    command.options(made)
+    command_options.add_to(made, name)
     return made
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from common.spec_file import SPECS
 from deploy import cli, commands
+from deploy.command_options import SHELLS
 from deploy.commands import COMMANDS
 from deploy.program import SCRIPT
 
@@ -51,7 +52,7 @@ def words(name: str) -> tuple[str, ...]:
     """Completions of a command's first positional argument."""
     if COMMANDS[name].reads_spec:
         return tuple(sorted(path.stem for path in SPECS.glob("*.yaml")))
-    return {"runs": ("compare",), "data": ("check",), "completion": commands.SHELLS}.get(name, ())
+    return {"runs": ("compare",), "data": ("check",), "completion": SHELLS}.get(name, ())
 
 
 TOP = tuple(name for name in COMMANDS if " " not in name)
