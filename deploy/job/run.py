@@ -8,30 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 
 from ray.exceptions import ObjectLostError, RayActorError
 
 from actors.handles import BufferHandle
-from actors.heartbeats import consume_exception
 from actors.restarts import RestartBudget
 from actors.supervisor import Supervisor
 from common import logs, metrics
 from common.config import PoolSpec, RunSpec
-from common.errors import ActorLost, last_line
+from common.errors import ActorLost
 from common.metrics import Board
 from common.shared_memory import sweep_run
 from deploy.cluster.placement import Placement
 from deploy.job import ranks as rank_group
 from deploy.job import verifier_exam
 from deploy.job.heldout_curve import HeldoutCurve
+from deploy.job.preparing import prepared
 from deploy.job.resize import LiveResize
 from deploy.job.run_folder import RunFolder
 from deploy.job.start import Start, after_newest
 from deploy.job.step_record import StepRecord
+from deploy.job.stop_requests import StopRequests
 from deploy.job.waiting import both, lost_by, result, under
 from deploy.report.clock import Clock
 from deploy.report.terminal import Screen
@@ -39,16 +38,13 @@ from envs.contract import reports
 from envs.contract.env import Environment
 from learner.bounds import BOUNDS
 from learner.channel import Channel
-from learner.handles import PoolHandle, PreparationHandle, RankHandle, SenderHandle
+from learner.handles import PoolHandle, RankHandle, SenderHandle
 from learner.learner import Hooks, Learner, LearnerStep
 from learner.preparation import Prepared
 from learner.rank_calls import AdaptiveDeadline
 from learner.scribe_learner import ScribeLearner
 
 LOG = logging.getLogger(__name__)
-
-HARD_STOP = 130  # exit code of a second Ctrl-C
-STOP_POLL_SECONDS = 1.0  # between two checks for a stop file (deploy/stop.py)
 
 
 class Run:
@@ -69,8 +65,7 @@ class Run:
         self._learner: Learner | None = None
         self._supervisor: Supervisor | None = None
         self._curve: HeldoutCurve | None = None
-        self._interrupted = False
-        self._can_wind_down = False  # once there were ranks; before, an interrupt ends the process
+        self._stops = StopRequests(folder, self._notify, self._wind_down)
         self._closing: asyncio.Future[None] | None = None
 
     @property
@@ -84,24 +79,24 @@ class Run:
 
     async def go(self) -> bool:
         """Run to the end or to an interrupt; whether all steps were made."""
-        for number in (signal.SIGINT, signal.SIGTERM):  # `ray job stop` and `kill` send the second
-            asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
+        self._stops.catch_signals()
         origin = logs.Origin(run=self.spec.name, actor="driver", folder=self.folder.logs)
         with self._screen, logs.kept(origin):
-            prepared = await self._prepare()
-            self._placement.model_folder = prepared.model_folder
-            self._placement.verifier_folder = prepared.verifier_folder
+            made = await prepared(self._placement, self._screen)
+            self._notify(f"warm-up {made.warm_up}")
+            self._placement.model_folder = made.model_folder
+            self._placement.verifier_folder = made.verifier_folder
             if not self._start.resumed:
                 self.folder.create()
             self.folder.logs.mkdir(exist_ok=True)
-            listening = asyncio.ensure_future(self._listen())
-            while not await self._attempt(prepared):
+            listening = asyncio.ensure_future(self._stops.listen())
+            while not await self._attempt(made):
                 if self.folder.journal.is_file():  # else the attempt ended before there was a buffer
                     self._start = after_newest(self.folder.path)
             listening.cancel()
         return self._learner is not None and self._learner.version >= self.spec.steps
 
-    async def _attempt(self, prepared: Prepared) -> bool:
+    async def _attempt(self, made: Prepared) -> bool:
         """Run to the end or an interrupt; False when the run must restart from the newest checkpoint.
 
         Raises BudgetSpent when that happened too often.
@@ -110,10 +105,10 @@ class Run:
             sweep_run(self.spec.name)
         ranks = self._placement.learner_ranks()
         try:
-            await self._play(ranks, prepared)
+            await self._play(ranks, made)
             return True
         except (ActorLost, RayActorError, ObjectLostError) as error:
-            if self._interrupted:
+            if self._stops.came:
                 raise
             lost = error if isinstance(error, ActorLost) else lost_by(error)
             logs_of = {"learner": "rank-*", "pool": "pool-*"}.get(lost.kind, lost.kind)
@@ -123,34 +118,11 @@ class Run:
         finally:
             await self._stop(ranks)
 
-    async def _prepare(self) -> Prepared:
-        try:
-            prepared = await self._prepared(self._placement.preparation())
-        except RayActorError as error:
-            raise RuntimeError(
-                "the process that prepares the model died, usually since memory ran out (dmesg says what was killed, "
-                "medserl plan how much a run needs): close other programs, then start again"
-            ) from error
-        self._notify(f"warm-up {prepared.warm_up}")
-        return prepared
-
-    async def _prepared(self, actor: PreparationHandle) -> Prepared:
-        running = asyncio.ensure_future(result(actor.run))
-        running.add_done_callback(consume_exception)  # of a death, `progress` may tell first
-        await actor.progress.remote()  # it has its room: engines look for theirs in what is left
-        self._placement.early_engines()
-        while not running.done():
-            state = await actor.progress.remote()
-            self._screen.phase(state.phase, state.detail)
-            await asyncio.wait([running], timeout=1)
-        self._placement.kill(actor)
-        return running.result()
-
-    async def _play(self, ranks: list[RankHandle], prepared: Prepared) -> None:
-        start, self._learner, self._can_wind_down = self._start, None, True
+    async def _play(self, ranks: list[RankHandle], made: Prepared) -> None:
+        start, self._learner, self._stops.heeded = self._start, None, True
         pools = self._placement.engine_pools()
-        channel = self._channel(ranks, self._placement.synced_pools, prepared, start.loaded_gap, start.version)
-        scribe = self._scribe_channel(ranks, prepared) if self.spec.scribe.train else None
+        channel = self._channel(ranks, self._placement.synced_pools, made, start.loaded_gap, start.version)
+        scribe = self._scribe_channel(ranks, made) if self.spec.scribe.train else None
 
         def door(pool: PoolSpec) -> Channel:
             return scribe if scribe is not None and "scribe" in pool.serves else channel
@@ -161,7 +133,7 @@ class Run:
         # Not before: the buffer writes the journal, and a resume that cannot load its checkpoint must change nothing.
         buffer = self._placement.replay_buffer(start.version if start.resumed else None)
         self._learner = self._new_learner(buffer, ranks, channel, scribe, self._supervisor)
-        if self._interrupted:  # before there was this learner
+        if self._stops.came:  # before there was this learner
             self._learner.stop()
         await self._supervisor.start(buffer, self._examine)
         self._curve = HeldoutCurve(
@@ -207,22 +179,20 @@ class Run:
             else ScribeLearner(phase_steps, rank_group.sides(ranks), scribe, self._deadlines),
         )
 
-    def _scribe_channel(self, ranks: list[RankHandle], prepared: Prepared) -> Channel:
+    def _scribe_channel(self, ranks: list[RankHandle], made: Prepared) -> Channel:
         start, pools = self._start, self._placement.scribe_pools
-        return self._channel(
-            rank_group.sides(ranks), pools, prepared, start.scribe_loaded_gap, start.scribe_version or 0
-        )
+        return self._channel(rank_group.sides(ranks), pools, made, start.scribe_loaded_gap, start.scribe_version or 0)
 
     def _channel(
         self,
         ranks: Sequence[SenderHandle],
         pools: Sequence[PoolHandle],
-        prepared: Prepared,
+        made: Prepared,
         gap: float | None,
         version: int,
     ) -> Channel:
         bounds = BOUNDS[self.spec.model.concrete_dtype]
-        return Channel(self.spec.weights, ranks, pools, prepared.probe, bounds, gap, version)
+        return Channel(self.spec.weights, ranks, pools, made.probe, bounds, gap, version)
 
     async def _load(self, ranks: list[RankHandle]) -> None:
         """Bring the ranks to the checkpoint where the run goes on, and only then its folder and the screen."""
@@ -293,28 +263,7 @@ class Run:
         self.spec = spec
         self._supervisor.resize(spec)
 
-    def _interrupt(self) -> None:
-        if self._interrupted or not self._can_wind_down:
-            os._exit(HARD_STOP)
-        self._wind_down("stopping after this step (Ctrl-C again: at once)")
-
-    async def _listen(self) -> None:
-        """Stop when another terminal asks for it (deploy/stop.py)."""
-        told = ""
-        while True:
-            try:
-                if self.folder.asked_to_stop():
-                    break
-            except OSError as error:  # the folder's rights changed; they may change back
-                if told != (told := last_line(error)):
-                    self._notify(f"medserl stop cannot be heard ({told}): stop this run with Ctrl-C")
-            await asyncio.sleep(STOP_POLL_SECONDS)
-        if not self._interrupted:
-            self._wind_down("stopping after this step, as medserl stop requests (Ctrl-C: at once)")
-
-    def _wind_down(self, why: str) -> None:
-        self._interrupted = True
-        self._notify(why)
+    def _wind_down(self) -> None:
         if self._learner is not None:
             self._learner.stop()
             self._closing = asyncio.ensure_future(result(self._buffer.close))

@@ -25,6 +25,7 @@ from common.metrics import ACTOR_RESTARTS, ACTORS, ENGINE_RESTARTS, Board
 from common.records import Completion, Group, Message, Sampled
 from common.weights import Probe, SyncReport
 from deploy.job import run as run_module
+from deploy.job import stop_requests
 from deploy.job.resize import ResizeRequest
 from deploy.job.run import Run
 from deploy.job.run_folder import RunFolder, write_whole
@@ -228,7 +229,7 @@ def faked() -> Iterator[None]:
         patch.setattr(run_module, "RestartBudget", lambda note: RestartBudget(note, first_pause_seconds=0))
         patch.setattr(supervisor, "HEARTBEAT_SECONDS", 0)
         patch.setattr(heartbeats, "ROUND_SECONDS", 0.05)
-        patch.setattr(run_module, "STOP_POLL_SECONDS", 0.01)
+        patch.setattr(stop_requests, "STOP_POLL_SECONDS", 0.01)
         yield
 
 

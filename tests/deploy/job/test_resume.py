@@ -40,7 +40,7 @@ async def stopped(runs: Path) -> Path:
     async def monkey() -> None:
         while len(world.folder.rows) < 4:
             await turns(1)
-        world.run._interrupt()
+        world.run._stops.signalled()
 
     assert not await play(world, monkey)
     run_state.record(world.folder.path, RunState.STOPPED)
@@ -110,7 +110,7 @@ async def test_an_interrupt_before_the_checkpoint_is_loaded_ends_the_run_where_i
 
     async def monkey() -> None:
         await asked.wait()
-        world.run._interrupt()
+        world.run._stops.signalled()
 
     assert not await play(world, monkey)
     assert asked.is_set() and len(world.folder.rows) == start.version

@@ -227,7 +227,7 @@ async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]],
         made = len(world.folder.rows)
         while len(world.folder.rows) < made + 3:
             await asyncio.sleep(0)
-        world.run._interrupt()
+        world.run._stops.signalled()
 
     assert not await play(world, monkey)
 
@@ -306,7 +306,7 @@ async def test_word_from_another_terminal_finishes_the_step_and_checkpoints_it(
 
 async def test_a_run_that_is_asked_to_stop_while_it_starts_ends_before_its_first_step(tmp_path: Path) -> None:
     world = World(tmp_path, steps=999)
-    world.run._wind_down("asked")
+    world.run._stops.ask("asked")
     assert not await play(world) and world.folder.rows == []
 
 
