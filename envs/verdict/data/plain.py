@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.files import read_bytes
+from common.files import is_file, read_bytes
 from envs.verdict.data.note import Note, clean_note
 from envs.verdict.data.rows import Row
 from envs.verdict.data.text import one_line, repair, split_sentences
@@ -33,7 +33,7 @@ def rows_of_folder(folder: Path) -> Iterator[Row]:
 
     Raises ValueError, one line, for a folder that holds neither.
     """
-    if any((folder / name).is_file() for name in SAVED):
+    if any(is_file(folder / name) for name in SAVED):
         yield from _saved(folder)
         return
     try:
