@@ -44,7 +44,7 @@ def run(spec: Path, seed: int, max_lag: int, control: bool, home: Path, timeout_
     name = one_run.name_of(seed, max_lag) + "-control" * control
     module = "bench.last_turn" if control else one_run.SELFPLAY
     minutes = one_run.run(spec, seed, max_lag, home, timeout_s, name, module)
-    points = curve.points(home / name / "evaluations.jsonl").found
+    points = curve.points(home / name / curve.FILE).found
     before, after = (point.measures["lookup"][MEASURE] for point in (points[0], points[-1]))
     return Run(seed=seed, max_lag=max_lag, control=control, before=before, after=after, minutes=minutes)
 

@@ -131,7 +131,7 @@ class Live:
 
 def stamp(folder: Path) -> str:
     """Changes whenever a step or a point of the held-out curve was added, or dropped by a resume."""
-    files = [path.stat() for name in (FILE, "evaluations.jsonl") if (path := folder / name).is_file()]
+    files = [path.stat() for name in (FILE, curve.FILE) if (path := folder / name).is_file()]
     return "-".join(f"{one.st_mtime_ns}.{one.st_size}" for one in files)
 
 
@@ -143,7 +143,7 @@ def state(folder: Path) -> dict[str, Any]:
     spec, now, ended = cli.load_run(folder), state_of(folder), outcome(folder)
     reports, rows = reports_of(spec), read_steps(folder)
     newest = rows.found[-1:]
-    points = curve.points(folder / "evaluations.jsonl")
+    points = curve.points(folder / curve.FILE)
     running = now is RunState.RUNNING
     ends = {span.text: span.last for name, one in reports.items() for span in alarm_spans(name, one, rows.found)}
     return {

@@ -127,7 +127,7 @@ def _more_rollouts(spec: RunSpec, ready: float | None) -> str:
 def render(spec: RunSpec, run: Path, series: Series | None) -> Group:
     """The status for a terminal."""
     rows, damaged = read_steps(run)
-    points = curve.points(run / "evaluations.jsonl")
+    points = curve.points(run / curve.FILE)
     parts: list[Any] = [_facts(spec, run, rows, points.found, series)]
     parts += [*damaged, *points.damaged]
     if rows:
@@ -228,7 +228,7 @@ def _ready(series: Series | None) -> float | None:
 def as_json(spec: RunSpec, run: Path, series: Series | None) -> dict[str, Any]:
     """The status for scripts. Figures that come from the job's metrics are null while it does not answer."""
     rows, damaged = read_steps(run)
-    points = curve.points(run / "evaluations.jsonl")
+    points = curve.points(run / curve.FILE)
     advice = advise(spec, rows, _ready(series)) if rows else None
     return {
         "run": run.name,

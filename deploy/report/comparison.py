@@ -34,7 +34,7 @@ def heldout(run: Path) -> list[tuple[int, float, float, float]]:
     except ValidationError:
         return []
     env_id, report = next(iter(reports_of(spec).items()))
-    points = curve.points(run / "evaluations.jsonl").found
+    points = curve.points(run / curve.FILE).found
     found = [(point.policy_version, point.measures.get(env_id, {}).get(report.heldout_drawn)) for point in points]
     return [
         (version, score.value, score.lower, score.upper)

@@ -94,7 +94,7 @@ def _scores(spec: RunSpec, run: Path) -> str:
             lines.append(
                 f"- {name} on its own training tasks: {sum(values) / len(values):.3f} (last {len(values)} steps)"
             )
-    if points := curve.points(run / "evaluations.jsonl").found:
+    if points := curve.points(run / curve.FILE).found:
         lines.append(f"- {curve.line(points[-1], reports_of(spec))}")
     else:
         lines.append("- No held-out evaluation was made in this run (evaluation.every 0).")

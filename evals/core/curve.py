@@ -10,6 +10,8 @@ from common.files import Lines, parsed_lines
 from envs.contract.reports import Reports
 from evals.core.evaluator import EvalPoint
 
+FILE = "evaluations.jsonl"
+
 
 def line(point: EvalPoint, reports: Reports) -> str:
     """One evaluation as a line for the terminal."""
