@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -77,6 +78,22 @@ def is_file(path: Path) -> bool:
         raise ValueError(
             f"{path.parent}: is closed to you; get the right to read it, or name a folder of yours"
         ) from None
+
+
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """What in a folder has a name that matches; nothing where there is no folder.
+
+    Raises ValueError, one line, where this user may not look into it, or it is a file. (`Path.glob` finds nothing.)
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        raise ValueError(f"{folder}: may not be read; give read permission on it") from None
+    except NotADirectoryError:
+        raise ValueError(f"{folder}: is a file where a folder should be; remove it") from None
+    return [folder / name for name in names if fnmatch(name, pattern)]
 
 
 def read_text(path: Path, write: str = "write the path of a text file") -> str:

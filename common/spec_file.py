@@ -7,6 +7,7 @@ from typing import Any
 
 from common.command_line import alike, meant
 from common.files import read_text
+from common.paths import is_there
 from common.yaml_text import parse_yaml
 
 SPECS = Path(__file__).parents[1] / "deploy" / "specs"
@@ -28,6 +29,9 @@ def spec_file(given: Path) -> Path:
     shipped = SPECS / f"{given.stem}.yaml"
     if given.parent in _SHORT_FOR and given.suffix in ("", ".yaml") and shipped.is_file():
         return shipped.relative_to(Path.cwd()) if shipped.is_relative_to(Path.cwd()) else shipped
+    if given.is_dir():
+        inside = given / "spec.yaml"
+        raise ValueError(f"{given}: is a folder; write {inside if is_there(inside) else 'the path of a YAML file'}")
     known = sorted(path.stem for path in SPECS.glob("*.yaml"))
     close = meant(alike(given.stem, known))
     raise ValueError(f"{given}: no such spec file; write its path, or one of {', '.join(known)}{close}")

@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kind, known = ("option", ["--help", "--version"]) if name.startswith("-") else ("command", [*TOP])
         close = [f"{called} selfplay {name}"] if (SPECS / f"{Path(name).stem}.yaml").is_file() else alike(name, known)
         fail(SCRIPT, f"unknown {kind} {name}{meant(close)} (see {called} --help)")
+    longer = [known for known in COMMANDS if known.startswith(f"{name} ")]
+    if len(rest) > 1 and (close := alike(f"{name} {rest[0]}", longer)):
+        fail(SCRIPT, f"unknown command {name} {rest[0]}{meant(close)} (see {called} --help)")
     try:
         return _run(name, f"{called} {name}", rest)
     except BrokenPipeError:

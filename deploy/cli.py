@@ -6,19 +6,20 @@ import difflib
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import CliSettingsSource, SettingsError
 
-from common.command_line import Parser, alike, fail, meant
+from common.command_line import Parser, fail, meant
 from common.config import RunSpec
 from common.files import is_file
 from common.paths import beside, path_of
 from common.records import Record
 from common.sections import Section
+from common.spec_errors import UNKNOWN_FIELD, problem_line
 from common.spec_file import read_settings, spec_file
 from common.yaml_text import NULLS
 from deploy import commands, program, spec_flags, spec_help
@@ -132,34 +133,19 @@ def _validated(source: str, model: type[Any], content: dict[str, Any], **extra: 
     try:
         return model(**content, **extra)
     except ValidationError as error:
-        raise ValueError("; ".join(f"{source}{_line(problem, content)}" for problem in error.errors()[:3])) from None
+        lines = [f"{source}{_line(problem, content)}" for problem in error.errors()[:3]]
+        raise ValueError("; ".join(lines)) from None
 
 
 def _line(problem: Any, content: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = _fields(problem["loc"][:-1], content)
-        typed = str(problem["loc"][-1])
-        close = alike(typed, [*known, *_dotted(RunSpec)])
-        return f"{where}: unknown field" + (meant(close) or f"; write {', '.join(known)}")
-    message = problem["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(problem["input"], (dict, BaseModel)) else f", not {problem['input']!r}"
-    return f"{where}: {message}{given}" if where else message
+    is_unknown = problem["type"] == UNKNOWN_FIELD
+    return problem_line(problem, _fields(problem["loc"][:-1], content) if is_unknown else ())
 
 
 def _sections() -> set[str]:
     """The fields of a spec that have parts."""
     fields = RunSpec.model_fields.items()
     return {name for name, field in fields if name in NAMED or field.annotation in Section.__subclasses__()}
-
-
-def _dotted(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The fields of all sections, as they are written after `--`."""
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _dotted(field.annotation, f"{prefix}{name}.")
-        elif prefix:
-            yield f"{prefix}{name}"
 
 
 def _fields(location: tuple[Any, ...], content: dict[str, Any]) -> list[str]:

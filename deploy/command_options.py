@@ -9,6 +9,7 @@ from pathlib import Path
 from common.flags import flag_path
 
 SHELLS = ("bash", "zsh", "fish")
+LAST_PORT = 65535
 RUN_HELP = "the run's folder, for example runs/laptop"
 
 
@@ -43,7 +44,9 @@ def _run(add: ArgumentParser) -> None:
 
 def _status(add: ArgumentParser) -> None:
     _run(add)
-    add.add_argument("--port", type=int, help="where the job serves its metrics (default: where it said that it does)")
+    add.add_argument(
+        "--port", type=_port, help="where the job serves its metrics (default: where it said that it does)"
+    )
     _switch(add, "--watch", what="refresh every two seconds until Ctrl-C")
     _json(add)
 
@@ -51,7 +54,7 @@ def _status(add: ArgumentParser) -> None:
 def _view(add: ArgumentParser) -> None:
     _run(add)
     _switch(add, "--live", what="serve a page on this machine that follows the run, until Ctrl-C; writes nothing")
-    add.add_argument("--port", type=int, default=0, help="with --live: where (default: any free port)")
+    add.add_argument("--port", type=_port, help="with --live: where (default: any free port)")
 
 
 def _stop(add: ArgumentParser) -> None:
@@ -62,6 +65,12 @@ def _stop(add: ArgumentParser) -> None:
 def _ordinal(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r}: write a whole number from 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise ArgumentTypeError(f"{text!r}: write a port, a whole number up to {LAST_PORT}")
     return int(text)
 
 

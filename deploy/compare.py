@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from yaml import YAMLError
 
 from common.command_line import fail, print_json
 from common.files import is_file
-from deploy.job.run_state import state_of
+from deploy.job.run_state import damaged, state_of
 from deploy.report import comparison
 from deploy.report.terminal import wide_console
+
+NAME = "runs compare"
+FORMATS = (".png", ".svg", ".pdf")
 
 
 def run(args: Namespace) -> int:
@@ -23,13 +27,15 @@ def run(args: Namespace) -> int:
         if first.samefile(second):
             raise ValueError(f"{first} and {second} are the same run: give two")
         names = comparison.labels(first, second)
-        out = args.out or first.parent / f"compare-{first.resolve().name}-{second.resolve().name}.png"
+        out = _picture(args.out, first, second)
         comparison.draw(first, second, out)
         shown = as_json(first, second, names, out) if args.json else table(first, second, names)
     except (ValueError, YAMLError) as error:
-        fail("runs compare", " ".join(str(error).split()))
+        fail(NAME, " ".join(str(error).split()))
     except OSError as error:
-        fail("runs compare", f"{error.filename}: cannot write the picture ({error.strerror}); name another with --out")
+        fail(NAME, f"{error.filename}: cannot write the picture ({error.strerror}); name another with --out")
+    for line in (*damaged(first), *damaged(second)):
+        print(f"{NAME}: {line}", file=sys.stderr)
     if args.json:
         print_json(shown)
         return 0
@@ -45,6 +51,15 @@ def _folder(given: Path) -> Path:
         if is_file(folder / "spec.yaml"):
             return folder
     raise ValueError(f"{given}: no run there (a folder with spec.yaml), nor below runs/")
+
+
+def _picture(out: Path | None, first: Path, second: Path) -> Path:
+    """Where the picture goes. Raises ValueError for a name that says no format."""
+    if out is None or out.is_dir():
+        return (out or first.parent) / f"compare-{first.resolve().name}-{second.resolve().name}.png"
+    if out.suffix.lower() not in FORMATS:
+        raise ValueError(f"--out {out}: write a folder, or a name that ends in {' or '.join(FORMATS)}")
+    return out
 
 
 def as_json(first: Path, second: Path, names: tuple[str, str], out: Path) -> dict[str, Any]:

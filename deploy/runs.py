@@ -18,6 +18,7 @@ from yaml import YAMLError
 
 from common.command_line import fail, print_json
 from common.files import is_file
+from common.paths import is_there
 from deploy.job import run_state
 from deploy.job.run_state import RunState
 from deploy.report.comparison import best_heldout
@@ -107,7 +108,8 @@ def _show(folder: Path, found: Sequence[Summary], faults: Sequence[str], as_json
     if as_json:
         print_json([msgspec.to_builtins(one) for one in found])
     elif not found:
-        console.print(f"no runs in {folder}", highlight=False)
+        itself = is_there(folder / "spec.yaml")
+        console.print(f"no runs in {folder}{', which is a run itself' if itself else ''}", highlight=False)
     else:
         console.print(table(found), highlight=False)
         for one in found:

@@ -12,21 +12,21 @@ from yaml import YAMLError
 from common.command_line import BAD_INPUT
 from common.errors import os_refusal
 from deploy import cli, live
-from deploy.job.run_state import state_of
-from deploy.report.steps import read_steps
+from deploy.job.run_state import damaged, state_of, steps
 from envs.contract.reports import reports_of
-from evals.core import curve
 
 
 def run(args: Namespace) -> int:
     """Draw and write both; print where they are. Returns 0, or 2 after one line on standard error."""
     try:
         if args.live:
-            live.serve(args.run, args.port)
+            live.serve(args.run, args.port or 0)
             return 0
+        if args.port is not None:
+            raise ValueError(f"--port {args.port} goes with --live: add --live, or leave it out")
         for path in view(args.run):
             print(path)
-        for line in (*read_steps(args.run).damaged, *curve.points(args.run / "evaluations.jsonl").damaged):
+        for line in damaged(args.run):
             print(f"view: {line}", file=sys.stderr)
     except (ValueError, YAMLError, OSError) as error:
         said = os_refusal(error) if isinstance(error, OSError) else " ".join(str(error).split())
@@ -36,12 +36,14 @@ def run(args: Namespace) -> int:
 
 
 def view(folder: Path) -> tuple[Path, Path]:
-    """The run's picture and page, made of the steps that it has now. Raises ValueError when it has none."""
+    """The run's picture and page, of the steps that it has now. Raises ValueError when none of them can be read."""
     spec = cli.load_run(folder)
     reports = reports_of(spec)
-    if not any((folder / "rollouts").glob("step-*.parquet")):
-        raise ValueError(f"{folder}: no step yet ({state_of(folder)}); look again after the first one")
     # They bring matplotlib, for which a mistyped folder should not wait.
-    from deploy.report import episodes_page, plot
+    from deploy.report import episodes_page, plot, rollout_log
 
+    if not rollout_log.step_files(folder):
+        if logged := steps(folder)[0]:
+            raise ValueError(f"{folder}: {logged} steps are logged, but their rollouts/step-*.parquet are gone")
+        raise ValueError(f"{folder}: no step yet ({state_of(folder)}); look again after the first one")
     return plot.draw(folder, reports), episodes_page.write_page(folder, reports, spec.learner)

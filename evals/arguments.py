@@ -70,6 +70,8 @@ def parse(given: Sequence[str] | None, program: str) -> Namespace:
         made.error(f"--temperature {args.temperature:g}: write 0 or more")
     if args.suite == MEDEC and args.samples > 1 and args.temperature == 0:
         made.error(f"--samples {args.samples} at temperature 0 are all equal: write --temperature 0.7, or --samples 1")
+    if args.suite == MEDEC and args.spec and not args.model:
+        made.error("--spec says how a --model is asked: give one, or leave it out")
     if args.against and args.baselines:
         made.error("--against compares a --model, a --submission or a --policy: give one instead of --baselines")
     if args.out is None and args.model:

@@ -51,7 +51,7 @@ def run(args: Namespace, tables: Sequence[Table] = ()) -> int:
     """Check the rows, of all suites or of other tables, and print them; the exit code."""
     tables = tables or [importlib.import_module(f"evals.suites.{suite}.parity.table").table() for suite in SUITES]
     known = [one.row for table in tables for one in table.rows]
-    names = known if args.rows is None else args.rows
+    names = known if args.rows is None else [name.upper() for name in args.rows]
     for name in names:
         if name not in known:
             fail(NAME, f"--rows {name}: no such row{meant(alike(name, known))}; there are {_ranges(tables)}")

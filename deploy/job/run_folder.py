@@ -78,7 +78,7 @@ class RunFolder:
     @property
     def evaluations(self) -> Path:
         """One line for each point of the held-out curve."""
-        return self.path / "evaluations.jsonl"
+        return self.path / curve.FILE
 
     @property
     def model(self) -> Path:
@@ -265,6 +265,6 @@ def _made(folder: Path) -> bool:
 
 
 def new_name(runs: Path, name: str) -> str:
-    """`name`, or `name-2`, `name-3` ... when that run exists."""
-    taken = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
+    """`name`, or `name-2`, `name-3` ... when that run exists. Raises OSError where runs may not be listed."""
+    taken = {path.name for path in runs.iterdir()} if runs.exists() else set()
     return next(candidate for candidate in (name, *(f"{name}-{k}" for k in range(2, 10_000))) if candidate not in taken)

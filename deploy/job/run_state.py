@@ -13,6 +13,7 @@ from common.files import is_file, read_record, read_text, write_whole
 from common.records import Record
 from common.spec_file import read_settings
 from deploy.report.steps import read_steps
+from evals.core import curve
 
 FILE, JOB = "outcome.json", "job-id"
 
@@ -92,6 +93,11 @@ def state_of(run: Path) -> RunState:
     if done >= wanted and (run / "model" / "config.json").is_file():
         return RunState.FINISHED
     return RunState.STOPPED if (run / "checkpoints" / f"step-{done:05d}").is_dir() else RunState.FAILED
+
+
+def damaged(run: Path) -> list[str]:
+    """A line about each damaged line of what the run logged: its steps, and its held-out curve."""
+    return [*read_steps(run).damaged, *curve.points(run / curve.FILE).damaged]
 
 
 def steps(run: Path) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from envs.contract.page_view import words
 from envs.contract.report import Measure, Report
 from envs.contract.reports import AlarmSpan, Reports, alarm_spans, history, value
 from evals.core import figures
+from evals.core.curve import FILE as CURVE
 from evals.core.curve import points
 from evals.core.evaluator import EvalPoint
 from evals.core.figures import BLUE, GREEN, GREY, INK, ORANGE, RED
@@ -70,7 +71,7 @@ def figure(run_folder: Path, reports: Reports) -> Figure:
     Raises ValueError when there is no step to draw, naming the file.
     """
     rows = _rows(run_folder)
-    curve = points(run_folder / "evaluations.jsonl").found
+    curve = points(run_folder / CURVE).found
     panels: list[Panel] = [("Reward", _reward)]
     for env_id, report in reports.items():
         suffix = f" ({env_id})" if len(reports) > 1 else ""
@@ -115,9 +116,9 @@ def _rows(run_folder: Path) -> list[Row]:
     path = run_folder / FILE
     if not path.is_file():
         raise ValueError(f"{path}: no such file; give the folder of a run")
-    rows = read_steps(run_folder).found
+    rows, damaged = read_steps(run_folder)
     if not rows:
-        raise ValueError(f"{path}: no step yet; the plot needs at least one")
+        raise ValueError(damaged[0] if damaged else f"{path}: no step yet; the plot needs at least one")
     return rows
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from common.files import Lines
+from common.files import Lines, listed
 from common.records import EndReason, Episode, Group, Reply, Rollout, Task
 from envs.contract.reports import ALL_READ, Readings
 
@@ -123,14 +123,19 @@ def write_heldout(
 
 def forget_after(folder: Path, version: int) -> None:
     """Remove what was written after policy_version `version`, which is trained again."""
-    for file in (*_files(folder), *_heldout_files(folder)):
+    for file in (*step_files(folder), *_heldout_files(folder)):
         if _number(file) > version:
             file.unlink()
 
 
 def read_heldout(folder: Path) -> Lines[pa.Table]:
-    """The held-out episodes of each policy_version, which is their `step`, in order; damaged files as `read_steps`."""
-    return _whole((file, parquet.read_table) for file in _heldout_files(folder))
+    """The held-out episodes of each policy_version, which is their `step`, in order; damaged files as `read_steps`, and
+    a line too where the folder may not be read."""
+    try:
+        files = _heldout_files(folder)
+    except ValueError as error:
+        return Lines([], [str(error)])
+    return _whole((file, parquet.read_table) for file in files)
 
 
 def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -144,7 +149,7 @@ def read_run(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
 def read_steps(folder: Path, columns: Sequence[str] | None = None) -> Lines[pa.Table]:
     """The rollouts of each step, in order, and a line about each file that is damaged. Raises ValueError without any
     that is whole."""
-    read = _whole((file, partial(_read, columns)) for file in _files(folder))
+    read = _whole((file, partial(_read, columns)) for file in step_files(folder))
     if not read.found:
         missing = f"{folder}: no rollouts/step-*.parquet in this folder; give the folder of a run with a step"
         raise ValueError(read.damaged[0] if read.damaged else missing)
@@ -180,6 +185,8 @@ def _whole(files: Iterable[tuple[Path, Callable[[Path], pa.Table]]]) -> Lines[pa
     for file, read in files:
         try:
             found.append(_checked(read(file)))
+        except PermissionError:
+            damaged.append(f"{file}: left out, it may not be read; give read permission on it")
         except (pa.ArrowException, ValueError, OSError) as error:
             damaged.append(f"{file}: left out, it is damaged ({' '.join(str(error).split()):.200})")
     return Lines(found, damaged)
@@ -212,7 +219,8 @@ def episode_of(row: Mapping[str, Any]) -> Episode:
     return Episode(task_id=row["task_id"], actions=actions, replies=replies, reason=EndReason(ended))
 
 
-def _files(folder: Path) -> list[Path]:
+def step_files(folder: Path) -> list[Path]:
+    """The rollouts of each step of a run, in order. Raises ValueError, one line, where they may not be looked for."""
     return _numbered(folder / "rollouts", "step-*.parquet")
 
 
@@ -221,7 +229,7 @@ def _heldout_files(folder: Path) -> list[Path]:
 
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:
-    return sorted((file for file in folder.glob(pattern) if _digits(file).isdecimal()), key=_number)
+    return sorted((file for file in listed(folder, pattern) if _digits(file).isdecimal()), key=_number)
 
 
 def _digits(file: Path) -> str:

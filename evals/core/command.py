@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 
 from actors.episode import GameError
-from common.command_line import BAD_INPUT, print_json
+from common.command_line import BAD_INPUT, alike, meant, print_json
 from common.errors import os_refusal
 from common.records import Record
 from evals.arguments import NAME
@@ -77,7 +77,8 @@ def some_of(flag: str, given: str | None, known: Sequence[str], default: Sequenc
     named = default if given is None else tuple(name.strip() for name in given.split(","))
     for name in named:
         if name not in known:
-            raise ValueError(f"--{flag} {name}: write some of {','.join(known)}")
+            close = meant(alike(name, known))
+            raise ValueError(f"--{flag} {name or '(empty)'}: write some of {','.join(known)}{close}")
     return tuple(name for name in known if name in named)
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from common.config import RunSpec
 from common.files import read_object
 from common.sections import EnvSettings
+from common.spec_errors import problem_line
 from common.spec_file import read_settings, spec_file
 
 CONTEXT = 4096
@@ -38,9 +39,7 @@ def read_spec(
         flags = {"temperature": temperature, "max_tokens": most}
         spec = spec.model_copy(update={"model": policy, "sampling": spec.sampling.model_copy(update=flags)})
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(step) for step in problem["loc"])
-        raise ValueError(f"{path}: {where}: {problem['msg']}") from None
+        raise ValueError(f"{path}: {problem_line(error.errors()[0])}") from None
     if most >= spec.model.context:
         raise ValueError(f"--max-tokens {most} leaves no room for a prompt in model.context {spec.model.context}")
     return spec.concrete()
@@ -54,6 +53,14 @@ def of_game(args: Namespace, default: Game) -> tuple[RunSpec, Game]:
     defaults = {"envs": [{"id": args.suite}], "model": {"context": CONTEXT}}
     spec = read_spec(args.spec, args.model or "", args.temperature, args.max_tokens, defaults)
     return spec, next((one for one in spec.envs if isinstance(one, type(default))), default)
+
+
+def changed(game: Game, **fields: Any) -> Game:
+    """The game with other settings. Raises ValueError, one line, where they do not go together."""
+    try:
+        return type(game).model_validate({**game.model_dump(), **fields})
+    except ValidationError as error:
+        raise ValueError(problem_line(error.errors()[0])) from None
 
 
 def fitting(spec: RunSpec, folder: Path) -> RunSpec:

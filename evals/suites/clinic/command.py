@@ -21,7 +21,7 @@ from envs.clinic.environment import Clinic
 from envs.clinic.spec import TIERS, ClinicSettings
 from evals.core.client import ModelClient
 from evals.core.command import Suite, conclude, some_of, system_of
-from evals.core.engine_spec import of_game
+from evals.core.engine_spec import changed, of_game
 from evals.core.played import PlayedSettings, Playing
 from evals.core.policies import check
 from evals.suites.clinic import figure
@@ -43,7 +43,7 @@ def evaluate(args: Namespace, console: Console, client: ModelClient) -> Result:
     tiers = some_of("tiers", args.tiers, TIERS, (HARDEST,))
     other = load_result(args.against) if args.against else None
     spec, game = of_game(args, ClinicSettings())
-    env = Clinic(ClinicSettings.model_validate({**game.model_dump(), "domains": domains, "tiers": tiers}), seed=0)
+    env = Clinic(changed(game, domains=domains, tiers=tiers), seed=0)
     if args.policy:
         check(args.policy, shared(env, domains))
     chosen = {domain: trials([domain], tiers, args.limit) for domain in domains}
