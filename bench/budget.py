@@ -150,6 +150,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.only:
         part, source = args.only
+        if part not in ROWS:
+            parser.error(f"--only {part}: write {' or '.join(ROWS)}")
         spec = spec_for(source)
         folder = resolve_model(spec.model, lambda: [" ".join(note.sentences) for note in load_notes("bundled")])
         print("ROWS", json.dumps(ROWS[part](spec, folder, architecture(str(folder)))))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from common.flags import flag_count
 from envs.clinic.scores.table import SCORES
 from envs.clinic_checker.scores.table import FOUND
 from evals.suites.clinic.scores_compared import differences
@@ -26,9 +27,9 @@ COUNT = 100_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=COUNT, help="inputs a score")
+    parser.add_argument("--count", type=flag_count, default=COUNT, help="inputs a score")
     parser.add_argument("--seed", type=int, default=0, help="of the inputs; other ones make a further part")
-    parser.add_argument("--scores", nargs="*", choices=sorted(SCORES), default=sorted(SCORES), metavar="NAME")
+    parser.add_argument("--scores", nargs="+", choices=sorted(SCORES), default=sorted(SCORES), metavar="NAME")
     args = parser.parse_args(arguments)
     table = Table("score", "source", "inputs", "differences")
     found = {name: differences(SCORES[name], args.count, args.seed) for name in args.scores}

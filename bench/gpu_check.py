@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.memory import Watch
+from bench.ours import wait
+from common.files import json_lines
+from common.flags import flag_seconds
 
 NO_CARD = 2
 STEPS = 3
@@ -58,7 +61,12 @@ def query(fields: str) -> str:
 def cards() -> list[Card]:
     """Every card of this machine."""
     lines = (line.split(", ") for line in query("name,driver_version,memory.total").splitlines())
-    return [Card(name, driver, float(mib) / MIB_A_GIB) for name, driver, mib in lines]
+    return [Card(name, driver, _gib(mib)) for name, driver, mib in lines]
+
+
+def _gib(mib: str) -> float:
+    """0 where nvidia-smi does not know, as on cards without memory of their own: it prints [N/A]."""
+    return float(mib) / MIB_A_GIB if mib.strip().replace(".", "", 1).isdecimal() else 0.0
 
 
 class CardMemory(Watch):
@@ -69,8 +77,9 @@ class CardMemory(Watch):
         self.peak: tuple[float, ...] = ()
 
     def _look(self) -> None:
-        used = [float(line) / MIB_A_GIB for line in query("memory.used").split()]
-        self.peak = tuple(map(max, zip(used, self.peak or used, strict=True)))
+        used = [_gib(line) for line in query("memory.used").splitlines()]
+        if used:  # nvidia-smi may be too slow to answer
+            self.peak = tuple(map(max, zip(used, self.peak or used, strict=True)))
 
 
 def flags(spec: str, transport: str, there: Sequence[Card], runs: str) -> list[str]:
@@ -86,7 +95,7 @@ def flags(spec: str, transport: str, there: Sequence[Card], runs: str) -> list[s
         "warm_up.steps": 10,
         "metrics.port": 0,
         "hardware.gpus": len(there),
-        "hardware.gpu_gib": round(there[0].gib, 1),
+        **({"hardware.gpu_gib": round(there[0].gib, 1)} if there[0].gib else {}),
     }
     return [spec, *(text for flag, value in given.items() for text in (f"--{flag}", str(value)))]
 
@@ -105,27 +114,28 @@ def tried(spec: str, transport: str, there: Sequence[Card], timeout_s: float) ->
             return Outcome(transport, refusal="; ".join(content["problems"]))
         planned = tuple(card["used_gib"] for card in content["cards"])
         with CardMemory() as memory:
-            try:
-                run = subprocess.run(
-                    [sys.executable, "-m", "deploy.selfplay", *arguments],
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    timeout=timeout_s,
-                )
-            except subprocess.TimeoutExpired:
-                return Outcome(transport, failure=f"no end within {timeout_s:.0f} s", planned_gib=planned)
-        file = Path(runs) / f"gpu-check-{transport}" / "metrics.jsonl"
-        rows = tuple(json.loads(line) for line in file.read_text().splitlines()) if file.is_file() else ()
-    failure = f"exit code {run.returncode}: {run.stdout[-CUT:]}" if run.returncode else ""
+            failure = _failure([sys.executable, "-m", "deploy.selfplay", *arguments], Path(runs) / "log.txt", timeout_s)
+        rows = tuple(json_lines(Path(runs) / f"gpu-check-{transport}" / "metrics.jsonl").found)
     return Outcome(transport, failure=failure, planned_gib=planned, peak_gib=memory.peak, rows=rows)
+
+
+def _failure(command: Sequence[str], log: Path, timeout_s: float) -> str:
+    """Run a command; what went wrong. One that takes too long is interrupted, so that its actors leave the cards."""
+    with log.open("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        try:
+            code = wait(process, timeout_s)
+        except ValueError:
+            return f"no end within {timeout_s:.0f} s: {log.read_text()[-CUT:]}"
+    return f"exit code {code}: {log.read_text()[-CUT:]}" if code else ""
 
 
 def report(there: Sequence[Card], spec: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The report's lines, in Markdown."""
     yield f"## gpu-check of `{spec}`"
     for number, card in enumerate(there):
-        yield f"- GPU {number}: {card.name}, {card.gib:.1f} GiB, driver {card.driver}"
+        memory = f"{card.gib:.1f} GiB" if card.gib else "memory not known"
+        yield f"- GPU {number}: {card.name}, {memory}, driver {card.driver}"
     for outcome in outcomes:
         yield f"### transport {outcome.transport}"
         if outcome.refusal:
@@ -142,17 +152,23 @@ def _figures(outcome: Outcome) -> Iterator[str]:
     for row in outcome.rows:
         yield (
             f"- step {row['step']}: sync {'ok' if row['sync_ok'] else 'FAILED'} in {row['sync_seconds']:.2f} s "
-            f"(pause {row['sync_pause_seconds']:.2f}), canary {row['canary_gap']:.4f} and new replies "
-            f"{row['fresh_logp_difference']} nats apart, {row['rollout_tokens_per_second']:.0f} tokens/s sampled, "
+            f"(pause {row['sync_pause_seconds']:.2f}), canary {_nats(row['canary_gap'])} and new replies "
+            f"{_nats(row['fresh_logp_difference'])} nats apart, "
+            f"{row['rollout_tokens_per_second']:.0f} tokens/s sampled, "
             f"{row['learner_tokens_per_second']:.0f} trained"
         )
+
+
+def _nats(value: float | None) -> str:
+    """A row has null where a number was not finite: what this check is there to show."""
+    return "not finite or not measured" if value is None else f"{value:.4f}"
 
 
 def main() -> int:
     """Run the check. 0 when every transport that the plan takes made all steps with all syncs ok, 2 without a card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spec", nargs="?", default="laptop", help="default: laptop, whose model is in the lock")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds for each transport")
+    parser.add_argument("--timeout", type=flag_seconds, default=300, help="seconds for each transport")
     args = parser.parse_args()
     there = cards()
     if not there:

@@ -20,9 +20,11 @@ from rich.table import Table
 from torch import nn
 
 from bench.environment import run_with
+from bench.flags import add_model
 from bench.packing import CHUNK, group
 from common.backends import CPU, best_dtype
 from common.config import LearnerSpec, ModelSpec
+from common.flags import flag_count
 from common.models import resolve_model
 from learner.batch import PackedGroup, Row, shared_row
 from learner.policy import Policy, base_model, completion_logps, load_policy
@@ -83,13 +85,15 @@ def measure(loaded: Callable[[], Policy], made: Callable[[int], list[PackedGroup
 def main() -> None:
     """Parse the flags, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
-    parser.add_argument("--prompt", type=int, default=296, help="prompt tokens")
+    add_model(parser)
+    parser.add_argument("--prompt", type=flag_count, default=296, help="prompt tokens")
     parser.add_argument("--shared", type=int, default=149, help="of these, tokens that all prompts share")
-    parser.add_argument("--completions", type=int, default=8, help="completions per group")
-    parser.add_argument("--tokens", type=int, default=54, help="tokens per completion")
-    parser.add_argument("--repeats", type=int, default=3, help="measured rounds")
+    parser.add_argument("--completions", type=flag_count, default=8, help="completions per group")
+    parser.add_argument("--tokens", type=flag_count, default=54, help="tokens per completion")
+    parser.add_argument("--repeats", type=flag_count, default=3, help="measured rounds")
     args = parser.parse_args()
+    if not 0 <= args.shared < args.prompt:
+        parser.error(f"--shared {args.shared}: write a number from 0 to below --prompt {args.prompt}")
     run_with(CPU.learner_env | CPU.alone_env, "bench.learner_step")
     dtype = best_dtype().name
     folder = resolve_model(ModelSpec(source=args.model, dtype=dtype))

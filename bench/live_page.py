@@ -60,6 +60,14 @@ class Watched:
                 env={"RAY_AUTH_MODE": "disabled", **os.environ},
             )
 
+    def begun(self) -> None:
+        """Wait until the run has its folder. Raises ValueError when it ends before."""
+        assert self._run is not None
+        while not (self.folder / "lock").is_file():
+            if self._run.poll() is not None:
+                raise ValueError(f"the run did not start; it said:\n{(self._home / 'run.log').read_text()[-2000:]}")
+            time.sleep(0.2)
+
     def end(self, number: signal.Signals | None = None) -> int:
         """Send a signal to the run's process, if any, and wait until it is gone; its exit code."""
         assert self._run is not None
@@ -124,14 +132,16 @@ def watch(run: Watched, tab: Tab, page: str) -> None:
 
 
 def serve(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """`medserl view --live` as its own process, and its address."""
+    """`medserl view --live` as its own process, and its address. Raises ValueError where it serves nothing."""
     made = subprocess.Popen(
         [sys.executable, "-m", "deploy", "view", str(folder), "--live"], stdout=subprocess.PIPE, text=True
     )
     assert made.stdout is not None
     line = made.stdout.readline()
     found = re.search(r"http://[\d.:]+/", line)
-    assert found, f"no address in {line!r}"
+    if found is None:
+        made.wait()
+        raise ValueError(f"{folder} is not served: medserl view said why")
     return made, found[0]
 
 
@@ -143,6 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--home", type=flag_path, help="a folder for the run, without a run smoke in it (default: a temporary one)"
     )
     given = parser.parse_args(arguments)
+    if given.home and (given.home / "smoke").exists():
+        parser.error(f"--home {given.home}: a run smoke is in it; name another folder")
     path = browser.find()
     if path is None:
         print("live_page: no Chromium on the path, and MEDSERL_BROWSER names none", file=sys.stderr)
@@ -153,8 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.out.mkdir(parents=True, exist_ok=True)
         run = Watched(home, tab, given.out)
         run.start()
-        while not (run.folder / "lock").is_file():
-            time.sleep(0.2)
+        run.begun()
         server, page = serve(run.folder)
         try:
             watch(run, tab, page)

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from common.chat import Bridge
 from common.config import ModelSpec
+from common.flags import flag_count
 from common.models import resolve_model
 from common.records import LabelledTask, Record, Reward
 from envs.contract.by_rule import tasks_by_rule
@@ -133,7 +134,7 @@ def show(found: Sequence[Figures], console: Console) -> None:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1000, help="trials a tier")
+    parser.add_argument("--count", type=flag_count, default=1000, help="trials a tier")
     parser.add_argument("--tiers", nargs="+", default=list(TIERS), choices=list(TIERS))
     options = parser.parse_args()
     bridge, encode = _tokenizer()

@@ -22,8 +22,10 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from bench.flags import add_model
 from common.backends import best_dtype
 from common.config import LearnerSpec, ModelSpec
+from common.flags import flag_count
 from common.models import resolve_model
 from common.record import Ids, frozen
 from common.records import Completion, Step
@@ -89,13 +91,13 @@ def measure(module: nn.Module, packed: PackedGroup, repeats: int) -> tuple[list[
 def main() -> None:
     """Parse the flags, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
-    parser.add_argument("--prompt", type=int, default=350, help="prompt tokens")
-    parser.add_argument("--completions", type=int, default=8, help="completions per group")
-    parser.add_argument("--tokens", type=int, nargs="+", default=[32, 64, 96], help="tokens per completion")
-    parser.add_argument("--turns", type=int, default=4, help="turns of the longest episode in the last row")
+    add_model(parser)
+    parser.add_argument("--prompt", type=flag_count, default=350, help="prompt tokens")
+    parser.add_argument("--completions", type=flag_count, default=8, help="completions per group")
+    parser.add_argument("--tokens", type=flag_count, nargs="+", default=[32, 64, 96], help="tokens per completion")
+    parser.add_argument("--turns", type=flag_count, default=4, help="turns of the longest episode in the last row")
     parser.add_argument("--observed", type=int, default=64, help="tokens observed between two of its turns")
-    parser.add_argument("--repeats", type=int, default=5, help="measured rounds")
+    parser.add_argument("--repeats", type=flag_count, default=5, help="measured rounds")
     args = parser.parse_args()
     dtype = best_dtype().name
     folder = resolve_model(ModelSpec(source=args.model, dtype=dtype))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from bench import browser
 from bench.live_page import serve
-from common.flags import flag_path
+from common.flags import flag_count, flag_path
 
 HEIGHT = 1300
 """Of a picture, pixels."""
@@ -27,13 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=flag_path, help="a run's folder")
     parser.add_argument("out", type=flag_path, help="the picture, a PNG")
     parser.add_argument("--from", dest="section", choices=SECTIONS, help="leave out what is above this section")
-    parser.add_argument("--height", type=int, default=HEIGHT, help=f"pixels (default: {HEIGHT})")
+    parser.add_argument("--height", type=flag_count, default=HEIGHT, help=f"pixels (default: {HEIGHT})")
     given = parser.parse_args(arguments)
     path = browser.find()
     if path is None:
         print("pictures: no Chromium on the path, and MEDSERL_BROWSER names none", file=sys.stderr)
         return 2
-    server, page = serve(given.run)
+    try:
+        server, page = serve(given.run)
+    except ValueError as error:
+        print(f"pictures: {error}", file=sys.stderr)
+        return 2
     try:
         with browser.browser(path) as tab:
             tab.open(f"{page}episodes.html")

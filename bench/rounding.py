@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from common.flags import flag_path
+from common.flags import flag_count, flag_path
 from learner.rounding import to_bfloat16
 
 Text = tuple[list[int], list[int]]
@@ -36,14 +36,16 @@ ROUNDINGS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def texts(run: Path, count: int) -> list[Text]:
-    """The first `count` replies of the last step. Raises ValueError when the run has none."""
+    """The first `count` replies of the last step; of an episode of several turns its first reply, since what it was
+    answered is not sampled. Raises ValueError when the run has none."""
     from pyarrow import parquet
 
     files = sorted((run / "rollouts").glob("*.parquet"))
     if not files:
         raise ValueError(f"{run} has no rollouts: give the folder of a finished run")
-    table = parquet.read_table(files[-1], columns=["prompt_ids", "token_ids"])
-    return [(row["prompt_ids"], row["token_ids"]) for row in table.slice(0, count).to_pylist()]
+    rows = parquet.read_table(files[-1]).slice(0, count).to_pylist()
+    # Rollouts from before there were turns have no step_tokens.
+    return [(row["prompt_ids"], row["token_ids"][: (row.get("step_tokens") or [None])[0]]) for row in rows]
 
 
 def models(run: Path) -> tuple[Any, Any]:
@@ -93,7 +95,7 @@ def main() -> None:
     """Parse the flags, measure, print the table. Exit code 2 and one line for an unsuitable run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=flag_path, help="folder of a finished run")
-    parser.add_argument("--replies", type=int, default=16, help="number of replies of the last step to use")
+    parser.add_argument("--replies", type=flag_count, default=16, help="number of replies of the last step to use")
     args = parser.parse_args()
     try:
         Console(width=110).print(measure(args.run, args.replies))

@@ -24,7 +24,7 @@ from rich.table import Table
 from bench import scribe_reader
 from bench.scribe_errors import Figure, Made, counts, errors, tellings
 from bench.scribe_page import document
-from common.flags import flag_path
+from common.flags import flag_count, flag_path
 from common.records import LabelledTask, Rejection
 from envs.conformance.baselines import SILENT
 from envs.conformance.leak_probe import asymmetry, leaks
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", default="bundled", help="`bundled`, a MEDEC CSV or a pairs .jsonl")
     parser.add_argument("--against", type=flag_path, help="evaluation notes that no task may resemble")
-    parser.add_argument("--tasks", type=int, default=TASKS, help="slots of the plan")
+    parser.add_argument("--tasks", type=flag_count, default=TASKS, help="slots of the plan")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--page", type=flag_path, help="where to write the page")
     options = parser.parse_args(arguments)

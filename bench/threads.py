@@ -22,8 +22,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.flags import add_model
 from common.backends import CPU, best_dtype
 from common.config import LearnerSpec, ModelSpec, PoolSpec, RunSpec
+from common.flags import flag_count, flag_seconds
 from common.models import resolve_model
 from common.records import Record
 
@@ -142,9 +144,9 @@ def table(arguments: list[str], pause: float) -> Table:
 def main() -> None:
     """Parse the flags, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
-    parser.add_argument("--rows", type=int, default=4, help="measured rows of the learner")
-    parser.add_argument("--seconds", type=float, default=40, help="seconds for which the engine samples alone")
+    add_model(parser)
+    parser.add_argument("--rows", type=flag_count, default=4, help="measured rows of the learner")
+    parser.add_argument("--seconds", type=flag_seconds, default=40, help="seconds for which the engine samples alone")
     parser.add_argument("--as", dest="role", choices=("learner", "engine"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     dtype = best_dtype().name

