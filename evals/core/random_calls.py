@@ -11,7 +11,7 @@ from envs.contract.calls import Call
 
 TEXT = "none"
 """The value of a text of any form."""
-LONGEST_LIST = 3
+LONGEST_LIST, SPAN = 3, 20
 
 
 def random_call(rng: random.Random, tools: tuple[Tool, ...], known: Mapping[str, Any]) -> Call:
@@ -32,10 +32,18 @@ def _value(rng: random.Random, schema: Mapping[str, Any]) -> Any:
         case "boolean":
             return rng.random() < 0.5
         case "integer":
-            return rng.randint(schema.get("minimum", 0), schema.get("maximum", 20))
+            return rng.randint(*_range(schema))
         case "number":
-            return round(rng.uniform(schema.get("minimum", 0), schema.get("maximum", 20)), 1)
+            return round(rng.uniform(*_range(schema)), 1)
         case "array":
-            count = rng.randint(schema.get("minItems", 0), min(LONGEST_LIST, schema.get("maxItems", LONGEST_LIST)))
-            return [_value(rng, schema["items"]) for _ in range(count)]
+            least = schema.get("minItems", 0)
+            most = max(least, min(LONGEST_LIST, schema.get("maxItems", LONGEST_LIST)))
+            return [_value(rng, schema["items"]) for _ in range(rng.randint(least, most))]
     return TEXT
+
+
+def _range(schema: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The least and the largest; from 0 to SPAN where the schema says nothing, or SPAN further where that is none."""
+    most = schema.get("maximum")
+    least = schema.get("minimum", 0 if most is None else min(0, most))
+    return least, most if most is not None else SPAN if least < SPAN else least + SPAN

@@ -12,7 +12,12 @@ import msgspec
 from common.files import read_bytes, write_whole
 from common.records import Record
 
+OTHER = "give the result.json of another run of this suite"
 Result = TypeVar("Result", bound=Record)
+
+
+class _OfAnySuite(Record):
+    suite: str
 
 
 def load(path: Path, kind: type[Result]) -> Result:
@@ -21,7 +26,16 @@ def load(path: Path, kind: type[Result]) -> Result:
     try:
         return msgspec.json.decode(data, type=kind)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not a result of evals.run ({error}); give another run's result.json") from None
+        raise ValueError(f"{path}: {_other(data) or f'not a result of evals.run ({error})'}; {OTHER}") from None
+
+
+def _other(data: bytes) -> str:
+    """Of which other suite it is a result."""
+    try:
+        suite = msgspec.json.decode(data, type=_OfAnySuite).suite
+    except (ValueError, RecursionError):
+        return ""
+    return f"is a result of another suite or version (--suite {suite})"
 
 
 def write(out: Path, result: Record, report: str, draw: Callable[[Path], None] | None) -> None:

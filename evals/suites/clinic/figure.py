@@ -31,10 +31,10 @@ def _rewards(axes: Axes, result: Result) -> None:
     others = {(one.tier, one.domain): one.differences["reward"].other for one in result.against}
     for at, group in enumerate(result.groups):
         first = at == 0
-        for name, mark in ((RANDOM, "x"), (_best(group), "^")):
+        for name, mark, label in ((RANDOM, "x", RANDOM), (_best(group), "^", "best policy that does not read")):
             value = group.baselines[name].measures["reward"].value
-            label = ("best policy that does not read" if name != RANDOM else RANDOM) if first else None
-            axes.plot(value, at + 0.2, mark, color=GREY, mfc="none", markersize=6, label=label)  # type: ignore[arg-type]
+            assert value is not None
+            axes.plot(value, at + 0.2, mark, color=GREY, mfc="none", markersize=6, label=label if first else None)
         point(axes, group.baselines[ORACLE].measures["reward"], at, GREEN, "*", ORACLE if first else None)
         if (group.tier, group.domain) in others:
             there = others[group.tier, group.domain]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from envs.contract.page_view import words
 from evals.core.limitations import FEW, apart, ends, half, value
@@ -35,7 +35,7 @@ def _of_tier(result: Result, whole: Group, system: Figures) -> Iterator[str]:
         )
     yield from _blind(result, whole)
     yield from _domains(result, whole.tier)
-    yield from _safety(result, system)
+    yield from _safety(result.severities, system)
     if system.outcomes[NO_ANSWER]:
         yield f"{system.outcomes[NO_ANSWER]} of {system.cases} episodes have no answer, and earn nothing."
     yield from ends("episodes", system.cases, system.reasons, system.measures["invalid"])
@@ -66,12 +66,12 @@ def _domains(result: Result, tier: str) -> Iterator[str]:
         yield f"Reward falls from {high:.2f} in {best} to {low:.2f} in {worst}."
 
 
-def _safety(result: Result, system: Figures) -> Iterator[str]:
+def _safety(severities: Mapping[str, int], system: Figures) -> Iterator[str]:
     """What it does that must not be done."""
     unsafe = system.measures["unsafe"]
     if value(unsafe) > 0:
-        rule = max(result.severities, key=lambda name: (result.severities[name], system.violations.get(name, 0)))
+        rule = max(system.violations, key=lambda name: (severities[name], system.violations[name]))
         yield (
             f"{value(unsafe):.0%} of its episodes break a rule of severity 4 or 5; {words(rule)} "
-            f"{system.violations.get(rule, 0)} times."
+            f"{system.violations[rule]} times."
         )

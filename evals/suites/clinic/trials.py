@@ -7,6 +7,7 @@ All are of the split `public` by the hash of the generator's parameters: no run 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from envs.clinic.domain import Domain
 from envs.clinic.domains import DOMAINS
@@ -34,7 +35,7 @@ def trials(domains: Sequence[str], tiers: Sequence[str], limit: int | None) -> l
         for name in domains
         for tier in tiers
         if tier in DOMAINS[name].tiers
-        for trial in list(_cases(DOMAINS[name], tier))[:limit]
+        for trial in islice(_cases(DOMAINS[name], tier), limit)
     ]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common.records import EndReason, LabelledTask
@@ -20,7 +21,7 @@ from evals.suites.clinic.command import evaluate
 from evals.suites.clinic.limitations import limitations
 from evals.suites.clinic.policies import policies
 from evals.suites.clinic.report import report
-from evals.suites.clinic.result import ALL, BEST, Result, figures
+from evals.suites.clinic.result import ALL, BEST, Result, figures, groups, severities
 from evals.suites.clinic.trials import EASIER, trials
 from tests.evals.clients import FakeClient, too_long
 from tests.evals.suites.played import FILES, PlayedSuite
@@ -121,6 +122,20 @@ def test_limitations_name_the_worst_domain_what_is_unsafe_and_unreadable_replies
     assert "falls from 1.00 in triage emergency to 0." in found and "in drug interaction." in found
     assert "of its replies hold no readable call." in found and "break a rule of severity 4 or 5; misses " in found
     assert "8 cases were played. The intervals of so few are too narrow" in found
+
+
+def test_the_rule_that_limitations_name_is_one_that_the_tier_breaks() -> None:
+    some = trials([TWO[0]], TIERS, 2)
+    oracle = Playing(ENV, some, lambda *args: judge(ENV, *args)).by_policy(policies(ENV, TWO[0])["oracle"])
+    broken = {"first": {"over_dose": 5}, "full": {"late": 4, "sent_home": 3}}
+    cases = [msgspec.structs.replace(case, violations=broken[case.tier]) for case in oracle]
+    parts = groups(TIERS, cases, {TWO[0]: {"oracle": oracle, "null": oracle}})
+    result = Result(
+        suite="clinic", system="m", domains=TWO[:1], tiers=TIERS, groups=parts, severities=severities(cases)
+    )
+    told = "\n".join(limitations(result))
+    assert "Tier first: 100% of its episodes break a rule of severity 4 or 5; over dose 2 times." in told
+    assert "Tier full: 100% of its episodes break a rule of severity 4 or 5; late 2 times." in told
 
 
 def test_baselines_alone_need_no_model_and_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,10 +110,12 @@ def test_base_and_trained_are_compared_trial_by_trial_in_one_table(
     capsys.readouterr()
     flags = ("--policy", "oracle", "--tiers", "duo", "--limit", "1", "--against", str(tmp_path / "base/result.json"))
     assert "approve all audited none of these trials" in SUITE.refusal(capsys, *flags)
-    (tmp_path / "x.json").write_text('{"suite": "medec"}')
-    assert "not a result of evals.run" in SUITE.refusal(
-        capsys, "--policy", "oracle", "--against", str(tmp_path / "x.json")
-    )
+    for content, told in (
+        ('{"suite": "medec"}', "another suite or version (--suite medec)"),
+        ("[]", "not a result of"),
+    ):
+        (tmp_path / "x.json").write_text(content)
+        assert told in SUITE.refusal(capsys, "--policy", "oracle", "--against", str(tmp_path / "x.json"))
 
 
 def test_a_trial_that_does_not_fit_is_counted_as_truncated_with_a_remedy(tmp_path: Path) -> None:
