@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
+
+from tests.deploy.command_line import said
 
 
 @pytest.fixture
@@ -25,3 +28,24 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
     if "drawn" not in request.fixturenames:
         monkeypatch.setattr(Figure, "savefig", blank)
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    """A spec with a few fields."""
+    path = tmp_path / "run.yaml"
+    path.write_text("name: mine\nsteps: 3\nlearner: {learning_rate: 0.5, batch_groups: 2}\n")
+    return path
+
+
+@pytest.fixture
+def said_with(
+    spec_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], str]:
+    """The one line that refuses the spec file with an environment variable."""
+
+    def refused(name: str, value: str) -> str:
+        monkeypatch.setenv(name, value)
+        return said(capsys, str(spec_file))
+
+    return refused

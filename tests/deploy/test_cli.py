@@ -1,45 +1,12 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from common.command_line import BAD_INPUT
-from deploy import cli, spec_flags, spec_help
-from envs.contradiction.spec import ContradictionSettings
-from envs.verdict.spec import DataSpec, VerdictSettings
-
-
-@pytest.fixture
-def spec_file(tmp_path: Path) -> Path:
-    path = tmp_path / "run.yaml"
-    path.write_text("name: mine\nsteps: 3\nlearner: {learning_rate: 0.5, batch_groups: 2}\n")
-    return path
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line of a refused command line."""
-    with pytest.raises(SystemExit) as caught:
-        cli.parse(list(arguments))
-    assert caught.value.code == BAD_INPUT
-    error = capsys.readouterr().err
-    assert error.startswith("selfplay: ") and error.count("\n") == 1
-    return error.removeprefix("selfplay: ").rstrip()
-
-
-@pytest.fixture
-def said_with(
-    spec_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str, str], str]:
-    """The one line that refuses the spec file with an environment variable."""
-
-    def refused(name: str, value: str) -> str:
-        monkeypatch.setenv(name, value)
-        return said(capsys, str(spec_file))
-
-    return refused
+from deploy import cli
+from tests.deploy.command_line import said
 
 
 def test_the_file_is_the_spec_and_defaults_fill_it(spec_file: Path) -> None:
@@ -178,155 +145,6 @@ def test_no_arguments_at_all_asks_for_the_spec(capsys: pytest.CaptureFixture[str
     assert said(capsys).startswith("the following arguments are required: SPEC")
 
 
-def explained(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What a command line that asks for help prints."""
-    with pytest.raises(SystemExit) as caught:
-        cli.parse([*arguments])
-    assert caught.value.code == 0
-    return capsys.readouterr().out
-
-
-def test_help_is_a_screenful_with_examples_and_the_ten_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    text = explained(capsys, "--help")
-    assert text.count("\n") < 60 and "MEDSERL_SECTION__FIELD" in text
-    assert text.index("examples:") < text.index("--resume  ") < text.index("--learner.lora_rank")
-    for name in spec_help.TEN:
-        assert f"  --{name} " in text
-    assert "--learner.max_grad_norm" not in text and "--help SECTION" in text
-
-
-def test_help_all_has_every_setting_and_its_own_text(capsys: pytest.CaptureFixture[str]) -> None:
-    text = explained(capsys, "--help-all")
-    assert "--resume" in text and "--learner.max_grad_norm" in text and "Peak AdamW learning rate." in text
-
-
-@pytest.mark.parametrize(
-    ("section", "setting", "other"),
-    [
-        ("learner", "--learner.max_grad_norm", "--sampling.max_tokens"),
-        ("verdict", "--envs.verdict.data.max_words", "--envs.clinic.weight"),
-        ("data", "--envs.verdict.data.max_words", "--envs.verdict.reward.outcome"),
-    ],
-)
-def test_help_explains_one_section(
-    spec_file: Path, capsys: pytest.CaptureFixture[str], section: str, setting: str, other: str
-) -> None:
-    text = explained(capsys, str(spec_file), "--help", section)
-    assert setting in text and other not in text
-
-
-def test_the_sections_that_help_offers_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    offered = explained(capsys, "--help").partition("which is one of\n")[2].partition("or all")[0].split()
-    assert len(offered) > 10
-    for section in offered:
-        assert f"--{section.rstrip(',')}." in explained(capsys, "--help", section.rstrip(","))
-
-
-def test_help_of_a_section_that_does_not_exist_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(capsys, "--help", "lerner").startswith("--help lerner: no such section; did you mean learner?")
-
-
-def verdict_of(*arguments: str) -> VerdictSettings:
-    (settings,) = cli.parse(list(arguments)).spec.envs
-    assert isinstance(settings, VerdictSettings)
-    return settings
-
-
-def test_the_settings_of_a_game_are_flags_and_variables_under_its_id(
-    spec_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec_file.write_text("envs: {verdict: {data: {path: file.csv, max_words: 50, heldout: 0.3}}}\n")
-    monkeypatch.setenv("MEDSERL_ENVS__VERDICT__DATA__PATH", "variable.csv")
-    monkeypatch.setenv("MEDSERL_ENVS__VERDICT__DATA__MAX_WORDS", "60")
-    data = verdict_of(str(spec_file), "--envs.verdict.data.path", "flag.csv").data
-    assert (data.path, data.max_words, data.heldout) == ("flag.csv", 60, 0.3)
-    assert cli.parse([str(spec_file), "--envs.verdict.reward.outcome", "type"]).flags == {"envs.verdict.reward.outcome"}
-
-
-def test_the_flag_of_the_games_replaces_those_of_the_file(spec_file: Path) -> None:
-    flags = ["--envs", "contradiction", "--envs.contradiction.heldout", "0.4"]
-    assert cli.parse([str(spec_file), *flags]).spec.envs == (ContradictionSettings(heldout=0.4),)
-    both = cli.parse([str(spec_file), "--envs", "[{id: verdict, weight: 2}, contradiction]"]).spec.envs
-    assert both == (VerdictSettings(weight=2), ContradictionSettings())
-
-
-def test_the_short_flags_are_those_of_the_only_game_that_has_them(spec_file: Path) -> None:
-    spec_file.write_text("envs: [verdict, contradiction]\n")
-    command = cli.parse([str(spec_file), "--data", "notes.csv", "--skip-bad-rows"])
-    assert command.spec.envs[0] == VerdictSettings(data=DataSpec(path="notes.csv", skip_bad_rows=True))
-    assert command.flags == {"envs.verdict.data.path", "envs.verdict.data.skip_bad_rows"}
-
-
-def test_the_flags_of_a_game_by_its_class_are_known_too(spec_file: Path) -> None:
-    spec_file.write_text(f"envs: [{{class: '{__name__}:Another'}}]\n")
-    command = cli.parse([str(spec_file), "--envs.another.data.path", "a.csv"])
-    assert command.spec.envs == (
-        VerdictSettings(id="another", class_=f"{__name__}:Another", data=DataSpec(path="a.csv")),
-    )
-
-
-class Another:
-    env_id = "another"
-    Settings = VerdictSettings
-
-
-@pytest.mark.parametrize(
-    ("flags", "line"),
-    [
-        (
-            ["--envs", "chess"],
-            "unknown game 'chess'; write one of clinic, contradiction, lookup, oversight, verdict, "
-            "or class: package.module:Class",
-        ),
-        (
-            ["--envs.contradiction.heldout", "0"],
-            "--envs.contradiction.heldout: this run plays verdict; add contradiction",
-        ),
-        (["--envs", "contradiction", "--data", "a.csv"], "--data: no game of this run has data.path"),
-        (
-            ["--envs.verdict.data.heldout", "3"],
-            "flags and environment: envs.verdict.data.heldout: Input should be less than 1",
-        ),
-        (["--data.path", "a.csv"], "unknown option --data.path; did you mean --envs.verdict.data.path?"),
-    ],
-)
-def test_a_mistake_in_a_flag_of_a_game_is_reported_with_what_to_write(
-    spec_file: Path, capsys: pytest.CaptureFixture[str], flags: list[str], line: str
-) -> None:
-    assert said(capsys, str(spec_file), *flags).startswith(line)
-
-
-def test_a_short_flag_that_two_games_have_is_refused(spec_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec_file.write_text(f"envs: [verdict, {{class: '{__name__}:Another'}}]\n")
-    line = said(capsys, str(spec_file), "--skip-bad-rows")
-    assert line.startswith("--skip-bad-rows: verdict and another have it; write --envs.verdict.data.skip_bad_rows or ")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "line"),
-    [
-        ("MEDSERL_DATA__PATH", "a.csv", "settings of a game carry its id; write MEDSERL_ENVS__VERDICT__DATA__PATH"),
-        ("MEDSERL_ENV", "verdict", "settings of a game carry its id; write MEDSERL_ENVS__..."),
-        ("MEDSERL_ENVS", "verdict", "write the games into the spec, or give --envs"),
-    ],
-)
-def test_a_variable_that_names_no_game_is_refused(
-    said_with: Callable[[str, str], str], name: str, value: str, line: str
-) -> None:
-    assert said_with(name, value) == f"environment: {name}: {line}"
-
-
-def test_a_spec_of_the_older_form_is_refused_with_what_to_write(
-    spec_file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    spec_file.write_text("name: old\ndata: {path: notes.csv, heldout: 0.2}\n")
-    said_line = said(capsys, str(spec_file), "--resume")
-    assert said_line == (
-        f"{spec_file}: settings of a game belong to its entry in envs; instead of data write envs: "
-        "[{id: verdict, data: {path: notes.csv}}]"
-    )
-
-
 @pytest.mark.parametrize("null", ["null", "Null", "NULL", "~"])
 def test_null_is_null_in_file_flag_and_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, null: str) -> None:
     path = tmp_path / "run.yaml"
@@ -362,10 +180,3 @@ def test_truth_is_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
     path = tmp_path / "run.yaml"
     path.write_text(f"steps: {steps}\n")
     assert "steps: " in said(capsys, str(path))
-
-
-def test_a_file_of_notes_among_the_arguments_is_not_read_as_a_spec(tmp_path: Path) -> None:
-    (tmp_path / "big.yaml").write_text(f"envs: {{sums: {{class: 'nowhere:Game'}}}}\n# {'x' * spec_flags.LARGEST_SPEC}")
-    os.mkfifo(tmp_path / "pipe")
-    games = spec_flags.games_among([str(tmp_path / "big.yaml"), str(tmp_path / "pipe"), "x" * 5000])
-    assert games.keys() == spec_flags.games_among([]).keys()
