@@ -41,6 +41,9 @@ from tests.learner.learner_world import report_of
 HANG_SECONDS = 300  # far more than any of these runs takes, beside whatever else the machine does
 PROBE = Probe(canary_ids=(1, 2), prompt_ids=(1,), completions=1, max_tokens=1, temperature=1.0)
 
+KINDS = ("scribe", "doctor", "engine", "core", "buffer", "rank", "pool")
+"""Of what can be killed (`World.kill`)."""
+
 
 class FakeEngine:
     def __init__(self, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,13 @@ from deploy.job.run_state import RunState
 from deploy.job.start import after_newest
 from learner import checkpoint
 from simulator.fakes import remote_error
-from tests.deploy.job.run_world import FakeRank, World, faked, play, turns
+from tests.deploy.job.run_world import FakeRank, World, play, turns
 
 OF_THIS_PROCESS = ("lock", run_state.JOB)
 """What says who runs it; `logs/` too are of a process, whatever becomes of it."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def fakes() -> Iterator[None]:
-    with faked():
-        yield
+pytestmark = pytest.mark.usefixtures("fakes")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -2,39 +2,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import signal
-import tempfile
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from ray.exceptions import OwnerDiedError
 
 from actors.journal import replay
 from actors.restarts import MAX_RESTARTS, BudgetSpent
-from common.config import RunSpec
 from common.records import Group
 from deploy.job import run as run_module
 from envs.contract.registry import environment_of
 from envs.contract.spec import read
 from learner import checkpoint
 from simulator.fakes import Handle
-from tests.deploy.job.run_world import FakePlacement, FakePreparation, World, faked, play, turns
+from tests.deploy.job.run_world import KINDS, FakePlacement, FakePreparation, World, play, turns
 
-KINDS = ("scribe", "doctor", "engine", "core", "buffer", "rank", "pool")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fakes() -> Iterator[None]:
-    with faked():
-        yield
+pytestmark = pytest.mark.usefixtures("fakes")
 
 
 async def test_a_run_left_alone_reaches_its_last_step(tmp_path: Path) -> None:
@@ -128,110 +115,6 @@ async def test_a_run_that_plays_two_games_trains_on_both(tmp_path: Path) -> None
     assert {world.env.plan(index).env for index in trained} == {"verdict", "contradiction"}
 
 
-def test_a_run_continues_whatever_is_killed_and_its_tasks_are_accounted_for() -> None:
-    hits, restarts = Counter[str](), list[float]()
-
-    @settings(max_examples=10)
-    @given(kills=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400)), min_size=1, max_size=4))
-    def survives(kills: list[tuple[str, int]]) -> None:
-        with tempfile.TemporaryDirectory() as runs:
-            world = World(Path(runs))
-            assert asyncio.run(_killed(world, kills, hits))
-            world.check_accounts()
-            restarts.append(sum(map(world.restarts, KINDS)))
-
-    survives()
-    assert hits.total() > 5 and sum(restarts) > 0, (hits, restarts)
-
-
-async def test_an_engine_that_dies_as_the_run_starts_over_is_replaced(tmp_path: Path) -> None:
-    """Found by the test above."""
-    world, hits = World(tmp_path), Counter[str]()
-    assert await _killed(world, [("pool", 292), ("core", 100), ("engine", 71)], hits)
-    world.check_accounts()
-    assert hits["pool"] == 1 and world.restarts("pool") >= 1
-
-
-async def test_a_rank_that_dies_before_there_is_a_buffer_costs_a_start(tmp_path: Path) -> None:
-    """Found by the same test: there is no journal yet to go on from."""
-    world, hits = World(tmp_path), Counter[str]()
-    assert await _killed(world, [("rank", 6)], hits)
-    world.check_accounts()
-    assert hits["rank"] == 1 and world.restarts("rank") == 1
-
-
-async def _killed(world: World, kills: list[tuple[str, int]], hits: Counter[str]) -> bool:
-    """The run under kills; `hits` are those that met a living actor."""
-
-    async def monkey() -> None:
-        for kind, after in kills:
-            await turns(after)
-            hits[kind] += world.kill(kind)
-
-    return await play(world, monkey)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_each_death_is_counted_as_its_kind(tmp_path: Path, kind: str) -> None:
-    world = World(tmp_path)
-
-    async def monkey() -> None:
-        while len(world.folder.rows) < 4:
-            await asyncio.sleep(0)
-        assert world.kill(kind)
-
-    assert await play(world, monkey)
-    world.check_accounts()
-    assert world.restarts(kind) >= 1
-
-
-SIZES = st.fixed_dictionaries({name: st.integers(1, 3) for name in ("scribes", "doctors", "engines")})
-
-
-def test_any_sequence_of_sizes_and_deaths_ends_with_the_wanted_actors_and_no_lost_task() -> None:
-    hits = Counter[str]()
-
-    @settings(max_examples=10)
-    @given(
-        changes=st.lists(st.tuples(SIZES, st.integers(0, 150), st.sampled_from(["", *KINDS])), min_size=1, max_size=4)
-    )
-    def ends(changes: list[tuple[dict[str, int], int, str]]) -> None:
-        with tempfile.TemporaryDirectory() as runs:
-            world = World(Path(runs), steps=9999)
-            asyncio.run(_resized(world, changes, hits))
-            world.check_accounts(len(world.folder.rows))
-            counts = changes[-1][0]
-            spec = RunSpec.model_validate(yaml.safe_load((world.folder.path / "spec.yaml").read_text()))
-            assert spec == world.run.spec
-            assert (spec.rollout.scribes, spec.rollout.doctors) == (counts["scribes"], counts["doctors"])
-
-    ends()
-    assert hits.total(), "nobody died in any of them"
-
-
-async def _resized(world: World, changes: list[tuple[dict[str, int], int, str]], hits: Counter[str]) -> None:
-    """The run, until what was asked for last is there, and a step after that."""
-
-    async def monkey() -> None:
-        while not world.folder.rows:
-            await asyncio.sleep(0)
-        for sizes, after, dies in changes:
-            while world.folder.change.exists():
-                await asyncio.sleep(0)
-            world.ask(**sizes)
-            await turns(after)
-            if dies:
-                hits[dies] += world.kill(dies)
-        while world.serving() != changes[-1][0]:
-            await turns(20)  # to look takes longer than a turn
-        made = len(world.folder.rows)
-        while len(world.folder.rows) < made + 3:
-            await asyncio.sleep(0)
-        world.run._stops.signalled()
-
-    assert not await play(world, monkey)
-
-
 async def test_the_death_of_the_process_that_prepares_the_model_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,39 +158,6 @@ async def test_a_run_whose_engine_dies_again_and_again_checkpoints_and_ends_with
         await play(world, monkey)
     found = checkpoint.newest(world.folder.path).checkpoint
     assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
-
-
-async def ended_by(world: World, ask: Callable[[], None]) -> None:
-    """Play, ask the run to end after its fourth step, and look for the checkpoint of the step that was its last."""
-
-    async def monkey() -> None:
-        while len(world.folder.rows) < 4:
-            await asyncio.sleep(0)
-        ask()
-
-    assert not await play(world, monkey)
-    found = checkpoint.newest(world.folder.path).checkpoint
-    assert found is not None and found.manifest.step == len(world.folder.rows) >= 4
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_ctrl_c_or_sigterm_finishes_the_step_and_checkpoints_it(tmp_path: Path, number: signal.Signals) -> None:
-    await ended_by(World(tmp_path, steps=999), lambda: signal.raise_signal(number))
-
-
-async def test_word_from_another_terminal_finishes_the_step_and_checkpoints_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    world = World(tmp_path, steps=9999)
-    await ended_by(world, world.folder.ask_to_stop)
-    assert "as medserl stop requests" in capsys.readouterr().out
-    assert not world.folder.asked_to_stop(), "the next run would stop at once"
-
-
-async def test_a_run_that_is_asked_to_stop_while_it_starts_ends_before_its_first_step(tmp_path: Path) -> None:
-    world = World(tmp_path, steps=999)
-    world.run._stops.ask("asked")
-    assert not await play(world) and world.folder.rows == []
 
 
 async def test_a_run_that_gives_up_during_an_evaluation_ends_though_no_engine_answers_it(tmp_path: Path) -> None:
@@ -354,19 +204,3 @@ async def test_nothing_of_an_attempt_is_left_when_the_next_one_fails_before_it_h
     world = World(tmp_path, steps=4)
     assert await play(world)
     assert world.run._supervisor is None and world.run._curve is None
-
-
-async def test_a_stop_file_that_cannot_be_removed_is_told_once_and_the_run_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world, asked = World(tmp_path, steps=4), list[int]()
-
-    def refused() -> bool:
-        asked.append(1)
-        if len(asked) > 1:  # the first time is when the folder is locked
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return False
-
-    monkeypatch.setattr(world.folder, "asked_to_stop", refused)
-    assert await play(world)
-    assert len(asked) > 1 and capsys.readouterr().out.count("medserl stop cannot be heard") == 1

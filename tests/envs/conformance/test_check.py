@@ -5,72 +5,36 @@ import random
 import subprocess
 import sys
 
-import msgspec
 import pytest
 
-from common.records import EndReason, Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
+from common.records import LabelledTask, Rejection
 from common.sections import EnvSettings
 from envs.conformance.check import COUNT, check, main
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.fingerprint import main as fingerprint_main
-from envs.conformance.leak_probe import auc, leaks
 from envs.conformance.report import Report
 from envs.contract import registry
-from envs.contract.env import Complete, Environment, Slot, Turn
-from envs.contract.game import Game
+from envs.contract.env import Complete, Environment, Slot
 from envs.contract.spec import read
+from tests.envs.conformance.riddles import (
+    DrawsItsPlan,
+    ForgetsItsSeed,
+    HasAWeakOracle,
+    LeaksByField,
+    LeaksByProvenance,
+    LeaksInTheWords,
+    NeverMakesOneKind,
+    PaysForSpam,
+    PaysForTruncatedReplies,
+    Riddle,
+    ScoresAnyLabel,
+    TrustsTheModel,
+    WearsItsLabelOut,
+)
 
 COUNTS = {"oversight": 30, "clinic": 240}
 """Of games whose episodes are long. `medserl check-env` takes more."""
 FEW = 300
-ALPHABET = "abcdefghijklmnop"
-
-
-class Riddle(Game):
-    """Two made-up words a task; which of the two orders is `right` is a secret of the vignette."""
-
-    env_id = "riddle"
-
-    def __init__(self) -> None:
-        """Without settings."""
-
-    def plan(self, index: int) -> Slot:
-        twin = "right" if index % 2 else "wrong"
-        return Slot(index=index, source=f"v{index // 2}", kind=twin, seed=index)
-
-    async def propose(
-        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-    ) -> LabelledTask | Rejection:
-        secret = random.Random(slot.source)
-        words = ["".join(secret.choices(ALPHABET, k=6)) for _ in "ab"]
-        if (slot.kind == "right") == (secret.random() < 0.5):
-            words.reverse()
-        provenance = Provenance(source=slot.source, vignette=slot.source, kind=slot.kind)
-        task_id = f"{slot.source}-{'-'.join(words)}"
-        task = Task(
-            env="riddle",
-            task_id=task_id,
-            split="train",
-            context={"words": words},
-            limits=Limits(),
-            provenance=provenance,
-        )
-        return LabelledTask(task=task, label=Label(task_id=task_id, truth={"answer": slot.kind}))
-
-    def open(self, task: Task) -> Turn:
-        return Turn(messages=(Message(role="user", content="Which? " + " ".join(task.context["words"])),))
-
-    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
-        if episode.task_id != label.task_id:
-            raise ValueError("of different tasks")
-        answer = label.truth["answer"]
-        total = -2.0 if episode.truncated else 1.0 if episode.actions == (f"I say {answer}",) else -1.0
-        return Reward(
-            components={"outcome": total}, total=total, reason=answer if total > 0 else "no", solved=total > 0
-        )
-
-    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        return f"I say {labelled.label.truth['answer']}"
 
 
 async def test_an_environment_that_keeps_the_contract_has_no_problems() -> None:
@@ -79,103 +43,6 @@ async def test_an_environment_that_keeps_the_contract_has_no_problems() -> None:
     assert report.kinds == {"right": 200, "wrong": 200}
     assert report.oracle == 1.0
     assert report.policies["null"] == -1.0 and report.policies["constant right"] == 0.0
-
-
-class LeaksInTheWords(Riddle):
-    def open(self, task: Task) -> Turn:
-        hint = " whose dosage" if task.context["words"] != sorted(task.context["words"]) else ""
-        return Turn(messages=(Message(role="user", content=" ".join(task.context["words"]) + hint),))
-
-    async def propose(
-        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-    ) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete, verify)
-        assert isinstance(made, LabelledTask)
-        words = sorted(made.task.context["words"], reverse=slot.kind == "wrong")
-        return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context={"words": words}))
-
-
-class LeaksByProvenance(Riddle):
-    def open(self, task: Task) -> Turn:
-        return Turn(messages=(Message(role="user", content=f"{task.provenance.kind[:1]} {task.context['words']}"),))
-
-
-class LeaksByField(Riddle):
-    async def propose(
-        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-    ) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete, verify)
-        assert isinstance(made, LabelledTask)
-        context = {**made.task.context, "meta": [{"answer": "?"}]}
-        return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context=context))
-
-
-class ForgetsItsSeed(Riddle):
-    async def propose(
-        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-    ) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete, verify)
-        assert isinstance(made, LabelledTask)
-        context = {**made.task.context, "noise": random.SystemRandom().random()}
-        return msgspec.structs.replace(made, task=msgspec.structs.replace(made.task, context=context))
-
-
-class NeverMakesOneKind(Riddle):
-    async def propose(
-        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-    ) -> LabelledTask | Rejection:
-        if slot.kind == "right":
-            return Rejection(source=slot.source, reason="no_edit")
-        return await super().propose(slot, rng, complete, verify)
-
-
-class PaysForSpam(Riddle):
-    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
-        reward = super().score(episode, label)
-        found = label.truth["answer"] in episode.actions[0] and not episode.truncated
-        return (
-            msgspec.structs.replace(reward, components={"outcome": 1.0}, total=1.0, reason="hit") if found else reward
-        )
-
-
-class HasAWeakOracle(Riddle):
-    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        return "I say right"
-
-
-class PaysForTruncatedReplies(Riddle):
-    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
-        return super().score(msgspec.structs.replace(episode, reason=EndReason.SUBMITTED), label)
-
-
-class ScoresAnyLabel(Riddle):
-    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
-        return super().score(msgspec.structs.replace(episode, task_id=label.task_id), label)
-
-
-class WearsItsLabelOut(Riddle):
-    def score(self, episode: Episode, label: Label, version: int | None = None) -> Reward:
-        label.truth["scored"] = label.truth.get("scored", 0) + 1
-        return super().score(episode, label)
-
-
-class DrawsItsPlan(Riddle):
-    def plan(self, index: int) -> Slot:
-        return msgspec.structs.replace(super().plan(index), seed=random.SystemRandom().randrange(10**9))
-
-
-class TrustsTheModel(Riddle):
-    async def propose(
-        self, slot: Slot, rng: random.Random, complete: Complete, verify: Complete | None = None
-    ) -> LabelledTask | Rejection:
-        made = await super().propose(slot, rng, complete, verify)
-        written = await complete((Message(role="user", content="Reword this."),), 20)
-        assert isinstance(made, LabelledTask)
-        answer = {"answer": f"{made.label.truth['answer']}{written.text}"}
-        return msgspec.structs.replace(made, label=msgspec.structs.replace(made.label, truth=answer))
-
-    def demonstration(self, labelled: LabelledTask, rng: random.Random) -> str:
-        return f"I say {labelled.label.truth['answer'][:5]}"
 
 
 @pytest.mark.parametrize(
@@ -301,43 +168,3 @@ def test_the_command_refuses_wrong_input_in_one_line(capsys: pytest.CaptureFixtu
     assert main(["verdict", "--settings", "{data: {path: absent.csv}}"]) == 2
     assert main(["poker"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
-
-
-def test_auc_is_the_chance_that_a_positive_scores_higher() -> None:
-    assert auc([1, 2, 3, 4], [False, False, True, True]) == 1
-    assert auc([1, 2, 3, 4], [True, True, False, False]) == 0
-    assert auc([1, 1, 1, 1], [True, False, True, False]) == 0.5
-    assert auc([1, 2, 2, 3], [False, True, False, True]) == pytest.approx(3.5 / 4)
-    assert auc([1, 2], [True, True]) == 0.5
-
-
-def _notes(typo: float, capital: bool = False) -> dict[str, float]:
-    """Sixty vignettes of eight stock words, with twins; each positive has a typo with probability `typo`."""
-    rng = random.Random(0)
-    stock = ["".join(rng.choices(ALPHABET, k=6)) for _ in range(60)]
-    texts, positive, vignettes = [], [], []
-    for vignette in range(60):
-        words = rng.sample(stock, 8)
-        for flag in (True, False):
-            shown = list(words)
-            if flag and rng.random() < typo:
-                at = rng.randrange(8)
-                shown[at] = shown[at][:2] + rng.choice("qrstuvwxyz") + shown[at][3:]
-            if capital and flag:
-                shown[0] = shown[0].capitalize()
-            texts.append("note: " + " ".join(shown))
-            positive.append(flag)
-            vignettes.append(str(vignette))
-    return leaks(texts, positive, vignettes)
-
-
-def test_twins_that_differ_in_nothing_do_not_leak() -> None:
-    assert max(_notes(typo=0).values()) <= 0.5  # exactly: every twin ties
-
-
-def test_noise_on_one_label_only_is_found_although_every_typo_is_new() -> None:
-    assert _notes(typo=1)["rarity"] > 0.8
-
-
-def test_a_telling_shape_is_found_without_training() -> None:
-    assert _notes(typo=0, capital=True)["shape"] > 0.9
