@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from common.config import RunSpec
+from deploy.job.run_folder import RunFolder
 from tests.deploy.command_line import said
+from tests.deploy.job.test_run_folder import log
 
 
 @pytest.fixture
@@ -49,3 +52,13 @@ def said_with(
         return said(capsys, str(spec_file))
 
     return refused
+
+
+@pytest.fixture
+def smoke_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with runs/smoke in it."""
+    folder = RunFolder(RunSpec(name="smoke"), tmp_path / "runs" / "smoke")
+    folder.create()
+    log(folder, 1)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -7,30 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from common.config import RunSpec
 from deploy import commands
 from deploy.__main__ import main
-from deploy.job.run_folder import RunFolder
 from deploy.report.outlook import announcement
 from tests.deploy.doc_commands import ROOT, arguments, commands_of
-from tests.deploy.job.test_run_folder import log
 
 PAGE = "first-run.md"
 TEXT = (ROOT / "docs" / PAGE).read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where runs/smoke was made."""
-    folder = RunFolder(RunSpec(name="smoke"), tmp_path / "runs" / "smoke")
-    folder.create()
-    log(folder, 1)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("command", dict.fromkeys(commands_of(PAGE)))
-def test_every_command_of_the_page_works(home: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_every_command_of_the_page_works(smoke_home: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     given = arguments(command)
     if given[0] == "ask":  # it takes a trained model: tests/deploy/test_ask.py
         assert commands.parse("ask", "medserl ask", given[1:]).run == Path("runs/laptop")
@@ -39,10 +26,12 @@ def test_every_command_of_the_page_works(home: Path, capsys: pytest.CaptureFixtu
         given = [*given, *([] if "--dry-run" in given else ["--dry-run"])]
     assert main(given) == 0
     assert capsys.readouterr().out
-    assert "--dry-run" not in given or not (home / "runs" / "laptop").exists()
+    assert "--dry-run" not in given or not (smoke_home / "runs" / "laptop").exists()
 
 
-def test_the_data_line_of_the_page_is_what_a_dry_run_prints(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_data_line_of_the_page_is_what_a_dry_run_prints(
+    smoke_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (line,) = re.findall(r"^# data .*$", TEXT, re.MULTILINE)
     assert main(["selfplay", "smoke", "--dry-run"]) == 0
     assert line in capsys.readouterr().out.splitlines()

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common.config import RunSpec
 from deploy import commands
 from deploy.__main__ import main
 from deploy.job import run_state
-from deploy.job.run_folder import RunFolder
 from deploy.report import machine, run_log
 from tests.deploy.doc_commands import ROOT, arguments, commands_of
-from tests.deploy.job.test_run_folder import log
 
 PAGE = "operations.md"
 TEXT = (ROOT / "docs" / PAGE).read_text(encoding="utf-8")
@@ -22,18 +19,8 @@ STARTS = ("selfplay", "stop")
 """What would start a run, or needs one that runs: only read here."""
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where runs/smoke was made."""
-    folder = RunFolder(RunSpec(name="smoke"), tmp_path / "runs" / "smoke")
-    folder.create()
-    log(folder, 1)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("command", dict.fromkeys(commands_of(PAGE)))
-def test_every_command_of_the_page_works(home: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_every_command_of_the_page_works(smoke_home: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     given = arguments(command)
     if given[0] in STARTS and "--dry-run" not in given:
         assert commands.parse(given[0], f"medserl {given[0]}", given[1:])

@@ -15,7 +15,7 @@ from common.config import RunSpec
 from deploy import selfplay
 from deploy.job.start import starting_point
 from envs.verdict.data.medec import bundled_path
-from learner import checkpoint
+from tests.deploy.job.stopped import stopped
 
 
 @pytest.fixture(autouse=True)
@@ -44,14 +44,7 @@ def run(tmp_path: Path) -> Path:
     file = RunSpec.model_validate(
         {"name": "smoke", "steps": 4, "runs": tmp_path / "runs", "model": {"source": "tiny"}, "metrics": {"port": 0}}
     )
-    folder, _ = starting_point(file, False)
-    folder.path.mkdir(parents=True)
-    folder.record(folder.spec.concrete("float32"), file)
-    folder.journal.write_bytes(b"")
-    made = checkpoint.begin(folder.path, 2)
-    (made / "x.pt").write_bytes(b"x")
-    checkpoint.commit(made, step=2, policy_version=2, ranks=1)
-    return folder.path
+    return stopped(file, 2).path
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -14,8 +14,8 @@ from common.config import RunSpec
 from deploy import apply, ask, compare, export, plan, runs, selfplay, status, stop
 from deploy.job.run_folder import RunFolder
 from deploy.job.start import starting_point
-from learner import checkpoint
 from tests.common.users import OTHER, as_other_user
+from tests.deploy.job.stopped import stopped
 
 Main = Callable[[list[str]], int]
 NAMES = ("open", "closed", "files-closed", "lock-closed")
@@ -52,14 +52,7 @@ SETTINGS: dict[str, Any] = {"steps": 8, "model": {"source": "tiny"}, "metrics": 
 def run(home: Path, name: str) -> RunFolder:
     """A run of root's that stopped after step 4."""
     file = RunSpec.model_validate({**SETTINGS, "name": name, "runs": home / "runs"})
-    folder, _ = starting_point(file, False)
-    folder.path.mkdir(parents=True)
-    folder.record(folder.spec.concrete("float32"), file)
-    folder.journal.write_bytes(b"")
-    made = checkpoint.begin(folder.path, 4)
-    (made / "x.pt").write_bytes(b"x")
-    checkpoint.commit(made, step=4, policy_version=4, ranks=1)
-    return folder
+    return stopped(file, 4)
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int]]:

@@ -14,6 +14,7 @@ from deploy import cli, selfplay
 from deploy.job.start import starting_point
 from deploy.report.run_log import RunLog
 from learner import checkpoint
+from tests.deploy.job.stopped import stopped
 
 SETTINGS: dict[str, Any] = {"name": "r", "steps": 8}
 
@@ -25,14 +26,7 @@ def spec(tmp_path: Path, **changed: Any) -> RunSpec:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run that stopped after step 4."""
-    folder, _ = starting_point(spec(tmp_path), False)
-    folder.path.mkdir(parents=True)
-    folder.record(folder.spec.concrete("float32"), folder.spec)
-    folder.journal.write_bytes(b"")
-    made = checkpoint.begin(folder.path, 4)
-    (made / "x.pt").write_bytes(b"x")
-    checkpoint.commit(made, step=4, policy_version=4, ranks=1)
-    return folder.path
+    return stopped(spec(tmp_path), 4).path
 
 
 def contents(folder: Path) -> dict[str, bytes]:
