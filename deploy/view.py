@@ -40,9 +40,9 @@ def view(folder: Path) -> tuple[Path, Path]:
     spec = cli.load_run(folder)
     reports = reports_of(spec)
     # They bring matplotlib, for which a mistyped folder should not wait.
-    from deploy.report import episodes_page, plot, rollout_log
+    from deploy.report import episodes_page, plot, rollout_tables
 
-    if not rollout_log.step_files(folder):
+    if not rollout_tables.step_files(folder):
         if logged := steps(folder)[0]:
             raise ValueError(f"{folder}: {logged} steps are logged, but their rollouts/step-*.parquet are gone")
         raise ValueError(f"{folder}: no step yet ({state_of(folder)}); look again after the first one")

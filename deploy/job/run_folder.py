@@ -20,7 +20,7 @@ from common.records import Group, Record
 from deploy import program
 from deploy.job import inputs, run_state
 from deploy.job.metrics_row import metrics_row
-from deploy.report import machine, rollout_log, run_log
+from deploy.report import machine, rollout_log, rollout_tables, run_log
 from deploy.report.sinks import Sink
 from deploy.report.steps import FILE, Row, read_steps
 from envs.contract.reports import ALL_READ, Readings, reports_of
@@ -211,7 +211,7 @@ class RunFolder:
         if self.evaluations.exists():
             kept = [point for point in points.found if point.policy_version <= version]
             write_whole(self.evaluations, b"".join(msgspec.json.encode(point) + b"\n" for point in kept))
-        rollout_log.forget_after(self.path, version)
+        rollout_tables.forget_after(self.path, version)
         return [*steps.damaged, *points.damaged]
 
     def write_rollouts(

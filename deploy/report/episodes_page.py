@@ -22,7 +22,7 @@ from deploy.report import steps as logged
 from deploy.report.advantages import Rollout, advantages
 from deploy.report.article import article, mean, scored, turn_count
 from deploy.report.episode_choice import Episode, Place, Row, by_task, choose, early_and_late, episodes_of, place
-from deploy.report.rollout_log import joined, read_episodes, read_heldout, read_steps
+from deploy.report.rollout_tables import joined, read_episodes, read_heldout, read_steps
 from envs.contract.page_view import PageView, words
 from envs.contract.reports import Reports, alarm_spans
 

@@ -18,7 +18,7 @@ from ray.util.placement_group import placement_group_table
 from common.backends import BACKENDS
 from deploy import cli, stop
 from deploy.cluster.gpu_layout import places
-from deploy.report.rollout_log import read_run
+from deploy.report.rollout_tables import read_run
 from simulator.chaos_job import Job
 from tests.deploy.cluster.local_cluster import machine, machines
 from tests.deploy.faked_gpus import FAKED

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.report.rollout_log import read_run
+from deploy.report.rollout_tables import read_run
 from simulator.chaos_job import Job
 
 STEPS, CHECKPOINT_EVERY = 7, 3

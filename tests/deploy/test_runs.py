@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.report.rollout_log import read_run
+from deploy.report.rollout_tables import read_run
 from tests.deploy.monitoring.prometheus_world import INSTALLED, scraping
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ import yaml
 
 from common.files import json_lines
 from deploy import status, stop
-from deploy.report.rollout_log import read_run
+from deploy.report.rollout_tables import read_run
 from learner import checkpoint
 from simulator.chaos_job import Job
 from tests.deploy.monitoring.prometheus_world import INSTALLED, Prometheus, scraping

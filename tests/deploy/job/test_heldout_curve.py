@@ -12,7 +12,7 @@ import pytest
 from common.config import RunSpec
 from common.statistics import Interval
 from deploy.job.heldout_curve import HeldoutCurve
-from deploy.report.rollout_log import read_heldout
+from deploy.report.rollout_tables import read_heldout
 from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.spec import VerdictSettings
 from evals.core.curve import points

@@ -18,7 +18,7 @@ from deploy.job.run_folder import RunFolder
 from deploy.job.step_record import StepRecord
 from deploy.monitoring.step_metrics import expect
 from deploy.report.clock import Clock
-from deploy.report.rollout_log import read_run
+from deploy.report.rollout_tables import read_run
 from deploy.report.terminal import COLUMNS, Screen
 from envs.lookup.environment import Lookup
 from envs.verdict.report import VerdictReport

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from common.learner_sections import LearnerSpec
 from common.records import Group
 from deploy.report.advantages import advantages
-from deploy.report.rollout_log import read_run
+from deploy.report.rollout_tables import read_run
 from learner.batch import layout, pack
 from learner.reinforce_pp import signal
 from tests.deploy.report.rollouts import group, labelled, rollout

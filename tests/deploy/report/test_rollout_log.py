@@ -13,7 +13,7 @@ import pytest
 from common.record import frozen
 from common.records import EndReason, Episode, Label, Reward, Rollout, Step
 from deploy.report import rollout_log
-from deploy.report.rollout_log import episode_of, read_run
+from deploy.report.rollout_tables import episode_of, read_run
 from envs.contract import registry
 from envs.contract.by_rule import tasks_by_rule
 from envs.contract.replay import play, texts
