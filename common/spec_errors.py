@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from common.command_line import alike, meant
 from common.config import RunSpec
@@ -16,16 +16,24 @@ _TWICE = re.compile(r", unable to parse string as .*|, got a number with a fract
 """What pydantic adds to a sentence that says it already."""
 
 
+def problems(error: ValidationError) -> list[Any]:
+    """`error.errors()` without those that only follow from a mistake further inside."""
+    found = error.errors()
+    places = [problem["loc"] for problem in found]
+    return [one for one in found if not any(one["loc"] == at[: len(one["loc"])] != at for at in places)]
+
+
 def problem_line(problem: Any, known: Sequence[str] = ()) -> str:
-    """One of `ValidationError.errors()`; `known` are the fields of the section that has an unknown one."""
+    """One of `problems`; `known` are the fields of the section that has an unknown one."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == UNKNOWN_FIELD:
         names = dict.fromkeys([*known, *_dotted(RunSpec), *RunSpec.model_fields])
         close = alike(str(problem["loc"][-1]), names)
         return f"{where}: unknown field" + (meant(close) or (f"; write {', '.join(known)}" if known else ""))
     message = _TWICE.sub("", problem["msg"].removeprefix("Value error, "))
-    is_shown = problem["type"] != "missing" and not isinstance(problem["input"], (dict, BaseModel))
-    given = f", not {problem['input']!r}" if is_shown else ""
+    shown = repr(problem["input"])
+    hidden = problem["type"] == "missing" or isinstance(problem["input"], (dict, BaseModel)) or shown in message
+    given = "" if hidden else f", not {shown}"
     return f"{where}: {message}{given}" if where else message
 
 

@@ -23,7 +23,7 @@ from actors.engine import PromptTooLong
 from actors.episode import GameError, Model, PartnerError, Played, of_game, play, score
 from common.command_line import BAD_INPUT
 from common.config import RunSpec
-from common.files import is_file, parse_json, read_text, text_of
+from common.files import is_file, listed, parse_json, read_text, text_of
 from common.flags import path_of
 from common.records import Completion, LabelledTask, Message, Record, Task
 from common.sections import EnvSettings
@@ -119,7 +119,7 @@ class _Asking:
 
     def about(self, texts: Sequence[tuple[str, str]]) -> list[Answer]:
         """The replies about texts, each with its name."""
-        questions = [self._report.question(text) for _, text in texts]
+        questions = [self._question(name, text) for name, text in texts]
 
         async def replies() -> list[Completion]:
             async with self._client.asking(self._spec, self._folder) as model:
@@ -132,6 +132,12 @@ class _Asking:
             spans = self._report.answer(text, said.text, said.truncated)
             answers.append(Answer(name=name, spans=spans, facts={"reply": said.text, "truncated": said.truncated}))
         return answers
+
+    def _question(self, name: str, text: str) -> tuple[Message, ...]:
+        try:
+            return self._report.question(text)
+        except ValueError as error:
+            raise ValueError(f"--text {name}: {error}") from None
 
     async def _reply(self, model: Model, name: str, question: tuple[Message, ...]) -> Completion:
         try:
@@ -185,12 +191,19 @@ def texts_of(path: str) -> list[tuple[str, str]]:
     """Names and texts of what `--text` was given. Raises ValueError, one line, when it cannot be read."""
     folder = path_of(path)
     if path != "-" and folder.is_dir():
-        files = sorted(folder.glob("*.txt"))
+        files = sorted(_listed(folder))
         if not files:
             raise ValueError(f"--text {path}: no .txt file in this folder")
         return [(file.name, given_text("--text", str(file))) for file in files]
     text = given_text("--text", path)
     return _texts_of_lines(path, text) if path.endswith(".jsonl") else [(path, text)]
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return listed(folder, "*.txt")
+    except ValueError as error:
+        raise ValueError(f"--text {error}") from None
 
 
 def _texts_of_lines(path: str, content: str) -> list[tuple[str, str]]:

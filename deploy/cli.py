@@ -19,7 +19,7 @@ from common.files import is_file
 from common.paths import beside, path_of
 from common.records import Record
 from common.sections import Section
-from common.spec_errors import UNKNOWN_FIELD, problem_line
+from common.spec_errors import UNKNOWN_FIELD, problem_line, problems
 from common.spec_file import read_settings, spec_file
 from common.yaml_text import NULLS
 from deploy import commands, program, spec_flags, spec_help
@@ -81,7 +81,8 @@ def _command(parsed: Namespace, flags: CliSettingsSource[Any]) -> Command:
             content = spec_flags.with_games(read_settings(path), parsed)
             spec = _resolve(content, flags(parsed_args=spec_flags.with_nulls(parsed)))
     except SettingsError as error:
-        raise ValueError(f"flags and environment: {error}: {error.__cause__}") from None
+        why = str(error.__cause__)
+        raise ValueError(f"flags and environment: {error}{'' if why in str(error) else f': {why}'}") from None
     return Command(
         spec=spec,
         path=path,
@@ -133,7 +134,7 @@ def _validated(source: str, model: type[Any], content: dict[str, Any], **extra: 
     try:
         return model(**content, **extra)
     except ValidationError as error:
-        lines = [f"{source}{_line(problem, content)}" for problem in error.errors()[:3]]
+        lines = [f"{source}{_line(problem, content)}" for problem in problems(error)[:3]]
         raise ValueError("; ".join(lines)) from None
 
 

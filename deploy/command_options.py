@@ -9,7 +9,7 @@ from pathlib import Path
 from common.flags import flag_count, flag_path
 
 SHELLS = ("bash", "zsh", "fish")
-LAST_PORT = 65535
+LAST_PORT, LAST_TASK = 65535, 10_000
 RUN_HELP = "the run's folder, for example runs/laptop"
 
 
@@ -62,6 +62,13 @@ def _stop(add: ArgumentParser) -> None:
     _json(add)
 
 
+def _task(text: str) -> int:
+    number = flag_count(text)
+    if number > LAST_TASK:
+        raise ArgumentTypeError(f"{text!r}: write a whole number up to {LAST_TASK}; those before it are made too")
+    return number
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > LAST_PORT:
         raise ArgumentTypeError(f"{text!r}: write a port, a whole number up to {LAST_PORT}")
@@ -71,7 +78,7 @@ def _port(text: str) -> int:
 def _ask(add: ArgumentParser) -> None:
     add.add_argument("run", type=flag_path, help=f"{RUN_HELP}, or one that medserl export wrote")
     asked = add.add_mutually_exclusive_group()
-    asked.add_argument("--task", type=flag_count, metavar="N", help="the game's N-th held-out task (default: 1)")
+    asked.add_argument("--task", type=_task, metavar="N", help="the game's N-th held-out task (default: 1)")
     asked.add_argument(
         "--task-file",
         metavar="FILE",
@@ -96,7 +103,7 @@ def _data(add: ArgumentParser) -> None:
     add.add_argument("file", metavar="FILE", help="a file or folder of notes, or bundled")
     add.add_argument("--phrases", metavar="FILE", help="as data.phrases of a run: bundled, own, or a file")
     add.add_argument("--max-words", type=flag_count, metavar="N", default=300, help="as data.max_words (300)")
-    add.add_argument("--tasks", type=flag_count, metavar="N", default=3, help="how many tasks to show (3)")
+    add.add_argument("--tasks", type=_task, metavar="N", default=3, help="how many tasks to show (3)")
     _json(add)
 
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from common.config import RunSpec
 from common.files import write_whole
 from common.records import Record
+from common.spec_errors import problem_line
 from deploy.job.run_folder import RunFolder
 
 Sizes = dict[str, int]
@@ -92,8 +93,7 @@ def resized(spec: RunSpec, wanted: Mapping[str, int]) -> RunSpec:
     try:
         return RunSpec.model_validate(content)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, not {problem['input']!r}") from None
+        raise ValueError(problem_line(error.errors()[0])) from None
 
 
 def edits(new: RunSpec, given: frozenset[str], old_file: RunSpec, effect: RunSpec) -> list[Edit]:

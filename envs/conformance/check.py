@@ -22,6 +22,7 @@ import msgspec
 
 from common.command_line import BAD_INPUT, Parser
 from common.finite import reward_fault
+from common.flags import flag_count
 from common.records import EndReason, Episode, Label, LabelledTask, Record, Rejection, Reward, Task
 from common.sections import EnvSettings
 from envs.conformance.baselines import NONSENSE, SILENT, policies
@@ -281,7 +282,7 @@ def parser(program: str) -> Parser:
     known = ", ".join(registry.GAMES)
     made.add_argument("envs", nargs="*", metavar="ENV", help=f"package.module:Class, or an id ({known}: the default)")
     made.add_argument("--settings", default="{}", help="the settings of one ENV, as YAML: '{data: {path: a.csv}}'")
-    made.add_argument("--count", type=int, default=COUNT, help="slots of the plan to try")
+    made.add_argument("--count", type=flag_count, default=COUNT, help="slots of the plan to try")
     return made
 
 

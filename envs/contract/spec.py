@@ -18,6 +18,7 @@ import yaml
 from pydantic import ValidationError, create_model
 
 from common.sections import EnvSettings, Section
+from common.spec_errors import problem_line, problems
 from common.yaml_text import parse_yaml
 from envs.contract import registry
 
@@ -47,12 +48,25 @@ def _model(games: tuple[tuple[str, type[EnvSettings]], ...]) -> type[Section]:
 def named(names: Sequence[str], settings: str) -> tuple[EnvSettings, ...]:
     """The settings of games named on a command line by id or `package.module:Class`, all of this project by default.
 
-    `settings`, YAML, are those of one named game. Raises ValueError.
+    `settings`, YAML, are those of one named game. Raises ValueError, one line.
     """
     given = parse_yaml(settings)
+    if not isinstance(given, Mapping):
+        raise ValueError(f"--settings {settings}: write fields of the game, for example '{{weight: 2}}'")
     if given and len(names) != 1:
         raise ValueError("--settings are of one game: name one ENV")
-    return read([{"class" if ":" in name else "id": name, **given} for name in names or registry.GAMES])
+    written = [{"class" if ":" in name else "id": name, **given} for name in names or registry.GAMES]
+    try:
+        return read(written)
+    except ValidationError as error:
+        lines = [problem_line(one, _fields_beside(one["loc"], by_id(written))) for one in problems(error)]
+        raise ValueError(f"--settings: {'; '.join(lines)}") from None
+
+
+def _fields_beside(place: Sequence[int | str], written: Mapping[str, Any]) -> Sequence[str]:
+    """The fields of a game that stand where a mistake is, where that is not in one of its sections."""
+    env_id = str(place[0])
+    return sorted(settings_of(env_id, written[env_id]).model_fields) if len(place) == 2 else ()
 
 
 def by_id(given: object = ()) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from common.config import RunSpec
 from common.files import read_object
 from common.sections import EnvSettings
-from common.spec_errors import problem_line
+from common.spec_errors import problem_line, problems
 from common.spec_file import read_settings, spec_file
 
 CONTEXT = 4096
@@ -39,7 +39,7 @@ def read_spec(
         flags = {"temperature": temperature, "max_tokens": most}
         spec = spec.model_copy(update={"model": policy, "sampling": spec.sampling.model_copy(update=flags)})
     except ValidationError as error:
-        raise ValueError(f"{path}: {problem_line(error.errors()[0])}") from None
+        raise ValueError(f"{path}: {problem_line(problems(error)[0])}") from None
     if most >= spec.model.context:
         raise ValueError(f"--max-tokens {most} leaves no room for a prompt in model.context {spec.model.context}")
     return spec.concrete()
@@ -60,7 +60,7 @@ def changed(game: Game, **fields: Any) -> Game:
     try:
         return type(game).model_validate({**game.model_dump(), **fields})
     except ValidationError as error:
-        raise ValueError(problem_line(error.errors()[0])) from None
+        raise ValueError(problem_line(problems(error)[0])) from None
 
 
 def fitting(spec: RunSpec, folder: Path) -> RunSpec:
