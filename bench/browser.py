@@ -27,7 +27,8 @@ LARGEST = 1 << 26
 
 def find() -> str | None:
     """A browser on this machine; None without one. MEDSERL_BROWSER names one that is elsewhere."""
-    return os.environ.get("MEDSERL_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+    named = os.environ.get("MEDSERL_BROWSER")
+    return next(filter(None, map(shutil.which, [named] if named else NAMES)), None)
 
 
 class Tab:

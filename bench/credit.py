@@ -45,6 +45,8 @@ def run(spec: Path, seed: int, max_lag: int, control: bool, home: Path, timeout_
     module = "bench.last_turn" if control else one_run.SELFPLAY
     minutes = one_run.run(spec, seed, max_lag, home, timeout_s, name, module)
     points = curve.points(home / name / curve.FILE).found
+    if not points:
+        raise ValueError(f"{home / name}: nothing was evaluated; the spec needs evaluation.every above 0")
     before, after = (point.measures["lookup"][MEASURE] for point in (points[0], points[-1]))
     return Run(seed=seed, max_lag=max_lag, control=control, before=before, after=after, minutes=minutes)
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +27,7 @@ from bench.scribe_errors import Figure, Made, counts, errors, tellings
 from bench.scribe_page import document
 from common.flags import flag_count, flag_path
 from common.records import LabelledTask, Rejection
+from common.spec_errors import problem_line, problems
 from envs.conformance.baselines import SILENT
 from envs.conformance.leak_probe import asymmetry, leaks
 from envs.verdict.checker import Checker
@@ -208,16 +210,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--page", type=flag_path, help="where to write the page")
     options = parser.parse_args(arguments)
-    data = DataSpec(path=options.data, proposer_tries=0, evaluation=options.against)
     try:
+        data = DataSpec(path=options.data, proposer_tries=0, evaluation=options.against)
         env = VerdictEnvironment(VerdictSettings(data=data), options.seed)
         made = generate(env, options.tasks)
+        if not made.tasks:
+            raise ValueError(f"{options.data}: no task can be made of these notes: {made.rejections[0].reason}")
         lines = figures(env, made, data)
+    except ValidationError as error:
+        print("; ".join(map(problem_line, problems(error))), file=sys.stderr)
+        return 2
     except ValueError as wrong:
         print(wrong, file=sys.stderr)
         return 2
     show(lines)
     if options.page:
+        options.page.parent.mkdir(parents=True, exist_ok=True)
         options.page.write_text(_page(env, made, lines, data, options.seed), encoding="utf-8")
         print(f"page: {options.page}")
     return 1 if any(line.ok is False for line in lines) else 0

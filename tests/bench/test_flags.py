@@ -58,3 +58,20 @@ def test_pictures_of_what_is_no_run_are_refused_with_the_reason(
     assert main([str(tmp_path / "none"), str(tmp_path / "out.png")]) == 2
     said = capfd.readouterr().err
     assert "no run there" in said and "pictures:" in said and "Traceback" not in said
+
+
+def test_a_browser_that_is_not_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.browser import find
+
+    monkeypatch.setenv("MEDSERL_BROWSER", "/none/chromium")
+    assert find() is None
+    monkeypatch.setenv("MEDSERL_BROWSER", sys.executable)
+    assert find() == sys.executable
+
+
+def test_a_run_without_a_held_out_point_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench import credit, one_run
+
+    monkeypatch.setattr(one_run, "run", lambda *_: 1.0)
+    with pytest.raises(ValueError, match="nothing was evaluated; the spec needs evaluation"):
+        credit.run(Path("lookup.yaml"), 0, 0, False, tmp_path, 1.0)

@@ -77,6 +77,8 @@ def test_tasks_near_to_the_evaluation_notes_break_the_bound(made: Made) -> None:
 def test_wrong_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data", "absent.csv"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+    assert main(["--data", ""]) == 2
+    assert len((said := capsys.readouterr().err).splitlines()) == 1 and "path" in said
 
 
 def test_a_page_shows_the_bound_that_is_broken() -> None:
