@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kind, known = ("option", ["--help", "--version"]) if name.startswith("-") else ("command", [*TOP])
         close = [f"{called} selfplay {name}"] if (SPECS / f"{Path(name).stem}.yaml").is_file() else alike(name, known)
         fail(SCRIPT, f"unknown {kind} {name}{meant(close)} (see {called} --help)")
+    if not _has_working_directory():
+        fail(SCRIPT, "the working directory was removed; change into one that is there")
     longer = [known for known in COMMANDS if known.startswith(f"{name} ")]
     if len(rest) > 1 and (close := alike(f"{name} {rest[0]}", longer)):
         fail(SCRIPT, f"unknown command {name} {rest[0]}{meant(close)} (see {called} --help)")
@@ -71,7 +73,16 @@ def _run(name: str, called: str, arguments: Sequence[str]) -> int:
         code: int = importlib.import_module(COMMANDS[name].module).run(parsed)
         return code
     finally:
-        sys.stdout.flush()  # here, where it is heard of a reader that is gone; after --help too
+        if sys.stdout is not None:  # it was closed, as by `>&-`
+            sys.stdout.flush()  # here, where it is heard of a reader that is gone; after --help too
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _reader_is_gone() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,20 @@ def test_a_mistake_is_one_line_with_its_remedy(
     home: Path, capsys: pytest.CaptureFixture[str], command: str, told: str
 ) -> None:
     assert told in refusal(capsys, command)
+
+
+def test_a_working_directory_that_was_removed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "the working directory was removed" in refusal(capsys, "plan laptop")
+
+
+def test_a_command_whose_output_is_closed_ends_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["completion", "bash"]) == 0
 
 
 def test_a_folder_that_is_a_run_holds_no_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

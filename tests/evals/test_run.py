@@ -80,6 +80,7 @@ def test_the_report_names_floors_absent_metrics_and_the_invalid_share(tmp_path: 
         "BLEURT: absent",
     ):
         assert words in report
+    assert "## Limitations\n\n- No medical claim" in report and "![figures](report.png)" in report
     assert "Invalid share 1.000" in report and "| invalid_tags | " in report
     assert "| BERTScore |" not in report, "an absent metric has no column, least of all of zeros"
 
