@@ -1,6 +1,6 @@
 """Does the gate know a paraphrase from a changed fact? On sentence pairs written for it, by kind.
 
-    python -m bench.gate                 # the held-out pairs
+    python -m bench.gate                 # the held-out pairs, and the fresh ones of another author
     python -m bench.gate --development   # those that it was fitted to, with each wrong verdict
 
 Exit code 1 when a bound is broken. The bounds are those of docs/design.md.
@@ -18,7 +18,7 @@ from rich.table import Table
 from common.records import Record
 from common.statistics import Interval, share
 from envs.verdict.scribe.gate import check
-from envs.verdict.scribe.pairs import KEPT, Pair, read_pairs
+from envs.verdict.scribe.pairs import KEPT, Pair, Part, read_pairs
 
 ACCEPTED = 0.80  # least share of good paraphrases that pass
 CHANGED = 0.03  # largest share of changed facts that pass
@@ -68,14 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.gate", description="Judge the gate of rewordings.")
     parser.add_argument("--development", action="store_true", help="the pairs that the gate was fitted to")
     options = parser.parse_args(arguments)
-    pairs = [pair for pair in read_pairs() if pair.heldout != options.development]
+    parts = (Part.DEVELOPMENT,) if options.development else (Part.HELDOUT, Part.FRESH)
+    kept = [_judge([pair for pair in read_pairs() if pair.part is part], part) for part in parts]
+    return 0 if all(kept) else 1
+
+
+def _judge(pairs: Sequence[Pair], part: Part) -> bool:
     found = rows(pairs)
-    _show(found, "Development pairs" if options.development else "Held-out pairs")
-    for pair in pairs if options.development else ():
+    _show(found, f"{part.capitalize()} pairs")
+    for pair in pairs if part is Part.DEVELOPMENT else ():
         refusal = check(pair.one, pair.other, pair.patient)
         if (refusal is None) != (pair.kind == KEPT):
             print(f"{pair.kind}: {refusal or 'passed'}: {pair.one} => {pair.other}")
-    return 0 if keeps_bounds(found) else 1
+    return keeps_bounds(found)
 
 
 if __name__ == "__main__":

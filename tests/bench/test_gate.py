@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from bench.gate import keeps_bounds, main, rows
-from envs.verdict.scribe.pairs import Pair, read_pairs
+from envs.verdict.scribe.pairs import Pair, Part, read_pairs
 
 
 def pair(kind: str, one: str, other: str) -> Pair:
-    return Pair(kind=kind, one=one, other=other, heldout=True)
+    return Pair(kind=kind, one=one, other=other, part=Part.HELDOUT)
 
 
 GOOD = pair("kept", "He has no fever.", "He does not have a fever.")

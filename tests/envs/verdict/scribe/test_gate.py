@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from envs.verdict.scribe.gate import check, entities
-from envs.verdict.scribe.pairs import Pair, read_pairs
+from envs.verdict.scribe.pairs import Pair, Part, read_pairs
 
 KEPT = [
     ("A 24-year-old man comes to the ED with fever.", "A 24 y/o man presents to the emergency department with fever."),
@@ -55,26 +55,28 @@ KINDS = sorted({pair.kind for pair in PAIRS} - {"kept"})
 
 
 def test_the_pairs_are_as_many_as_the_figures_ask_for_and_no_pair_stands_twice() -> None:
-    counts = Counter((pair.kind, pair.heldout) for pair in PAIRS)
-    assert len(KINDS) >= 15 and counts["kept", False] >= 300 and counts["kept", True] >= 150
-    assert all(counts[kind, False] >= 20 and counts[kind, True] >= 10 for kind in KINDS)
+    counts = Counter((pair.kind, pair.part) for pair in PAIRS)
+    least = {Part.DEVELOPMENT: (300, 20), Part.HELDOUT: (150, 10), Part.FRESH: (100, 6)}
+    assert len(KINDS) >= 15
+    for part, (kept, changed) in least.items():
+        assert counts["kept", part] >= kept and all(counts[kind, part] >= changed for kind in KINDS)
     assert len({(pair.one, pair.other) for pair in PAIRS}) == len(PAIRS)
     assert all(pair.one != pair.other for pair in PAIRS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_change_of_one_fact_is_refused_in_either_direction(kind: str) -> None:
-    known = [pair for pair in PAIRS if pair.kind == kind and not pair.heldout]
+    known = [pair for pair in PAIRS if pair.kind == kind and pair.part is Part.DEVELOPMENT]
     assert [pair for pair in known if None in (verdict(pair), verdict(turned(pair)))] == []
 
 
 def test_four_of_five_known_paraphrases_pass() -> None:
-    good = [pair for pair in PAIRS if pair.kind == "kept" and not pair.heldout]
+    good = [pair for pair in PAIRS if pair.kind == "kept" and pair.part is Part.DEVELOPMENT]
     assert sum(verdict(pair) is None for pair in good) >= 0.8 * len(good)
 
 
 def test_at_most_three_in_a_hundred_unknown_changes_pass() -> None:
-    changed = [pair for pair in PAIRS if pair.kind != "kept" and pair.heldout]
+    changed = [pair for pair in PAIRS if pair.kind != "kept" and pair.part is not Part.DEVELOPMENT]
     assert sum(verdict(pair) is None for pair in changed) <= 0.03 * len(changed)
 
 
