@@ -60,7 +60,6 @@ def _show(found: Sequence[Row], title: str) -> None:
     for row in found:
         table.add_row(row.kind, str(row.passed), str(row.pairs), str(row.share))
     Console(width=100, markup=False, emoji=False).print(table)
-    print(f"bounds: changes at most {CHANGED:.0%}, paraphrases at least {ACCEPTED:.0%}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,18 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--development", action="store_true", help="the pairs that the gate was fitted to")
     options = parser.parse_args(arguments)
     parts = (Part.DEVELOPMENT,) if options.development else (Part.HELDOUT, Part.FRESH)
-    kept = [_judge([pair for pair in read_pairs() if pair.part is part], part) for part in parts]
-    return 0 if all(kept) else 1
-
-
-def _judge(pairs: Sequence[Pair], part: Part) -> bool:
+    pairs = [pair for pair in read_pairs() if pair.part in parts]
+    for part in parts:
+        _show(rows([pair for pair in pairs if pair.part is part]), f"{part.capitalize()} pairs")
     found = rows(pairs)
-    _show(found, f"{part.capitalize()} pairs")
-    for pair in pairs if part is Part.DEVELOPMENT else ():
+    if len(parts) > 1:
+        _show(found[-2:], "Both")
+    print(f"bounds: changes at most {CHANGED:.0%}, paraphrases at least {ACCEPTED:.0%}")
+    for pair in pairs if options.development else ():
         refusal = check(pair.one, pair.other, pair.patient)
         if (refusal is None) != (pair.kind == KEPT):
             print(f"{pair.kind}: {refusal or 'passed'}: {pair.one} => {pair.other}")
-    return keeps_bounds(found)
+    return 0 if keeps_bounds(found) else 1
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ from functools import cache
 
 from common.records import Record
 from envs.verdict.knowledge.tables import WORD, alternatives, stem, table, words
-from envs.verdict.scribe.meaning import lost, meaning, unified
+from envs.verdict.scribe.frames import framed
+from envs.verdict.scribe.meaning import concepts, is_derived, lost, unified
+from envs.verdict.scribe.relations import Difference, Relations, difference, relations
 
 LENGTH_RATIO = (0.5, 2.0)  # words of the rewritten sentence / words of the original
+SPARE_WORDS = 4  # which short sentences may differ by in any case
 KINDS = ("drug", "organism", "disease", "finding", "procedure", "code")
 
 _META = re.compile(
@@ -66,6 +69,12 @@ class Facts(Record):
     sides: tuple[str, ...]
     directions: tuple[str, ...]
     sexes: frozenset[str]
+    plain: frozenset[str]
+    paired: frozenset[str]  # what the sentence calls `both`, without its plural s
+    names: frozenset[str]
+    stems: frozenset[str]
+    words: frozenset[str]  # the concepts, in which an entity may stand as another part of speech
+    relations: Relations
 
 
 def check(original: str, rewritten: str, patient: str | None = None) -> Refusal | None:
@@ -73,24 +82,34 @@ def check(original: str, rewritten: str, patient: str | None = None) -> Refusal 
 
     `patient` is the patient's sex, `male` or `female`, where it is known: a rewording may then say `he` or `she`.
     """
+    refused = _form(original, rewritten)
+    if refused:
+        return refused
     before, after = facts(original), facts(rewritten)
     known = frozenset() if patient is None else frozenset({patient})
-    return _form(original, rewritten) or _named(before, after, known) or _said(original, rewritten)
+    return _named(before, after, known) or _said(before, after)
 
 
 def facts(sentence: str) -> Facts:
     """What `sentence` states, after abbreviations and brand names are written out."""
-    text = canonical(sentence)
+    text = framed(canonical(sentence))
+    plain = unified(text)
     ages, rest = _ages(text)
     language = table("language")
-    tokens, plain = WORD.findall(text), WORD.findall(unified(text))
+    tokens = WORD.findall(text)
     return Facts(
         numbers=tuple(sorted(_numbers(rest), key=lambda number: number[1])),  # in order of place within a unit
         ages=ages,
-        entities=frozenset(_entities(unified(text))),
+        entities=frozenset(_entities(plain)),
         sides=tuple(sorted(language["sides"][t] for t in tokens if t in language["sides"])),
-        directions=tuple(sorted(d for t in plain if (d := _direction(t)))),
+        directions=tuple(sorted(d for t in WORD.findall(plain) if (d := _direction(t)))),
         sexes=frozenset(language["sexes"][t] for t in tokens if t in language["sexes"]),
+        plain=frozenset(tokens),
+        paired=frozenset(re.findall(r"\bboth (?:his |her |the )?(\w+)s\b", text)),
+        names=frozenset(_name_words(sentence)),
+        stems=frozenset(stem(word) for word in WORD.findall(canonical(sentence))),
+        words=frozenset(concepts(plain)),
+        relations=relations(plain),
     )
 
 
@@ -118,41 +137,60 @@ def _form(original: str, rewritten: str) -> Refusal | None:
     if _bare(original) == _bare(rewritten):
         return Refusal.IDENTICAL
     low, high = LENGTH_RATIO
-    return None if low <= len(rewritten.split()) / max(1, len(original.split())) <= high else Refusal.LENGTH
+    before, after = len(original.split()), len(rewritten.split())
+    fits = abs(after - before) <= SPARE_WORDS or low <= after / max(1, before) <= high
+    return None if fits else Refusal.LENGTH
 
 
 def _named(before: Facts, after: Facts, known: frozenset[str]) -> Refusal | None:
     for reason, kept in (
-        (Refusal.AGE, before.ages == after.ages),
+        (Refusal.AGE, _ages_agree(before, after)),
         (Refusal.NUMBER, before.numbers == after.numbers),
         (Refusal.SEX, before.sexes - known == after.sexes - known),
-        (Refusal.SIDE, before.sides == after.sides),
+        (Refusal.SIDE, before.sides == after.sides or _are_both(before, after)),
         (Refusal.DIRECTION, before.directions == after.directions),
     ):
         if not kept:
             return reason
-    lost = {kind for kind, _name in before.entities - after.entities}
+    gone, new = before.entities - after.entities, after.entities - before.entities
+    kinds = {kind for kind, name in gone if not any(is_derived(name, word) for word in after.words)}
     for kind in KINDS:
-        if kind in lost:
+        if kind in kinds:
             return Refusal(kind)
-    return Refusal.ENTITY if after.entities - before.entities else None
+    is_new = any(not any(is_derived(name, word) for word in before.words) for _kind, name in new)
+    return Refusal.ENTITY if is_new else None
 
 
-def _said(original: str, rewritten: str) -> Refusal | None:
+def _ages_agree(before: Facts, after: Facts) -> bool:
+    """`The boy` and `he` may be `the child`; a grown-up may not."""
+    if before.ages == after.ages:
+        return True
+    grown = {"man", "woman", "gentleman", "lady", "adult"} & (before.plain | after.plain)
+    return not grown and set(before.ages) ^ set(after.ages) == {("child", "")}
+
+
+def _are_both(before: Facts, after: Facts) -> bool:
+    """`Pupils` may be `both pupils`, where neither sentence speaks of one side."""
+    return not {"left", "right", "one"} & {*before.sides, *after.sides} and any(
+        f"{word}s" in less.plain
+        for more, less in ((before, after), (after, before))
+        for word in more.paired
+        if not less.sides
+    )
+
+
+def _said(before: Facts, after: Facts) -> Refusal | None:
     """Checks on what no table names: capitalised names, concepts, and the relations between them."""
-    before, after = ({stem(w) for w in WORD.findall(canonical(text))} for text in (original, rewritten))
-    if any(_name_words(original) - after):
+    if before.names - after.stems:
         return Refusal.NAME
-    if any(_name_words(rewritten) - before):
+    if after.names - before.stems:
         return Refusal.ENTITY
-    one, two = meaning(canonical(original)), meaning(canonical(rewritten))
-    if one.negated != two.negated:
+    changed = difference(before.relations, after.relations)
+    if changed is Difference.NEGATION:
         return Refusal.NEGATION
-    if lost(one.concepts, two.concepts) or lost(two.concepts, one.concepts):
+    if lost(before.words, after.words) or lost(after.words, before.words):
         return Refusal.DRIFT
-    if one.order != two.order:
-        return Refusal.ORDER
-    return None if one.bound == two.bound else Refusal.BINDING
+    return None if changed is None else Refusal(changed)
 
 
 def _bare(text: str) -> str:

@@ -80,6 +80,11 @@ def test_at_most_three_in_a_hundred_unknown_changes_pass() -> None:
     assert sum(verdict(pair) is None for pair in changed) <= 0.03 * len(changed)
 
 
+def test_four_of_five_unknown_paraphrases_pass() -> None:
+    good = [pair for pair in PAIRS if pair.kind == "kept" and pair.part is not Part.DEVELOPMENT]
+    assert sum(verdict(pair) is None for pair in good) >= 0.8 * len(good)
+
+
 def verdict(pair: Pair) -> str | None:
     return check(pair.one, pair.other, pair.patient)
 
@@ -121,7 +126,7 @@ def test_a_reply_that_is_not_one_plain_sentence_is_refused(reason: str, rewritte
 
 
 def test_a_productive_cough_is_not_a_nonproductive_one() -> None:
-    assert check("He has a nonproductive cough today.", "Today he has a productive cough.") == "negation"
+    assert check("He has a nonproductive cough today.", "Today he has a productive cough.") == "drift"
 
 
 def test_entities_know_brand_names_abbreviations_and_word_endings() -> None:
