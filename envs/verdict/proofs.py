@@ -126,7 +126,7 @@ class Patient:
     def _is_pregnant(self) -> bool:
         note = " ".join(self._sentences)
         over = ("postpartum", "post-partum", "deliver", "miscarr", "abort", "terminat", "not pregnant", "birth")
-        said = any(word in self._sentences[0] for word in ("pregnant", "gravida", "gestation"))
+        said = any(word in self._sentences[0] for word in ("pregnant", "prenatal", "gestation"))
         return said and not any(word in note for word in over) and min(self._values("age"), default=0.0) >= 14
 
     def _values(self, name: str) -> list[float]:

@@ -75,7 +75,7 @@ _AGREE = (
     ', as does "{other}" before',
     '; "{other}" is no conflict',
 )
-_EDITS = (2, 3, 4, 5)  # words that an edit changes, about: the length of a clean note's quotation
+_EDITS = (3, 4, 5)  # words that an edit changes, about: the length of a clean note's quotation
 
 
 def write(

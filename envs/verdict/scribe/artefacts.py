@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from enum import StrEnum
 
-from envs.verdict.knowledge.tables import WORD, words
+from envs.verdict.knowledge.tables import WORD, table, words
 from envs.verdict.scribe.edits import Edit
 
 _PAIRS = (("(", ")"), ("[", "]"), ("“", "”"))
@@ -24,6 +24,7 @@ class Artefact(StrEnum):
     TWICE = "twice"  # a word stands twice in a row
     ARTICLE = "article"  # `a` before a vowel, or `an` before none
     DRUG = "drug"  # a drug is named twice
+    CAPITAL = "capital"  # amid a sentence, of another note's first word
     COMPOSITE = "composite"  # a number before it belongs to what was there
 
 
@@ -34,8 +35,17 @@ def artefact(sentence: str, changed: str, edit: Edit) -> Artefact | None:
             return name
     if _drugs_twice(changed) > _drugs_twice(sentence):
         return Artefact.DRUG
+    if edit.operator == "inject:B" and edit.start and _is_strange_capital(edit):
+        return Artefact.CAPITAL
     is_name = edit.old[:1].isalpha() and len(edit.old) > 3
     return Artefact.COMPOSITE if is_name and _MEASURED.search(sentence[: edit.start]) else None
+
+
+def _is_strange_capital(edit: Edit) -> bool:
+    """Does a word with a capital that is no organism's, no initialism and no person's take the place of one without?"""
+    was, now = edit.old.split()[0], edit.new.split()[0]
+    known = {name.split()[0] for name in table("organisms")["names"]}
+    return now.istitle() and not was.istitle() and now not in known and not now.endswith("'s")
 
 
 def _open(text: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 from common.records import Record
@@ -29,15 +29,14 @@ TYPES = {
 
 _END = (
     r"(?=[.;,]?$|[.;,] | (?:after|based|for|to|because|as|given|following|in order|when|while|due to|by|comes|"
-    r"presents|who|and (?:is|was|he|"
-    r"she|the)|on the|at the|in the)\b)"
+    r"presents|is brought|is taken|who|and (?:is|was|he|she|the)|on the|at the|in the)\b| (?:treatment|therapy)\.?$)"
 )
-_SPAN = r"(?P<span>(?:an? |the )?[A-Za-z][\w'/β-]*(?: [\w'/β-]+){0,6}?)"
-_LEAD = r"^(?:[A-Z][^,]{3,60}, )?"
-_BE = r" (?P<be>is|was|are|were|will be|should be) (?:then |subsequently |immediately |now )?"
-_GIVES = r"prescribed|started|given|administered|initiated|begun"
+_SPAN = r"(?P<span>(?:an? |the )?[A-Za-z][\w'/β-]*(?: [\w'/β-]+){0,6}?(?: \([A-Z]{2,6}\))?)"
+_LEAD = r"(?:^|(?<=[.”\"] ))(?:[A-Z][^,.]{3,60}, )?"
+_BE = r" (?P<be>is|was|are|were|will be|should be|may be) (?:then |subsequently |immediately |now )?"
+_GIVES = r"prescribed|started|given|administered|initiated|begun|provided"
 _DOES = r"performed|ordered|scheduled|obtained|conducted|done|completed|arranged|considered|tested"
-_EITHER = r"recommended|indicated|required|needed|necessary"
+_EITHER = r"recommended|indicated|required|needed|necessary|offered|advised"
 _FRAMES = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -49,40 +48,44 @@ _FRAMES = tuple(
             r"believed to have|attributed to|"
             r"characteristic of|suggestive of|suspects|with suspected|for suspected|"
             r"told that (?:he|she) has|establishes|treated for|"
-            rf"treatment of|cause of (?:his|her|the) \w+ is|indicates?|confirms?|"
-            rf"experiencing|sustained|suffering from) {_SPAN}{_END}",
+            rf"treatment of|cause of (?:his|her|the) \w+ is|indicates?|indicating|"
+            rf"confirms?|concern for|[Mm]ay represent|^Suspect|suffering from) {_SPAN}{_END}",
         ),
         (
             "diagnosis",
             rf"\b(?:symptoms|condition|findings|presentation) (?:are|is|were|was) "
             rf"(?:due to|the result of|caused by) {_SPAN}{_END}",
         ),
-        ("diagnosis", rf"^(?:The p|P)atient has {_SPAN}\.$"),
+        ("has", rf"^(?:The p|P)atient (?:has|sustained) {_SPAN}\.$"),
+        ("diagnosis", rf"\b(?:likely|reveals? that|shows? that) (?:the )?patient has {_SPAN}{_END}"),
         ("diagnosis", rf"^(?:Suspected |Because )?{_SPAN}{_BE}(?:suspected|diagnosed|confirmed)\b"),
         (
             "drug",
             r"\b(?:prescribed|prescribes|prescription for|[Ss]tarted on|given|gives|[Aa]dministered|administers|"
             r"[Tt]reated with|[Tt]reatment with|therapy with|placed on|received|receives|switched to|"
-            rf"drug administered is|begins|starts|medication with|switched from \w+ to) {_SPAN}{_END}",
+            rf"drug administered is|begins|starts|medication with|switched from \w+ to) "
+            rf"(?:an? (?:[\w-]+ )?course of )?{_SPAN}{_END}",
         ),
         ("drug", rf"{_LEAD}{_SPAN}{_BE}(?:{_GIVES}|{_EITHER})\b"),
+        ("drug", rf"\b(?:Treatment|Therapy|treatment|therapy) with {_SPAN}{_BE}(?:{_GIVES}|{_EITHER})\b"),
         ("drug", rf"^{_SPAN}(?= (?:{_GIVES})\.$)"),
         (
             "act",
             r"\b(?:[Rr]eferred for|[Ss]cheduled for|underwent|undergoes|[Oo]rdered|orders|performs|requests|arranges|"
-            r"[Rr]ecommended|recommends|decides on|proceeds to|admitted for|needs|[Pp]lan for|"
+            r"[Rr]ecommended|recommends|decides on|proceeds to|admitted for|needs|[Pp]lan for|[Pp]lan to schedule|"
             r"getting|to get|agrees to|offered|advised|undergo|next step(?: in management)? is|"
             rf"plan of care is|chosen for (?:him|her) is|treats (?:him|her) with) {_SPAN}{_END}",
         ),
         ("act", rf"{_LEAD}{_SPAN}{_BE}(?:{_DOES}|{_EITHER})\b(?! as\b)"),
+        ("act", rf"^{_SPAN}(?= (?:ordered|performed|scheduled|completed)\.$)"),
         ("act", rf"^(?:Plan|Scheduling|Proceed with) {_SPAN}{_END}"),
     )
 )
 _NO_NAME = re.compile(
     r"\b(?:patients?|he|she|his|her|him|this|that|it|they|them|who|which|following|below|not|no|more|same|other|there|"
     r"medications?|appropriate|further|initial|next|is|was|are|were|be|been|has|had|having|all|both|so|treatments?|"
-    r"therapy with|treatment with|findings?|evaluation|symptoms?|condition|dose|doses|dosage|diagnos[ei]s|drug|drugs|"
-    r"prescription|implants?|after|gestation|levels?|management with|scheduled|"
+    r"therapy with|treatment with|findings?|symptoms?|condition|(?<!-)(?<!high )(?<!low )dose|doses|dosage|"
+    r"diagnos[ei]s|drug|drugs|prescription|implants?|after|gestation|management with|scheduled|"
     r"prescribed|started|given|performed|ordered|administered|admitted|based|sites|results?|studies|course)\b|"
     r"\band \w+ly\b|^(?:to|by|with|for|on|in|of|"
     r"after|if|when|at|as|and|or|from|continue|stop|avoid|because|despite|several|one|two|three|a \d)\b",
@@ -92,9 +95,13 @@ _NO_NAME = re.compile(
 
 _ACT = re.compile(
     r"(?:scopy|graphy|tomy|centesis|plasty|serology|metry|gram|scan|tests?|testing|biopsy|imaging|panel|resection|excision|"
-    r"drainage|removal|repair|surgery)(?:$| )",
+    r"drainage|removal|repair|surgery|levels?)(?:$| )|\b(?:CT|MRI|EKG|ECG|EEG)\b",
     re.I,
 )
+
+
+_BEGINS = re.compile(r"(?:begins|starts) ")  # `begins answering questions`
+_INHALED = re.compile(r"\boxygen\b", re.I)  # a procedure to the tables, given as a drug
 
 
 class Place(Record):
@@ -104,11 +111,12 @@ class Place(Record):
     start: int
     old: str
     kind: str
+    opens: bool  # begins a sentence
 
 
 def contradicted(sentences: Sequence[str], types: Mapping[int, str]) -> list[Injection]:
     """Every such error of the note. `types` are the annotators' types of decisions, by number of sentence."""
-    spots = list(places(sentences))
+    spots = list(places(sentences, types))
     if not spots:
         return []
     reading, note = read(sentences), " ".join(sentences).lower()
@@ -128,13 +136,18 @@ def contradicted(sentences: Sequence[str], types: Mapping[int, str]) -> list[Inj
     ]
 
 
-def places(sentences: Sequence[str]) -> Iterable[Place]:
-    """Where sentences that are no history name a diagnosis, a drug or an act."""
+def places(sentences: Sequence[str], annotated: Collection[int] = ()) -> Iterable[Place]:
+    """Where sentences that are no history name a diagnosis, a drug or an act.
+
+    `The patient has ...` may be history too, so it is a place in `annotated` decisions alone.
+    """
     seen = set[tuple[int, int]]()
     for number in present(sentences):
         for kind, frame in _FRAMES:
             for match in frame.finditer(sentences[number]):
-                found = _place(number, kind, match)
+                if kind == "has" and number not in annotated:
+                    continue
+                found = _place(number, "diagnosis" if kind == "has" else kind, match)
                 if found is not None and (number, found.start) not in seen:
                     seen.add((number, found.start))
                     yield found
@@ -142,20 +155,22 @@ def places(sentences: Sequence[str]) -> Iterable[Place]:
 
 def _place(number: int, kind: str, match: re.Match[str]) -> Place | None:
     be, old = match.groupdict().get("be") or "", match["span"]
-    if _NO_NAME.search(old):
+    if _NO_NAME.search(old) or (_BEGINS.match(match[0]) and old.split()[0].endswith("ing")):
         return None
     known = {found for found, _name in entities(old)}
     is_infection = kind == "diagnosis" and old.endswith("infection")
     if ("organism" in known and not is_infection) or (kind == "diagnosis" and known & {"drug", "procedure"}):
         return None
-    if kind == "drug" and "procedure" in known - {"drug"}:
+    if kind == "drug" and "procedure" in known - {"drug"} and not _INHALED.search(old):
         kind = "act" if re.search(_EITHER, match[0]) else ""
     elif kind == "act" and "drug" in known:
         kind = "drug" if re.search(_EITHER, match[0]) else ""
     if not kind or (kind != "diagnosis" and known == {"disease"} and not (kind == "act" and _ACT.search(old))):
         return None
     end = match.end("be") if be in ("are", "were") else match.end("span")
-    return Place(sentence=number, start=match.start("span"), old=match.string[match.start("span") : end], kind=kind)
+    start = match.start("span")
+    opens = not start or match.string[:start].rstrip().endswith((".", "”", '"'))
+    return Place(sentence=number, start=start, old=match.string[start:end], kind=kind, opens=opens)
 
 
 def _type(spot: Place, annotated: str | None) -> str:
@@ -165,7 +180,7 @@ def _type(spot: Place, annotated: str | None) -> str:
 def _put(spot: Place, say: str) -> Edit:
     """One noun phrase for another; what it takes the place of may have been several, and its verb with them."""
     verb = {"are": " is", "were": " was"}.get(spot.old.split()[-1], "")
-    new = (say[0].upper() + say[1:] if spot.start == 0 else say) + verb
+    new = (say[0].upper() + say[1:] if spot.opens else say) + verb
     return Edit(operator=OPERATOR, sentence=spot.sentence, start=spot.start, old=spot.old, new=new)
 
 

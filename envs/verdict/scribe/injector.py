@@ -17,6 +17,7 @@ from envs.verdict.scribe.artefacts import artefact
 from envs.verdict.scribe.contradictions import contradicted
 from envs.verdict.scribe.edits import Edit, apply
 from envs.verdict.scribe.phrases import Injection, PhraseBook, provable
+from envs.verdict.scribe.places import misplaced
 
 _TOKEN = re.compile(r"\w+")
 
@@ -106,6 +107,8 @@ def _by_rule(sentences: tuple[str, ...], types: tuple[tuple[int, str], ...]) -> 
 
 def _is_plain(edit: Edit, sentences: Sequence[str]) -> bool:
     sentence = sentences[edit.sentence]
+    if misplaced(sentences, edit) is not None:
+        return False
     return artefact(sentence, apply(sentences, edit)[edit.sentence], edit) is None
 
 

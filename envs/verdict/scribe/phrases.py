@@ -11,6 +11,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from common.records import Record
 from envs.verdict.data.medec import Note
@@ -122,13 +123,13 @@ def decisions(sentences: Sequence[str]) -> list[int]:
 
 def present(sentences: Sequence[str]) -> list[int]:
     """Numbers of the sentences without a word of history."""
-    history = table("language")["history_cues"]
-    return [
-        number
-        for number, sentence in enumerate(sentences)
-        for low in [sentence.lower()]
-        if not any(cue in low for cue in history)
-    ]
+    return [number for number, sentence in enumerate(sentences) if not _history().search(sentence)]
+
+
+@cache
+def _history() -> re.Pattern[str]:
+    """Whole words: `ago` is no part of glucagon."""
+    return alternatives(frozenset(cue.strip() for cue in table("language")["history_cues"]))
 
 
 def provable(sentences: Sequence[str]) -> list[Injection]:

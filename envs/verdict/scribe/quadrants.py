@@ -19,6 +19,7 @@ from envs.verdict.data.medec import Note, clean_version
 from envs.verdict.knowledge.tables import WORD, content_words
 from envs.verdict.scribe import retelling
 from envs.verdict.scribe.edits import Edit, apply, invert
+from envs.verdict.scribe.evidence import closest, evidence_of, free_of
 from envs.verdict.scribe.injector import Base, Injector, Vignette
 from envs.verdict.scribe.phrases import TYPE_WEIGHTS, Injection, decisions, pick
 from envs.verdict.scribe.schedule import Offer, Schedule
@@ -214,11 +215,12 @@ def _augmented(vignette: Vignette, with_error: bool, pair: random.Random) -> Dra
     error = pair.choice(vignette.errors)
     at, right = error.error_sentence, error.corrected_sentence
     assert at is not None and right is not None
-    evidence = content_words(error.sentences[at]) | content_words(right)
+    # of every error of the story: its clean note may be the correction of another than `error`
+    evidence = frozenset[str]().union(*(evidence_of(one) for one in vignette.errors))
     twin = pair.choice(vignette.cleans) if vignette.cleans else clean_version(error)
-    focus = _closest(twin.sentences, right)
-    free = _free(error.sentences, at, evidence)
-    twin_free = _free(twin.sentences, focus, evidence)
+    focus = closest(twin.sentences, right)
+    free = free_of(error.sentences, at, evidence)
+    twin_free = free_of(twin.sentences, focus, evidence)
     retold = retelling.kinds(error.sentences, free) & retelling.kinds(twin.sentences, twin_free)
     if with_error:
         return _human(error, free, retold)
@@ -255,7 +257,7 @@ def _synthetic(bases: Sequence[Base], with_error: bool, pair: random.Random, tie
 def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
     at = injection.edit.sentence
     changed = apply(base.sentences, injection.edit)
-    free = _free(base.sentences, at, content_words(base.sentences[at]) | content_words(changed[at]))
+    free = free_of(base.sentences, at, content_words(base.sentences[at]) | content_words(changed[at]))
     formal = tuple(i for i in range(len(changed)) if i != at)
     if not with_error:
         return Draft(source=base.note_id, sentences=base.sentences, free=free, formal=formal, focus=at)
@@ -281,19 +283,3 @@ def _opened(drawn: Draft, clean: Sequence[str]) -> Draft:
     free = tuple(i for i in drawn.free if i not in open_ and not content_words(clean[i]) & evidence)
     formal = tuple(i for i in drawn.formal if i not in open_)
     return msgspec.structs.replace(drawn, open=open_, free=free, formal=formal)
-
-
-def _free(sentences: Sequence[str], focus: int, evidence: frozenset[str]) -> tuple[int, ...]:
-    """Sentences that are neither the decision nor share a content word with it."""
-    return tuple(i for i, s in enumerate(sentences) if i != focus and not content_words(s) & evidence)
-
-
-def _closest(sentences: Sequence[str], right: str) -> int:
-    """The sentence of a clean twin at the position of the error in its sibling."""
-    wanted = content_words(right)
-
-    def likeness(number: int) -> float:
-        own = content_words(sentences[number])
-        return len(own & wanted) / max(1, len(own | wanted))
-
-    return max(range(len(sentences)), key=likeness)

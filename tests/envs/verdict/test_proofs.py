@@ -87,3 +87,28 @@ def test_two_readers_who_share_no_code_agree_on_every_condition_of_the_tables() 
 )
 def test_advice_and_history_are_no_place(said: str) -> None:
     assert list(places((MAN, said))) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "is_pregnant"),
+    [
+        ("A 49-year-old woman, gravida 1, para 1, comes because of hot flashes.", False),
+        ("A 32-year-old woman, gravida 2, para 1, at 20 weeks' gestation comes for a visit.", True),
+        ("A 26-year-old G1P0 woman comes for her first prenatal visit.", True),
+    ],
+)
+def test_a_woman_who_once_bore_is_not_pregnant_to_either_reader(said: str, is_pregnant: bool) -> None:
+    note = (said, "She is well.", "Ibuprofen is given.")
+    assert read(note).holds("pregnant") is is_pregnant is Patient(note).is_stated("pregnant")
+
+
+def test_an_error_that_opens_a_sentence_within_a_line_has_its_capital() -> None:
+    note = (MAN, "His serum potassium is 6.1 mEq/L.", "His serum glucose is 80 mg/dL. Naloxone is administered.")
+    changed = {apply(note, one.edit)[2] for one in contradicted(note, {})}
+    assert "His serum glucose is 80 mg/dL. Spironolactone is administered." in changed
+
+
+def test_what_a_patient_has_is_a_decision_only_where_annotators_say_so() -> None:
+    note = (MAN, "His pulse is 72/min.", "The patient has gout.")
+    assert contradicted(note, {}) == []
+    assert "ventricular tachycardia" in {one.edit.new for one in contradicted(note, {2: "diagnosis"})}

@@ -37,3 +37,18 @@ def test_what_gives_an_edit_away_without_medicine_is_named(why: str, sentence: s
 )
 def test_a_clean_swap_has_none(sentence: str, old: str, new: str) -> None:
     assert found(sentence, old, new) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("an adenoma", "Laxative abuse", "capital"),
+        ("an adenoma", "Staphylococcus aureus infection", None),
+        ("an adenoma", "Crohn's disease", None),
+        ("Hodgkin lymphoma", "Ulcerative colitis", None),
+    ],
+)
+def test_a_capital_that_belonged_to_another_sentence_is_named(old: str, new: str, why: str | None) -> None:
+    sentence = f"He was diagnosed with {old}."
+    edit = Edit(operator="inject:B", sentence=0, start=sentence.index(old), old=old, new=new)
+    assert artefact(sentence, apply((sentence,), edit)[0], edit) == why

@@ -64,6 +64,10 @@ def test_history_and_plain_findings_are_no_place_for_an_injection() -> None:
     assert decisions(note) == [2]
 
 
+def test_a_word_of_history_is_no_part_of_another_word() -> None:
+    assert decisions(["Glucagon was administered.", "It was administered two days ago."]) == [0]
+
+
 def test_a_phrase_that_the_note_already_holds_is_not_injected() -> None:
     book = mine([error_note("Migraine is suspected.", "Meningitis is suspected.")])
     assert book.injections(["A migraine was excluded.", "Meningitis is suspected."], "another") == []

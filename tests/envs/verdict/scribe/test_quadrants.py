@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from functools import cache
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +78,19 @@ def test_a_plan_without_errors_to_show_is_refused_in_one_line() -> None:
         Plan([only_clean(next(n for n in NOTES if n.is_error))], EMPTY, QuadrantMix(), "0")
 
 
+def story_note(name: str, sentences: tuple[str, ...], right: str) -> Note:
+    at = len(sentences) - 1
+    return msgspec.structs.replace(
+        NOTES[0],
+        note_id=name,
+        vignette="v",
+        sentences=sentences,
+        error_type="diagnosis",
+        error_sentence=at,
+        corrected_sentence=right,
+    )
+
+
 TAKERS = sorted(name for name, story in STORIES.items() if INJECTOR.bases(story))
 
 
@@ -95,6 +109,18 @@ def test_twins_of_every_story_differ_in_truth_and_share_their_locks(name: str) -
         evidence = content_words(f"{error.error_text} {error.corrected_text}")
         for note in (error, clean):
             assert not any(content_words(note.sentences[i]) & evidence for i in note.free)
+
+
+def test_evidence_of_every_error_of_a_story_is_locked_in_each_of_its_notes() -> None:
+    """The clean note may be the correction of another error note than the one that was drawn."""
+    told = ("A man has a mass in the breast.", "He is well.", "He says so again.")
+    one = story_note("n-1", (*told, "He has a fibroadenoma."), "The mass is a sarcoma.")
+    two = story_note("n-2", (*told, "He has a carcinoma."), "He has a sarcoma.")
+    story = Vignette(name="v", errors=(one, two), cleans=(clean_version(one), clean_version(two)))
+    for seed in range(20):
+        for quadrant in AUGMENTED:
+            made = draft(story, quadrant, (), random.Random(seed))
+            assert made is not None and 0 not in made.free
 
 
 @pytest.mark.parametrize("name", TAKERS)
