@@ -33,7 +33,7 @@ _ONCE = re.compile(
     r"\blast (?:week|month|year)\b",
     re.I,
 )
-_AT_AGE = re.compile(r"\bat (?:the )?age\b", re.I)
+_THEN = re.compile(r"\bat (?:the )?age\b|\b(?:day|week|month|year)s? (?:earlier|before|ago)\b|^both\b", re.I)
 _FOUND = re.compile(
     r"^(?:(?!\b(?:after|based|because|since|when|given|for)\b)[^.;]){0,60}?\b(?:shows?|showed|showing|demonstrat\w+|"
     r"reveals?|revealed|confirm(?:s|ed)|found|finds|"
@@ -42,7 +42,7 @@ _FOUND = re.compile(
 )
 _DECIDED = re.compile(r"\b(?:suspected|possible|probable|diagnos\w+)\b", re.I)
 _TEST = re.compile(
-    r"(?:scopy|graphy|gram|metry|centesis|serology|smear|culture|scan|\btests?|testing|biopsy|imaging|panel|analysis|"
+    r"(?:scopy|graphy|gram|metry|centesis|serology|smear|culture|scan|\btests?|testing|biopsy|imaging|panel|analysis|puncture|aspiration|"
     r"\b(?:MRI|CT|EKG|ECG|EEG|x-ray|ultrasound|assay|radiograph|catheterization|levels?))\b",
     re.I,
 )
@@ -65,6 +65,8 @@ _IMAGE = frozenset(
         "imaging",
         "radiograph",
         "plain",
+        "head",
+        "brain",
         "with",
         "without",
         "contrast",
@@ -154,7 +156,7 @@ def misplaced(sentences: Sequence[str], edit: Edit) -> Misplaced | None:
         (Misplaced.TOLD, _TOLD.search(before)),
         (Misplaced.ELSE, _ELSE.search(before + after)),
         (Misplaced.DENIED, _DENIED.search(before)),
-        (Misplaced.ONCE, _ONCE.search(before) or _AT_AGE.search(before + after)),
+        (Misplaced.ONCE, _ONCE.search(before) or _THEN.search(sentences[edit.sentence])),
         (Misplaced.RESULT, is_test and _FOUND.search(after)),
         (Misplaced.LABORATORY, edit.operator == "inject:A:stated" and not is_test and _LABORATORY.search(before)),
         (Misplaced.TAKEN, _is_taken(edit, after)),
