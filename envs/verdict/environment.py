@@ -31,6 +31,10 @@ from envs.verdict.spec import LEAST_NOISE, VerdictSettings
 
 ENV_ID = "verdict"
 
+BY_RULES = (
+    "rules reword the sentences, for a small model seldom keeps every fact: data.proposer_tries above 0 asks the model"
+)
+
 
 class _Reworded(Record):
     """Outcome of rewording one sentence: its edit if any, reasons of refusals, and the policy_version that wrote it."""
@@ -78,7 +82,7 @@ class VerdictEnvironment(Game):
     @property
     def notice(self) -> str:
         """One line on the notes at hand, those left out, and what becomes of the others."""
-        return f"{self.sources}; {self._plan}"
+        return f"{self.sources}; {self._plan}" + ("" if self._data.proposer_tries else f"; {BY_RULES}")
 
     def plan(self, index: int) -> Slot:
         """The index-th slot over the training vignettes; 2k and 2k+1 are twins."""

@@ -134,6 +134,17 @@ def test_a_dry_run_prints_the_plan_and_starts_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_laptop_leaves_rewording_to_rules_says_why_and_one_flag_asks_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["deploy/laptop.yaml", "--dry-run", "--runs", str(tmp_path / "runs")]
+    said = "; rules reword the sentences, for a small model seldom keeps every fact: data.proposer_tries above 0 asks"
+    assert selfplay.main(flags) == 0
+    assert said in capsys.readouterr().out
+    assert selfplay.main([*flags, "--envs.verdict.data.proposer_tries", "2"]) == 0
+    assert said not in capsys.readouterr().out
+
+
 def test_a_dry_run_says_that_tier_c_waits_for_its_exam(tmp_path: Path) -> None:
     pools = (PoolSpec(), PoolSpec(name="frozen", serves=("verifier",)))
     run = RunSpec(pools=pools, envs=(VerdictSettings(data=DataSpec(tier_c=True)),))

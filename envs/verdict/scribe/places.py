@@ -17,7 +17,7 @@ _TOLD = re.compile(
     re.I,
 )
 _ELSE = re.compile(
-    r"\b(?:partners?|husband|wife|boyfriend|girlfriend|fetus|fetal|roommate|sister|brother|son|daughter|aunt|uncle|"
+    r"\b(?:partners?|husband|wife|boyfriend|girlfriend|fetus|fetal|maternal|paternal|roommate|sister|brother|son|daughter|aunt|uncle|"
     r"cousin|newborn's mother)\b",
     re.I,
 )
@@ -26,7 +26,7 @@ _DENIED = re.compile(
     re.I,
 )
 _ONCE = re.compile(
-    r"\bwhich (?:was|were) (?:treated|managed)\b|\b(?:has|have|had) (?:been|had|received|undergone|tried|taken)\b|"
+    r"\b(?:which|that) (?:was|were) (?:treated|managed)\b|\b(?:has|have|had) (?:been|had|received|undergone|tried|taken)\b|"
     r"\b(?:he|she|patient) has [^.;]{3,60} (?:treated|managed|controlled) with\b|"
     r"\bsince birth\b|\bpreviously\b|\bin the past\b|\bused to\b|"
     r"\balready\b|\bearlier\b|\brecently\b|\bhad (?:a |an )?(?:post|previous|prior)|\bafter (?:receiving|undergoing)\b|"
