@@ -127,27 +127,27 @@ PUBLISHED: dict[str, Architecture] = {
 """From the models' published config.json, with transformers' defaults where it leaves a field out."""
 
 
-def architecture(source: str) -> Architecture:
-    """The architecture of `model.source`. Raises ValueError for a model that is neither local nor in the table."""
+def architecture(source: str, field: str = "model.source") -> Architecture:
+    """The architecture of a model that `field` names. Raises ValueError for one neither local nor in the table."""
     if source in PUBLISHED:
         return PUBLISHED[source]
     folder = path_of(source)
     if not (folder / "config.json").is_file():
         raise ValueError(
-            f"model.source {source!r}: no facts to plan with; write a folder with config.json, or one of "
+            f"{field} {source!r}: no facts to plan with; write a folder with config.json, or one of "
             f"{', '.join(PUBLISHED)}"
         )
     from transformers import AutoConfig  # knows the defaults of fields that a config.json leaves out
 
-    return from_config(AutoConfig.from_pretrained(folder), source)
+    return from_config(AutoConfig.from_pretrained(folder), source, field)
 
 
-def from_config(config: Any, source: str) -> Architecture:
+def from_config(config: Any, source: str, field: str = "model.source") -> Architecture:
     """The architecture of a transformers config. Raises ValueError for a family that the formulas do not count."""
     text = config.get_text_config()
     if text.model_type not in SUPPORTED:
         raise ValueError(
-            f"model.source {source!r}: no plan for model_type {text.model_type}; known are {', '.join(SUPPORTED)}"
+            f"{field} {source!r}: no plan for model_type {text.model_type}; known are {', '.join(SUPPORTED)}"
         )
     gemma = text.model_type.startswith("gemma3")
     kinds = list(getattr(text, "layer_types", None) or [])

@@ -26,7 +26,7 @@ from common.config import PoolSpec, RunSpec
 from deploy import cli, commands
 from deploy.cluster.dtype import foreseen
 from deploy.cluster.fit import problems
-from deploy.cluster.gpu_layout import Card, Place, places
+from deploy.cluster.gpu_layout import Card, Place, places, served
 from deploy.job import verifier_exam
 from deploy.locks.driver import driver_line
 from deploy.report.comparison import unlike
@@ -52,15 +52,16 @@ def smallest_change(spec: RunSpec, arch: Architecture) -> tuple[Edit, ...] | Non
 
 def _caches(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> list[float]:
     """Smaller caches, GiB; the smallest that holds one task of each role where the present one does not."""
-    if most_concurrency(spec, pool, arch):
+    own = served(pool, arch)
+    if most_concurrency(spec, pool, own):
         return [pool.kv_cache_gib / part for part in (2, 4, 8)]
-    unit = demand(spec, pool, arch, 1).size / (pool.tensor_parallel * pool.engines)
+    unit = demand(spec, pool, own, 1).size / (pool.tensor_parallel * pool.engines)
     return [math.ceil(4 * unit / GIB) / 4]
 
 
 def _concurrencies(spec: RunSpec, arch: Architecture) -> list[Edit]:
     """The largest concurrency that the present caches hold, for edits of nothing else."""
-    most = min(most_concurrency(spec, pool, arch) for pool in spec.pools)
+    most = min(most_concurrency(spec, pool, served(pool, arch)) for pool in spec.pools)
     return [("rollout.concurrency", most)] if 0 < most < spec.rollout.concurrency else []
 
 
@@ -205,12 +206,13 @@ def _facts(spec: RunSpec, arch: Architecture) -> Iterator[str]:
 
 def _at_once(spec: RunSpec, pool: PoolSpec, arch: Architecture) -> str:
     """What rollouts ask of each engine, and what bounds it."""
-    asked = demand(spec, pool, arch, spec.rollout.concurrency)
+    own = served(pool, arch)
+    asked = demand(spec, pool, own, spec.rollout.concurrency)
     running = min(-(-asked.sequences // pool.engines), pool.max_num_seqs)
     return (
         f"{running} sequences at once: rollouts ask for {asked.sequences} of the pool, {asked.size / GIB:.2f} GiB of "
         f"its {cache(pool) / GIB:g} GiB of KV cache, which holds rollout.concurrency "
-        f"{most_concurrency(spec, pool, arch)}; max_num_seqs is {pool.max_num_seqs}"
+        f"{most_concurrency(spec, pool, own)}; max_num_seqs is {pool.max_num_seqs}"
     )
 
 
@@ -268,6 +270,8 @@ def run(command: cli.Command) -> int:
     spec, dtype = foreseen(command.spec)
     try:
         arch = architecture(spec.model.source)
+        for pool in spec.pools:
+            served(pool, arch)  # its facts are at hand
     except ValueError as error:
         return _refuse(str(error))
     found, cards = problems(spec, arch)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from common.architecture import Architecture
 from common.budget import GIB, demand, most_concurrency
 from common.config import RunSpec
-from deploy.cluster.gpu_layout import Card, Tenant, engine_starts, offloaded_gib, one_machine, plan_memory
+from deploy.cluster.gpu_layout import Card, Tenant, engine_starts, offloaded_gib, one_machine, plan_memory, served
 
 SHARE_OF_RAM = 0.8
 """Of a machine's memory, for offloaded optimizers; Ray, roles and processes have the rest."""
@@ -18,10 +18,11 @@ def problems(spec: RunSpec, arch: Architecture) -> tuple[list[str], tuple[Card, 
     """Why the run cannot work on its hardware, one line per reason, and the cards as far as they could be laid out."""
     if spec.backend == "cuda" and not spec.hardware.gpus:
         return ["hardware.gpus is 0: write how many GPUs a machine has, and hardware.gpu_gib"], ()
-    for pool in spec.pools:
-        if arch.heads % pool.tensor_parallel:
-            return [f"pools.{pool.name}.tensor_parallel {pool.tensor_parallel} does not divide {arch.heads} heads"], ()
     try:
+        for pool in spec.pools:
+            heads = served(pool, arch).heads
+            if heads % pool.tensor_parallel:
+                return [f"pools.{pool.name}.tensor_parallel {pool.tensor_parallel} does not divide {heads} heads"], ()
         cards = plan_memory(spec, arch)
     except ValueError as error:
         return [str(error)], ()
@@ -64,9 +65,10 @@ def _offload(spec: RunSpec, arch: Architecture) -> Iterator[str]:
 
 def _crowded(spec: RunSpec, arch: Architecture) -> Iterator[str]:
     for pool in spec.pools:
-        most, asked = most_concurrency(spec, pool, arch), spec.rollout.concurrency
+        own = served(pool, arch)
+        most, asked = most_concurrency(spec, pool, own), spec.rollout.concurrency
         if most < asked:
-            sequences = demand(spec, pool, arch, asked).sequences
+            sequences = demand(spec, pool, own, asked).sequences
             what = f"holds rollout.concurrency {most} at most" if most else "holds not one task of each role"
             yield (
                 f"pools.{pool.name}.kv_cache_gib {pool.kv_cache_gib:g} {what}: {asked} would be {sequences} "

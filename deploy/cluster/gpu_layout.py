@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import msgspec
 
-from common.architecture import Architecture
+from common.architecture import Architecture, architecture
 from common.backends import BACKENDS
 from common.budget import CONTEXT_BYTES, GIB, Item, engine_items, engine_request, held, learner_items, offloaded, peak
 from common.config import PoolSpec, RunSpec
 from common.records import Record
+from common.sections import BASE
 
 VISIBLE = 0.98
 """Share of a card's memory that programs see: 23.5 GiB of an RTX 4090's 24."""
@@ -139,6 +141,21 @@ def engine_starts(card: Card) -> tuple[EngineStart, ...]:
     )
 
 
+def served(pool: PoolSpec, arch: Architecture) -> Architecture:
+    """The architecture that the engines of a pool hold: `arch`, that of model.source, or of a verifier its own.
+
+    Raises ValueError for a model without facts to plan with.
+    """
+    if pool.model is None or pool.model == BASE:
+        return arch
+    return _named(pool.model, f"pools.{pool.name}.model")
+
+
+@cache
+def _named(source: str, field: str) -> Architecture:
+    return architecture(source, field)
+
+
 def gpus_wanted(spec: RunSpec) -> int:
     """GPUs when every engine shard and every learner rank has its own."""
     backend = BACKENDS[spec.backend]
@@ -254,8 +271,9 @@ def _tenants(spec: RunSpec, arch: Architecture, place: Place) -> list[tuple[str,
         ]
     pool = next(pool for pool in spec.pools if pool.name == group.name.rpartition("-")[0])
     share = group.wanted / pool.tensor_parallel
-    items = engine_items(spec, pool, arch)
-    request = engine_request(spec, pool, arch) if BACKENDS[spec.backend].checks_free_memory else 0
+    own = served(pool, arch)
+    items = engine_items(spec, pool, own)
+    request = engine_request(spec, pool, own) if BACKENDS[spec.backend].checks_free_memory else 0
     shard = Tenant(name=group.name, kind=f"engine of {pool.name}", share=share, items=items, request=request)
     return [(place.nodes[0], shard)] * pool.tensor_parallel
 

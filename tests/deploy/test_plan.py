@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,31 @@ def test_what_cannot_work_is_refused_by_name(
 ) -> None:
     code, _, err = planned(capsys, name, *flags)
     assert code == BAD_INPUT and err.startswith(f"plan: {line}")
+
+
+def test_a_verifier_of_its_own_takes_the_memory_of_its_own_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"model_type": "llama", "hidden_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 8,
+              "num_key_value_heads": 8, "intermediate_size": 4096, "vocab_size": 32000}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    own = f', "model": "{tmp_path}"'
+    judged = ("--envs.verdict.data.tier_c", "true")
+    pools = '[{"name": "engines"}, {"name": "frozen", "serves": ["verifier"], "kv_cache_gib": 0.5%s}]'
+
+    def weights(model: str) -> dict[str, int]:
+        spec = spec_of("laptop", *judged, "--pools", pools % model)
+        (card,) = plan_memory(spec, architecture(spec.model.source))
+        return {one.name: item.size for one in card.tenants for item in one.items if item.what == "weights"}
+
+    same, other = weights(""), weights(own)
+    assert same["frozen-0"] == same["engines-0"] == other["engines-0"]
+    assert other["frozen-0"] == 2 * architecture(str(tmp_path)).text_parameters != same["frozen-0"]
+    assert weights(', "model": "base"') == same
+    code, _, err = planned(capsys, "laptop", *judged, "--pools", pools % ', "model": "org/unheard-of"')
+    assert code == BAD_INPUT and err.startswith("plan: pools.frozen.model 'org/unheard-of': no facts to plan with")
+    code, _, err = planned(capsys, "laptop", *judged, "--pools", pools % ', "model": "google/medgemma-4b-it"')
+    assert code == BAD_INPUT and "frozen-0" in err and "weights 7." in err
 
 
 def test_a_cache_without_room_is_refused_with_the_smallest_size(capsys: pytest.CaptureFixture[str]) -> None:
