@@ -17,7 +17,8 @@ _TOLD = re.compile(
     re.I,
 )
 _ELSE = re.compile(
-    r"\b(?:partners?|husband|wife|boyfriend|girlfriend|fetus|fetal|maternal|paternal|roommate|sister|brother|son|daughter|aunt|uncle|"
+    r"\b(?:partners?|husband|wife|boyfriend|girlfriend|fetus|fetal|maternal|paternal|roommate|sister|brother|son|"
+    r"daughter|aunt|uncle|"
     r"cousin|newborn's mother)\b",
     re.I,
 )
@@ -26,7 +27,8 @@ _DENIED = re.compile(
     re.I,
 )
 _ONCE = re.compile(
-    r"\b(?:which|that) (?:was|were) (?:treated|managed)\b|\b(?:has|have|had) (?:been|had|received|undergone|tried|taken)\b|"
+    r"\b(?:which|that) (?:was|were) (?:treated|managed)\b|\b(?:has|have|had) (?:been|had|received|undergone|tried|"
+    r"taken)\b|"
     r"\b(?:he|she|patient) has [^.;]{3,60} (?:treated|managed|controlled) with\b|"
     r"\bsince birth\b|\bpreviously\b|\bin the past\b|\bused to\b|"
     r"\balready\b|\bearlier\b|\brecently\b|\bhad (?:a |an )?(?:post|previous|prior)|\bafter (?:receiving|undergoing)\b|"
@@ -42,7 +44,8 @@ _FOUND = re.compile(
 )
 _DECIDED = re.compile(r"\b(?:suspected|possible|probable|diagnos\w+)\b", re.I)
 _TEST = re.compile(
-    r"(?:scopy|graphy|gram|metry|centesis|serology|smear|culture|scan|\btests?|testing|biopsy|imaging|panel|analysis|puncture|aspiration|"
+    r"(?:scopy|graphy|gram|metry|centesis|serology|smear|culture|scan|\btests?|testing|biopsy|imaging|panel|analysis|"
+    r"puncture|aspiration|"
     r"\b(?:MRI|CT|EKG|ECG|EEG|x-ray|ultrasound|assay|radiograph|catheterization|levels?))\b",
     re.I,
 )
