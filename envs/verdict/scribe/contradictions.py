@@ -86,7 +86,8 @@ _NO_NAME = re.compile(
     r"medications?|appropriate|further|initial|next|is|was|are|were|be|been|has|had|having|all|both|so|treatments?|"
     r"therapy with|treatment with|findings?|symptoms?|condition|(?<!-)(?<!high )(?<!low )dose|doses|dosage|"
     r"diagnos[ei]s|drug|drugs|prescription|implants?|after|gestation|management with|scheduled|"
-    r"prescribed|started|given|performed|ordered|administered|admitted|based|sites|results?|studies|course|caused)\b|^\w+ly$|"
+    r"prescribed|started|given|performed|ordered|administered|admitted|based|sites|results?|studies|course|caused|"
+    r"improves|toys?)\b|^\w+ly$|"
     r"\band \w+ly\b|^(?:to|by|with|for|on|in|of|"
     r"after|if|when|at|as|and|or|from|continue|stop|avoid|because|despite|several|one|two|three|a \d)\b",
     re.I,
@@ -94,7 +95,8 @@ _NO_NAME = re.compile(
 
 
 _ACT = re.compile(
-    r"(?:scopy|graphy|tomy|centesis|plasty|serology|metry|gram|scan|tests?|testing|biopsy|imaging|panel|resection|excision|"
+    r"(?:scopy|graphy|tomy|centesis|plasty|serology|metry|gram|scan|tests?|testing|biopsy|imaging|panel|resection|"
+    r"excision|"
     r"drainage|removal|repair|surgery|levels?)(?:$| )|\b(?:CT|MRI|EKG|ECG|EEG)\b",
     re.I,
 )

@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import cache
 
+from envs.knowledge.rows import contradictions
 from envs.verdict.knowledge.tables import WORD
 from envs.verdict.scribe.edits import Edit
 
@@ -171,10 +173,15 @@ def misplaced(sentences: Sequence[str], edit: Edit) -> Misplaced | None:
 
 
 def _is_taken(edit: Edit, after: str) -> bool:
-    """An act that is no test, where one is obtained; a test, where a treatment is named."""
-    if _TEST.search(edit.new):
-        return after.startswith((" treatment", " therapy"))
-    return bool(_TEST.search(edit.old) and _TAKEN.search(after))
+    """An act that is no test, where one is obtained; an act, where the name of a treatment goes on."""
+    if edit.new.lower() in _acts() and after.startswith((" treatment", " therapy")):
+        return True
+    return not _TEST.search(edit.new) and _TAKEN.search(after) is not None
+
+
+@cache
+def _acts() -> frozenset[str]:
+    return frozenset(row.say.lower() for row in contradictions() if row.kind == "act")
 
 
 def _mined(sentence: str, before: str, after: str, edit: Edit) -> Misplaced | None:
