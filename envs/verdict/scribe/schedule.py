@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from common.records import Record
 
-LIKELY = 0.6  # of the draws take an error that a reader might believe, where there is one
+LIKELY = 0.8  # of the draws take an error that a reader might believe, where there is one
 
 
 class Offer(Record):
