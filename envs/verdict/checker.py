@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from common.records import LabelledTask, Record
-from envs.verdict.cosmetic import cosmetic, normal
+from envs.verdict.cosmetic import cosmetic
 from envs.verdict.data.medec import Note, split_of
 from envs.verdict.data.rows import ERROR_TYPES
 from envs.verdict.data.sources import gather
@@ -23,26 +23,9 @@ from envs.verdict.proofs import because, name_of, proofs
 from envs.verdict.scribe.edits import Edit
 from envs.verdict.spec import VerdictSettings
 from envs.verdict.telling import is_retelling, order_fault, retelling_fault
+from envs.verdict.wordings import says_alike
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-_NEGATIONS = frozenset(
-    [
-        "no",
-        "not",
-        "without",
-        "denies",
-        "denied",
-        "never",
-        "none",
-        "neither",
-        "nor",
-        "absent",
-        "negative",
-        "cannot",
-        "unable",
-        "lacks",
-    ]
-)
 ERROR_QUADRANTS = {0: "augmented_error", 1: "synthetic_injection"}  # by the number of edits that change the meaning
 
 
@@ -203,13 +186,7 @@ def _reworded(edit: Edit, before: str, after: str) -> bool:
     """
     if edit.operator != "reword:model" or (edit.old, edit.new) != (before, after):
         return False
-    one, two = ([word for word in _TOKEN.findall(normal(text))] for text in (before, after))
-    return Counter(filter(str.isdigit, one)) == Counter(filter(str.isdigit, two)) and _denies(one) == _denies(two)
-
-
-def _denies(tokens: Sequence[str]) -> bool:
-    """Does any word negate? `denies`, `no` and `not` say the same of one finding, so they are not counted."""
-    return any(word in _NEGATIONS or word.startswith("non") for word in tokens)
+    return says_alike(before, after)
 
 
 def _in_own_order(told: Sequence[str], order: Sequence[int]) -> list[str]:

@@ -114,7 +114,8 @@ def _brand(text: str) -> list[Span]:
     spans = []
     for match in WORD.finditer(text):
         new = _other_names().get(match[0].lower())
-        if new:
+        article = re.search(r"\ban? $", text[: match.start()], re.I)
+        if new and not (article and (match[0][0].lower() in "aeiou") != (new[0].lower() in "aeiou")):
             spans.append((match.start(), match[0], new.capitalize() if match.start() == 0 else new))
     return spans
 
