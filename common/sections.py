@@ -5,7 +5,7 @@ Field docstrings are the texts of `--help`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
@@ -68,12 +68,20 @@ class EnvSettings(Section):
     leak_limit: ClassVar[float] = 0.6
     """Largest AUC at which a classifier of the wording alone may predict the labels of the game."""
 
+    rate_floor: ClassVar[float] = 0
+    """The fewest tasks that the game makes in a second of processor time; 0 where it promises none."""
+
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     """The game: one of this project or of an installed package."""
     class_: str | None = Field(None, alias="class")
     """`package.module:Class` of a game that no installed package offers."""
     weight: float = Field(1, gt=0)
     """Its share of the tasks, relative to the weights of the other games."""
+
+    @property
+    def parts(self) -> Mapping[str, Self]:
+        """By name, the settings of each part of it that must keep the contract by itself."""
+        return {"": self}
 
     @property
     def has_heldout(self) -> bool:

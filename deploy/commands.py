@@ -158,9 +158,9 @@ Exit codes: 0 a run can use the file, 2 it cannot.
         reads_spec=True,
     ),
     "check-env": Command(
-        module="envs.conformance.check",
+        module="envs.conformance.command",
         summary="Check that environments keep the contract: generator, checker, reward and leaks.",
-        parser_of="envs.conformance.check",
+        parser_of="envs.conformance.command",
     ),
     "parity": Command(
         module="evals.parity",

@@ -16,13 +16,13 @@ from typing import Any
 
 from common.records import Episode, Label, LabelledTask, Message, Record, Rejection, Reward, Task, Tool
 from envs.clinic import domains, release, tasks
-from envs.clinic.domain import Domain, Grade, Plan
+from envs.clinic.domain import Domain, Grade, Plan, Play, Write
 from envs.clinic.domains import DOMAINS, SEPARATOR, kit_name, split_kit
 from envs.clinic.instruments import use
 from envs.clinic.report import ClinicReport
 from envs.clinic.reward import reward_of, weights_of
 from envs.clinic.spec import ClinicSettings
-from envs.clinic.world import World
+from envs.clinic.world import REFUSED, World
 from envs.contract.calls import Call, Fault, render
 from envs.contract.env import Act, Complete, Done, Slot, State, Turn
 from envs.contract.probing import Policy, Unit
@@ -70,7 +70,8 @@ class Clinic(ToolGame):
 
     def release(self) -> tuple[str, ...]:
         """See `envs.contract.listing.Listing`."""
-        return tuple(row.name for domain in self.settings.domains for row in release.listed(domain))
+        rows = (row for domain in self.settings.domains for row in release.listed(domain))
+        return tuple(row.name for row in rows if row.tier in self.settings.tiers)
 
     def release_task(self, name: str) -> LabelledTask:
         """See `envs.contract.listing.Listing`."""
@@ -81,6 +82,11 @@ class Clinic(ToolGame):
         names = self.release()
         known = f"the first is {names[0]}, the last {names[-1]}" if names else "none is"
         raise ValueError(f"no release task is called {name!r}: {known}")
+
+    def foreign(self, episode: Episode, label: Label) -> int:
+        """See `envs.contract.listing.Listing`: the calls that were refused."""
+        _, world = self.graded(episode, label)
+        return sum(event.kind == REFUSED for event in world.events)
 
     def kit(self, task: Task) -> str:
         """See `envs.contract.tool_game.ToolGame`."""
@@ -141,13 +147,13 @@ class Clinic(ToolGame):
         return acting(domain.demonstration() if skilled else domain.guesser(rng), self._write)
 
     def blind(self) -> Mapping[str, Policy]:
-        """Those of the domains. One that is of another domain than the task plays its calls in vain."""
-        plans = {
-            (name if len(self.settings.domains) == 1 else f"{domain}: {name}"): plan
-            for domain in self.settings.domains
-            for name, plan in DOMAINS[domain].blind().items()
-        }
-        return {name: partial(acting, plan, self._write) for name, plan in plans.items()}
+        """Those of the domains. One that is of another domain than the task says nothing."""
+        found: dict[str, Policy] = {}
+        for domain in self.settings.domains:
+            for name, plan in DOMAINS[domain].blind().items():
+                shown = name if len(self.settings.domains) == 1 else f"{domain}: {name}"
+                found[shown] = partial(acting, partial(_at_home, DOMAINS[domain], plan), self._write)
+        return found
 
     def units(self, labelled: LabelledTask) -> tuple[Unit, ...]:
         """Texts beside what decides."""
@@ -185,7 +191,15 @@ def replayed(world: World, kit: str, calls: Sequence[Call | Fault]) -> World:
     return world
 
 
-def acting(plan: Plan, write: Any) -> Act:
+def _at_home(domain: Domain, plan: Plan, opening: str, write: Write) -> Play:
+    """The plan in tasks of its domain, and silence in others."""
+    if any(opening.startswith(domain.instructions(tier)) for tier in domain.tiers):
+        yield from plan(opening, write)
+    else:
+        yield ""
+
+
+def acting(plan: Plan, write: Write) -> Act:
     """One episode of a plan. It repeats its last reply when it is asked for more."""
     play, said = None, ""
 

@@ -46,6 +46,7 @@ class ClinicSettings(ToolSettings):
     checker: ClassVar[str] = "envs.clinic_checker.checker:make"
     ceiling: ClassVar[float] = 0.25
     leak_limit: ClassVar[float] = 0.60
+    rate_floor: ClassVar[float] = 300
 
     id: str = "clinic"
     domains: tuple[DomainName, ...] = Field(("triage_emergency",), min_length=1)
@@ -64,6 +65,18 @@ class ClinicSettings(ToolSettings):
             if not set(self.tiers) & set(DOMAINS[name].tiers):
                 raise ValueError(f"{name} has none of the tiers {', '.join(self.tiers)}: add {DOMAINS[name].tiers[0]}")
         return self
+
+    @property
+    def parts(self) -> dict[str, ClinicSettings]:
+        """Every tier of every domain, but those that are left out of what was written."""
+        chosen = self.domains if "domains" in self.model_fields_set else tuple(DOMAINS)
+        tiers = self.tiers if "tiers" in self.model_fields_set else TIERS
+        return {
+            f"{name} {tier}": self.model_copy(update={"domains": (name,), "tiers": (tier,)})
+            for name in chosen
+            for tier in tiers
+            if tier in DOMAINS[name].tiers
+        }
 
     @property
     def has_heldout(self) -> bool:

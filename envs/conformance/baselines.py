@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, repeat
 
 from common.records import Message
-from envs.contract.env import Act, Complete, Written
+from envs.contract.env import Act, Complete, Turn, Written
 from envs.contract.probing import Policy
+
+COMMONEST = "commonest transcript"
+REPLAYED = 8
+"""Of the commonest transcripts, how many are replayed."""
+_ID = re.compile(r"\b[A-Z]{1,3}\d+\b")
 
 
 def _model(text: Callable[[str], str], truncated: bool = False) -> Complete:
@@ -43,3 +51,37 @@ def _replaying(actions: Sequence[str]) -> Policy:
         return lambda _: next(said)
 
     return begin
+
+
+def commonest(right: Sequence[tuple[str, Sequence[str]]]) -> list[Policy]:
+    """Policies that replay one of the oracle's commonest transcripts with the ids of the task at hand.
+
+    `right` holds the first text and the oracle's actions of each task: `P12` in an action is the id that stands where
+    `P12` stood in that text.
+    """
+    forms = Counter(tuple(_without_ids(text, action) for action in actions) for text, actions in right)
+    return [partial(_filling, form) for form, _ in forms.most_common(REPLAYED)]
+
+
+def _ids(text: str) -> list[str]:
+    return list(dict.fromkeys(_ID.findall(text)))
+
+
+def _without_ids(text: str, action: str) -> str:
+    known = {name: f"\0{place}\0" for place, name in enumerate(_ids(text))}
+    return _ID.sub(lambda found: known.get(found[0], found[0]), action)
+
+
+def _filling(form: Sequence[str]) -> Act:
+    known: list[str] = []
+    said = chain(form, repeat(form[-1]))
+
+    def fill(found: re.Match[str]) -> str:
+        place = int(found[1])
+        return known[place] if place < len(known) else ""
+
+    def act(turn: Turn) -> str:
+        known[:] = known or _ids("\n".join(message.content for message in turn.messages))
+        return re.sub(r"\0(\d+)\0", fill, next(said))
+
+    return act

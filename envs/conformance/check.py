@@ -2,17 +2,15 @@
 
 Checked: the plan and the generator are deterministic and fill every kind; no label travels with a task; the oracle
 scores the maximum; null, echo, spam and constant policies stay below a ceiling; scores are pure and can be replayed
-from the log; small classifiers cannot tell the labels from the wording. The command also asks the environment's
-independent checker about every label, and compares the tasks with those of other processes.
+from the log; small classifiers cannot tell the labels from the wording. `envs/conformance/command.py` has what the
+command adds.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 import random
-import sys
-from argparse import Namespace
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
@@ -20,33 +18,18 @@ from typing import Any
 
 import msgspec
 
-from common.command_line import BAD_INPUT, Parser
 from common.finite import reward_fault
-from common.flags import flag_count
 from common.records import EndReason, Episode, Label, LabelledTask, Record, Rejection, Reward, Task
 from common.sections import EnvSettings
-from envs.conformance.baselines import NONSENSE, SILENT, policies
-from envs.conformance.fingerprint import elsewhere, fingerprint
+from envs.conformance.baselines import COMMONEST, NONSENSE, SILENT, commonest, policies
 from envs.conformance.leak_probe import leaks
 from envs.conformance.probes import own_policies, unit_leaks
 from envs.conformance.report import Report
-from envs.contract import registry
 from envs.contract.env import Checker, Environment, Slot, Turn
 from envs.contract.probing import Policy
 from envs.contract.replay import play
-from envs.contract.spec import named
 
-NAME = "check-env"
-DESCRIPTION = """Check that environments keep the contract: generator, independent checker, reward and leaks.
-
-Exit codes: 0 all keep it, 1 one does not, 2 a wrong call."""
-EXAMPLES = (
-    ("", "all of this project's, on bundled notes"),
-    ("verdict --settings '{data: {path: notes.csv}}'", "on your notes"),
-    ("my_pkg.my_mod:MyEnv --count 200", "your own class"),
-)
 COUNT = 1000  # slots of the plan; the error of an AUC is then about 0.02
-HASH_SEEDS = (1, 2)
 CONSTANTS = 8  # constant replies tried per class
 HOSTILE = 24  # slots proposed with each hostile model
 
@@ -75,21 +58,24 @@ async def check(
 
     Problems are listed in the report; exceptions pass through. Raises ValueError when no slot gives a task.
     """
+    begun = time.process_time()
     slots = [env.plan(index) for index in range(count)]
     made = [await env.propose(slot, random.Random(slot.seed), SILENT) for slot in slots]
+    made_per_s = count / max(time.process_time() - begun, 1e-9)
     cases = [_solve(env, item, seed) for seed, item in enumerate(made) if isinstance(item, LabelledTask)]
     if not cases:
         raise ValueError(f"{env.env_id}: none of {count} proposals became a task; give it other data")
     earned = _earnings(env, cases)
     found = {**_worst_leaks(env, cases), **unit_leaks(env, [case.labelled for case in cases])}
     ceiling, leak = limits.ceiling, limits.leak_limit
+    disputed = list(_label_problems([case.labelled for case in cases], checker))
     problems = [
         *_plan_problems(env, slots, made),
         *await _generator_problems(env, slots, made),
         *_task_problems(env, [case.labelled.task for case in cases]),
         *(problem for case in cases for problem in (*_blindness_problems(env, case), *_score_problems(env, case))),
         *_oracle_problems(env, cases),
-        *_label_problems([case.labelled for case in cases], checker),
+        *disputed,
         *(f"a {name} policy earns {mean:.2f}, above {ceiling}" for name, mean in _above(earned, ceiling + 1e-9)),
         *(f"the {name} probe reads the label: AUC {area:.2f}, above {leak}" for name, area in _above(found, leak)),
     ]
@@ -100,6 +86,9 @@ async def check(
         oracle=min(case.reward.total for case in cases),
         policies=earned,
         leaks=found,
+        distinct=len({case.labelled.task.task_id for case in cases}),
+        disputed=len(disputed) if checker else None,
+        made_per_s=made_per_s if limits.rate_floor else None,
         problems=tuple(dict.fromkeys(problems)),
     )
 
@@ -243,7 +232,8 @@ def _earnings(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     solved = {kind: _solutions(cases, kind)[:CONSTANTS] for kind in kinds}
     earned: dict[str, float] = {}
     constants = policies([(kind, actions) for kind in kinds for actions in solved[kind]])
-    for name, policy in (*constants, *own_policies(env).items()):
+    common = commonest([(_text(_first_turn(env, case.labelled.task)), case.episode.actions) for case in cases])
+    for name, policy in (*constants, *((COMMONEST, one) for one in common), *own_policies(env).items()):
         totals = [[_earn(env, c.labelled, policy).total for c in cases if c.kind == kind] for kind in kinds]
         earned[name] = max(earned.get(name, -math.inf), fmean(map(fmean, totals)))
     return earned
@@ -261,46 +251,3 @@ def _worst_leaks(env: Environment, cases: Sequence[_Case]) -> dict[str, float]:
     asked = kinds if len(kinds) > 2 else kinds[:1]
     areas = [leaks(texts, [case.kind == kind for case in cases], vignettes) for kind in asked]
     return {name: max(area[name] for area in areas) for name in areas[0]}
-
-
-def _whole_report(settings: EnvSettings, count: int) -> Report:
-    """`check` with the environment's own checker and limits, plus the comparison with other processes."""
-    env = registry.make(settings, seed=0)
-    report = asyncio.run(check(env, count, checker=registry.checker(settings), limits=type(settings)))
-    here = asyncio.run(fingerprint(env, count))
-    others = [
-        f"propose: a process with PYTHONHASHSEED={hash_seed} makes other tasks"
-        for hash_seed in HASH_SEEDS
-        if elsewhere(settings, count, hash_seed) != here
-    ]
-    return msgspec.structs.replace(report, problems=(*report.problems, *others))
-
-
-def parser(program: str) -> Parser:
-    """The command's arguments; `program` is its name in the usage line."""
-    made = Parser(NAME, program, DESCRIPTION, EXAMPLES)
-    known = ", ".join(registry.GAMES)
-    made.add_argument("envs", nargs="*", metavar="ENV", help=f"package.module:Class, or an id ({known}: the default)")
-    made.add_argument("--settings", default="{}", help="the settings of one ENV, as YAML: '{data: {path: a.csv}}'")
-    made.add_argument("--count", type=flag_count, default=COUNT, help="slots of the plan to try")
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m envs.conformance.check`."""
-    return run(parser("python -m envs.conformance.check").parse_args(arguments))
-
-
-def run(args: Namespace) -> int:
-    """Check environments by id, all by default; 0 when each keeps the contract, 1 when not, 2 for a wrong call."""
-    try:
-        reports = [_whole_report(one, args.count) for one in named(args.envs, args.settings)]
-    except ValueError as wrong:
-        print(f"{NAME}: {wrong}", file=sys.stderr)
-        return BAD_INPUT
-    print("\n".join(map(str, reports)))
-    return 0 if all(report.ok for report in reports) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from common.records import LabelledTask
+from common.records import Episode, Label, LabelledTask
 
 
 @runtime_checkable
@@ -16,3 +16,6 @@ class Listing(Protocol):
 
     def release_task(self, name: str) -> LabelledTask:
         """The task of a name. Raises ValueError for a name that is not listed."""
+
+    def foreign(self, episode: Episode, label: Label) -> int:
+        """How many calls of an episode name something that its task does not have."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from envs.conformance import check
+from envs.conformance import command as check_env
 from tests.examples.test_sums import ROOT, command
 
 EXAMPLE = ROOT / "examples" / "guess"
@@ -21,7 +21,7 @@ def test_a_game_of_several_turns_outside_the_tree_keeps_the_contract(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(EXAMPLE)
-    assert check.main(["guess:Guess", "--count", "100"]) == 0
+    assert check_env.main(["guess:Guess", "--count", "100"]) == 0
     assert capsys.readouterr().out.startswith("guess: 0 problems, oracle 1.00")
 
 

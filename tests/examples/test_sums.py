@@ -17,7 +17,7 @@ import pytest
 
 import medserl as script
 from deploy import cli
-from envs.conformance import check
+from envs.conformance import command as check_env
 from envs.contract import registry
 from envs.contract.spec import read
 from envs.verdict.spec import VerdictSettings
@@ -116,7 +116,7 @@ def test_a_game_that_python_does_not_find_is_refused_in_one_line(elsewhere: Path
 
 @pytest.mark.integration
 def test_a_folder_on_the_path_of_python_is_searched_for_a_game(elsewhere: Path) -> None:
-    done = command(elsewhere, "envs.conformance.check", "sums:Sums", "--count", "200")
+    done = command(elsewhere, "envs.conformance.command", "sums:Sums", "--count", "200")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sums: 0 problems, oracle 1.00")
 
@@ -126,7 +126,7 @@ def test_a_game_of_an_installed_package_is_found_by_its_id(package: Path, capsys
     (settings,) = read("sums")
     assert (settings.id, settings.class_) == ("sums", None)
     assert registry.make(settings, 0).plan(1).kind == "false"
-    assert check.main(["sums", "--count", "200"]) == 0
+    assert check_env.main(["sums", "--count", "200"]) == 0
     assert capsys.readouterr().out.startswith("sums: 0 problems")
     assert cli.parse(["smoke", "--envs", "sums"]).spec.envs == (settings,)
 

@@ -9,7 +9,8 @@ import pytest
 
 from common.records import LabelledTask, Rejection
 from common.sections import EnvSettings
-from envs.conformance.check import COUNT, check, main
+from envs.conformance.check import COUNT, check
+from envs.conformance.command import main
 from envs.conformance.fingerprint import elsewhere, fingerprint
 from envs.conformance.fingerprint import main as fingerprint_main
 from envs.conformance.report import Report
