@@ -17,7 +17,8 @@ from common.records import Record
 from envs.clinic.domain import Truth, Violation
 from envs.clinic.domains import instruments, kit_name, split_kit
 from envs.clinic.instruments import use
-from envs.clinic.world import AGENT, REFUSED, Event, World
+from envs.clinic.page_case import answer_lines, lines_of
+from envs.clinic.world import AGENT, REFUSED, Event, World, world_of
 from envs.contract.call_text import OPEN, literal
 from envs.contract.calls import Call, parse
 from envs.contract.page_view import Shown, words
@@ -25,10 +26,14 @@ from envs.contract.turns_view import TurnsView
 
 LONGEST = 90
 """Characters of an event's arguments that are shown."""
+MOST_LINES = 24
+"""Of a case; one of more is folded."""
 _TABLE = Markup(
     '<table class="timeline"><caption>Events</caption><thead><tr><th>min</th><th>turn</th><th>event</th></tr></thead>'
     "<tbody>{}</tbody></table>"
 )
+_NOTHING = Markup('<p class="small">No event: no reply came to anything.</p>')
+_FOLDED = Markup("<details><summary>what can be found out ({} lines)</summary>{}</details>")
 _WHO = ("patient_id", "hadm_id")
 """Arguments that are the same in almost all events."""
 
@@ -49,13 +54,16 @@ class CaseView(TurnsView):
     def task(self, shown: Shown) -> Markup:
         """The request, what can be found out, and the answer."""
         context, truth = json.loads(shown.context), json.loads(shown.truth)
-        answer = json.dumps(truth["answer"], indent=1, ensure_ascii=False)
-        said = "\n".join(
-            f"{one['part']} {one['topic']}: {one['text']}"
-            for patient in context["world"]["patients"]
-            for one in patient["said"]
+        lines = lines_of(world_of(context["world"]))
+        known = Markup("<pre>{}</pre>").format("\n".join(lines))
+        answer = "\n".join(answer_lines(truth["answer"]))
+        return Markup("<p>{}</p>{}<h3>Answer</h3><pre>{}</pre>").format(
+            context["request"], known if len(lines) <= MOST_LINES else _FOLDED.format(len(lines), known), answer
         )
-        return Markup("<p>{}</p><pre>{}</pre><pre>{}</pre>").format(context["request"], said, answer)
+
+    def standing(self, reason: str, reward: float, solved: bool) -> str:
+        """A wrong or unsafe episode may earn a little for its form."""
+        return "bad" if reason in ("wrong", "unsafe") else super().standing(reason, reward, solved)
 
     def beside(self, shown: Shown, actions: Sequence[str]) -> Markup:
         """The timeline, and the rules of safety that were broken."""
@@ -64,7 +72,8 @@ class CaseView(TurnsView):
         moments, world = played(kit, msgspec.json.decode(truth["case"], type=World), actions)
         domain, _ = split_kit(kit)
         violations = domain.grade(world, msgspec.convert(truth, Truth)).violations
-        return _TABLE.format(Markup("").join(map(_row, moments))) + Markup("").join(map(_broken, violations))
+        timeline = _TABLE.format(Markup("").join(map(_row, moments))) if moments else _NOTHING
+        return timeline + Markup("").join(map(_broken, violations))
 
 
 def played(kit: str, world: World, actions: Sequence[str]) -> tuple[list[Moment], World]:
@@ -96,7 +105,14 @@ def _row(one: Moment) -> Markup:
 def _arguments(payload: dict[str, Any]) -> Iterator[str]:
     for name, value in payload.items():
         if name not in _WHO:
-            yield f"{words(name)} {value if isinstance(value, str) else literal(value)}"
+            yield f"{words(name)} {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    """As a call has it, but texts without quotes."""
+    if isinstance(value, list):
+        return " ".join(map(_shown, value)) or "none"
+    return value if isinstance(value, str) else literal(value)
 
 
 def _broken(one: Violation) -> Markup:

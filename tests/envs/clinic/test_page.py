@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from common.records import Completion, EndReason, Group, LabelledTask, Rollout, Step
 from deploy.report import rollout_log
@@ -12,9 +13,11 @@ from deploy.report.episodes_page import write_page
 from envs.clinic.domains import DOMAINS
 from envs.clinic.environment import Clinic
 from envs.clinic.page import CaseView, played
+from envs.clinic.page_case import answer_lines, lines_of
 from envs.clinic.report import ClinicReport
 from envs.clinic.spec import ClinicSettings
 from envs.clinic.tasks import world_of_label
+from envs.clinic.world import Bed, Medication, Patient, World
 from envs.contract.page_view import Shown
 from envs.contract.replay import play, texts
 
@@ -80,3 +83,37 @@ def _said(text: str) -> Completion:
     return Completion(
         text=text, token_ids=(1, 2), logps=(-0.5, -0.5), versions=(3, 3), finish_reason="stop", engine="engines-0"
     )
+
+
+@pytest.mark.parametrize("domain", sorted(DOMAINS))
+def test_a_case_shows_all_that_can_be_found_out_and_the_answer_as_lines(domain: str) -> None:
+    labelled = ENV.release_task(f"{domain}_003")
+    found = CaseView().task(shown(labelled))
+    (patient,) = world_of_label(labelled.label).patients
+    assert all(escape(one.text) in found for one in patient.said)
+    assert all(f"{one.value:g} {one.unit}".strip() in found for one in patient.readings)
+    assert all(f"takes {one.drug}," in found for one in patient.medications)
+    assert "{" not in found and "[" not in found and len(found.splitlines()) > 5
+
+
+def test_what_stops_and_what_is_empty_is_said() -> None:
+    drug = Medication(drug="a", dose_mg=5, route="oral", every_h=12, start_min=60, stop_min=1500, hadm_id="H1")
+    patient = Patient(patient_id="P1", age_months=400, sex="F", weight_kg=60, height_cm=160, medications=(drug,))
+    beds = (Bed(area="acute", number=1, taken=True), Bed(area="acute", number=2))
+    lines = lines_of(World(clock_min=0, patients=(patient,), beds=beds))
+    assert lines == ["takes a, 5 mg oral every 12 h from day 1 01:00 to day 2 01:00", "free beds: 1 of 2"]
+    assert answer_lines({"a_b": [1, "x"], "c": {}, "d": None, "e": False, "f": {"g": []}}) == [
+        "a b: 1, x",
+        "e: no",
+        "f: g -",
+    ]
+
+
+def test_an_episode_without_an_event_says_so_and_an_unsafe_one_is_not_half_right() -> None:
+    labelled = ENV.release_task("triage_emergency_001")
+    assert "No event" in CaseView().beside(shown(labelled), ["Hm.", "Hm."])
+    view = CaseView()
+    assert [view.standing(reason, 0.02, False) for reason in ("wrong", "unsafe", "partly_right")] == ["bad"] * 2 + [
+        "part"
+    ]
+    assert view.standing("right", 1.0, True) == "good"
