@@ -25,8 +25,10 @@ class Interval(Record):
     of: int
 
     def __str__(self) -> str:
-        if self.value is None or self.lower is None or self.upper is None:
+        if self.value is None:
             return "-"
+        if self.lower is None or self.upper is None:
+            return f"{self.value:.2f}"
         return f"{self.value:.2f} [{self.lower:.2f}, {self.upper:.2f}]"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,14 +122,18 @@ def count(board: Board, step: LearnerStep, row: dict[str, Any]) -> None:
 
 
 def count_heldout(board: Board, reports: Reports, point: EvalPoint) -> None:
-    """Update the job's metrics with a point of the held-out curve; what could not be measured stays as it was."""
+    """Update the job's metrics with a point of the held-out curve; what could not be measured stays as it was.
+
+    A value without an interval, as of one pair of twins, has bounds that are no number.
+    """
     board.set(metrics.HELDOUT_VERSION, point.policy_version)
     for env_id, measures in point.measures.items():
         score = measures.get(reports[env_id].heldout_drawn)
+        if score is None or score.value is None:
+            continue
         for figure in HELDOUT_FIGURES:
-            value = getattr(score, figure, None)
-            if value is not None:
-                board.set(metrics.HELDOUT, value, env_id, figure)
+            value = getattr(score, figure)
+            board.set(metrics.HELDOUT, math.nan if value is None else value, env_id, figure)
 
 
 def judge(board: Board, reports: Reports, rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.statistics import exact_lower, ratios, resamples, sign_flips, wilson
+from common.statistics import Interval, exact_lower, ratios, resamples, sign_flips, wilson
 
 
 def test_resamples_draw_as_many_units_as_there_are_and_are_the_same_each_time() -> None:
@@ -57,3 +57,9 @@ def test_the_exact_bound_of_a_share_is_that_of_clopper_and_pearson() -> None:
     assert exact_lower(58, 59, 0.05) < 0.95 < exact_lower(59, 59, 0.05)
     assert exact_lower(7, 10, 0.025) == pytest.approx(0.3475, abs=1e-4)  # scipy.stats.binomtest(7, 10).proportion_ci
     assert exact_lower(0, 0, 0.05) == exact_lower(0, 9, 0.05) == 0.0
+
+
+def test_a_value_is_shown_without_the_interval_that_it_does_not_have() -> None:
+    assert str(Interval(value=-0.8, lower=None, upper=None, of=1)) == "-0.80"
+    assert str(Interval(value=None, lower=None, upper=None, of=0)) == "-"
+    assert str(Interval(value=0.5, lower=0.25, upper=0.75, of=9)) == "0.50 [0.25, 0.75]"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from common import metrics
 from common.buffer_records import RejectReason
 from common.metrics import Board
-from deploy.monitoring.step_metrics import expect, judge
+from common.statistics import Interval
+from deploy.monitoring.step_metrics import HELDOUT_FIGURES, count_heldout, expect, judge
 from envs.contract.report import Band, Measure, Report
 from envs.contract.reports import measure_key
+from evals.core.evaluator import EvalPoint
 
 
 class Banded(Report):
@@ -43,3 +47,20 @@ def test_the_reasons_of_machinery_and_game_can_be_seen_before_anything_is_reject
     expect(board, {"one": Picky()})
     for reason in (*RejectReason, "too_dull"):
         assert board.registry.get_sample_value(metrics.REJECTED.name, {"reason": reason}) == 0
+
+
+def test_a_held_out_value_without_an_interval_has_bounds_that_are_no_number_and_none_keeps_the_last_one() -> None:
+    board, reports = Board(), {"one": Report()}
+    expect(board, reports)
+
+    def shown(value: float | None, lower: float | None, upper: float | None) -> list[float | None]:
+        found = Interval(value=value, lower=lower, upper=upper, of=2)
+        measures = {"one": {Report.heldout_drawn: found}}
+        count_heldout(board, reports, EvalPoint(policy_version=1, seconds=1, tasks=2, measures=measures, reward_mean=0))
+        labels = [{"env": "one", "figure": figure} for figure in HELDOUT_FIGURES]
+        return [board.registry.get_sample_value(metrics.HELDOUT.name, one) for one in labels]
+
+    assert shown(0.5, 0.25, 0.75) == [0.5, 0.25, 0.75]
+    assert shown(None, None, None) == [0.5, 0.25, 0.75]
+    value, *bounds = shown(-0.8, None, None)
+    assert value == -0.8 and all(bound is not None and math.isnan(bound) for bound in bounds)
