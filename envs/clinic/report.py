@@ -13,9 +13,9 @@ from envs.contract.report import Card, History, Measure, Outcome, Score, rolling
 from envs.contract.turns_report import TurnsReport
 
 _SHARES = {
-    "accuracy": "Mean accuracy of the answers.",
     "process": "Mean share of what had to be read, less waste.",
     "safety": "Mean safety: what was due was done, less what was broken.",
+    "accuracy": "Mean accuracy of the answers.",
     "exact": "Share of the triages with the right level.",
     "within_one": "Share of the triages within one level.",
     "under": "Share of the triages that take a patient for less urgent.",

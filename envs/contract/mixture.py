@@ -51,8 +51,9 @@ class Mixture:
 
     @property
     def notice(self) -> str:
-        """The reports of the games."""
-        return "; ".join(f"{env_id}: {game.notice}" for env_id, game in self._games.items())
+        """The notices of the games, each beginning with its id."""
+        notices = ((env_id, game.notice) for env_id, game in self._games.items())
+        return "; ".join(text if text.startswith(env_id) else f"{env_id}: {text}" for env_id, text in notices)
 
     @property
     def reports(self) -> Mapping[str, Report]:

