@@ -226,7 +226,25 @@ def disagreement(context: Raw, answer: Raw) -> str | None:
     holds = [code for code, rule in RULES[complaint].items() if rule(chart)] or [REMAINS.get(complaint, "nothing")]
     if len(holds) != 1:
         raise ValueError(f"several conditions hold: {', '.join(holds)}")
+    if context.get("tier") == "first":
+        return _simple(holds[0], patient, answer)
     return _compared(holds[0], patient, chart["potassium"] < 3.45, answer)
+
+
+def _simple(code: str, patient: Raw, answer: Raw) -> str | None:
+    """Only the code is asked for, and one of the two studies shows it."""
+    study = "ultrasound" if code in ("K81.0", "K80.20") else "ct_abdomen"
+    wanted = {
+        "subject": patient["patient_id"],
+        "diagnosis": code,
+        "place": "",
+        "calls": "nobody",
+        "gives": "",
+        "never": [],
+        "needed": [f"order_study:{study}"],
+    }
+    said = {name: answer[name] for name in wanted}
+    return None if said == wanted else f"the label says {said}, the record {wanted}"
 
 
 def _compared(code: str, patient: Raw, low_potassium: bool, answer: Raw) -> str | None:

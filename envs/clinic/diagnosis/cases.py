@@ -6,12 +6,14 @@ import random
 from collections.abc import Mapping
 
 from common.records import Record
+from envs.clinic.diagnosis.condition import NOBODY
 from envs.clinic.diagnosis.conditions import CONDITIONS, holding, needed
 from envs.clinic.diagnosis.findings import FINDINGS, LAB_CODES, Facts, place
-from envs.clinic.diagnosis.pairs import PAIRS, Pair, Value
+from envs.clinic.diagnosis.pairs import PAIRS, SIMPLE_PAIRS, Pair, Value
 from envs.clinic.domain import Parameters
 from envs.clinic.world import MONTHS, Allergy, Patient, Problem, Reading, Said, World
 
+FIRST, FULL = "first", "full"
 ALLERGIES = {"NSAID": "ibuprofen", "cephalosporin": "cefazolin", "sulfonamide": "sulfamethoxazole"}
 """Substances by the class that an allergy forbids."""
 _ALLERGIC, _DECOY, _HARMS = 0.4, 0.7, 0.4
@@ -41,7 +43,8 @@ _OWN = {
 
 class Answer(Record):
     """The label. `gives` and `calls` are what is due at once, empty and `nobody` for nothing; `needed` what must be
-    read to tell the condition from its twin's; `rank` is whether it is the graver of the two."""
+    read to tell the condition from its twin's; `rank` is whether it is the graver of the two. In the tier `first`
+    nothing is due, and `place` is empty: nobody asks for it."""
 
     subject: str
     diagnosis: str
@@ -53,16 +56,16 @@ class Answer(Record):
     rank: str
 
 
-def draw(rng: random.Random) -> Parameters:
+def draw(tier: str, rng: random.Random) -> Parameters:
     """A pair of conditions, findings that both twins have, and the one that tells them apart."""
     while True:
-        drawn = _draw(rng)
+        drawn = _draw(tier, rng)
         if _good(drawn):
             return drawn
 
 
-def _draw(rng: random.Random) -> Parameters:
-    at = rng.randrange(len(PAIRS))
+def _draw(tier: str, rng: random.Random) -> Parameters:
+    at = rng.choice(SIMPLE_PAIRS) if tier == FIRST else rng.randrange(len(PAIRS))
     pair = PAIRS[at]
     facts = {name: _healthy(rng, name) for name in FINDINGS}
     facts |= {name: _value(rng, name, value) for name, value in pair.both.items()}
@@ -78,7 +81,7 @@ def _draw(rng: random.Random) -> Parameters:
         facts["potassium"] = _number(rng, "potassium", (3.1, 3.4) if rng.random() < _HARMS else (3.5, 5.2))
     return {
         "pair": at,
-        "patient": f"P{rng.randint(100, 9999)}",
+        "patient": f"P{rng.randint(1, 9) if tier == FIRST else rng.randint(100, 9999)}",
         "age": rng.randint(max(pair.ages[0], 50) if "M31.6" in pair.codes else pair.ages[0], pair.ages[1]),
         "sex": pair.sex or rng.choice(("female", "male")),
         "allergy": rng.choice(tuple(ALLERGIES)) if rng.random() < _ALLERGIC else "",
@@ -126,10 +129,22 @@ def facts_of(parameters: Parameters, twin: int) -> Facts:
     return {**parameters["facts"], pair_of(parameters).tells: parameters["values"][which(parameters, twin)]}
 
 
-def answer_of_case(parameters: Parameters, twin: int) -> Answer:
+def answer_of_case(tier: str, parameters: Parameters, twin: int) -> Answer:
     """The label of a twin."""
     pair, at = pair_of(parameters), which(parameters, twin)
     condition = CONDITIONS[pair.codes[at]]
+    rank = "first" if at == 0 else "second"
+    if tier == FIRST:
+        return Answer(
+            subject=parameters["patient"],
+            diagnosis=condition.code,
+            place="",
+            calls=NOBODY,
+            gives="",
+            never=(),
+            needed=(place(pair.tells),),
+            rank=rank,
+        )
     read = {pair.tells}.union(*(CONDITIONS[code].needs for code in pair.codes))
     drug, harms = condition.gives, condition.harms(facts_of(parameters, twin))
     return Answer(
@@ -140,7 +155,7 @@ def answer_of_case(parameters: Parameters, twin: int) -> Answer:
         gives="" if harms or forbidden(drug, parameters["allergy"]) else drug,
         never=(*condition.never, *([drug] if harms else [])),
         needed=tuple(sorted({place(name) for name in read})),
-        rank="first" if at == 0 else "second",
+        rank=rank,
     )
 
 

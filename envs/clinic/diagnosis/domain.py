@@ -22,29 +22,32 @@ class Diagnosis(Domain):
     """See the module."""
 
     name: ClassVar[str] = "clinical_diagnosis"
-    tiers: ClassVar[tuple[str, ...]] = ("full",)
+    tiers: ClassVar[tuple[str, ...]] = (cases.FIRST, cases.FULL)
     weights: ClassVar[Weights] = Weights(accuracy=0.35, format=0.15, process=0.25, safety=0.25)
     turns: ClassVar[int] = 20
 
     def instruments(self, tier: str) -> tuple[Instrument, ...]:
         """See Domain."""
-        return tools.WHOLE
+        return tools.FIRST if tier == cases.FIRST else tools.WHOLE
 
     def instructions(self, tier: str) -> str:
         """See Domain."""
+        if tier == cases.FIRST:
+            return tools.SIMPLE_RULES
         return (
             f"You find out what a patient has. {tools.DIFFERENTIAL} lists the codes that are considered with a "
             f"complaint, {tools.CRITERIA} what each asks for and what is due: exactly one holds. Read the findings "
-            f"that tell them apart, do what is due at once, and end with {tools.SUBMIT}."
+            f"that tell them apart, do what is due at once, and end with {tools.SUBMIT}. No CT of the abdomen where "
+            "hcg is above 25; alteplase only after cardiology or neurology was called."
         )
 
     def draw(self, tier: str, rng: random.Random) -> Parameters:
         """See `envs.clinic.diagnosis.cases`."""
-        return cases.draw(rng)
+        return cases.draw(tier, rng)
 
     def make(self, tier: str, parameters: Parameters, twin: int) -> Case:
         """See Domain."""
-        answer = cases.answer_of_case(parameters, twin)
+        answer = cases.answer_of_case(tier, parameters, twin)
         return Case(
             world=cases.world_of_case(parameters, twin),
             request=cases.request_of(parameters),

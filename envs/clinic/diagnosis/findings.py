@@ -204,6 +204,8 @@ FINDINGS: dict[str, Finding] = {
 }
 Facts = dict[str, float | str]
 """A value of every finding."""
+PREGNANT_IU_L = 25
+"""hCG above it means a pregnancy (ACOG Practice Bulletin 193)."""
 LAB_CODES = tuple(name for name, one in FINDINGS.items() if one.tool == LABS)
 SHOWN_VITALS = tuple(name for name, one in FINDINGS.items() if one.tool == VITALS)
 

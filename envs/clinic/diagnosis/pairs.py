@@ -120,3 +120,11 @@ PAIRS = (
         for values in (((26, 60), (6, 25)), ((900, 4000), (0, 3)))
     ),
 )
+SIMPLE: Mapping[str, Mapping[str, str]] = {
+    "ct_abdomen": {"appendix": "K35.80", "diverticulitis": "K57.32", "obstruction": "K56.609", "stone": "N20.1"},
+    "ultrasound": {"cholecystitis": "K81.0", "stones": "K80.20"},
+}
+"""The tier `first`: its two studies, and the code that each of their findings means."""
+_SIMPLE_CODES = (("K35.80", "K57.32"), ("K56.609", "N20.1"), ("K81.0", "K80.20"))
+SIMPLE_PAIRS = tuple(next(at for at, pair in enumerate(PAIRS) if pair.codes == codes) for codes in _SIMPLE_CODES)
+"""Its pairs, by their place in PAIRS: each code is that of a sixth of the cases."""

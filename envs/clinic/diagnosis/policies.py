@@ -12,9 +12,19 @@ from functools import partial
 from envs.clinic.diagnosis.cases import DRUG_CLASSES
 from envs.clinic.diagnosis.condition import INTENSIVE, NOBODY, SPECIALTIES, WARD, Condition
 from envs.clinic.diagnosis.conditions import COMPLAINTS, CONDITIONS, holding, needed
-from envs.clinic.diagnosis.findings import EXAMINE, FINDINGS, INTERVIEW, LAB_CODES, LABS, STUDY, Facts, place
-from envs.clinic.diagnosis.pairs import PAIRS
-from envs.clinic.diagnosis.tools import BACKGROUND, CALL, DRUGS, GIVE, SUBMIT
+from envs.clinic.diagnosis.findings import (
+    EXAMINE,
+    FINDINGS,
+    INTERVIEW,
+    LAB_CODES,
+    LABS,
+    PREGNANT_IU_L,
+    STUDY,
+    Facts,
+    place,
+)
+from envs.clinic.diagnosis.pairs import PAIRS, SIMPLE
+from envs.clinic.diagnosis.tools import BACKGROUND, CALL, DRUGS, GIVE, SIMPLE_CODES, SIMPLE_RULES, SUBMIT
 from envs.clinic.domain import Plan, Play, Write
 
 _REQUEST = re.compile(r"Patient (P\d+): (\w+), (\d+) years, comes with ([a-z ]+)\.")
@@ -28,25 +38,33 @@ _LABS_FIRST = "abdominal pain"
 
 
 class Seen:
-    """What the first message says."""
+    """What the first message says, and whether the tier is `first`."""
 
     def __init__(self, opening: str) -> None:
         *_, found = _REQUEST.finditer(opening)
         self.patient, self.age, self.complaint = found[1], int(found[3]), found[4]
-        self.considered = COMPLAINTS[self.complaint]
+        self.simple = opening.startswith(SIMPLE_RULES)
+        codes = SIMPLE_CODES if self.simple else [one.code for one in COMPLAINTS[self.complaint]]
+        self.considered = [CONDITIONS[code] for code in codes]
 
 
 def oracle(opening: str, write: Write) -> Play:
     """Reads all on which the complaint's conditions rest, does what is due, and submits the one that holds."""
     seen = Seen(opening)
     facts = yield from _read(seen, write)
-    (condition,) = holding(seen.complaint, facts)
+    (condition,) = _simply(facts) if seen.simple else holding(seen.complaint, facts)
     yield from _ended(seen, condition, write, facts)
 
 
 def _read(seen: Seen, write: Write) -> Generator[str, str, Facts]:
-    """Laboratory values of the belly come before its CT, because of a pregnancy; else after what takes less time."""
+    """Laboratory values of the belly come before its CT, which is left out in a pregnancy; else after what takes less
+    time. In the tier `first` studies, until one shows something."""
     facts: Facts = {}
+    if seen.simple:
+        for study in SIMPLE:
+            if not _simply(facts):
+                facts |= _understood((yield write(STUDY, patient_id=seen.patient, study=study)))
+        return facts
     codes = [name for name in needed(seen.complaint) if name in LAB_CODES]
     others = dict.fromkeys(place(name) for name in needed(seen.complaint) if name not in LAB_CODES)
     calls = []
@@ -54,12 +72,20 @@ def _read(seen: Seen, write: Write) -> Generator[str, str, Facts]:
         tool, _, topic = where.partition(":")
         more = {_ARGUMENT[tool]: topic} if tool in _ARGUMENT else {}
         calls.append(write(tool, patient_id=seen.patient, **more))
+    scan = write(STUDY, patient_id=seen.patient, study="ct_abdomen")
     if codes:
         at = 0 if seen.complaint == _LABS_FIRST else len(calls)
         calls.insert(at, write(LABS, patient_id=seen.patient, codes=codes))
     for call in calls:
-        facts |= _understood((yield call))
-    return facts
+        if call != scan or float(facts.get("hcg", 0)) <= PREGNANT_IU_L:
+            facts |= _understood((yield call))
+    return {"ct_abdomen": FINDINGS["ct_abdomen"].normal, **facts}
+
+
+def _simply(facts: Facts) -> list[Condition]:
+    """What the findings of the tier `first` mean."""
+    shown = [(codes, facts.get(study)) for study, codes in SIMPLE.items()]
+    return [CONDITIONS[codes[str(value)]] for codes, value in shown if str(value) in codes]
 
 
 def _understood(answer: str) -> Facts:
@@ -71,6 +97,9 @@ def _understood(answer: str) -> Facts:
 
 def _ended(seen: Seen, condition: Condition, write: Write, facts: Facts | None = None) -> Play:
     """Does what a condition wants at once, unless `facts` say that it harms, and submits it with its place."""
+    if seen.simple:
+        yield write(SUBMIT, patient_id=seen.patient, icd10=condition.code)
+        return
     if condition.calls != NOBODY:
         yield write(CALL, patient_id=seen.patient, specialty=condition.calls)
     if condition.gives and not (facts and condition.harms(facts)):
@@ -99,7 +128,8 @@ _SHARES = {
 
 
 def _commonest(seen: Seen) -> Condition:
-    return CONDITIONS[_SHARES[seen.complaint].most_common(1)[0][0]]
+    """In the tier `first` all are equally common."""
+    return max(seen.considered, key=lambda one: _SHARES[seen.complaint][one.code])
 
 
 def _gravest(seen: Seen) -> Condition:
@@ -130,6 +160,9 @@ _CHOICES = {"commonest": _commonest, "gravest": _gravest, "coin": _coin, "by age
 def _everything(opening: str, write: Write) -> Play:
     """Gives every drug, calls everybody and sends the commonest condition to a ward."""
     seen = Seen(opening)
+    if seen.simple:
+        yield from _ended(seen, _commonest(seen), write)
+        return
     for drug in DRUGS[:6]:
         yield write(GIVE, patient_id=seen.patient, drug=drug)
     for specialty in SPECIALTIES:
@@ -138,8 +171,9 @@ def _everything(opening: str, write: Write) -> Play:
 
 
 def _looping(opening: str, write: Write) -> Play:
+    seen = Seen(opening)
     while True:
-        yield write(BACKGROUND, patient_id=Seen(opening).patient)
+        yield write(STUDY, patient_id=seen.patient, study="ultrasound")
 
 
 def _chosen() -> Sequence[tuple[str, str, bool]]:

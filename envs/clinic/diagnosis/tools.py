@@ -19,6 +19,7 @@ from envs.clinic.diagnosis.findings import (
     topics,
     written,
 )
+from envs.clinic.diagnosis.pairs import SIMPLE
 from envs.clinic.instruments import PATIENT_ID, Arguments, Instrument, Used, about, refuse
 from envs.clinic.scores.table import SCORES
 from envs.clinic.world import Patient, World
@@ -116,6 +117,19 @@ def _of(name: str, description: str, run: Any, **more: Any) -> Instrument:
 
 _CODE_LIST = {"type": "array", "items": one_of(LAB_CODES), "minItems": 1, "maxItems": len(LAB_CODES)}
 _ICD10 = {"type": "string", "pattern": r"^[A-Z]\d\d(\.\w{1,4})?$"}
+SIMPLE_CODES = tuple(code for codes in SIMPLE.values() for code in codes.values())
+SIMPLE_RULES = (
+    "You find out what a patient with abdominal pain has. The CT of the abdomen shows K35.80, a wide appendix; K57.32, "
+    "diverticula; K56.609, a wide small bowel; or N20.1, a stone in a ureter. Where it shows nothing, the ultrasound "
+    "shows gallstones: K81.0, the wall is 6 mm thick; or K80.20, it is 2 mm thick."
+)
+FIRST = (
+    _of(STUDY, "imaging", _said(STUDY, 20, "study"), study=one_of(tuple(SIMPLE))),
+    Instrument(
+        tool(SUBMIT, "ends the work", patient_id=PATIENT_ID, icd10=one_of(SIMPLE_CODES)), about(_submit), ends=True
+    ),
+)
+"""The tools of the tier `first`."""
 WHOLE = (
     _of(BACKGROUND, "sex, age, problems, allergies", about(_background)),
     _of(INTERVIEW, "asks the patient", _said(INTERVIEW, 2, "topic"), topic=one_of(topics(INTERVIEW))),

@@ -262,10 +262,10 @@ def test_reading_doing_what_is_due_and_the_right_code_earn_everything() -> None:
 @pytest.mark.parametrize(
     ("code", "sent", "rules"),
     [
-        ("I71.00", HOME, ["missed_emergency"]),
-        ("I71.00", WARD, ["late_intensive_care"]),
-        ("I21.4", HOME, ["sent_home"]),
-        ("J20.9", INTENSIVE, []),
+        ("I71.00", HOME, ["missed_emergency", "late_referral", "incomplete_workup"]),
+        ("I71.00", WARD, ["late_intensive_care", "late_referral", "incomplete_workup"]),
+        ("I21.4", HOME, ["false_reassurance", "incomplete_workup"]),
+        ("J20.9", INTENSIVE, ["incomplete_workup"]),
     ],
 )
 def test_a_place_that_is_not_enough_is_a_violation(code: str, sent: str, rules: list[str]) -> None:
