@@ -1,12 +1,14 @@
 """The clinic's tables as a page for a medical reader: scores, doses, interactions, codes, each with its source.
 
     python -m envs.clinic.show > docs/clinic-tables.md
+    python -m envs.clinic.show --html > tables.html        # to print, with room for remarks
 
 The points of a score are found by asking it, value by value, so that the page says what the code does.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -21,8 +23,10 @@ from envs.clinic.diagnosis.pairs import PAIRS
 from envs.clinic.interactions.facts import DRUGS, PROPERTIES
 from envs.clinic.interactions.pairs import SWAPS
 from envs.clinic.interactions.rules import RULES
+from envs.clinic.printable import html
 from envs.clinic.scores.score import Input, Score, Value
 from envs.clinic.scores.table import SCORES
+from envs.clinic.show_rules import guidelines, safety, triage
 
 POINTS = 400
 """Values of an input that are asked first; between two that differ the limit is searched."""
@@ -31,13 +35,18 @@ Values = dict[str, Value]
 
 def page() -> str:
     """The page, in Markdown."""
-    return "\n".join([*_head(), *_scores(), *_charts(), *_interactions(), *_conditions()]) + "\n"
+    parts = (_head(), _scores(), _charts(), _interactions(), _conditions(), guidelines(), safety(), triage())
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _head() -> Iterator[str]:
     yield "# Tables of the clinic, for a medical reader"
     yield ""
     yield "Printed by `python -m envs.clinic.show` from what the code does. A research tool, not for clinical use."
+    yield ""
+    yield "No physician has read these tables. They were entered from memory of the named sources; nothing was copied."
+    yield "`python -m envs.clinic.show --html` prints them with numbered rows and room for remarks. What reads wrong is"
+    yield "worth reporting, with the part and the number of the row."
     yield ""
 
 
@@ -69,7 +78,10 @@ def _steps(score: Score) -> Iterator[str]:
         said = ", ".join(
             f"{first if first == last else f'{first} to {last}'}: {gain - base:+g}" for first, last, gain in ranges
         )
-        yield f"- `{one.name}`{f' ({one.about})' if one.about else ''}: {said}"
+        beside = _beside(score, one)
+        with_it = ", ".join(f"{name} {value}" for name, value in beside.items())
+        about = "; ".join(filter(None, (one.about, with_it and f"with {with_it}")))
+        yield f"- `{one.name}`{f' ({about})' if about else ''}: {said}"
 
 
 def _grid(one: Input) -> list[Value]:
@@ -100,7 +112,7 @@ def _least(score: Score) -> Values:
 
 def _ranges(score: Score, least: Values, one: Input) -> list[tuple[Value, Value, float]]:
     """Runs of values with the same result."""
-    others = _needed(score, least, one)
+    others = {**least, **_beside(score, one)}
 
     def gain(value: Value) -> float:
         return score({**others, one.name: value}).value
@@ -123,23 +135,26 @@ def _ranges(score: Score, least: Values, one: Input) -> list[tuple[Value, Value,
     return runs
 
 
-def _needed(score: Score, least: Values, one: Input) -> Values:
+def _beside(score: Score, one: Input) -> Values:
     """What an input needs beside it to count at all."""
     beside: dict[tuple[str, str], Values] = {
         ("sofa", "pf_ratio_mmhg"): {"ventilated": True},
+        ("sofa", "ventilated"): {"pf_ratio_mmhg": 99},
         ("sofa", "dose_ug_kg_min"): {"pressor": "norepinephrine"},
         ("kdigo", "urine_ml_kg_h"): {"urine_hours": 24},
         ("kdigo", "urine_hours"): {"urine_ml_kg_h": 0.2},
         ("kdigo", "current_mg_dl"): {"baseline_mg_dl": 1.0},
     }
-    return {**least, **beside.get((score.name, one.name), {})}
+    return beside.get((score.name, one.name), {})
 
 
 def _charts() -> Iterator[str]:
     yield "\n## Charts (`ehr_management`)"
     for name, family in FAMILIES.items():
         yield f"- **{name}** ({RELEASED[name]} release tasks). {family.rules}"
-    yield "\nDoses by creatinine clearance:"
+    yield "\nDoses by creatinine clearance. Where a label says `above 50` and `26 to 50` the step begins at 50 here; no"
+    yield "task has a clearance within 1 mL/min of a step."
+    yield ""
     for drug, label in LABELS.items():
         indication, *steps = table(label).split("\n")
         yield f"- **{drug}** ({label.source}). {indication} {'; '.join(steps)}"
@@ -154,6 +169,8 @@ def _charts() -> Iterator[str]:
 
 def _interactions() -> Iterator[str]:
     yield "\n## Interactions (`drug_interaction`)"
+    yield "Properties of drugs are those of FDA's Table of Substrates, Inhibitors and Inducers, of US labels (sections"
+    yield "4 and 7), and for the QT interval of CredibleMeds' list of known risk."
     yield "\n| a drug that | with one that | severity | action | source |\n|---|---|---|---|---|"
     for rule in RULES:
         yield f"| {PROPERTIES[rule.one]} | {PROPERTIES[rule.other]} | {rule.severity} | {rule.action} | {rule.source} |"
@@ -167,7 +184,8 @@ def _interactions() -> Iterator[str]:
 
 def _conditions() -> Iterator[str]:
     yield "\n## Conditions (`clinical_diagnosis`)"
-    yield "Of a case exactly one condition of its complaint holds. Codes: ICD-10-CM, April 2026."
+    yield "Of a case exactly one condition of its complaint holds. Codes: ICD-10-CM, April 2026. Place: `intensive` is"
+    yield "critical care, catheter laboratory or theatre. Calls and gives: what is due at once; never: what harms."
     for complaint, some in COMPLAINTS.items():
         yield f"\n### {complaint.capitalize()}"
         yield "\n| code | condition | all of | place | calls | gives | never | source |"
@@ -189,7 +207,9 @@ def _conditions() -> Iterator[str]:
 
 def main() -> int:
     """The command."""
-    sys.stdout.write(page())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--html", action="store_true", help="HTML to print, in place of Markdown")
+    sys.stdout.write(html(page()) if parser.parse_args().html else page())
     return 0
 
 
