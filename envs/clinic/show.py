@@ -21,6 +21,7 @@ from envs.clinic.diagnosis.conditions import COMPLAINTS
 from envs.clinic.diagnosis.findings import FINDINGS
 from envs.clinic.diagnosis.pairs import PAIRS
 from envs.clinic.interactions.facts import DRUGS, PROPERTIES
+from envs.clinic.interactions.food import FOODS
 from envs.clinic.interactions.pairs import SWAPS
 from envs.clinic.interactions.rules import RULES
 from envs.clinic.printable import html
@@ -177,6 +178,8 @@ def _interactions() -> Iterator[str]:
     yield "\n| drug | class | properties |\n|---|---|---|"
     for drug, facts in DRUGS.items():
         yield f"| {drug} | {facts.drug_class} | {', '.join(PROPERTIES[one] for one in facts.properties)} |"
+    yield "\n| drug | food | source |\n|---|---|---|"
+    yield from (f"| {drug} | {one.says} | {one.source} |" for drug, one in FOODS.items())
     yield "\nPairs that cases hold, each with a drug of like use that must not interact: " + "; ".join(
         f"{one.partner} + {one.harmful} (not {one.near})" for one in SWAPS
     )

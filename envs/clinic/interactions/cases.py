@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 
 from envs.clinic.domain import Parameters
-from envs.clinic.interactions.facts import BENIGN
+from envs.clinic.interactions.facts import BENIGN, FORBIDDEN
 from envs.clinic.interactions.pairs import SWAPS
-from envs.clinic.interactions.review import FORBIDDEN
 from envs.clinic.world import MONTHS, Allergy, Medication, Patient, World
 
 ANTIBIOTICS = {

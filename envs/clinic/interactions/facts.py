@@ -150,3 +150,13 @@ BENIGN = (
     "nystatin",
 )
 """Drugs without a known interaction of weight with any other here."""
+FORBIDDEN = {
+    "penicillins": ("penicillin",),
+    "cephalosporins": ("cephalosporin",),
+    "macrolides": ("macrolide",),
+    "sulfonamides": ("sulfonamide",),
+    "antihistamines": ("antihistamine",),
+    "polyethylene_glycol": ("osmotic laxative",),
+    "prostaglandins": ("prostaglandin eye drops",),
+}
+"""By what an allergy names: the classes of drugs that it forbids. US labels, section 4; Drug Facts, `Do not use`."""

@@ -11,8 +11,8 @@ from itertools import combinations
 import msgspec
 
 from envs.clinic.domain import Plan, Play, Write
-from envs.clinic.interactions.facts import PROPERTIES
-from envs.clinic.interactions.review import FORBIDDEN, Review
+from envs.clinic.interactions.facts import FORBIDDEN, PROPERTIES
+from envs.clinic.interactions.review import Review
 from envs.clinic.interactions.rules import ACTIONS, AVOID, CONTRAINDICATED, MAJOR, NONE, RULES, SEVERITIES, Rule
 from envs.clinic.interactions.tools import ALLERGIES, INFO, LIST, SUBMIT
 

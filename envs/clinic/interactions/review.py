@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.records import Record
-from envs.clinic.interactions.facts import DRUGS
+from envs.clinic.interactions.facts import DRUGS, FORBIDDEN
 from envs.clinic.interactions.rules import ACTIONS, NONE, SEVERITIES, interactions
-
-FORBIDDEN = {
-    "penicillins": ("penicillin",),
-    "cephalosporins": ("cephalosporin",),
-    "macrolides": ("macrolide",),
-    "sulfonamides": ("sulfonamide",),
-    "antihistamines": ("antihistamine",),
-    "polyethylene_glycol": ("osmotic laxative",),
-    "prostaglandins": ("prostaglandin eye drops",),
-}
-"""By what an allergy names: the classes of drugs that it forbids. US labels, section 4; Drug Facts, `Do not use`."""
 
 
 class Review(Record):

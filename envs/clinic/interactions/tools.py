@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from envs.clinic.instruments import PATIENT_ID, Arguments, Instrument, Used, about, refuse
-from envs.clinic.interactions.facts import DRUGS, PROPERTIES
-from envs.clinic.interactions.rules import ACTIONS, RULES, SEVERITIES
+from envs.clinic.interactions.facts import DRUGS, FORBIDDEN, PROPERTIES
+from envs.clinic.interactions.food import FOODS
+from envs.clinic.interactions.rules import ACTIONS, CONTRAINDICATED, RULES, SEVERITIES
 from envs.clinic.world import Patient, World
 from envs.contract.tool_schema import one_of, tool
 
-LIST, ALLERGIES, INFO, CLASS, CYP, QT, GUIDE, SUBMIT = (
+LIST, ALLERGIES, INFO, CLASS, CYP, QT, NEVER, FOOD, GUIDE, SUBMIT = (
     "drug_list",
     "drug_allergies",
     "drug_info",
     "drugs_in_class",
     "cyp_profile",
     "qt_risk",
+    "contraindications",
+    "food_interaction",
     "interaction_rules",
     "submit_review",
 )
@@ -67,6 +70,21 @@ def _qt(drug: str) -> str:
     return PROPERTIES["qt"] if "qt" in DRUGS[drug].properties else "no known risk of torsade"
 
 
+def _never(drug: str) -> str:
+    """The allergies that forbid it, and the properties that a drug beside it must not have."""
+    facts = DRUGS[drug]
+    rules = [one for one in RULES if one.severity == CONTRAINDICATED]
+    others = [one.other for one in rules if one.one in facts.properties]
+    others += [one.one for one in rules if one.other in facts.properties and one.one != one.other]
+    said = [f"an allergy to {name}" for name, classes in FORBIDDEN.items() if facts.drug_class in classes]
+    said += [f"a drug beside it: {PROPERTIES[one]}" for one in others]
+    return f"{drug}: {'; '.join(said) or 'none is known here'}"
+
+
+def _food(drug: str) -> str:
+    return f"{FOODS[drug].says}. Source: {FOODS[drug].source}." if drug in FOODS else "Nothing is known here."
+
+
 def _guide(world: World, arguments: Arguments) -> Used:
     return Used(world, "\n".join(map(str, RULES)), 1)
 
@@ -87,6 +105,8 @@ WHOLE = (
     Instrument(tool(CLASS, "drugs of a class", drug_class={"type": "string", "maxLength": 40}), _class),
     Instrument(tool(CYP, "enzymes of a drug", drug=_DRUG), _of_known(_enzymes)),
     Instrument(tool(QT, "QT risk of a drug", drug=_DRUG), _of_known(_qt)),
+    Instrument(tool(NEVER, "what forbids a drug", drug=_DRUG), _of_known(_never)),
+    Instrument(tool(FOOD, "food and a drug", drug=_DRUG), _of_known(_food)),
     Instrument(tool(GUIDE, "which properties interact, severity, action"), _guide),
     Instrument(
         tool(

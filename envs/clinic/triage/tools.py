@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from envs.clinic.calculators import calculator
 from envs.clinic.drugs import NAMES
 from envs.clinic.instruments import PATIENT_ID, Arguments, Instrument, Used, about
+from envs.clinic.scores.table import SCORES
 from envs.clinic.triage.cases import (
     ACUTE,
     CARE_READ,
@@ -121,6 +123,7 @@ WHOLE = (
     Instrument(tool(HISTORY_TOOL, "asks the patient", patient_id=PATIENT_ID, part=one_of(TOPICS)), about(_history)),
     Instrument(tool("pain", "pain, 0 to 10", patient_id=PATIENT_ID), about(_pain)),
     CARE_TOOL,
+    calculator(SCORES["gcs"]),
     Instrument(tool(BEDS, "free beds"), _beds),
     Instrument(
         tool(

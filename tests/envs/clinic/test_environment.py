@@ -67,16 +67,17 @@ def test_every_tool_answers_and_leaves_an_event() -> None:
         "stat_labs": {"codes": ["glucose"]},
         "activate": {"team": "stroke"},
         "reassess": {"after_min": 10},
+        "gcs": {"eye": 3, "verbal": 4, "motor": 6},
         "submit_triage": {"level": 3, "disposition": "acute_bed"},
     }
     state, _ = game().begin(labelled.task)
     for number, instrument in enumerate(WHOLE, 1):
         name = instrument.tool.name
-        arguments = {**({} if name == "ed_status" else {"patient_id": patient}), **extra.get(name, {})}
+        arguments = {**({} if name in ("ed_status", "gcs") else {"patient_id": patient}), **extra.get(name, {})}
         state, after = game().advance(state, render(Call(name=name, arguments=arguments)))
         assert [event.kind for event in state.own.world.events][-1] == name and len(state.own.world.events) == number
         assert instrument.ends or after.messages[0].content  # type: ignore[union-attr]
-    assert len(WHOLE) == 12
+    assert len(WHOLE) == 13
 
 
 def test_no_answer_names_a_level() -> None:

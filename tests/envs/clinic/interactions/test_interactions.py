@@ -20,9 +20,10 @@ from envs.clinic.interactions.domain import (
     MISSED_MAJOR,
     Interactions,
 )
-from envs.clinic.interactions.facts import BENIGN, DRUGS
+from envs.clinic.interactions.facts import BENIGN, DRUGS, FORBIDDEN, PROPERTIES
+from envs.clinic.interactions.food import FOODS
 from envs.clinic.interactions.pairs import SWAPS, Swap
-from envs.clinic.interactions.review import FORBIDDEN, reviewed
+from envs.clinic.interactions.review import reviewed
 from envs.clinic.interactions.rules import RULES, interaction, interactions
 from envs.clinic.interactions.tools import WHOLE
 from envs.clinic.release import listed, released
@@ -170,6 +171,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "drugs_in_class": ({"drug_class": "Statin"}, "simvastatin, lovastatin, rosuvastatin"),
     "cyp_profile": ({"drug": "ciprofloxacin"}, "strong inhibitor of CYP1A2"),
     "qt_risk": ({"drug": "sotalol"}, "known risk of torsade"),
+    "contraindications": ({"drug": "sildenafil"}, "sildenafil: a drug beside it: nitrate"),
+    "food_interaction": ({"drug": "simvastatin"}, "grapefruit juice raises its level. Source: Zocor label"),
     "interaction_rules": ({}, "nitrate + PDE5 inhibitor: contraindicated, avoid"),
     "submit_review": ({**PATIENT, "pairs": [], "severity": "none", "action": "none", "allergy": "none"}, ""),
 }
@@ -199,6 +202,21 @@ def test_what_is_known_but_concerns_no_rule_is_said_so() -> None:
     assert use(case(0).world, TOOLS["cyp_profile"], {"drug": "docusate"}).text == "No enzyme of the rules is concerned."
     assert use(case(0).world, TOOLS["qt_risk"], {"drug": "docusate"}).text == "no known risk of torsade"
     assert "No drug here" in use(case(0).world, TOOLS["drugs_in_class"], {"drug_class": "tea"}).text
+    assert use(case(0).world, TOOLS["contraindications"], {"drug": "docusate"}).text == "docusate: none is known here"
+    assert use(case(0).world, TOOLS["food_interaction"], {"drug": "docusate"}).text == "Nothing is known here."
+
+
+def test_contraindications_of_a_drug_are_those_of_its_pairs_and_allergies() -> None:
+    def said(drug: str) -> str:
+        return use(case(0).world, TOOLS["contraindications"], {"drug": drug}).text
+
+    assert said("dicloxacillin") == "dicloxacillin: an allergy to penicillins"
+    for first, second in combinations(DRUGS, 2):
+        gravest = [rule for _, rule in interactions([first, second]) if rule.severity == "contraindicated"]
+        for rule in gravest:
+            own, others = (first, second) if rule.one in DRUGS[first].properties else (second, first)
+            assert PROPERTIES[rule.other] in said(own) and PROPERTIES[rule.one] in said(others)
+    assert set(FOODS) <= set(DRUGS)
 
 
 def graded(made: Case, *calls: tuple[str, dict[str, Any]], **changed: Any) -> Grade:
