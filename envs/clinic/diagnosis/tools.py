@@ -36,7 +36,7 @@ BACKGROUND, DIFFERENTIAL, CRITERIA, GIVE, CALL, NOTE, SUBMIT = (
 )
 DRUGS = tuple(sorted({one.gives for one in CONDITIONS.values() if one.gives} | set(BLEEDING)))
 CODES = tuple(sorted(CONDITIONS))
-CALCULATORS = ("heart", "wells_pe", "perc", "curb65", "qsofa", "anion_gap", "osmolality", "alvarado")
+CALCULATORS = ("heart", "wells_pe", "perc", "curb65", "qsofa", "anion_gap", "osmolality", "alvarado", "nihss", "abcd2")
 _TEXT = {"type": "string", "maxLength": 400}
 
 

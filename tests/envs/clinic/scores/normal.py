@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from envs.clinic.scores.nerves import ITEMS
+
 NORMAL: dict[str, dict[str, Any]] = {
     "sofa": {"ventilated": False, "pressor": "none"},
     "qsofa": {"rr": 16, "sbp_mmhg": 120, "gcs": 15},
@@ -125,6 +127,8 @@ NORMAL: dict[str, dict[str, Any]] = {
             False,
         )
     },
+    "nihss": dict.fromkeys(ITEMS, 0),
+    "abcd2": {"age": 50, "sbp_mmhg": 120, "dbp_mmhg": 80, "signs": "other", "minutes": 5, "diabetes": False},
     "alvarado": dict.fromkeys(
         ("migration", "anorexia", "nausea", "tenderness", "rebound", "fever", "leucocytosis", "left_shift"), False
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from envs.clinic.scores.nerves import ITEMS
 from envs.clinic.scores.table import SCORES
 from envs.clinic_checker.scores.table import FOUND
 from tests.envs.clinic.scores.normal import NORMAL
@@ -57,6 +58,14 @@ LIMITS: list[tuple[str, str, dict[str, Any], dict[Any, int]]] = [
     ("news2", "pulse", {}, {40: 3, 41: 1, 50: 1, 51: 0, 90: 0, 91: 1, 110: 1, 111: 2, 130: 2, 131: 3}),
     ("news2", "avpu", {}, {"alert": 0, "confusion": 3, "voice": 3, "pain": 3, "unresponsive": 3}),
     ("news2", "temp_c", {}, {35.0: 3, 35.1: 1, 36.0: 1, 36.1: 0, 38.0: 0, 38.1: 1, 39.0: 1, 39.1: 2}),
+    *(("nihss", name, {}, {points: points for points in range(most + 1)}) for name, (_, most) in ITEMS.items()),
+    ("abcd2", "age", {}, {59: 0, 60: 1}),
+    ("abcd2", "sbp_mmhg", {}, {139: 0, 140: 1}),
+    ("abcd2", "dbp_mmhg", {}, {89: 0, 90: 1}),
+    ("abcd2", "dbp_mmhg", {"sbp_mmhg": 150}, {89: 1, 90: 1}),
+    ("abcd2", "signs", {}, {"other": 0, "speech": 1, "weakness": 2}),
+    ("abcd2", "minutes", {}, {9: 0, 10: 1, 59: 1, 60: 2}),
+    ("abcd2", "diabetes", {}, {False: 0, True: 1}),
     ("grace", "killip", {}, {1: 1, 2: 21, 3: 40, 4: 60}),
     (
         "grace",

@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bench.clinic_scores import main
+from envs.clinic.scores.nerves import ITEMS
 from envs.clinic.scores.score import Bands, Result, Score, exact
 from envs.clinic.scores.table import SCORES
 from envs.clinic_checker.scores.table import FOUND
@@ -37,6 +38,9 @@ WORKED: list[tuple[str, dict[str, Any], float]] = [
     ("qtc_fridericia", {"qt_ms": 400, "pulse": 60}, 400),
     ("aa_gradient", {"fio2_percent": 21, "paco2_mmhg": 40.0, "pao2_mmhg": 90.0}, 9.73),
     ("shock_index", {"pulse": 120, "sbp_mmhg": 80}, 1.5),
+    ("body_surface", {"height_cm": 180, "weight_kg": 80.0}, 2.0),
+    ("parkland", {"weight_kg": 70.0, "burned_percent": 20}, 5600),
+    ("nihss", {name: most for name, (_, most) in ITEMS.items()}, 42),
     ("gcs", {"eye": 4, "verbal": 5, "motor": 6}, 15),
     (
         "meld3",
