@@ -29,7 +29,17 @@ LONGEST = (
     "tests/actors",
     *(
         f"tests/deploy/test_{name}.py"
-        for name in ("nodes", "faults", "runs", "one_name", "users_day", "mid_sync", "resumed_run", "broadcast_run")
+        for name in (
+            "nodes",
+            "faults",
+            "runs",
+            "one_name",
+            "users_day",
+            "mid_sync",
+            "resumed_run",
+            "broadcast_run",
+            "mixture_run",
+        )
     ),
     "tests/deploy/test_scribe_training.py",
     "tests/deploy/cluster/test_placement.py",
