@@ -148,12 +148,13 @@ def drug_keys(
     keys = Counter(json.dumps(truth_of(one.label).answer, sort_keys=True) for one in made)
     without = sum(truth_of(one.label).answer["severity"] == "none" for one in made)
     disputed = sum(disagreement(one) is not None for one in made)
-    most = keys.most_common(1)[0][1]
+    most, known = keys.most_common(1)[0][1], len(domains[DRUGS].instruments("full"))
     return Found(
-        f"{RELEASED[DRUGS]} release tasks; of {len(made)} generated ones {disputed} disputed, {len(keys)} answers, the "
-        f"commonest {most} times, {without} without an interaction",
+        f"{RELEASED[DRUGS]} release tasks, {known} tools; of {len(made)} generated ones {disputed} disputed, "
+        f"{len(keys)} answers, the commonest {most} times, {without} without an interaction",
         demands(
             no_label_disputed=disputed == 0,
+            as_many_tools=known >= 10,
             many_answers=len(keys) > 0.4 * len(made),
             no_common_one=most < 0.2 * len(made),
             half_without=abs(without / len(made) - 0.5) < 0.1,

@@ -10,6 +10,8 @@ ROWS = (
         "training over several turns, one domain or several, without the tools' tokens in the loss",
         (
             "medserl selfplay clinic_smoke",
+            "medserl selfplay mixture_smoke",
+            "tests/deploy/test_mixture_run.py",
             "tests/envs/clinic/test_environment.py::test_the_clinic_is_played_beside_other_games",
         ),
         "a run trains for minutes; that a model learns more than the easiest triage is not shown (docs/benchmarks.md)",
