@@ -12,6 +12,10 @@ from common.statistics import Interval
 from envs.contract.page_view import words
 from evals.core.measured import Best, Difference
 
+FRAME = 3
+"""Characters beside the text of a column: a line and a space on either side."""
+_NUMERIC = tuple("0123456789+-")
+
 
 class Sheet(Record):
     """One table and a remark under it."""
@@ -30,14 +34,45 @@ def section(sheet: Sheet) -> str:
 
 
 def show(sheet: Sheet, console: Console) -> None:
-    """Print a sheet."""
-    table = Table(sheet.columns[0], title=sheet.title, title_justify="left")
-    for column in sheet.columns[1:]:
-        table.add_column(column, justify="right")
-    for row in sheet.rows:
-        table.add_row(*row)
-    console.print(table)
+    """Print a sheet, as several tables where it is wider than the console: a number is shown whole."""
+    for at, columns in enumerate(_fitting(sheet, console.width)):
+        table = Table(title="" if at else sheet.title, title_justify="left")
+        for column, width in zip(columns, _widths(sheet, columns, console.width), strict=True):
+            table.add_column(sheet.columns[column], justify="right" if column else "left", width=width)
+        for row in sheet.rows:
+            table.add_row(*(row[column] for column in columns))
+        console.print(table)
     console.print(sheet.remark, highlight=False)
+
+
+def _fitting(sheet: Sheet, width: int) -> list[list[int]]:
+    """The columns of each table; the first one names the rows of all."""
+    widths = [_least(sheet, column) + FRAME for column in range(len(sheet.columns))]
+    tables = [[0]]
+    for column in range(1, len(widths)):
+        if len(tables[-1]) > 1 and sum(widths[one] for one in (*tables[-1], column)) + 1 > width:
+            tables.append([0])
+        tables[-1].append(column)
+    return tables
+
+
+def _widths(sheet: Sheet, columns: list[int], width: int) -> list[int]:
+    """As wide as their texts where that fits, else the least, and the rest for the names of the rows."""
+    wide = [max(map(len, (sheet.columns[one], *(row[one] for row in sheet.rows)))) for one in columns]
+    if sum(wide) + FRAME * len(wide) < width:
+        return wide
+    _, *others = [_least(sheet, one) for one in columns]
+    room = width - 1 - FRAME - sum(one + FRAME for one in others)
+    return [max(min(room, wide[0]), _least(sheet, columns[0])), *others]
+
+
+def _least(sheet: Sheet, column: int) -> int:
+    """The width at which no number of a column is broken; words may begin a new line."""
+    lengths = [len(word) for word in sheet.columns[column].split()]
+    for row in sheet.rows:
+        text = row[column]
+        lengths += [len(text)] if text[:1] in _NUMERIC else [len(word) for word in text.split()]
+    return max(lengths, default=1)
 
 
 def shown(figure: Interval, form: str = ".3f") -> str:
