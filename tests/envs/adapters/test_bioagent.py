@@ -29,7 +29,7 @@ def test_gymnasium_s_own_check_finds_nothing(arguments: dict[str, Any]) -> None:
 def test_a_named_task_is_the_same_at_every_reset_and_its_oracle_earns_1() -> None:
     env = made(task_id=f"{DOMAIN}_002")
     (first, info), (again, _) = env.reset(seed=1), env.reset(seed=2)
-    assert first == again and info["domain"] == DOMAIN and len(info["tools"]) == 12
+    assert first == again and info["domain"] == DOMAIN and len(info["tools"]) == 13
     game = source_of("clinic").env
     labelled = game.release_task(f"{DOMAIN}_002")  # type: ignore[attr-defined]
     *before, last = play(game, labelled.task, game.oracle(labelled, random.Random(0))).actions
