@@ -34,7 +34,7 @@ def test_heldout_skill_is_of_pairs_of_twins_and_by_tier() -> None:
     found = REPORT.heldout(outcomes)
     assert (found["skill"].of, found["skill_easy"].of, found["skill_hard"].of) == (3, 2, 1)
     assert found["skill_easy"].value == pytest.approx(0.1) and found["skill_hard"].value == 1.0
-    assert str(found["skill_hard"]) == "-" and "skill easy 0.10 [" in REPORT.heldout_line(found)
+    assert str(found["skill_hard"]) == "1.00" and "skill easy 0.10 [" in REPORT.heldout_line(found)
 
 
 def test_checkpoints_are_chosen_by_skill() -> None:
