@@ -60,7 +60,7 @@ def parser(program: str) -> Parser:
     known = ", ".join(registry.GAMES)
     made.add_argument("envs", nargs="*", metavar="ENV", help=f"package.module:Class, or an id ({known}: the default)")
     made.add_argument("--settings", default="{}", help="the settings of one ENV, as YAML: '{data: {path: a.csv}}'")
-    made.add_argument("--count", type=flag_count, default=COUNT, help="slots of the plan to try, of each part of a game")
+    made.add_argument("--count", type=flag_count, default=COUNT, help="slots of the plan to try, a part of a game")
     return made
 
 
