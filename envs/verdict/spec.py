@@ -13,6 +13,7 @@ from common.sections import EnvSettings, Section
 BUNDLED = "bundled"
 OWN = "own"
 LEAST_NOISE = 3
+Outcome = Literal["skill", "graded", "type"]
 
 
 class QuadrantMix(Section):
@@ -79,13 +80,23 @@ class DataSpec(Section):
 class RewardSpec(Section):
     """What a verdict earns; the table is in `envs/verdict/doctor/reward.py`."""
 
-    outcome: Literal["graded", "type"] = "graded"
-    """What a flag on an error note earns: `graded` by type, sentence and correction; `type` 1 or -1, for comparison."""
+    outcome: Outcome = "graded"
+    """What a verdict earns. `skill`: nothing on average without reading. `graded`: the same by type, sentence and
+    correction, but .1 for the form and dearer false alarms, so that silence pays. `type`: a flag earns 1 or -1."""
     anneal_steps: int | None = Field(None, ge=0)
-    """Policy versions over which the false-alarm penalty goes from -1.0 to -1.5; 0: none; null: half of `steps`."""
+    """Of `graded` and `type`: policy versions over which the false-alarm penalty goes from -1.0 to -1.5; 0: none; null:
+    half of `steps`."""
+
+    @model_validator(mode="after")
+    def _skill_has_one_penalty(self) -> RewardSpec:
+        if self.outcome == "skill" and self.anneal_steps:
+            raise ValueError("anneal_steps needs outcome graded or type: under skill a false alarm always costs 1")
+        return self
 
     def over(self, steps: int) -> RewardSpec:
         """The same for a run of that many steps, with the default of `anneal_steps` in numbers."""
+        if self.outcome == "skill":
+            return self.model_copy(update={"anneal_steps": 0})
         return self.model_copy(update={"anneal_steps": steps // 2 if self.anneal_steps is None else self.anneal_steps})
 
 

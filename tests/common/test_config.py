@@ -182,6 +182,14 @@ def test_the_penalty_is_annealed_over_half_the_steps_unless_the_spec_says_otherw
     assert settings.reward.anneal_steps == steps and settings.reward.outcome == "graded"
 
 
+def test_a_reward_that_is_corrected_for_chance_has_no_schedule() -> None:
+    spec = RunSpec.model_validate({"steps": 9, "envs": {"verdict": {"reward": {"outcome": "skill"}}}})
+    (settings,) = spec.settled.envs
+    assert isinstance(settings, VerdictSettings) and settings.reward.anneal_steps == 0
+    with pytest.raises(ValidationError, match="anneal_steps needs outcome graded or type"):
+        RunSpec.model_validate({"envs": {"verdict": {"reward": {"outcome": "skill", "anneal_steps": 4}}}})
+
+
 @pytest.mark.parametrize("name", ["..", ".", ".hidden", "../other", "a/b", "/tmp/x", "", "a\\b", "a b", "x\n"])
 def test_the_name_of_a_run_cannot_leave_the_runs_folder(name: str) -> None:
     with pytest.raises(ValidationError, match="name"):

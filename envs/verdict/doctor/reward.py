@@ -1,20 +1,22 @@
 """The verdict game's reward table (docs/design.md, section 5). Only the completion is scored, never the prompt.
 
-| case                             | outcome                                        | structure | reason               |
-|----------------------------------|------------------------------------------------|-----------|----------------------|
-| does not parse, or truncated     | -1.5                                           | 0         | invalid_*, truncated |
-| error note, clean verdict        | -1.0                                           | +0.1      | missed               |
-| clean note, clean verdict        | +1.0                                           | +0.1      | clean                |
-| clean note, error verdict        | false_alarm (-1.5)                             | +0.1      | false_alarm          |
-| error note, error verdict        | 0.4 + 0.2 type + 0.3 sentence + 0.1 correction | +0.1      | found, elsewhere     |
-| the same under `outcome: type`   | 1.0 with the right type, -1.0 with another     | +0.1      | found, elsewhere     |
+| case                         | `graded`                          | `type`       | `skill`     | reason               |
+|------------------------------|-----------------------------------|--------------|-------------|----------------------|
+| does not parse, or truncated | -1.5                              | -1.5         | -1.5        | invalid_*, truncated |
+| error note, clean verdict    | -1.0                              | -1.0         | -1.0        | missed               |
+| clean note, clean verdict    | +1.0                              | +1.0         | +1.0        | clean                |
+| clean note, error verdict    | -1.0 to -1.5 (`false_alarm_at`)   | as `graded`  | -1.0        | false_alarm          |
+| error note, error verdict    | .4 + .2 type + .3 sentence        | +1.0 or -1.0 | as `graded` | found, elsewhere     |
+|                              | + .1 correction                   | by its type  |             |                      |
+| any valid reply: structure   | +0.1                              | +0.1         | 0           |                      |
 
-So on a balanced batch a constant reply earns at most 0.1 on average, by "No Clinical Error", and flagging pays only
-where P(error) > (1.0 - false_alarm) / (g + 2.0 - false_alarm), with g the outcome of a flag on an error note. In the
-first versions of a run the false alarm costs less (`false_alarm_at`), and g > 0.8 already pays at P(error) = 0.5; a
-constant reply reaches it only if nearly all errors have the same type and the same sentence number.
+`found` says that the sentence is right too, `elsewhere` that it is not, under every scheme.
 
-`found` says that the sentence is right too, `elsewhere` that it is not, under both schemes.
+`skill` is corrected for chance over twins: on an error note and its clean twin, a reply that does not depend on the
+label earns p (g - 1) / 2, with p the share of flags and g <= 1 what they earn on the error note. So no policy that does
+not read has a mean above 0, whatever it knows of types and places; flagging pays where P(error) > 2 / (g + 3). Under
+the other two silence earns 0.1, and flagging pays only where P(error) > (1 - false_alarm) / (g + 2 - false_alarm). In
+the first versions of a run the false alarm costs less there, and g > 0.8 already pays at P(error) = 0.5.
 """
 
 from __future__ import annotations
@@ -23,20 +25,20 @@ import re
 from collections import Counter
 from difflib import SequenceMatcher
 from enum import StrEnum
-from typing import Literal
 
 from common.records import Episode, Record, Reward
 from envs.verdict.data.medec import ERROR_TYPES
 from envs.verdict.data.text import one_line
 from envs.verdict.doctor.grammar import Invalid, Verdict, parse
-from envs.verdict.spec import RewardSpec
+from envs.verdict.spec import Outcome, RewardSpec
 
 INVALID, MISSED, CLEAN, FALSE_ALARM = -1.5, -1.0, 1.0, -1.5
 FALSE_ALARM_AT_START = -1.0
 FLAG, TYPE, SENTENCE, CORRECTION = 0.4, 0.2, 0.3, 0.1
 RIGHT_TYPE, WRONG_TYPE = 1.0, -1.0  # `outcome: type`
-STRUCTURE = 0.1
-MAXIMUM = 1.1  # of both labels
+SYMMETRIC = -1.0  # a false alarm under `outcome: skill`: as much as a clean verdict earns there
+STRUCTURE = 0.1  # but under `outcome: skill`, where a valid form would pay blind policies too
+MAXIMUM = 1.1  # of both labels; 1.0 under `outcome: skill`
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 
 
@@ -87,10 +89,9 @@ def false_alarm_at(version: int | None, anneal_steps: int) -> float:
     return FALSE_ALARM + (FALSE_ALARM_AT_START - FALSE_ALARM) * left
 
 
-def score(
-    episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM, outcome: Literal["graded", "type"] = "graded"
-) -> Reward:
-    """Score the one action of `episode`. `false_alarm` is in [-1.5, 0], so that an invalid reply stays the worst.
+def score(episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM, outcome: Outcome = "graded") -> Reward:
+    """Score the one action of `episode`. `false_alarm` is in [-1.5, 0], so that an invalid reply stays the worst; it
+    does not count under `skill`.
 
     Raises ValueError when the episode does not hold exactly one action.
     """
@@ -103,12 +104,21 @@ def score(
     verdict = parse(episode.actions[0], truth.sentence_count)
     if isinstance(verdict, Invalid):
         return _reward(INVALID, 0.0, Case(f"invalid_{verdict.reason}"))
+    corrected = outcome == "skill"
+    earned, case = _judged(verdict, truth, SYMMETRIC if corrected else false_alarm, outcome)
+    return _reward(earned, 0.0 if corrected else STRUCTURE, case)
+
+
+def _judged(verdict: Verdict, truth: Truth, false_alarm: float, outcome: Outcome) -> tuple[float, Case]:
+    """What a valid verdict earns without the structure term, and the row of the table."""
     if truth.error_type is None:
-        earned, case = (false_alarm, Case.FALSE_ALARM) if verdict.error else (CLEAN, Case.CLEAN)
-        return _reward(earned, STRUCTURE, case)
+        return (false_alarm, Case.FALSE_ALARM) if verdict.error else (CLEAN, Case.CLEAN)
     if not verdict.error:
-        return _reward(MISSED, STRUCTURE, Case.MISSED)
-    return _flagged(verdict, truth) if outcome == "graded" else _typed(verdict, truth)
+        return MISSED, Case.MISSED
+    case = Case.FOUND if verdict.sentence == truth.sentence else Case.ELSEWHERE
+    if outcome == "type":
+        return RIGHT_TYPE if verdict.error_type == truth.error_type else WRONG_TYPE, case
+    return sum(earned for earned, _ in graded(verdict, truth).values()), case
 
 
 def correction_credit(error: str, corrected: str, proposed: str) -> float:
@@ -137,16 +147,6 @@ def graded(verdict: Verdict, truth: Truth) -> dict[str, tuple[float, float]]:
         "sentence": (SENTENCE * found, SENTENCE),
         "correction": (CORRECTION * credit, CORRECTION),
     }
-
-
-def _flagged(verdict: Verdict, truth: Truth) -> Reward:
-    outcome = sum(earned for earned, _ in graded(verdict, truth).values())
-    return _reward(outcome, STRUCTURE, Case.FOUND if verdict.sentence == truth.sentence else Case.ELSEWHERE)
-
-
-def _typed(verdict: Verdict, truth: Truth) -> Reward:
-    earned = RIGHT_TYPE if verdict.error_type == truth.error_type else WRONG_TYPE
-    return _reward(earned, STRUCTURE, Case.FOUND if verdict.sentence == truth.sentence else Case.ELSEWHERE)
 
 
 def _edits(old: str, new: str) -> Counter[tuple[str, str]]:

@@ -78,6 +78,36 @@ def test_the_false_alarm_penalty_can_be_annealed() -> None:
         score(episode(flag()), CLEAN, false_alarm=-1.6)
 
 
+@pytest.mark.parametrize(
+    ("action", "truth", "outcome", "reason"),
+    [
+        ("I think it is fine.", ERROR, -1.5, "invalid_tags"),
+        (SAYS_CLEAN, ERROR, -1.0, "missed"),
+        (SAYS_CLEAN, CLEAN, 1.0, "clean"),
+        (flag(), CLEAN, -1.0, "false_alarm"),
+        (flag(), ERROR, 1.0, "found"),
+        (flag(error_type="diagnosis", sentence=1), ERROR, 0.4, "elsewhere"),
+        (flag(correction="She is given oral ceftriaxone today."), ERROR, 0.9 + 0.1 * 4 / 6, "found"),
+    ],
+)
+def test_corrected_for_chance_the_form_earns_nothing_and_a_false_alarm_costs_what_silence_earns_there(
+    action: str, truth: Truth, outcome: float, reason: str
+) -> None:
+    for false_alarm in (-1.5, -1.2):
+        reward = score(episode(action), truth, false_alarm, "skill")
+        assert reward.components == pytest.approx({"outcome": outcome, "structure": 0.0})
+        assert (reward.total, reward.reason) == (pytest.approx(outcome), reason)
+        assert reward.solved == (outcome > 0)
+    assert score(episode(action, truncated=True), truth, outcome="skill").total == -1.5
+
+
+def test_corrected_for_chance_flagging_pays_at_a_lower_probability() -> None:
+    gain = 0.4
+    threshold = 2 / (gain + 3)
+    flags, says_clean = threshold * gain - (1 - threshold), (1 - threshold) - threshold
+    assert flags == pytest.approx(says_clean) and threshold < 2.5 / (gain + 3.5)
+
+
 def test_flagging_pays_from_the_published_threshold_on() -> None:
     gain = 0.4
     threshold = 2.5 / (gain + 3.5)

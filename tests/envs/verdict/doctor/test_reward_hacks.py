@@ -184,7 +184,8 @@ def says_clean(text: str) -> bool:
 
 
 constants = near_valid | strings | verdicts.map(render)
-schemes = st.sampled_from([RewardSpec(), RewardSpec(outcome="type")])
+SKILL = RewardSpec(outcome="skill")
+schemes = st.sampled_from([RewardSpec(outcome="graded"), RewardSpec(outcome="type")])
 
 
 @given(constants, st.lists(error_truths, min_size=1, max_size=6), schemes)
@@ -204,7 +205,27 @@ def test_nor_has_one_that_knows_the_whole_truth_of_one_note(
     assert mean_on_balanced(reply(body), errors, scheme) < 0
 
 
-@given(near_valid, verdicts, truths, st.floats(-1.5, -1.0), schemes)
+@given(st.data(), constants, st.lists(error_truths, min_size=1, max_size=6), st.integers(0, 9) | st.none())
+def test_corrected_for_chance_not_even_silence_has_a_mean_above_0(
+    data: st.DataObject, text: str, errors: list[Truth], version: int | None
+) -> None:
+    known = data.draw(st.sampled_from(errors))
+    knowing = reply(f"Error: {known.error_type}\nSentence: {known.sentence}\nCorrection: {known.corrected_text}")
+    for said in (text, knowing):
+        mean = mean_on_balanced(said, errors, SKILL, version)
+        assert mean == pytest.approx(0) if says_clean(said) else mean <= 1e-9
+
+
+@given(st.lists(error_truths, min_size=1, max_size=6))
+def test_corrected_for_chance_a_flag_that_knows_all_but_the_label_earns_what_silence_does(errors: list[Truth]) -> None:
+    total = 0.0
+    for truth in errors:
+        said = reply(f"Error: {truth.error_type}\nSentence: {truth.sentence}\nCorrection: {truth.corrected_text}")
+        total += mean_on_balanced(said, [truth], SKILL)
+    assert total == pytest.approx(0)
+
+
+@given(near_valid, verdicts, truths, st.floats(-1.5, -1.0), schemes | st.just(SKILL))
 def test_an_invalid_reply_earns_less_than_every_valid_one(
     text: str, valid: Verdict, truth: Truth, false_alarm: float, scheme: RewardSpec
 ) -> None:
