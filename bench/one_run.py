@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.ours import wait
@@ -31,15 +31,22 @@ def warmed(home: Path, seed: int) -> Path:
 
 
 def run(
-    spec: Path, seed: int, max_lag: int, home: Path, timeout_s: float, name: str = "", module: str = SELFPLAY
+    spec: Path,
+    seed: int,
+    max_lag: int,
+    home: Path,
+    timeout_s: float,
+    name: str = "",
+    module: str = SELFPLAY,
+    fields: Mapping[str, object] | None = None,
 ) -> float:
-    """Minutes that `spec` took with this seed and lag; its folder is home / `name`.
+    """Minutes that `spec` took with this seed and lag, and these `fields`; its folder is home / `name`.
 
     Raises ValueError with the end of its output when it fails.
     """
     name = name or name_of(seed, max_lag)
     given = {"name": name, "runs": home, "seed": seed, "buffer.max_lag": max_lag, "model.cache": cache_of(home, seed)}
-    flags = [text for flag, value in given.items() for text in (f"--{flag}", str(value))]
+    flags = [text for flag, value in {**given, **(fields or {})}.items() for text in (f"--{flag}", str(value))]
     return complete([sys.executable, "-m", module, str(spec), *flags], home / f"{name}.txt", timeout_s)
 
 

@@ -1,0 +1,289 @@
+"""`reward.outcome` of the verdict games compared: what blind policies earn under each, and how a policy learns.
+
+    python -m bench.outcomes                # blind policies, then two outcomes of the contradiction game, 3 seeds each
+    python -m bench.outcomes --seeds        # blind policies alone: seconds
+    python -m bench.outcomes --runs DIR     # keeps the runs there, and continues them
+
+The runs are `medserl selfplay learns` with a held-out curve. Those of a seed start from the same warmed-up model and
+see the same tasks; only what a verdict earns differs. The learning rate is twice that of the spec: runs collapse there
+now and then, so that an outcome that prevents it would show. Exit code 1 when a blind policy earns under `skill`, 2
+when a run failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import msgspec
+from pyarrow import parquet
+from rich.console import Console
+from rich.table import Table
+
+from bench import one_run
+from bench.heldout import RIGHT
+from bench.learns import bootstrap
+from common.files import json_lines
+from common.flags import flag_path
+from common.records import Episode, LabelledTask, Record
+from common.sections import EnvSettings
+from envs.contract import registry
+from envs.contract.by_rule import tasks_by_rule
+from envs.contract.env import Environment
+from envs.contradiction.spec import ContradictionSettings
+from envs.verdict.doctor.grammar import Verdict, render
+from envs.verdict.doctor.reward import Truth, score_as
+from envs.verdict.environment import truth_of
+from envs.verdict.report import FLAG_BAND
+from envs.verdict.spec import RewardSpec, VerdictSettings
+
+SCHEMES = {
+    "graded, first version": (RewardSpec(outcome="graded", anneal_steps=2), 0),
+    "graded": (RewardSpec(outcome="graded"), None),
+    "type": (RewardSpec(outcome="type"), None),
+    "skill": (RewardSpec(outcome="skill"), None),
+}
+"""What is compared on blind policies: the reward's settings, and the policy_version."""
+COMPARED = ("graded", "skill")
+GAMES: tuple[EnvSettings, ...] = (ContradictionSettings(), VerdictSettings())
+THOUGHT = "one two three four five"
+ORACLE = "oracle, which reads"
+ENV = "contradiction"
+
+Pair = tuple[LabelledTask, LabelledTask]
+"""An error note and its clean twin."""
+
+
+class Curve(Record):
+    """One run. `versions` were evaluated; `right` holds by held-out vignette the share of right flags at each."""
+
+    seed: int
+    outcome: str
+    versions: tuple[int, ...]
+    right: dict[str, tuple[float, ...]]
+    flags: tuple[float, ...]  # of the training rollouts, by step: share of the valid verdicts that say Error
+    valid: tuple[float, ...]
+    minutes: float
+
+    @property
+    def accuracy(self) -> list[float]:
+        """Held-out share of right flags at each version; half of the notes hold an error, so Youden's J is 2a - 1."""
+        return [fmean(point) for point in zip(*self.right.values(), strict=True)]
+
+    @property
+    def fall(self) -> float:
+        """The most that the held-out accuracy lost of what it had reached."""
+        best = [max(self.accuracy[: at + 1]) for at in range(len(self.accuracy))]
+        return max(high - now for high, now in zip(best, self.accuracy, strict=True))
+
+    @property
+    def outside(self) -> int:
+        """Training steps whose share of flags left the band in which the game's alarm is silent."""
+        return sum(not FLAG_BAND.low <= share <= FLAG_BAND.high for share in self.flags)
+
+
+def earned(settings: EnvSettings, count: int) -> dict[str, dict[str, float]]:
+    """Mean reward by policy and scheme over `count` notes of the game, twins only."""
+    env = registry.make(settings, 0)
+    pairs = _pairs(env, count)
+    truths = [tuple(_truth(labelled) for labelled in pair) for pair in pairs]
+    replies = _policies(env, pairs, [error for error, _ in truths])
+    return {
+        name: {scheme: _mean(said, truths, *how) for scheme, how in SCHEMES.items()} for name, said in replies.items()
+    }
+
+
+def _pairs(env: Environment, count: int) -> list[Pair]:
+    found = defaultdict[int, dict[bool, LabelledTask]](dict)
+    for slot, labelled in asyncio.run(tasks_by_rule(env, env.plan, count)):
+        found[slot.index // 2][_truth(labelled).error_type is not None] = labelled
+    return [(pair[True], pair[False]) for pair in found.values() if len(pair) == 2]
+
+
+def _truth(labelled: LabelledTask) -> Truth:
+    truth = labelled.label.truth
+    return Truth(**truth["verdict"]) if "verdict" in truth else truth_of(labelled.label)
+
+
+def _policies(env: Environment, pairs: Sequence[Pair], errors: Sequence[Truth]) -> dict[str, list[tuple[str, str]]]:
+    """By policy its replies to each pair. All but the oracle say the same of both; whoever says now this and now that
+    lies between them."""
+    silent = render(Verdict(error=False, thinking=THOUGHT))
+    usual = _flag(*(Counter(column).most_common(1)[0][0] for column in zip(*map(_facts, errors), strict=True)))
+    told = [env.demonstration(error, random.Random(0)) for error, _ in pairs]
+    return {
+        "silence": [(silent, silent)] * len(pairs),
+        "flags all: usual type, sentence, correction": [(usual, usual)] * len(pairs),
+        "flags all: what is right on the error twin": [(text, text) for text in told],
+        "unreadable": [("", "")] * len(pairs),
+        ORACLE: [(text, silent) for text in told],
+    }
+
+
+def _facts(truth: Truth) -> tuple[str, int, str]:
+    assert truth.error_type is not None and truth.sentence is not None and truth.corrected_text is not None
+    return truth.error_type, truth.sentence, truth.corrected_text
+
+
+def _flag(error_type: str, sentence: int, correction: str) -> str:
+    said = Verdict(error=True, thinking=THOUGHT, error_type=error_type, sentence=sentence, correction=correction)
+    return render(said)
+
+
+def _mean(
+    replies: Sequence[tuple[str, str]], truths: Sequence[tuple[Truth, ...]], how: RewardSpec, version: int | None
+) -> float:
+    return fmean(
+        score_as(how, version, Episode(task_id="", actions=(text,)), truth).total
+        for pair, both in zip(replies, truths, strict=True)
+        for text, truth in zip(pair, both, strict=True)
+    )
+
+
+def run(args: argparse.Namespace, seed: int, outcome: str, home: Path) -> Curve:
+    """One run; results that exist in `home` are not computed again. Raises ValueError when it fails."""
+    name = f"{outcome}-{one_run.name_of(seed, args.lag)}"
+    done = home / f"{name}.json"
+    if done.is_file():
+        return msgspec.json.decode(done.read_bytes(), type=Curve)
+    fields = {
+        "steps": args.steps,
+        "learner.learning_rate": args.rate,
+        "evaluation.every": args.every,
+        "evaluation.tasks": args.tasks,
+        f"envs.{ENV}.reward.outcome": outcome,
+        f"envs.{ENV}.reward.anneal_steps": 0,
+    }
+    minutes = one_run.run(args.spec, seed, args.lag, home, args.timeout, name, fields=fields)
+    curve = read(home / name, seed, outcome, minutes)
+    done.write_bytes(msgspec.json.encode(curve))
+    return curve
+
+
+def read(folder: Path, seed: int, outcome: str, minutes: float) -> Curve:
+    """The curve of a finished run."""
+    files = sorted((folder / "heldout").glob("version-*.parquet"))
+    shares = [_right(file) for file in files]
+    rows = json_lines(folder / "metrics.jsonl").found
+    return Curve(
+        seed=seed,
+        outcome=outcome,
+        versions=tuple(int(file.stem.split("-")[1]) for file in files),
+        right={vignette: tuple(share[vignette] for share in shares) for vignette in shares[0]},
+        flags=tuple(row[f"{ENV}/flag_rate"] or 0.0 for row in rows),
+        valid=tuple(row[f"{ENV}/valid_share"] for row in rows),
+        minutes=minutes,
+    )
+
+
+def _right(file: Path) -> dict[str, float]:
+    found = defaultdict[str, list[bool]](list)
+    for row in parquet.read_table(file, columns=["vignette", "reason"]).to_pylist():
+        found[row["vignette"]].append(row["reason"] in RIGHT)
+    return {vignette: fmean(right) for vignette, right in found.items()}
+
+
+def gained(curves: Iterable[Curve], last: bool) -> dict[int, list[float]]:
+    """By seed: for each held-out vignette, the share right under the second outcome of COMPARED minus the first, at the
+    last version or as the mean over all versions but the first."""
+    by_seed = defaultdict[int, dict[str, Mapping[str, tuple[float, ...]]]](dict)
+    for curve in curves:
+        by_seed[curve.seed][curve.outcome] = curve.right
+    start = -1 if last else 1
+    return {
+        seed: [fmean(two[name][start:]) - fmean(one[name][start:]) for name in one]
+        for seed, found in by_seed.items()
+        for one, two in [(found[COMPARED[0]], found[COMPARED[1]])]
+    }
+
+
+def show_blind(found: Mapping[str, Mapping[str, Mapping[str, float]]], console: Console) -> bool:
+    """Print what blind policies earn; whether none earns under `skill`."""
+    table = Table("game", "policy", title="Mean reward on notes and their twins")
+    for scheme in SCHEMES:
+        table.add_column(scheme, justify="right")
+    for game, policies in found.items():
+        for name, means in policies.items():
+            table.add_row(game, name, *(f"{means[scheme]:+.2f}" for scheme in SCHEMES))
+    console.print(table)
+    blind = [means["skill"] for game in found.values() for name, means in game.items() if name != ORACLE]
+    return max(blind) <= 1e-9
+
+
+def show_curves(curves: Sequence[Curve], console: Console) -> None:
+    """Print a row for each run, and the difference of the outcomes with its interval."""
+    table = Table("seed", "outcome", title=f"Held-out share of right flags of the {ENV} game, by policy_version")
+    for version in curves[0].versions:
+        table.add_column(str(version), justify="right")
+    for column in ("mean", "largest fall", "steps off the flag band", "least valid", "minutes"):
+        table.add_column(column, justify="right")
+    for curve in curves:
+        points = [f"{share:.2f}" for share in curve.accuracy]
+        mean = f"{fmean(curve.accuracy[1:]):.2f}"
+        off = f"{curve.outside} of {len(curve.flags)}"
+        least = f"{min(curve.valid):.2f}"
+        table.add_row(
+            str(curve.seed), curve.outcome, *points, mean, f"{curve.fall:.2f}", off, least, f"{curve.minutes:.1f}"
+        )
+    console.print(table)
+    for name, last in (("mean after the start", False), ("last version", True)):
+        mean, lower, upper = bootstrap(gained(curves, last))
+        verdict = "within noise" if lower <= 0 <= upper else "a difference"
+        console.print(
+            f"{COMPARED[1]} - {COMPARED[0]}, {name}: {mean:+.3f} [{lower:+.3f}, {upper:+.3f}] (95 %, over seeds and "
+            f"vignettes): {verdict}"
+        )
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags; `given` instead of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000, help="notes that blind policies reply to, a game")
+    parser.add_argument("--spec", type=flag_path, default=Path("deploy/learns.yaml"), help="spec of every run")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: no runs")
+    parser.add_argument("--lag", type=int, default=1, help="buffer.max_lag; 0 is synchronous")
+    parser.add_argument("--steps", type=int, default=48, help="learner steps of a run")
+    parser.add_argument("--rate", type=float, default=1e-4, help="learner.learning_rate")
+    parser.add_argument("--every", type=int, default=12, help="learner steps between points of the held-out curve")
+    parser.add_argument("--tasks", type=int, default=192, help="held-out tasks")
+    parser.add_argument("--timeout", type=float, default=1200, help="seconds per run")
+    parser.add_argument("--runs", type=flag_path, help="keep the runs here (default: a temporary folder)")
+    return parser.parse_args(given)
+
+
+def measure(args: argparse.Namespace, home: Path) -> list[Curve]:
+    """All runs, one line each as it ends. Raises ValueError when one fails."""
+    home.mkdir(parents=True, exist_ok=True)
+    curves = []
+    for seed in args.seeds:
+        for outcome in COMPARED:
+            curves.append(run(args, seed, outcome, home))
+            accuracy = curves[-1].accuracy
+            print(f"seed {seed}, {outcome}: held-out {accuracy[0]:.2f} -> {accuracy[-1]:.2f}", flush=True)
+    return curves
+
+
+def main() -> int:
+    """Print both tables. Exit code 0; 1: a blind policy earns under `skill`; 2: a run failed."""
+    args = arguments()
+    console = Console(width=160)
+    fair = show_blind({settings.id: earned(settings, args.count) for settings in GAMES}, console)
+    if args.seeds:
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                show_curves(measure(args, args.runs or Path(folder)), console)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
+    return 0 if fair else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
