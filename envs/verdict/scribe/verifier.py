@@ -43,8 +43,9 @@ class Choice(Record):
 class ExamResult(Record):
     """Of `asked` errors `found` and of `probes` changes that are none `false` have a margin of `threshold` or more.
 
-    All are of the half that confirms. `threshold` is None where no margin is good enough for the half that chooses.
-    `lower` is the bound of the share of errors among what is accepted, of as many changes of either kind.
+    All are of the half that confirms. `threshold` is None where no margin is good enough for the half that chooses;
+    `best` is the highest bound that one has there. `lower` is the bound of the share of errors among what is accepted,
+    of as many changes of either kind. `silent` questions of both halves got no letter.
     """
 
     asked: int
@@ -52,6 +53,8 @@ class ExamResult(Record):
     threshold: float | None = None
     found: int = 0
     false: int = 0
+    best: float = 0.0
+    silent: int = 0
 
     @property
     def lower(self) -> float:
@@ -72,7 +75,11 @@ class ExamResult(Record):
         """The result as one line for the terminal."""
         said = f"verifier exam {'passed' if self.passed else 'failed'}: "
         if self.threshold is None:
-            return f"{said}no margin picks out errors that are {RIGHT:.0%} right; confirmed on {self.asked} errors"
+            silent = f"; {self.silent} questions without a letter" if self.silent else ""
+            return (
+                f"{said}no margin picks out errors that are {RIGHT:.0%} right, the best one at least {self.best:.1%} "
+                f"(on {self.asked} errors and {self.probes} changes that are none{silent})"
+            )
         return (
             f"{said}a margin of {self.threshold:.2f} nats accepts {self.found} of {self.asked} errors and {self.false} "
             f"of {self.probes} changes that are none: at least {self.lower:.1%} right (needs {RIGHT:.0%})"
@@ -97,24 +104,27 @@ async def exam(pairs: Sequence[Choice], probes: Sequence[Choice], ask: Complete)
 
 def judged(errors: Sequence[float | None], others: Sequence[float | None]) -> ExamResult:
     """The margin that the questions of even place choose, with the counts of those of odd place."""
-    threshold = _chosen(errors[::2], others[::2])
+    best, threshold = _chosen(errors[::2], others[::2])
     asked, probes = errors[1::2], others[1::2]
-    if threshold is None:
-        return ExamResult(asked=len(asked), probes=len(probes))
+    result = ExamResult(
+        asked=len(asked), probes=len(probes), best=best, silent=sum(one is None for one in (*errors, *others))
+    )
+    if best < RIGHT:
+        return result
     found, false = _accepted(asked, threshold), _accepted(probes, threshold)
-    return ExamResult(asked=len(asked), probes=len(probes), threshold=threshold, found=found, false=false)
+    return msgspec.structs.replace(result, threshold=threshold, found=found, false=false)
 
 
-def _chosen(errors: Sequence[float | None], others: Sequence[float | None]) -> float | None:
-    """The margin of an error, above 0, at which the bound of the share right is highest, the lowest of several; None
-    where that is not enough."""
-    best, found = RIGHT, None
+def _chosen(errors: Sequence[float | None], others: Sequence[float | None]) -> tuple[float, float]:
+    """(bound, margin): the margin of an error, above 0, at which the bound of the share right is highest, the lowest of
+    several; zeros where no error has a margin above 0."""
+    best, found = 0.0, 0.0
     for threshold in sorted({value for value in errors if value is not None and value > 0}, reverse=True):
         right = _accepted(errors, threshold)
         lower = exact_lower(right, right + _accepted(others, threshold), DOUBT)
         if lower >= best:
             best, found = lower, threshold
-    return found
+    return best, found
 
 
 def _accepted(margins: Sequence[float | None], threshold: float) -> int:

@@ -112,7 +112,21 @@ async def test_one_that_always_takes_the_original_fails_on_changes_that_are_no_e
 
 async def test_one_that_prefers_errors_finds_nothing() -> None:
     result = await exam(PAIRS, PROBES, Verifier(knows(*(choice.other for choice in PAIRS))))
-    assert (result.threshold, result.found, result.passed) == (None, 0, False)
+    assert (result.threshold, result.found, result.passed, result.best) == (None, 0, False, 0.0)
+    assert str(result) == (
+        "verifier exam failed: no margin picks out errors that are 95% right, the best one at least 0.0% (on 75 errors "
+        "and 75 changes that are none)"
+    )
+
+
+async def test_one_that_says_no_letter_is_told_from_one_that_is_wrong() -> None:
+    result = await exam(PAIRS, PROBES[:50], Verifier(knows(), silent=True))
+    assert result.silent == 200 and str(result).endswith("; 200 questions without a letter)")
+
+
+def test_one_that_fails_says_how_near_its_best_margin_came() -> None:
+    result = judged([3.0] * 40 + [1.0] * 40, [-1.0] * 80)  # 40 of 40 on the half that chooses: .05 ** (1 / 40) = .928
+    assert not result.passed and "the best one at least 92.8% (on 40 errors" in str(result)
 
 
 def test_with_few_questions_nothing_is_certain() -> None:
