@@ -63,7 +63,8 @@ def own_examples(
     `shown` are the demonstrations of the same tasks, one for each.
     """
     home = path_of(spec.model.cache) / "warm"
-    settings = [_VERSION, spec.sampling.model_dump(), [env.kind(labelled) for labelled in tasks]]
+    games = [one.model_dump(mode="json") for one in spec.envs]  # with what they pay, by which replies are chosen
+    settings = [_VERSION, spec.sampling.model_dump(), games, [env.kind(labelled) for labelled in tasks]]
     file = home / f"own-{key(spec, folder, shown, settings)}.msgpack"
     if file.is_file():
         return msgspec.msgpack.decode(file.read_bytes(), type=Kept)
