@@ -19,6 +19,8 @@ import random
 from collections.abc import Sequence
 from itertools import combinations, permutations, product
 
+import msgspec
+
 from common.records import Episode, Label, LabelledTask, Limits, Message, Provenance, Rejection, Reward, Task
 from envs.contract.env import Complete, Slot, Turn
 from envs.contract.game import Game
@@ -175,17 +177,18 @@ def _label(task: Task, allergy: str, given: str) -> Label:
     """The truth, and the thinking of the oracle: worded alike on both labels, so that the classes must be compared."""
     sentences: list[str] = task.context["sentences"]
     thinking = f"{allergy} is {CLASS_OF[allergy]} and {given} is {CLASS_OF[given]}"
-    verdict: dict[str, str | int] = {"sentence_count": len(sentences)}
-    if CLASS_OF[allergy] == CLASS_OF[given]:
-        at = next(number for number, text in enumerate(sentences) if text.startswith(GIVEN))
-        verdict |= {
-            "error_type": "pharmacotherapy",
-            "sentence": at,
-            "error_text": sentences[at],
-            "corrected_text": f"{sentences[at].split()[0]} nothing.",
-        }
+    verdict: dict[str, object] = {"sentence_count": len(sentences)}
+    at = next(number for number, text in enumerate(sentences) if text.startswith(GIVEN))
+    verb, same_class = sentences[at].split()[0], CLASSES[CLASS_OF[allergy]]
+    error = {
+        "error_type": "pharmacotherapy",
+        "sentence": at,
+        "error_text": f"{verb} {same_class[CLASSES[CLASS_OF[given]].index(given)]}.",  # given itself in an error note
+        "corrected_text": f"{verb} nothing.",
+    }
+    verdict |= error if given in same_class else {"twin": error}
     return Label(task_id=task.task_id, truth={"verdict": verdict, "thinking": thinking})
 
 
 def _truth(label: Label) -> reward.Truth:
-    return reward.Truth(**label.truth["verdict"])
+    return msgspec.convert(label.truth["verdict"], reward.Truth)

@@ -272,9 +272,21 @@ def _truth(done: Draft) -> dict[str, object]:
     truth = reward.Truth(
         sentence_count=len(done.sentences),
         error_type=done.error_type,
-        sentence=done.order.index(done.sentence) if done.order and done.sentence is not None else done.sentence,
+        sentence=_told_at(done, done.sentence),
         error_text=done.error_text,
         corrected_text=done.corrected_text,
+        twin=_twin(done),
     )
     log = msgspec.to_builtins(list(done.edits))
-    return {**msgspec.structs.asdict(truth), "edits": log, "order": list(done.order)}
+    return {**msgspec.to_builtins(truth), "edits": log, "order": list(done.order)}
+
+
+def _twin(done: Draft) -> reward.Truth | None:
+    if done.twin is None:
+        return None
+    return reward.Truth(**msgspec.structs.asdict(done.twin), sentence=_told_at(done, done.focus))
+
+
+def _told_at(done: Draft, sentence: int | None) -> int | None:
+    """Where a sentence of the source stands in the order that the note is told in."""
+    return done.order.index(sentence) if done.order and sentence is not None else sentence

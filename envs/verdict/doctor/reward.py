@@ -1,22 +1,24 @@
 """The verdict game's reward table (docs/design.md, section 5). Only the completion is scored, never the prompt.
 
-| case                         | `graded`                          | `type`       | `skill`     | reason               |
-|------------------------------|-----------------------------------|--------------|-------------|----------------------|
-| does not parse, or truncated | -1.5                              | -1.5         | -1.5        | invalid_*, truncated |
-| error note, clean verdict    | -1.0                              | -1.0         | -1.0        | missed               |
-| clean note, clean verdict    | +1.0                              | +1.0         | +1.0        | clean                |
-| clean note, error verdict    | -1.0 to -1.5 (`false_alarm_at`)   | as `graded`  | -1.0        | false_alarm          |
-| error note, error verdict    | .4 + .2 type + .3 sentence        | +1.0 or -1.0 | as `graded` | found, elsewhere     |
-|                              | + .1 correction                   | by its type  |             |                      |
-| any valid reply: structure   | +0.1                              | +0.1         | 0           |                      |
+| case                         | `graded`                        | `type`       | `skill`           | reason           |
+|------------------------------|---------------------------------|--------------|-------------------|------------------|
+| does not parse, or truncated | -1.5                            | -1.5         | -1.5              | invalid_*        |
+| error note, clean verdict    | -1.0                            | -1.0         | -1.0              | missed           |
+| clean note, clean verdict    | +1.0                            | +1.0         | +1.0              | clean            |
+| clean note, error verdict    | -1.0 to -1.5 (`false_alarm_at`) | as `graded`  | minus that of the | false_alarm      |
+|                              |                                 |              | error twin        |                  |
+| error note, error verdict    | g: .4 + .2 type + .3 sentence   | +1.0 or -1.0 | g                 | found, elsewhere |
+|                              | + .1 correction                 | by its type  |                   |                  |
+| any valid reply: structure   | +0.1                            | +0.1         | 0                 |                  |
 
-`found` says that the sentence is right too, `elsewhere` that it is not, under every scheme.
+A reply that a limit cut off is `truncated`. `found` says that the sentence is right too, `elsewhere` that it is not.
 
-`skill` is corrected for chance over twins: on an error note and its clean twin, a reply that does not depend on the
-label earns p (g - 1) / 2, with p the share of flags and g <= 1 what they earn on the error note. So no policy that does
-not read has a mean above 0, whatever it knows of types and places; flagging pays where P(error) > 2 / (g + 3). Under
-the other two silence earns 0.1, and flagging pays only where P(error) > (1 - false_alarm) / (g + 2 - false_alarm). In
-the first versions of a run the false alarm costs less there, and g > 0.8 already pays at P(error) = 0.5.
+`skill` is corrected for chance over twins: what a verdict earns on an error note it loses on the clean twin. So a
+policy that cannot tell the twins apart earns 0 on average, whether it is silent, flags all, or knows everything but the
+label; none is a resting place, and flagging pays where P(error) > 1/2. Where the twin's error is not known, since the
+model may have written it, a false alarm costs 1, and blind flags earn 0 at most. Under the other two silence earns .1,
+and flagging pays only where P(error) > (1 - false_alarm) / (g + 2 - false_alarm). In the first versions of a run the
+false alarm costs less there, and g > 0.8 already pays at P(error) = 0.5.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ INVALID, MISSED, CLEAN, FALSE_ALARM = -1.5, -1.0, 1.0, -1.5
 FALSE_ALARM_AT_START = -1.0
 FLAG, TYPE, SENTENCE, CORRECTION = 0.4, 0.2, 0.3, 0.1
 RIGHT_TYPE, WRONG_TYPE = 1.0, -1.0  # `outcome: type`
-SYMMETRIC = -1.0  # a false alarm under `outcome: skill`: as much as a clean verdict earns there
+SYMMETRIC = -1.0  # a false alarm under `outcome: skill` where the twin's error is not known
 STRUCTURE = 0.1  # but under `outcome: skill`, where a valid form would pay blind policies too
 MAXIMUM = 1.1  # of both labels; 1.0 under `outcome: skill`
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
@@ -61,13 +63,17 @@ class Case(StrEnum):
 
 
 class Truth(Record):
-    """What is true of a note; the four facts are None together, on a clean note. `sentence` is 0-based."""
+    """What is true of a note; the four facts are None together, on a clean note. `sentence` is 0-based.
+
+    `twin`, of a clean note, is the error that its twin holds, at the place where it would stand in this one.
+    """
 
     error_type: str | None = None
     sentence: int | None = None
     error_text: str | None = None
     corrected_text: str | None = None
     sentence_count: int | None = None  # None: sentence numbers have no upper bound
+    twin: Truth | None = None
 
     def __post_init__(self) -> None:
         """Refuse a label that is half clean, half error."""
@@ -76,6 +82,8 @@ class Truth(Record):
             raise ValueError(f"truth {facts}: is half clean; give type, sentence and both texts, or none of them")
         if self.error_type is not None and self.error_type not in ERROR_TYPES:
             raise ValueError(f"truth has unknown type {self.error_type!r}; write one of {', '.join(ERROR_TYPES)}")
+        if self.twin is not None and (self.error_type is not None or self.twin.error_type is None):
+            raise ValueError("truth names a twin's error: only a clean note has an error note for its twin")
 
 
 def score_as(scoring: RewardSpec, version: int | None, episode: Episode, truth: Truth) -> Reward:
@@ -104,9 +112,10 @@ def score(episode: Episode, truth: Truth, false_alarm: float = FALSE_ALARM, outc
     verdict = parse(episode.actions[0], truth.sentence_count)
     if isinstance(verdict, Invalid):
         return _reward(INVALID, 0.0, Case(f"invalid_{verdict.reason}"))
-    corrected = outcome == "skill"
-    earned, case = _judged(verdict, truth, SYMMETRIC if corrected else false_alarm, outcome)
-    return _reward(earned, 0.0 if corrected else STRUCTURE, case)
+    if outcome == "skill":
+        false_alarm = SYMMETRIC if truth.twin is None else -_graded(verdict, truth.twin)
+    earned, case = _judged(verdict, truth, false_alarm, outcome)
+    return _reward(earned, 0.0 if outcome == "skill" else STRUCTURE, case)
 
 
 def _judged(verdict: Verdict, truth: Truth, false_alarm: float, outcome: Outcome) -> tuple[float, Case]:
@@ -118,7 +127,11 @@ def _judged(verdict: Verdict, truth: Truth, false_alarm: float, outcome: Outcome
     case = Case.FOUND if verdict.sentence == truth.sentence else Case.ELSEWHERE
     if outcome == "type":
         return RIGHT_TYPE if verdict.error_type == truth.error_type else WRONG_TYPE, case
-    return sum(earned for earned, _ in graded(verdict, truth).values()), case
+    return _graded(verdict, truth), case
+
+
+def _graded(verdict: Verdict, truth: Truth) -> float:
+    return sum(earned for earned, _ in graded(verdict, truth).values()) if verdict.error else MISSED
 
 
 def correction_credit(error: str, corrected: str, proposed: str) -> float:

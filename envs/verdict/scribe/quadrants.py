@@ -31,6 +31,14 @@ CYCLE = 100  # synthetic pairs after which the types have their shares
 SHORTEST_REWORDED = 6  # words; shorter sentences are fragments of the file's sentence splitter
 
 
+class Flaw(Record):
+    """The error that the twin of a clean note holds."""
+
+    error_type: str
+    error_text: str
+    corrected_text: str
+
+
 class Draft(Record):
     """A note of known truth. `free` sentences may still change on the surface; all others are locked byte for byte, but
     that `formal` ones may change in case, blanks and stops.
@@ -39,7 +47,8 @@ class Draft(Record):
     that of the injected error, `human` when a person wrote it into this very note, and empty on a clean draft. In the
     `open` sentences the Scribe's model may propose another error instead (tier C); twins have the same ones.
     `focus` is the sentence of the decision that the twins differ in, and `order` that in which the sentences are told.
-    `retold` are the kinds of changes to who the patient is that both twins take.
+    `retold` are the kinds of changes to who the patient is that both twins take. `twin` is None on an error draft, and
+    where the model may write the twin's error.
     """
 
     source: str
@@ -56,6 +65,7 @@ class Draft(Record):
     focus: int | None = None
     order: tuple[int, ...] = ()
     retold: frozenset[str] = frozenset()
+    twin: Flaw | None = None
 
 
 class Plan:
@@ -224,7 +234,9 @@ def _augmented(vignette: Vignette, with_error: bool, pair: random.Random) -> Dra
     retold = retelling.kinds(error.sentences, free) & retelling.kinds(twin.sentences, twin_free)
     if with_error:
         return _human(error, free, retold)
-    return Draft(source=twin.note_id, sentences=twin.sentences, free=twin_free, focus=focus, retold=retold)
+    assert error.error_type is not None
+    flaw = Flaw(error_type=error.error_type, error_text=error.sentences[at], corrected_text=right)
+    return Draft(source=twin.note_id, sentences=twin.sentences, free=twin_free, focus=focus, retold=retold, twin=flaw)
 
 
 def _human(error: Note, free: tuple[int, ...], retold: frozenset[str]) -> Draft:
@@ -260,7 +272,8 @@ def _injected(base: Note, injection: Injection, with_error: bool) -> Draft:
     free = free_of(base.sentences, at, content_words(base.sentences[at]) | content_words(changed[at]))
     formal = tuple(i for i in range(len(changed)) if i != at)
     if not with_error:
-        return Draft(source=base.note_id, sentences=base.sentences, free=free, formal=formal, focus=at)
+        flaw = Flaw(error_type=injection.error_type, error_text=changed[at], corrected_text=base.sentences[at])
+        return Draft(source=base.note_id, sentences=base.sentences, free=free, formal=formal, focus=at, twin=flaw)
     return Draft(
         source=base.note_id,
         sentences=changed,
@@ -282,4 +295,4 @@ def _opened(drawn: Draft, clean: Sequence[str]) -> Draft:
     evidence = frozenset[str]().union(*(content_words(clean[i]) for i in open_))
     free = tuple(i for i in drawn.free if i not in open_ and not content_words(clean[i]) & evidence)
     formal = tuple(i for i in drawn.formal if i not in open_)
-    return msgspec.structs.replace(drawn, open=open_, free=free, formal=formal)
+    return msgspec.structs.replace(drawn, open=open_, free=free, formal=formal, twin=None)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,7 +91,7 @@ def test_the_false_alarm_penalty_can_be_annealed() -> None:
         (flag(correction="She is given oral ceftriaxone today."), ERROR, 0.9 + 0.1 * 4 / 6, "found"),
     ],
 )
-def test_corrected_for_chance_the_form_earns_nothing_and_a_false_alarm_costs_what_silence_earns_there(
+def test_corrected_for_chance_the_form_earns_nothing_and_a_false_alarm_costs_1_where_the_twin_is_not_known(
     action: str, truth: Truth, outcome: float, reason: str
 ) -> None:
     for false_alarm in (-1.5, -1.2):
@@ -101,11 +102,31 @@ def test_corrected_for_chance_the_form_earns_nothing_and_a_false_alarm_costs_wha
     assert score(episode(action, truncated=True), truth, outcome="skill").total == -1.5
 
 
-def test_corrected_for_chance_flagging_pays_at_a_lower_probability() -> None:
-    gain = 0.4
-    threshold = 2 / (gain + 3)
-    flags, says_clean = threshold * gain - (1 - threshold), (1 - threshold) - threshold
-    assert flags == pytest.approx(says_clean) and threshold < 2.5 / (gain + 3.5)
+@pytest.mark.parametrize(
+    ("action", "earned"),
+    [
+        (SAYS_CLEAN, -1.0),
+        (flag(), 1.0),
+        (flag(error_type="diagnosis"), 0.8),
+        (flag(error_type="diagnosis", sentence=1), 0.4),
+        (flag(correction="She is given oral ceftriaxone today."), 0.9 + 0.1 * 4 / 6),
+    ],
+)
+def test_corrected_for_chance_a_verdict_loses_on_the_clean_twin_what_it_earns_on_the_error_note(
+    action: str, earned: float
+) -> None:
+    twin = Truth(sentence_count=6, twin=ERROR)
+    assert score(episode(action), ERROR, outcome="skill").total == pytest.approx(earned)
+    assert score(episode(action), twin, outcome="skill").total == pytest.approx(-earned)
+    for outcome in ("graded", "type"):
+        scheme: Any = outcome
+        assert score(episode(action), twin, outcome=scheme) == score(episode(action), CLEAN, outcome=scheme)
+
+
+def test_only_a_clean_note_has_an_error_note_for_its_twin() -> None:
+    for error, twin in ((ERROR, ERROR), (CLEAN, CLEAN)):
+        with pytest.raises(ValueError, match="twin"):
+            msgspec.structs.replace(error, twin=twin)
 
 
 def test_flagging_pays_from_the_published_threshold_on() -> None:
