@@ -21,13 +21,12 @@ FLAG_BAND = Band(
     low=0.25,
     high=0.75,
     steps=3,
-    remedy="the Doctor stops judging; give it more warm_up.steps, a larger reward.anneal_steps or a smaller "
-    "learning_rate",
+    remedy="the Doctor stops judging; give it more warm_up.steps or a smaller learning_rate, and reward.outcome skill",
 )
 """Half of the notes hold an error, so a policy that judges flags about half of them.
 
-A weak policy drifts to silence, because a flag pays only where it is likely to be right; with a loophole in the reward
-it drifts to flagging. Three batches in a row outside the band are not a matter of chance.
+A weak policy drifts to silence, because a flag pays only where it is likely to be right, most under `outcome: graded`;
+with a loophole in the reward it drifts to flagging. Three batches in a row outside the band are not a matter of chance.
 """
 
 

@@ -80,9 +80,9 @@ class DataSpec(Section):
 class RewardSpec(Section):
     """What a verdict earns; the table is in `envs/verdict/doctor/reward.py`."""
 
-    outcome: Outcome = "graded"
-    """What a verdict earns. `skill`: nothing on average without reading. `graded`: the same by type, sentence and
-    correction, but .1 for the form and dearer false alarms, so that silence pays. `type`: a flag earns 1 or -1."""
+    outcome: Outcome = "skill"
+    """What a verdict earns. `skill`: on a clean note minus what it earns on the error twin: nothing on average without
+    reading. `graded`: .1 for the form, false alarms up to 1.5, so that silence pays. `type`: so too, a flag 1 or -1."""
     anneal_steps: int | None = Field(None, ge=0)
     """Of `graded` and `type`: policy versions over which the false-alarm penalty goes from -1.0 to -1.5; 0: none; null:
     half of `steps`."""
@@ -90,7 +90,9 @@ class RewardSpec(Section):
     @model_validator(mode="after")
     def _skill_has_one_penalty(self) -> RewardSpec:
         if self.outcome == "skill" and self.anneal_steps:
-            raise ValueError("anneal_steps needs outcome graded or type: under skill a false alarm always costs 1")
+            raise ValueError(
+                "anneal_steps needs outcome graded or type: skill has no penalty of its own for false alarms"
+            )
         return self
 
     def over(self, steps: int) -> RewardSpec:

@@ -47,7 +47,7 @@ class NoteView(PageView):
             "the verdict's part of the reward: on an error 0.4 for the flag, 0.2 type, 0.3 sentence, up to 0.1 "
             "correction; 1 for a correct note called clean; below 0 for errors missed or made up or unreadable",
         ),
-        ("structure", "0.1 for a reply in the required form"),
+        ("structure", "0.1 for a reply in the required form; nothing where the reward is corrected for chance"),
         ("flag, type, sentence, correction", "of an error verdict on an error note: what the outcome is added up from"),
         ("error found", "flag and sentence are right; green when type and correction are too, amber when not"),
     )

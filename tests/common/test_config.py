@@ -176,18 +176,20 @@ def test_one_completion_a_task_is_right_for_plain_reinforce_pp() -> None:
 def test_the_penalty_is_annealed_over_half_the_steps_unless_the_spec_says_otherwise(
     written: int | None, steps: int
 ) -> None:
-    spec = RunSpec.model_validate({"steps": 9, "envs": {"verdict": {"reward": {"anneal_steps": written}}}})
+    spec = RunSpec.model_validate(
+        {"steps": 9, "envs": {"verdict": {"reward": {"outcome": "graded", "anneal_steps": written}}}}
+    )
     (settings,) = spec.settled.envs
     assert isinstance(settings, VerdictSettings)
     assert settings.reward.anneal_steps == steps and settings.reward.outcome == "graded"
 
 
 def test_a_reward_that_is_corrected_for_chance_has_no_schedule() -> None:
-    spec = RunSpec.model_validate({"steps": 9, "envs": {"verdict": {"reward": {"outcome": "skill"}}}})
-    (settings,) = spec.settled.envs
-    assert isinstance(settings, VerdictSettings) and settings.reward.anneal_steps == 0
+    (settings,) = RunSpec(steps=9).settled.envs
+    assert isinstance(settings, VerdictSettings)
+    assert (settings.reward.outcome, settings.reward.anneal_steps) == ("skill", 0)
     with pytest.raises(ValidationError, match="anneal_steps needs outcome graded or type"):
-        RunSpec.model_validate({"envs": {"verdict": {"reward": {"outcome": "skill", "anneal_steps": 4}}}})
+        RunSpec.model_validate({"envs": {"verdict": {"reward": {"anneal_steps": 4}}}})
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".hidden", "../other", "a/b", "/tmp/x", "", "a\\b", "a b", "x\n"])

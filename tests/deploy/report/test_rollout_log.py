@@ -59,7 +59,7 @@ def test_a_folder_without_rollouts_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_every_reward_can_be_computed_again_from_its_row(tmp_path: Path) -> None:
-    scoring = RewardSpec(anneal_steps=8)
+    scoring = RewardSpec(outcome="graded", anneal_steps=8)
     env = registry.make(VerdictSettings(reward=scoring), 0)
     alarm = REPLY.replace("No Clinical Error", "Error: treatment\nSentence: 1\nCorrection: Rest.")
     task = labelled(kind="synthetic_decoy")

@@ -77,7 +77,7 @@ def test_a_mistake_in_the_settings_is_found_by_the_id_of_the_game(written: objec
 OLD: list[tuple[dict[str, Any], tuple[object, ...]]] = [
     ({"env": "verdict"}, (VerdictSettings(),)),
     ({"data": {"path": "notes.csv", "heldout": 0.2}}, (VerdictSettings(data=DataSpec(path="notes.csv")),)),
-    ({"reward": {"anneal_steps": 4}}, (VerdictSettings(reward=RewardSpec(anneal_steps=4)),)),
+    ({"reward": {"outcome": "type"}}, (VerdictSettings(reward=RewardSpec(outcome="type")),)),
     (
         {"env": "contradiction", "data": {"path": "bundled", "heldout": 0.3}, "reward": {"outcome": "type"}},
         (ContradictionSettings(heldout=0.3, reward=RewardSpec(outcome="type")),),

@@ -8,7 +8,6 @@ import pytest
 from common.records import Episode, LabelledTask, Message, Rejection
 from envs.contract.env import Done, Environment, Written
 from envs.verdict.data.medec import split_of
-from envs.verdict.doctor.reward import MAXIMUM
 from envs.verdict.environment import VerdictEnvironment, edits_of, rewording_tokens, source_of, truth_of
 from envs.verdict.report import VerdictReport
 from envs.verdict.scribe import gate
@@ -51,7 +50,7 @@ async def test_every_quadrant_gives_a_task_whose_demonstration_scores_the_maximu
     seen = set()
     for index in range(120):
         made = await propose(env, index)
-        assert env.score(reply_to(env, made), made.label).total == MAXIMUM
+        assert env.score(reply_to(env, made), made.label).total == 1.0
         seen.add(made.task.provenance.kind)
     assert seen == set(VerdictEnvironment.report.kinds)
     assert isinstance(env, Environment)
@@ -176,5 +175,5 @@ async def test_real_notes_give_all_quadrants_without_refusal() -> None:
         if isinstance(made, Rejection):
             reasons[made.reason] += 1
         else:
-            assert env.score(reply_to(env, made), made.label).total == MAXIMUM
+            assert env.score(reply_to(env, made), made.label).total == 1.0
     assert sum(reasons.values()) == 0

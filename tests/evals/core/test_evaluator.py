@@ -59,7 +59,7 @@ async def test_the_oracle_is_right_on_every_twin() -> None:
     assert (point.policy_version, point.tasks) == (7, COUNT)
     for name in ("flag_accuracy", "pair_accuracy", "youden_j", "valid_share"):
         assert point.measures["verdict"][name].value == 1.0
-    assert point.measures["verdict"]["false_positive_rate"].value == 0.0 and point.reward_mean == pytest.approx(1.1)
+    assert point.measures["verdict"]["false_positive_rate"].value == 0.0 and point.reward_mean == pytest.approx(1.0)
     assert point.measures["verdict"]["pair_accuracy"].of == COUNT // 2
     assert pool.asked[0] == ("doctor", 1, 64, 0.8) and pool.most <= CONCURRENCY
 
