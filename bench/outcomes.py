@@ -13,10 +13,9 @@ show. Exit code 1 when a blind policy earns under `skill`, 2 when a run failed.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -27,43 +26,16 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import one_run
+from bench.blind import GAMES, earned, show_blind
 from bench.heldout import RIGHT
-from bench.learns import bootstrap
+from bench.learns import EDGE, bootstrap
 from common.files import json_lines
 from common.flags import flag_path
-from common.records import Episode, LabelledTask, Record
-from common.sections import EnvSettings
-from envs.contract import registry
-from envs.contract.by_rule import tasks_by_rule
-from envs.contract.env import Environment
-from envs.contradiction.spec import ContradictionSettings
-from envs.verdict.data.medec import ERROR_TYPES
-from envs.verdict.doctor.grammar import Verdict, render
-from envs.verdict.doctor.reward import Truth, score_as
-from envs.verdict.environment import truth_of
+from common.records import Record
 from envs.verdict.report import FLAG_BAND
-from envs.verdict.spec import RewardSpec, VerdictSettings
 
-SCHEMES = {
-    "graded, first version": (RewardSpec(outcome="graded", anneal_steps=2), 0),
-    "graded": (RewardSpec(outcome="graded"), None),
-    "type": (RewardSpec(outcome="type"), None),
-    "skill": (RewardSpec(outcome="skill"), None),
-}
-"""What is compared on blind policies: the reward's settings, and the policy_version."""
 COMPARED = ("graded", "skill")
-GAMES: tuple[EnvSettings, ...] = (ContradictionSettings(), VerdictSettings())
-THOUGHT = "one two three four five"
-ORACLE = "oracle, which reads"
 ENV = "contradiction"
-
-PLACES = 12  # sentences that constant replies accuse
-CHANCE = 0.01  # of a constant reply under `skill`: a decision may stand elsewhere in the twin
-
-Pair = tuple[LabelledTask, LabelledTask]
-"""An error note and its clean twin."""
-Twins = tuple[Truth, Truth]
-Replies = tuple[str, str]
 
 
 class Curve(Record):
@@ -82,6 +54,10 @@ class Curve(Record):
         """Held-out share of right flags at each version; half of the notes hold an error, so Youden's J is 2a - 1."""
         return [fmean(point) for point in zip(*self.right.values(), strict=True)]
 
+    def both(self, at: int) -> float:
+        """Share of held-out vignettes with both twins right at the `at`-th version."""
+        return fmean(float(points[at] == 1.0) for points in self.right.values())
+
     @property
     def fall(self) -> float:
         """The most that the held-out accuracy lost of what it had reached."""
@@ -92,62 +68,6 @@ class Curve(Record):
     def outside(self) -> int:
         """Training steps whose share of flags left the band in which the game's alarm is silent."""
         return sum(not FLAG_BAND.low <= share <= FLAG_BAND.high for share in self.flags)
-
-
-def earned(settings: EnvSettings, count: int) -> dict[str, dict[str, float]]:
-    """Mean reward by policy and scheme over `count` notes of the game, twins only; of several replies the best one."""
-    env = registry.make(settings, 0)
-    truths = [(_truth(error), _truth(clean)) for error, clean in _pairs(env, count)]
-    return {
-        name: {scheme: max(_mean(replies, truths, *how) for replies in known) for scheme, how in SCHEMES.items()}
-        for name, known in _policies(truths).items()
-    }
-
-
-def _pairs(env: Environment, count: int) -> list[Pair]:
-    found = defaultdict[int, dict[bool, LabelledTask]](dict)
-    for slot, labelled in asyncio.run(tasks_by_rule(env, env.plan, count)):
-        found[slot.index // 2][_truth(labelled).error_type is not None] = labelled
-    return [(pair[True], pair[False]) for pair in found.values() if len(pair) == 2]
-
-
-def _truth(labelled: LabelledTask) -> Truth:
-    truth = labelled.label.truth
-    return msgspec.convert(truth["verdict"], Truth) if "verdict" in truth else truth_of(labelled.label)
-
-
-def _policies(truths: Sequence[Twins]) -> dict[str, list[Sequence[Replies]]]:
-    """By policy the replies to each pair that it may give. All but the oracle say the same whichever twin they read, or
-    what would be right if it were the error note; who says now this and now that lies between them."""
-    silent = render(Verdict(error=False, thinking=THOUGHT))
-    corrections = Counter(error.corrected_text for error, _ in truths).most_common(1)
-    constants = [_flag(kind, at, corrections[0][0]) for kind in ERROR_TYPES for at in range(PLACES)]
-    told = [(_flag_of(error), _flag_of(clean.twin)) for error, clean in truths]
-    return {
-        "silence": [[(silent, silent)] * len(truths)],
-        "flags all, the best constant reply": [[(text, text)] * len(truths) for text in constants],
-        "flags all, knows everything but the label": [told],
-        "unreadable": [[("", "")] * len(truths)],
-        ORACLE: [[(flag, silent) for flag, _ in told]],
-    }
-
-
-def _flag_of(truth: Truth | None) -> str:
-    assert truth is not None, "no error is written by a model here"
-    return _flag(truth.error_type, truth.sentence, truth.corrected_text)
-
-
-def _flag(error_type: str | None, sentence: int | None, correction: str | None) -> str:
-    said = Verdict(error=True, thinking=THOUGHT, error_type=error_type, sentence=sentence, correction=correction)
-    return render(said)
-
-
-def _mean(replies: Sequence[Replies], truths: Sequence[Twins], how: RewardSpec, version: int | None) -> float:
-    return fmean(
-        score_as(how, version, Episode(task_id="", actions=(text,)), truth).total
-        for pair, both in zip(replies, truths, strict=True)
-        for text, truth in zip(pair, both, strict=True)
-    )
 
 
 def run(args: argparse.Namespace, seed: int, outcome: str, home: Path) -> Curve:
@@ -208,40 +128,33 @@ def gained(curves: Iterable[Curve], last: bool) -> dict[int, list[float]]:
     }
 
 
-def show_blind(found: Mapping[str, Mapping[str, Mapping[str, float]]], console: Console) -> bool:
-    """Print what blind policies earn; whether none earns more than CHANCE under `skill`."""
-    table = Table("game", "policy", title="Mean reward on notes and their twins")
-    for scheme in SCHEMES:
-        table.add_column(scheme, justify="right")
-    for game, policies in found.items():
-        for name, means in policies.items():
-            table.add_row(game, name, *(f"{means[scheme]:+.2f}" for scheme in SCHEMES))
-    console.print(table)
-    blind = [means["skill"] for game in found.values() for name, means in game.items() if name != ORACLE]
-    return max(blind) <= CHANCE
-
-
 def show_curves(curves: Sequence[Curve], console: Console) -> None:
     """Print a row for each run, and the difference of the outcomes with its interval."""
     table = Table("seed", "outcome", title=f"Held-out share of right flags of the {ENV} game, by policy_version")
     for version in curves[0].versions:
         table.add_column(str(version), justify="right")
-    for column in ("mean", "largest fall", "steps off the flag band", "least valid", "minutes"):
+    for column in ("both twins", "flags", "steps off the band", "largest fall", "least valid", "minutes"):
         table.add_column(column, justify="right")
     for curve in curves:
-        points = [f"{share:.2f}" for share in curve.accuracy]
-        mean = f"{fmean(curve.accuracy[1:]):.2f}"
-        off = f"{curve.outside} of {len(curve.flags)}"
-        least = f"{min(curve.valid):.2f}"
-        table.add_row(
-            str(curve.seed), curve.outcome, *points, mean, f"{curve.fall:.2f}", off, least, f"{curve.minutes:.1f}"
+        cells = (
+            *(f"{share:.2f}" for share in curve.accuracy),
+            f"{curve.both(0):.2f} -> {curve.both(-1):.2f}",
+            f"{fmean(curve.flags[:EDGE]):.2f} -> {fmean(curve.flags[-EDGE:]):.2f}",
+            f"{curve.outside} of {len(curve.flags)}",
+            f"{curve.fall:.2f}",
+            f"{min(curve.valid):.2f}",
+            f"{curve.minutes:.1f}",
         )
+        table.add_row(str(curve.seed), curve.outcome, *cells)
+    table.caption = (
+        f"the band of flags is [{FLAG_BAND.low}, {FLAG_BAND.high}]; a constant reply has no pair of twins right"
+    )
     console.print(table)
     for name, last in (("mean after the start", False), ("last version", True)):
-        mean, lower, upper = bootstrap(gained(curves, last))
+        gain, lower, upper = bootstrap(gained(curves, last))
         verdict = "within noise" if lower <= 0 <= upper else "a difference"
         console.print(
-            f"{COMPARED[1]} - {COMPARED[0]}, {name}: {mean:+.3f} [{lower:+.3f}, {upper:+.3f}] (95 %, over seeds and "
+            f"{COMPARED[1]} - {COMPARED[0]}, {name}: {gain:+.3f} [{lower:+.3f}, {upper:+.3f}] (95 %, over seeds and "
             f"vignettes): {verdict}"
         )
 
@@ -253,7 +166,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--spec", type=flag_path, default=Path("deploy/learns.yaml"), help="spec of every run")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: no runs")
     parser.add_argument("--lag", type=int, default=1, help="buffer.max_lag; 0 is synchronous")
-    parser.add_argument("--steps", type=int, default=72, help="learner steps of a run")
+    parser.add_argument("--steps", type=int, default=48, help="learner steps of a run")
     parser.add_argument("--warm-up", type=int, default=200, help="warm_up.steps")
     parser.add_argument("--rate", type=float, default=1e-4, help="learner.learning_rate")
     parser.add_argument("--every", type=int, default=12, help="learner steps between points of the held-out curve")

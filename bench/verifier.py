@@ -101,7 +101,7 @@ def show(found: Margins, result: ExamResult, console: Console) -> None:
     for row in rows(found):
         of_errors, of_others = f"{row.errors} of {len(found.errors)}", f"{row.others} of {len(found.others)}"
         table.add_row(f"{row.threshold:.2f}", of_errors, of_others, f"{row.bound:.1%}")
-    console.print(table)
+    console.print(table if table.rows else "no correction is preferred in both orders")
     orders = 2 * (len(found.errors) + len(found.others))
     console.print(f"{orders} questions in {found.seconds:.0f} s, {result.silent} of {orders // 2} without a letter")
     console.print(str(result), soft_wrap=True)

@@ -8,19 +8,8 @@ import pytest
 from pyarrow import Table, parquet
 from rich.console import Console
 
-from bench.outcomes import (
-    CHANCE,
-    GAMES,
-    ORACLE,
-    SCHEMES,
-    Curve,
-    arguments,
-    earned,
-    gained,
-    read,
-    show_blind,
-    show_curves,
-)
+from bench.blind import CHANCE, GAMES, ORACLE, SCHEMES, earned, show_blind
+from bench.outcomes import Curve, arguments, gained, read, show_curves
 
 
 @pytest.mark.parametrize("settings", GAMES, ids=lambda one: one.id)
@@ -65,6 +54,7 @@ def test_a_run_that_falls_back_and_leaves_the_band_shows_it() -> None:
     one = curve(0, "skill", 0.5, 0.9, 0.6, 0.8)
     assert (one.accuracy, one.outside) == ([0.5, 0.9, 0.6, 0.8], 2)
     assert one.fall == pytest.approx(0.3)
+    assert (curve(0, "skill", 0.5, 1.0).both(0), curve(0, "skill", 0.5, 1.0).both(-1)) == (0.0, 1.0)
 
 
 def test_the_table_has_every_run_and_says_what_is_within_noise() -> None:
@@ -72,7 +62,7 @@ def test_the_table_has_every_run_and_says_what_is_within_noise() -> None:
     curves = [curve(s, o, 0.5, 0.6 + 0.1 * s * (o == "skill")) for s in range(3) for o in ("graded", "skill")]
     show_curves(curves, Console(file=text, width=160))
     printed = text.getvalue()
-    assert printed.count("2 of 4") == 6
+    assert printed.count("2 of 4") == printed.count("0.49 -> 0.57") == 6
     assert "skill - graded, last version: +0.100 [+0.000, +0.200]" in printed and "within noise" in printed
 
 
