@@ -138,8 +138,8 @@ def show_curves(curves: Sequence[Curve], console: Console) -> None:
     for curve in curves:
         cells = (
             *(f"{share:.2f}" for share in curve.accuracy),
-            f"{curve.both(0):.2f} -> {curve.both(-1):.2f}",
-            f"{fmean(curve.flags[:EDGE]):.2f} -> {fmean(curve.flags[-EDGE:]):.2f}",
+            _arrow([curve.both(0)], [curve.both(-1)]),
+            _arrow(curve.flags[:EDGE], curve.flags[-EDGE:]),
             f"{curve.outside} of {len(curve.flags)}",
             f"{curve.fall:.2f}",
             f"{min(curve.valid):.2f}",
@@ -150,6 +150,11 @@ def show_curves(curves: Sequence[Curve], console: Console) -> None:
         f"the band of flags is [{FLAG_BAND.low}, {FLAG_BAND.high}]; a constant reply has no pair of twins right"
     )
     console.print(table)
+    for outcome in COMPARED:
+        found = [curve for curve in curves if curve.outcome == outcome]
+        off, steps = sum(curve.outside for curve in found), sum(len(curve.flags) for curve in found)
+        both = _arrow([curve.both(0) for curve in found], [curve.both(-1) for curve in found])
+        console.print(f"{outcome}: {off} of {steps} steps off the band, both twins right {both}")
     for name, last in (("mean after the start", False), ("last version", True)):
         gain, lower, upper = bootstrap(gained(curves, last))
         verdict = "within noise" if lower <= 0 <= upper else "a difference"
@@ -157,6 +162,10 @@ def show_curves(curves: Sequence[Curve], console: Console) -> None:
             f"{COMPARED[1]} - {COMPARED[0]}, {name}: {gain:+.3f} [{lower:+.3f}, {upper:+.3f}] (95 %, over seeds and "
             f"vignettes): {verdict}"
         )
+
+
+def _arrow(before: Sequence[float], after: Sequence[float]) -> str:
+    return f"{fmean(before):.2f} -> {fmean(after):.2f}"
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
