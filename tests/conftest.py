@@ -42,6 +42,7 @@ LONGEST = (
         )
     ),
     "tests/deploy/test_scribe_training.py",
+    "tests/deploy/test_verifier_run.py",
     "tests/deploy/cluster/test_placement.py",
     "tests/examples/test_sums.py",
     "tests/envs/conformance/test_check.py",
