@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.chat import Bridge
 from common.config import RunSpec
-from common.sections import WarmUpSpec
+from common.learner_sections import WarmUpSpec
 from envs.verdict.prompts import verifier_messages
 from envs.verdict.scribe.verifier import LETTERS
 from learner.examples import Example
