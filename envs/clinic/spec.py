@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from common.sections import Section
 from envs.clinic.domains import DOMAINS
@@ -58,13 +58,6 @@ class ClinicSettings(ToolSettings):
     reward has something to teach."""
     reward: RewardSpec = RewardSpec()
     """What an episode earns."""
-
-    @model_validator(mode="after")
-    def _playable(self) -> ClinicSettings:
-        for name in self.domains:
-            if not set(self.tiers) & set(DOMAINS[name].tiers):
-                raise ValueError(f"{name} has none of the tiers {', '.join(self.tiers)}: add {DOMAINS[name].tiers[0]}")
-        return self
 
     @property
     def parts(self) -> dict[str, ClinicSettings]:

@@ -28,7 +28,7 @@ def test_every_command_of_the_page_works(
 def default_of(name: str) -> object:
     value: object = RunSpec()
     for part in name.split("."):
-        value = getattr(value, part)
+        value = next(game for game in value if game.id == part) if isinstance(value, tuple) else getattr(value, part)
     return value
 
 

@@ -74,10 +74,6 @@ def refusal(capsys: pytest.CaptureFixture[str], command: str) -> str:
         ("eval --suite clinic --baselines --domains drug_interactions", "did you mean drug_interaction?"),
         ("eval --suite clinic --baselines --domains ''", "--domains (empty): write some of"),
         ("eval --suite oversight --baselines --spec typo.yaml", "lerner: unknown field; did you mean learner?"),
-        (
-            "eval --suite clinic --baselines --domains clinical_diagnosis --tiers first",
-            "eval: clinical_diagnosis has none of the tiers first: add full\n",
-        ),
     ],
 )
 def test_a_mistake_is_one_line_with_its_remedy(
