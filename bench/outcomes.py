@@ -5,9 +5,8 @@
     python -m bench.outcomes --runs DIR     # keeps the runs there, and continues them
 
 The runs are `medserl selfplay learns` with a held-out curve. Those of a seed start from the same warmed-up model and
-see the same tasks; only what a verdict earns differs. The warm-up is shorter than the spec's, so that there is more to
-learn, and the learning rate twice as high: runs collapse there now and then, so that an outcome that prevents it would
-show. Exit code 1 when a blind policy earns under `skill`, 2 when a run failed.
+see the same tasks; only what a verdict earns differs. The learning rate is twice the spec's: runs collapse there now and
+then, so that an outcome that prevents it would show. Exit code 1 when a blind policy earns under `skill`, 2 when a run failed.
 """
 
 from __future__ import annotations
@@ -78,7 +77,6 @@ def run(args: argparse.Namespace, seed: int, outcome: str, home: Path) -> Curve:
         return msgspec.json.decode(done.read_bytes(), type=Curve)
     fields = {
         "steps": args.steps,
-        "warm_up.steps": args.warm_up,
         "learner.learning_rate": args.rate,
         "evaluation.every": args.every,
         "evaluation.tasks": args.tasks,
@@ -176,7 +174,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: no runs")
     parser.add_argument("--lag", type=int, default=1, help="buffer.max_lag; 0 is synchronous")
     parser.add_argument("--steps", type=int, default=48, help="learner steps of a run")
-    parser.add_argument("--warm-up", type=int, default=200, help="warm_up.steps")
     parser.add_argument("--rate", type=float, default=1e-4, help="learner.learning_rate")
     parser.add_argument("--every", type=int, default=12, help="learner steps between points of the held-out curve")
     parser.add_argument("--tasks", type=int, default=192, help="held-out tasks")

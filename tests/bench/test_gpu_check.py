@@ -80,7 +80,9 @@ def test_the_peak_is_kept_when_nvidia_smi_gives_no_answer(monkeypatch: pytest.Mo
 
 
 def test_a_run_that_does_not_end_is_interrupted_and_told_with_what_it_said(tmp_path: Path) -> None:
-    waits = "import time\ntry:\n    print('began', flush=True)\n    time.sleep(60)\n"
+    # A child of what runs in the background ignores the interrupt otherwise.
+    heard = "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    waits = f"{heard}try:\n    print('began', flush=True)\n    time.sleep(60)\n"
     command = [sys.executable, "-c", f"{waits}except KeyboardInterrupt:\n    print('ended')"]
     said = gpu_check._failure(command, tmp_path / "log.txt", 2)
     assert said.startswith("no end within 2 s: ") and "began" in said and "ended" in said
