@@ -5,8 +5,9 @@
     python -m bench.outcomes --runs DIR     # keeps the runs there, and continues them
 
 The runs are `medserl selfplay learns` with a held-out curve. Those of a seed start from the same warmed-up model and
-see the same tasks; only what a verdict earns differs. The learning rate is twice the spec's: runs collapse there now and
-then, so that an outcome that prevents it would show. Exit code 1 when a blind policy earns under `skill`, 2 when a run failed.
+see the same tasks; only what a verdict earns differs. The learning rate is twice the spec's: runs collapse there now
+and then, so that an outcome that prevents it would show. Exit code 1 when a blind policy earns under `skill`, 2 when a
+run failed.
 """
 
 from __future__ import annotations
