@@ -21,7 +21,7 @@ FLAG_BAND = Band(
     low=0.25,
     high=0.75,
     steps=3,
-    remedy="the Doctor stops judging; give it more warm_up.steps or a smaller learning_rate, and reward.outcome skill",
+    remedy="the Doctor stops judging; give it more warm_up.steps or a smaller learning_rate",
 )
 """Half of the notes hold an error, so a policy that judges flags about half of them.
 

@@ -23,6 +23,7 @@ def test_a_bound_is_broken_by_refused_paraphrases_and_by_accepted_changes(pairs:
     assert keeps_bounds(rows(pairs)) is kept
 
 
+@pytest.mark.integration
 def test_the_table_has_a_row_of_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--development"]) == 0
     printed = capsys.readouterr().out

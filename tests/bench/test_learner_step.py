@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from bench.learner_step import GROUPS, groups, unpacked
@@ -11,6 +12,7 @@ from learner.policy import Policy, completion_logps, load_policy
 from tests.learner.tiny_models import llama, saved
 
 
+@pytest.mark.integration
 def test_all_ways_compute_the_same_log_probs(tmp_path: Path) -> None:
     folder = saved(llama(), tmp_path)
 

@@ -164,6 +164,7 @@ def test_what_cannot_work_is_refused_by_name(
     assert code == BAD_INPUT and err.startswith(f"plan: {line}")
 
 
+@pytest.mark.integration
 def test_a_verifier_of_its_own_takes_the_memory_of_its_own_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
