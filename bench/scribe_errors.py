@@ -7,6 +7,7 @@ from collections import Counter
 from common.records import LabelledTask, Record, Rejection
 from envs.verdict.environment import VerdictEnvironment
 from envs.verdict.scribe import edits, flow, retelling
+from envs.verdict.scribe.artefacts import artefact
 from envs.verdict.scribe.quadrants import AUGMENTED
 
 TYPES = 0.05  # largest difference of a type's share between injected errors and the notes' own ones
@@ -76,9 +77,10 @@ def _possible(env: VerdictEnvironment, is_bundled: bool) -> list[Figure]:
 
     The bundled notes are too few for the bound.
     """
-    found, likely, covered = set[tuple[str, str, str]](), 0, 0
+    found, likely, covered, old, visible = set[tuple[str, str, str]](), 0, 0, 0, 0
     for vignette in env.training:
         bases = env.injector.bases(vignette)
+        own = {sentence for error in vignette.errors for sentence in error.sentences}
         covered += bool(bases)
         for base in bases:
             for one in base.injections:
@@ -86,9 +88,13 @@ def _possible(env: VerdictEnvironment, is_bundled: bool) -> list[Figure]:
                 changed = edits.apply(base.note.sentences, one.edit)[one.edit.sentence]
                 likely += one.likely and (vignette.name, right, changed) not in found
                 found.add((vignette.name, right, changed))
+                old += changed in own
+                visible += artefact(right, changed, one.edit) is not None
     share = covered / len(env.training)
     return [
         Figure(name="new errors possible", value=f"{len(found)}, of them likely {likely}"),
+        Figure(name="of these, the note's own errors", value=str(old), bound="0", ok=old == 0),
+        Figure(name="of these, with an artefact", value=str(visible), bound="0", ok=visible == 0),
         Figure(
             name="vignettes that take one",
             value=f"{covered} of {len(env.training)} ({share:.0%})",

@@ -32,7 +32,7 @@ from common.statistics import exact_lower
 from envs.contract.env import Complete
 from envs.verdict.data import medec
 from envs.verdict.data.medec import Note, load_notes
-from envs.verdict.scribe.verifier import DOUBT, MOST, Choice, ExamResult, judged, margin, pairs_of, probes_of
+from envs.verdict.scribe.verifier import DOUBT, MOST, Choice, ExamResult, accepted, judged, margin, pairs_of, probes_of
 from evals.core.engine import MANY_CALLS, local_ray
 
 SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -83,14 +83,10 @@ def rows(found: Margins) -> list[Row]:
         if not known:
             break
         threshold = known[min(len(known), max(1, round(share * len(found.errors)))) - 1]
-        errors, others = (_accepted(values, threshold) for values in (found.errors, found.others))
+        errors, others = accepted(found.errors, threshold), accepted(found.others, threshold)
         bound = exact_lower(errors, errors + others, DOUBT)
         result.append(Row(threshold=threshold, errors=errors, others=others, bound=bound))
     return list(dict.fromkeys(result))
-
-
-def _accepted(values: Sequence[float | None], threshold: float) -> int:
-    return sum(value is not None and value >= threshold for value in values)
 
 
 def show(found: Margins, result: ExamResult, console: Console) -> None:

@@ -111,7 +111,7 @@ def judged(errors: Sequence[float | None], others: Sequence[float | None]) -> Ex
     )
     if best < RIGHT:
         return result
-    found, false = _accepted(asked, threshold), _accepted(probes, threshold)
+    found, false = accepted(asked, threshold), accepted(probes, threshold)
     return msgspec.structs.replace(result, threshold=threshold, found=found, false=false)
 
 
@@ -120,14 +120,15 @@ def _chosen(errors: Sequence[float | None], others: Sequence[float | None]) -> t
     several; zeros where no error has a margin above 0."""
     best, found = 0.0, 0.0
     for threshold in sorted({value for value in errors if value is not None and value > 0}, reverse=True):
-        right = _accepted(errors, threshold)
-        lower = exact_lower(right, right + _accepted(others, threshold), DOUBT)
+        right = accepted(errors, threshold)
+        lower = exact_lower(right, right + accepted(others, threshold), DOUBT)
         if lower >= best:
             best, found = lower, threshold
     return best, found
 
 
-def _accepted(margins: Sequence[float | None], threshold: float) -> int:
+def accepted(margins: Sequence[float | None], threshold: float) -> int:
+    """How many margins reach the threshold; None, where no letter was given, never does."""
     return sum(value is not None and value >= threshold for value in margins)
 
 
