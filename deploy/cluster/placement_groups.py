@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import ray
 from ray._private.state import available_resources_per_node
 from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
@@ -27,6 +28,7 @@ class PlacementRequest(Record):
     group: Group
     handle: PlacementGroup
     together: bool  # all on one machine
+    preferred: str | None  # id of the machine that it was asked for
 
     def bundle(self, index: int) -> dict[str, Any]:
         """The Ray options of the actor in one bundle."""
@@ -37,6 +39,16 @@ class PlacementRequest(Record):
     def machine(self) -> str:
         """Id of the machine of its first bundle, once it is placed."""
         return str(placement_group_table(self.handle)["bundles_to_node_id"][0])
+
+    @property
+    def taken(self) -> dict[str, float]:
+        """GPUs by machine: where it is, or where it was asked for while Ray places it."""
+        found = placement_group_table(self.handle)["bundles_to_node_id"]
+        taken: dict[str, float] = {}
+        for index, gpus in enumerate(self.group.gpus):
+            if machine := found.get(index) or self.preferred:
+                taken[machine] = taken.get(machine, 0) + gpus
+        return taken
 
     @property
     def placed(self) -> bool:
@@ -68,14 +80,15 @@ class Groups:
 
     def ask(self, group: Group) -> PlacementRequest:
         """Ask for a group: on the machine that the plan prefers, as long as that has room when Ray looks."""
-        preferred = preferred_node(group, self.nodes())
+        preferred = preferred_node(group, self._unclaimed())
+        name = preferred.name if preferred else None
         handle = placement_group(
             group.bundles(self._only),
             strategy="STRICT_PACK" if preferred else "PACK",
             name=f"{group.name} #{next(self._numbers)}",  # one that is being removed still has its name
-            _soft_target_node_id=preferred.name if preferred else None,
+            _soft_target_node_id=name,
         )
-        asked = PlacementRequest(group=group, handle=handle, together=preferred is not None)
+        asked = PlacementRequest(group=group, handle=handle, together=preferred is not None, preferred=name)
         self._telling[asked] = asyncio.ensure_future(self._tell(asked))
         return asked
 
@@ -88,6 +101,14 @@ class Groups:
         """Report again if a group that was placed before has lost its machine and waits for another."""
         self._telling[asked].cancel()
         self._telling[asked] = asyncio.ensure_future(self._tell(asked))
+
+    def _unclaimed(self) -> list[Node]:
+        """The machines, less what this run's groups take: Ray counts a group only once its machine has reported."""
+        taken = [asked.taken for asked in self._telling]
+        return [
+            msgspec.structs.replace(node, free=min(node.free, node.gpus - sum(one.get(node.name, 0) for one in taken)))
+            for node in self.nodes()
+        ]
 
     @property
     def _only(self) -> str | None:

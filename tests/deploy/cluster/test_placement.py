@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private.state import available_resources_per_node
 from ray.cluster_utils import Cluster
 
 from common.config import PoolSpec, RunSpec
@@ -136,6 +137,18 @@ class World:
         self.ranks: list[Any] = []
         self.engines: dict[str, Any] = {}
 
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in (*self.ranks, *self.engines.values()):
+            self.placement.kill(handle)
+        self.placement._groups.remove(self.placement._learner)
+
+    async def alone(self) -> None:
+        """Ray has counted back what earlier tests held."""
+        await until(lambda: all(node.free == node.gpus for node in self.placement._groups.nodes()))
+
     async def start(self) -> None:
         """As a run does: ranks, the engines' processes before anyone asks for them, engines one after another."""
         self.ranks = self.placement.learner_ranks()
@@ -154,11 +167,6 @@ class World:
     async def where(self, *handles: Any) -> list[str]:
         return [(await handle.where.remote())[0] for handle in handles]
 
-    def end(self) -> None:
-        for handle in (*self.ranks, *self.engines.values()):
-            self.placement.kill(handle)
-        self.placement._groups.remove(self.placement._learner)
-
 
 async def until(true: Callable[[], bool], seconds: float = 240) -> None:
     async with asyncio.timeout(seconds):
@@ -167,73 +175,79 @@ async def until(true: Callable[[], bool], seconds: float = 240) -> None:
 
 
 @pytest.mark.integration
-async def test_ray_puts_everyone_where_the_plan_says(cluster: Cluster) -> None:
-    world = World(node8())
-    machine = {f"node {n}": found.name for n, found in enumerate(world.placement._groups.nodes())}
-    await world.start()
-    assert machine["node 0"] == ray.get_runtime_context().get_node_id()
-    for place in places(world.spec):
-        handles = [world.engines[place.group.name]] if place.group.kind == "engines" else world.ranks
-        assert await world.where(*handles) == [machine[name] for name in place.nodes], place.group.name
-    world.end()
+@pytest.mark.parametrize("counts", ["now", "late"])
+async def test_ray_puts_everyone_where_the_plan_says_however_late_it_counts(
+    cluster: Cluster, counts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with World(node8()) as world:
+        await world.alone()
+        if counts == "late":
+            before = available_resources_per_node()
+            monkeypatch.setattr(placement_groups, "available_resources_per_node", lambda: before)
+        machine = {f"node {n}": found.name for n, found in enumerate(world.placement._groups.nodes())}
+        await world.start()
+        assert machine["node 0"] == ray.get_runtime_context().get_node_id()
+        for place in places(world.spec):
+            handles = [world.engines[place.group.name]] if place.group.kind == "engines" else world.ranks
+            assert await world.where(*handles) == [machine[name] for name in place.nodes], place.group.name
 
 
 @pytest.mark.integration
 async def test_every_actor_logs_to_a_file_of_its_own_in_the_runs_folder(cluster: Cluster, tmp_path: Path) -> None:
-    world = World(node8())
-    world.placement.logs = tmp_path
-    await world.start()
-    await world.where(*world.ranks)
-    names = [*world.engines, *(f"rank-{number}" for number in range(len(world.ranks)))]
-    assert sorted(file.stem for file in tmp_path.iterdir()) == sorted(names)
-    assert f"INFO run={world.spec.name} actor=rank-3 task=- actors.somewhere: asked" in (
-        (tmp_path / "rank-3.log").read_text()
-    )
-    world.end()
+    with World(node8()) as world:
+        world.placement.logs = tmp_path
+        await world.start()
+        await world.where(*world.ranks)
+        names = [*world.engines, *(f"rank-{number}" for number in range(len(world.ranks)))]
+        assert sorted(file.stem for file in tmp_path.iterdir()) == sorted(names)
+        assert f"INFO run={world.spec.name} actor=rank-3 task=- actors.somewhere: asked" in (
+            (tmp_path / "rank-3.log").read_text()
+        )
 
 
 @pytest.mark.integration
 async def test_an_engine_too_many_waits_says_so_and_takes_the_room_of_one_that_leaves(cluster: Cluster) -> None:
-    world = World(node8("--learner.ranks", "8", "--learner.batch_groups", "64"))
-    await world.start()
-    doctors = world.spec.pools[1]
-    late = asyncio.ensure_future(world.where(world.add(doctors, "doctors-3")))
-    full = "doctors-3 waits for 1 GPU: the cluster has 12, all in use (8 learner, 4 engines)"
-    await until(lambda: f"{full}; add a node or lower pools.engines" in world.notes)
-    assert not late.done()
-    freed = await world.where(world.engines["doctors-1"])
-    world.placement.kill(world.engines.pop("doctors-1"))
-    assert await asyncio.wait_for(late, 120) == freed
-    await until(lambda: world.notes[-1] == "doctors-3 is placed now")
-    world.end()
+    with World(node8("--learner.ranks", "8", "--learner.batch_groups", "64")) as world:
+        await world.alone()
+        await world.start()
+        doctors = world.spec.pools[1]
+        late = asyncio.ensure_future(world.where(world.add(doctors, "doctors-3")))
+        full = "doctors-3 waits for 1 GPU: the cluster has 12, all in use (8 learner, 4 engines)"
+        await until(lambda: f"{full}; add a node or lower pools.engines" in world.notes)
+        assert not late.done()
+        freed = await world.where(world.engines["doctors-1"])
+        world.placement.kill(world.engines.pop("doctors-1"))
+        assert await asyncio.wait_for(late, 120) == freed
+        await until(lambda: world.notes[-1] == "doctors-3 is placed now")
 
 
 @pytest.mark.integration
 async def test_ranks_meet_where_rank_0_is_and_move_together_when_their_machine_is_lost(cluster: Cluster) -> None:
     far = machine(cluster, 6)
-    world = World(node8("--learner.ranks", "6", "--learner.batch_groups", "60"))
-    ranks = world.placement.learner_ranks()
-    found = await asyncio.gather(*(rank.where.remote() for rank in ranks))
-    assert {where for where, _ in found} == {far.node_id}
-    assert len({meeting for _, meeting in found}) == 1 and ":" in found[0][1]
-    cluster.remove_node(far, allow_graceful=False)
-    await until(lambda: not world.placement._learner.placed)
-    world.placement.learner_ranks()
-    wants, has = "the learner waits for 6 GPUs of one machine", "the cluster has 12, 12 of them free"
-    line = f"{wants}: {has}; add a node or lower learner.ranks"
-    await until(lambda: line in world.notes)
-    await asyncio.sleep(3 * placement_groups.WAIT_SECONDS)
-    assert world.notes.count(line) == 1
-    world.end()
+    with World(node8("--learner.ranks", "6", "--learner.batch_groups", "60")) as world:
+        await world.alone()
+        ranks = world.placement.learner_ranks()
+        found = await asyncio.gather(*(rank.where.remote() for rank in ranks))
+        assert {where for where, _ in found} == {far.node_id}
+        assert len({meeting for _, meeting in found}) == 1 and ":" in found[0][1]
+        cluster.remove_node(far, allow_graceful=False)
+        await until(lambda: not world.placement._learner.placed)
+        world.placement.learner_ranks()
+        wants, has = "the learner waits for 6 GPUs of one machine", "the cluster has 12, 12 of them free"
+        line = f"{wants}: {has}; add a node or lower learner.ranks"
+        await until(lambda: line in world.notes)
+        await asyncio.sleep(3 * placement_groups.WAIT_SECONDS)
+        assert world.notes.count(line) == 1
 
 
 @pytest.mark.integration
 async def test_weights_that_travel_through_shared_memory_keep_everyone_on_the_drivers_machine(cluster: Cluster) -> None:
     far = machine(cluster, 6, node_ip_address="127.0.0.2")
     six = ("--learner.ranks", "6", "--learner.batch_groups", "60", "--learner.lora_rank", "16")
-    near, wide = World(node8(*six, "--weights.transport", "adapter")), World(node8(*six))
-    assert far.node_id not in await near.where(*near.placement.learner_ranks())
-    near.end()
-    assert set(await wide.where(*wide.placement.learner_ranks())) == {far.node_id}
-    wide.end()
+    with World(node8(*six, "--weights.transport", "adapter")) as near:
+        await near.alone()
+        assert far.node_id not in await near.where(*near.placement.learner_ranks())
+    with World(node8(*six)) as wide:
+        await wide.alone()
+        assert set(await wide.where(*wide.placement.learner_ranks())) == {far.node_id}
     cluster.remove_node(far)
