@@ -93,11 +93,12 @@ def _scope(module: Path) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first; the order of the others stays."""
+    """The longest first, then modules with other integration tests; the order of the others stays."""
+    integration = {item.path for item in items if item.get_closest_marker("integration")}
 
     def rank(item: pytest.Item) -> int:
         scope = _scope(item.path.relative_to(ROOT))
-        return LONGEST.index(scope) if scope in LONGEST else len(LONGEST)
+        return LONGEST.index(scope) if scope in LONGEST else len(LONGEST) + (item.path not in integration)
 
     items.sort(key=rank)
 

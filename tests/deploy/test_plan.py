@@ -28,9 +28,13 @@ def planned(capsys: pytest.CaptureFixture[str], name: str, *flags: str) -> tuple
     return code, captured.out, captured.err
 
 
+@pytest.mark.parametrize("dtype", ["auto", "float32"])
 @pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.yaml")))
-def test_every_spec_that_ships_fits_its_hardware(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = planned(capsys, name)
+def test_every_spec_that_ships_fits_its_hardware_on_a_cpu_in_float32_too(
+    name: str, dtype: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cpu = spec_of(name).backend == "cpu"
+    code, out, err = planned(capsys, name, *(("--model.dtype", dtype) if cpu else ()))
     assert (code, err) == (0, "")
     assert out.startswith("fits: at the peak ") and "staleness     lag <=" in out
 
@@ -186,8 +190,9 @@ def test_a_verifier_of_its_own_takes_the_memory_of_its_own_model(
     assert weights(', "model": "base"') == same
     code, _, err = planned(capsys, "laptop", *judged, "--pools", pools % ', "model": "org/unheard-of"')
     assert code == BAD_INPUT and err.startswith("plan: pools.frozen.model 'org/unheard-of': no facts to plan with")
-    code, _, err = planned(capsys, "laptop", *judged, "--pools", pools % ', "model": "google/medgemma-4b-it"')
-    assert code == BAD_INPUT and "frozen-0" in err and "weights 7." in err
+    large = pools % ', "model": "google/medgemma-4b-it"'
+    code, _, err = planned(capsys, "laptop", *judged, "--pools", large, "--model.dtype", "float32")
+    assert code == BAD_INPUT and "frozen-0" in err and "weights 14." in err
 
 
 def test_a_cache_without_room_is_refused_with_the_smallest_size(capsys: pytest.CaptureFixture[str]) -> None:
