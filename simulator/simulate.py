@@ -26,7 +26,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -116,12 +118,21 @@ def schedule(seed: int) -> tuple[RunSpec, Speeds, FakeGame, list[Fault]]:
     return spec, speeds, FakeGame(game, seed), faults
 
 
+@contextmanager
+def _small_journals_compacted() -> Iterator[None]:
+    usual, journal.WORTHWHILE_BYTES = journal.WORTHWHILE_BYTES, 0
+    try:
+        yield
+    finally:
+        journal.WORTHWHILE_BYTES = usual
+
+
 def run_schedule(seed: int) -> Outcome:
     """Run one schedule in a temporary folder. Its journal is compacted at every other checkpoint."""
     spec, speeds, game, faults = schedule(seed)
-    journal.WORTHWHILE_BYTES = 0
     seconds = 0.0
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as folder:
+    memory = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    with _small_journals_compacted(), tempfile.TemporaryDirectory(dir=memory) as folder:
         run = SimulatedRun(spec, speeds, game, seed, Path(folder))
 
         async def main() -> float:

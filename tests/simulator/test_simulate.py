@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ray.exceptions import ActorDiedError
 
+from actors import journal
 from actors.replay_buffer import ReplayBuffer
 from actors.task_states import TaskStates
 from common.config import BufferSpec, LearnerSpec, PoolSpec, RolloutSpec, RunSpec, SamplingSpec, WeightsSpec
@@ -188,6 +189,17 @@ def test_sizes_may_change_while_faults_happen(tmp_path: Path) -> None:
 
 def test_a_seed_repeats_a_schedule_exactly() -> None:
     assert simulate.run_schedule(7) == simulate.run_schedule(7)
+
+
+def test_a_schedule_compacts_small_journals_and_leaves_the_threshold_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, usual = list[int](), journal.WORTHWHILE_BYTES
+
+    async def play(run: SimulatedRun, *_: object) -> None:
+        seen.append(journal.WORTHWHILE_BYTES)
+        raise AssertionError("the schedule fails")
+
+    monkeypatch.setattr(SimulatedRun, "play", play)
+    assert simulate.run_schedule(7).violations and seen == [0] and journal.WORTHWHILE_BYTES == usual
 
 
 def faults_of_every_kind() -> list[Fault]:
