@@ -199,7 +199,7 @@ def test_a_schedule_compacts_small_journals_and_leaves_the_threshold_as_it_was(m
         raise AssertionError("the schedule fails")
 
     monkeypatch.setattr(SimulatedRun, "play", play)
-    assert simulate.run_schedule(7).violations and seen == [0] and journal.WORTHWHILE_BYTES == usual
+    assert simulate.run_schedule(7).violations and (seen, journal.WORTHWHILE_BYTES) == ([0], usual)
 
 
 def faults_of_every_kind() -> list[Fault]:
