@@ -263,3 +263,13 @@ def test_before_a_run_began_a_refusal_leaves_nothing_and_a_failure_its_log(
         selfplay.main(["deploy/smoke.yaml", "--runs", str(tmp_path / "runs"), "--metrics.port", "0"])
     left = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     assert left - {"lock", "job-id"} == files
+
+
+def test_a_run_of_a_taken_name_says_what_it_is_called_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(selfplay, "play", lambda *_: 0)
+    given = ["deploy/smoke.yaml", "--runs", str(tmp_path), "--metrics.port", "0"]
+    (tmp_path / "smoke").mkdir()
+    assert selfplay.main(given) == 0
+    assert "run smoke exists: this one is smoke-2 (--resume continues the old one)\n" in capsys.readouterr().out
