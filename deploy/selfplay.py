@@ -79,6 +79,9 @@ def connect(modules: Sequence[str] = ()) -> None:
         # Ray's own switch, the default on a Mac: every port is bound to 127.0.0.1. Otherwise anyone on the network
         # could run code in this cluster.
         ray_constants.ENABLE_RAY_CLUSTER = False
+        # Ray would start a worker for each core at once, of which a run, whose actors have environments of their own,
+        # uses none.
+        os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     try:
         ray.init(
             address="local" if cluster is None else None,

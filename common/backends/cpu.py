@@ -21,9 +21,12 @@ _KEEP_MEMORY = {"GLIBC_TUNABLES": f"glibc.malloc.mmap_max=0:glibc.malloc.trim_th
 """glibc gives large blocks back to the system when they are freed, and a training step frees and takes each of its
 activations again: 250,000 page faults for a group of SmolLM2-135M, a twelfth of its time."""
 
-_ENGINE = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "TORCHDYNAMO_DISABLE": "1"}
-"""Engine and learner share the cores, so vLLM must not pin its threads. Dynamo off: vLLM would compile one small
-sampling function with the machine's C++ compiler, if it has one."""
+_EAGER = {"TORCHDYNAMO_DISABLE": "1"}
+"""vLLM would compile one small sampling function with the machine's C++ compiler, if it has one; DeepSpeed imports the
+compiler, for 1.5 s, only to prepare an optimiser that is not used."""
+
+_ENGINE = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", **_EAGER}
+"""Engine and learner share the cores, so vLLM must not pin its threads."""
 
 CPU = Backend(
     name="cpu",
@@ -33,7 +36,7 @@ CPU = Backend(
     gpus_per_engine=0,
     gpus_per_learner_rank=0,
     engine_env=_ENGINE,
-    learner_env={**_KEEP_MEMORY, "DS_ACCELERATOR": "cpu"},
+    learner_env={**_KEEP_MEMORY, **_EAGER, "DS_ACCELERATOR": "cpu"},
     alone_env=_threads(_CORES),
     # Half the cores each: both have a barrier every millisecond, where all threads would wait for one whose core the
     # other process uses (`python -m bench.threads`).
