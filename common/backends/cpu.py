@@ -23,7 +23,7 @@ activations again: 250,000 page faults for a group of SmolLM2-135M, a twelfth of
 
 _EAGER = {"TORCHDYNAMO_DISABLE": "1"}
 """vLLM would compile one small sampling function with the machine's C++ compiler, if it has one; DeepSpeed imports the
-compiler, for 1.5 s, only to prepare an optimiser that is not used."""
+compiler only to prepare an optimiser that is not used."""
 
 _ENGINE = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", **_EAGER}
 """Engine and learner share the cores, so vLLM must not pin its threads."""
