@@ -8,9 +8,17 @@ import torch
 from torch import Tensor, nn
 
 
+def all_finite(tensor: Tensor) -> bool:
+    """Whether no element is NaN or an infinity, in one pass; `isfinite` of a whole tensor takes several."""
+    if not tensor.numel():
+        return True
+    low, high = torch.aminmax(tensor)  # NaN where any element is
+    return bool(torch.isfinite(low) & torch.isfinite(high))
+
+
 def first_not_finite(named: Iterable[tuple[str, Tensor]]) -> str:
     """The name of the first tensor that holds a number which is not finite; empty when none does."""
-    return next((name for name, tensor in named if not bool(torch.isfinite(tensor).all())), "")
+    return next((name for name, tensor in named if not all_finite(tensor)), "")
 
 
 def weight_fault(module: nn.Module) -> str:
@@ -23,7 +31,7 @@ def weight_fault(module: nn.Module) -> str:
 def finite(named: Iterable[tuple[str, Tensor]], whose: str) -> Iterator[tuple[str, Tensor]]:
     """The same tensors. Raises ValueError at the first that is not finite."""
     for name, tensor in named:
-        if not bool(torch.isfinite(tensor).all()):
+        if not all_finite(tensor):
             raise ValueError(f"{whose}: the weight {name} is not finite: it is not published")
         yield name, tensor
 

@@ -22,11 +22,11 @@ def to_bfloat16(tensor: Tensor) -> Tensor:
     The draw depends only on an element's index, so equal weights always round to equal bytes.
     """
     assert tensor.dtype == torch.float32, tensor.dtype
-    bits = tensor.contiguous().view(torch.int32)
-    draws = _draws(str(tensor.device))
-    repeats = -(-bits.numel() // _LENGTH)
-    raised = bits + draws.repeat(repeats)[: bits.numel()].view(bits.shape)
-    return (raised >> _DROPPED << _DROPPED).view(torch.float32).to(torch.bfloat16)
+    bits = tensor.contiguous().view(torch.int32).flatten()
+    draws, repeats = _draws(str(tensor.device)), -(-bits.numel() // _LENGTH)
+    draws = (draws.repeat(repeats) if repeats > 1 else draws)[: bits.numel()]
+    kept = (bits + draws).bitwise_right_shift_(_DROPPED).to(torch.int16)
+    return kept.view(torch.bfloat16).view(tensor.shape)
 
 
 @cache
