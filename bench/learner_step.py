@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from unittest.mock import patch
 
 import torch
 from rich.console import Console
@@ -26,7 +28,8 @@ from common.backends import CPU, best_dtype
 from common.config import LearnerSpec, ModelSpec
 from common.flags import flag_count
 from common.models import resolve_model
-from learner.batch import PackedGroup, Row, shared_row
+from learner import attention
+from learner.batch import PackedGroup, Row, SharedRow, shared_row
 from learner.policy import Policy, base_model, completion_logps, load_policy
 from learner.rows import split
 
@@ -61,24 +64,48 @@ def seconds(module: nn.Module, rows: Sequence[Row]) -> float:
     return taken
 
 
-def measure(loaded: Callable[[], Policy], made: Callable[[int], list[PackedGroup]], repeats: int) -> Table:
-    """Every variant `repeats` times, alternating, after one discarded round."""
+@dataclass(frozen=True)
+class Way:
+    """One of the variants."""
+
+    label: str
+    module: nn.Module
+    rows: list[SharedRow]
+    sdpa: bool = False  # for attention, whatever the dtype
+
+    @property
+    def positions(self) -> int:
+        """Of all rows."""
+        return sum(row.ids_S.numel() for row in self.rows)
+
+    def seconds(self) -> float:
+        """As `seconds`."""
+        chosen = patch.object(attention, "products_are_faster", lambda _query: False) if self.sdpa else nullcontext()
+        with chosen:
+            return seconds(self.module, self.rows)
+
+
+def ways(loaded: Callable[[], Policy], made: Callable[[int], list[PackedGroup]]) -> Iterator[Way]:
+    """The variants, the plainest first."""
     plain, policy = unpacked(loaded()), loaded()
     apart = made(policy.config.get_text_config().vocab_size)
-    ways = {"torch's and peft's layers, one group per row": (plain, [shared_row([one]) for one in apart])}
+    yield Way("torch's and peft's layers, one group per row", plain, [shared_row([one]) for one in apart])
     for size in (1, 2, GROUPS):
         rows = [shared_row(part) for part in split(apart, GROUPS // size)]
-        ways[f"packed weights, {size} group{'s' if size > 1 else ''} per row"] = (policy.module, rows)
-    taken: dict[str, list[float]] = {way: [] for way in ways}
+        yield Way(f"packed weights, {size} group{'s' if size > 1 else ''} per row", policy.module, rows)
+    yield Way(f"the same, {GROUPS} groups, attention by SDPA", policy.module, rows, sdpa=True)
+
+
+def measure(variants: Sequence[Way], repeats: int) -> Table:
+    """Every variant `repeats` times, alternating, after one discarded round."""
+    taken: list[list[float]] = [[] for _ in variants]
     for _ in range(repeats + 1):
-        for way, (module, rows) in ways.items():
-            taken[way].append(seconds(module, rows))
-    first = statistics.median(next(iter(taken.values()))[1:])
+        for way, times in zip(variants, taken, strict=True):
+            times.append(way.seconds())
+    medians = [statistics.median(times[1:]) for times in taken]
     table = Table("", "positions", "seconds", "ratio")
-    for way, (_, rows) in ways.items():
-        median = statistics.median(taken[way][1:])
-        positions = sum(row.ids_S.numel() for row in rows)
-        table.add_row(way, str(positions), f"{median:.1f}", f"{median / first:.2f}")
+    for way, median in zip(variants, medians, strict=True):
+        table.add_row(way.label, str(way.positions), f"{median:.1f}", f"{median / medians[0]:.2f}")
     return table
 
 
@@ -101,7 +128,10 @@ def main() -> None:
     def loaded() -> Policy:
         return load_policy(folder, LearnerSpec(gradient_checkpointing=False), "cpu", 0, getattr(torch, dtype))
 
-    table = measure(loaded, lambda v: groups(v, args.shared, args.prompt, args.completions, args.tokens), args.repeats)
+    def made(vocabulary: int) -> list[PackedGroup]:
+        return groups(vocabulary, args.shared, args.prompt, args.completions, args.tokens)
+
+    table = measure(list(ways(loaded, made)), args.repeats)
     table.title = f"Forward and backward of {GROUPS} groups, {dtype}"
     Console(width=100).print(table)
 

@@ -24,6 +24,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from learner.batch import Fork, Row
+from learner.product_attention import product_attention, products_are_faster
+
+WORTH_A_CALL = 0.2
+"""Share of a batch's padded tokens that a second call must save."""
 
 NAME = "packed_sdpa"
 """What `register` calls this attention. Without `packing` in the call it is plain SDPA."""
@@ -62,7 +66,7 @@ class Packing:
     """A row's shared tokens, and the prompts that begin with them."""
 
     lengths: tuple[int, ...]  # C, then R and M of each prompt; they add up to S
-    causal: dict[int | None, Tensor | None]  # [1, 1, C, C], None where plain causal attention does
+    mask: dict[int | None, Tensor]  # [1, 1, G * C, C]; what the shared tokens see
     forks: tuple[ForkPacking, ...]
 
 
@@ -99,12 +103,7 @@ def packing_of(row: Row, config: Any, dtype: torch.dtype) -> Packing:
     masks = _Masks(windows, text.num_attention_heads // text.num_key_value_heads, dtype, device)
     return Packing(
         lengths=(shared, *(length for fork in row.forks for length in (fork.own, int(fork.length_n.sum())))),
-        causal={
-            window: None
-            if window is None or window >= shared
-            else _additive(_visible(0, shared, window, device), dtype)
-            for window in windows
-        },
+        mask=masks(0, shared),
         forks=tuple(_fork_packing(fork, shared, masks) for fork in row.forks),
     )
 
@@ -123,18 +122,22 @@ def _fork_packing(fork: Fork, shared: int, masks: _Masks) -> ForkPacking:
 
 
 def similar(lengths: Sequence[int]) -> list[list[int]]:
-    """Which branches to attend together: all, unless padding them to the longest more than doubles their tokens.
+    """Which branches to attend together, so that padding them to the longest of their batch costs little.
 
-    Then those of a batch differ by less than a factor of two. So memory grows with a row's tokens, not with branches
-    times the longest one.
+    Sorted by length they are cut wherever that saves `WORTH_A_CALL` of the padded tokens. What is left uncut has fewer
+    than 2.1 times its tokens, so memory grows with a row's tokens, not with branches times the longest one.
     """
-    longest = max(lengths)
-    if len(lengths) * longest <= 2 * sum(lengths):
-        return [list(range(len(lengths)))]
-    batches: dict[int, list[int]] = {}
-    for at, length in enumerate(lengths):
-        batches.setdefault((longest // length).bit_length(), []).append(at)
-    return list(batches.values())
+    return [sorted(batch) for batch in _cut(lengths, sorted(range(len(lengths)), key=lambda at: -lengths[at]))]
+
+
+def _cut(lengths: Sequence[int], order: list[int]) -> list[list[int]]:
+    longest = lengths[order[0]]
+    savings = [(len(order) - at) * (longest - lengths[order[at]]) for at in range(len(order))]
+    most = max(savings)
+    if most < WORTH_A_CALL * len(order) * longest or not most:
+        return [order]
+    at = savings.index(most)
+    return _cut(lengths, order[:at]) + _cut(lengths, order[at:])
 
 
 def _branch_batch(first_n: Tensor, length_n: Tensor, prompt: int, masks: _Masks) -> BranchBatch:
@@ -171,7 +174,11 @@ def packed_attention(
     split = (tensor.split(packing.lengths, 2) for tensor in tensors)  # type: ignore[no-untyped-call]
     shared, *others = zip(*split, strict=True)
     scaling = kwargs.get("scaling")
-    pieces = [sdpa_attention_forward(module, *shared, packing.causal[sliding_window], **kwargs)[0]]
+    pieces = []
+    if shared[0].shape[2]:
+        query_BHCD, key_BKCD, value_BKCD = shared
+        causal = packing.mask[sliding_window]
+        pieces.append(_grouped(query_BHCD, key_BKCD, value_BKCD, causal, scaling).transpose(1, 2))
     for fork, own, branches in zip(packing.forks, others[::2], others[1::2], strict=True):
         own_mask = fork.mask[sliding_window]
         keys_values = shared[1:]
@@ -203,16 +210,15 @@ def _attend_branches(
 
 
 def _grouped(query_nHLD: Tensor, key_nKTD: Tensor, value_nKTD: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
-    """SDPA of n rows over T = P + L keys, [n, H, L, D]."""
+    """Attention of n rows over T = P + L keys, [n, H, L, D]."""
     rows, heads, length, size = query_nHLD.shape
-    kept = key_nKTD.shape[1]
-    attended_nKRD = functional.scaled_dot_product_attention(  # R = G * L
-        query_nHLD.reshape(rows, kept, -1, size),
-        key_nKTD,
-        value_nKTD,
-        attn_mask=mask,
-        scale=scaling,
-    )
+    query_nKRD = query_nHLD.reshape(rows, key_nKTD.shape[1], -1, size)  # R = G * L
+    if products_are_faster(query_nKRD):
+        attended_nKRD = product_attention(query_nKRD, key_nKTD, value_nKTD, mask, scaling)
+    else:
+        attended_nKRD = functional.scaled_dot_product_attention(
+            query_nKRD, key_nKTD, value_nKTD, attn_mask=mask, scale=scaling
+        )
     return attended_nKRD.reshape(rows, heads, length, size)
 
 
