@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from common.config import RunSpec
+from common.records import Group
 from common.shared_memory import new_name
 from learner.finite_weights import finite
+from learner.policy import base_model
 from learner.rank import LearnerRank
 from learner.rank_actor import Sent
 from learner.senders import make_sender
+from learner.spare_cores import SpareCores, call_between
 
 if TYPE_CHECKING:
     from learner.handles import Engines
@@ -65,8 +69,22 @@ class DoctorRank(PublishingRank):
     def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
         super().__init__(spec, model_folder, rank, world, rendezvous)
         self._scribe: PublishingRank | None = None
+        self._cores = self._spare_cores(world)
         if spec.scribe.train:
             self._scribe = PublishingRank(spec.of_scribe, model_folder, rank, world, rendezvous, beside=self)
+
+    def accumulate(self, groups: Sequence[Group]) -> None:
+        """As a `LearnerRank`, with the cores that no engine uses."""
+        self._cores.begin()
+        super().accumulate(groups)
+        self._cores.begin()
+
+    def _spare_cores(self, world: int) -> SpareCores:
+        few = torch.get_num_threads()
+        most = int(self._backend.alone_env.get("OMP_NUM_THREADS", few)) // world
+        cores = SpareCores(few, max(few, most))
+        call_between(base_model(self._policy.module).get_decoder().layers, cores)
+        return cores
 
     def scribe(self, method: str, *arguments: Any) -> Any:
         """Call a method of the Scribe's rank. Collective."""
