@@ -4,7 +4,7 @@ every branch at its prompt and itself.
 One dense [S, S] mask would give the same numbers, but its kernel works through every pair of the row, and most pairs
 are of two different branches, which never see each other. Here the branches of a prompt are one batched call of n rows,
 so the pairs computed are P^2 / 2 + n * L * (P + L) instead of S^2, or a few such calls where their lengths differ much.
-There the G query heads that share a key head are laid one after another as G * L rows, so that no key or value is
+In every call the G query heads that share a key head are laid one after another as rows, so that no key or value is
 repeated for them. What these rows see is added to their scores, 0 or minus infinity in the queries' dtype, and laid out
 once for all layers: autograd would keep a copy of it for each.
 
