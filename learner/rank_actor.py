@@ -32,13 +32,20 @@ def environment(spec: RunSpec) -> dict[str, str]:
     return {**backend.learner_env, **backend.threads(alone), **offline}
 
 
+def spare_threads(spec: RunSpec, world: int) -> int:
+    """Threads that one of `world` ranks may take besides its own, while no engine computes."""
+    backend, alone = BACKENDS[spec.backend], spec.buffer.max_lag == 0
+    every, own = (int(env.get("OMP_NUM_THREADS", 0)) for env in (backend.alone_env, backend.threads(alone)))
+    return max(0, every // world - own)
+
+
 class LearnerActor:
     """A `DoctorRank` as a Ray actor."""
 
     def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
         from learner.rank_publishing import DoctorRank
 
-        self._rank = DoctorRank(spec, model_folder, rank, world, rendezvous)
+        self._rank = DoctorRank(spec, model_folder, rank, world, rendezvous, spare_threads(spec, world))
 
     def accumulate(self, *groups: Group) -> None:
         """Add up the gradient of this rank's groups; the weights do not change. Collective."""

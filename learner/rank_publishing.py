@@ -66,25 +66,23 @@ class PublishingRank(LearnerRank):
 class DoctorRank(PublishingRank):
     """The Doctor's rank. A trained Scribe's rank shares its process and model; `scribe` calls it."""
 
-    def __init__(self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str) -> None:
+    def __init__(
+        self, spec: RunSpec, model_folder: Path, rank: int, world: int, rendezvous: str, spare_threads: int = 0
+    ) -> None:
+        """As a `LearnerRank`; it takes up to `spare_threads` more threads while no other process needs their cores."""
         super().__init__(spec, model_folder, rank, world, rendezvous)
         self._scribe: PublishingRank | None = None
-        self._cores = self._spare_cores(world)
+        own = torch.get_num_threads()
+        self._cores = SpareCores(own, own + spare_threads)
+        call_between(base_model(self._policy.module).get_decoder().layers, self._cores)
         if spec.scribe.train:
             self._scribe = PublishingRank(spec.of_scribe, model_folder, rank, world, rendezvous, beside=self)
 
     def accumulate(self, groups: Sequence[Group]) -> None:
         """As a `LearnerRank`, with the cores that no engine uses."""
-        self._cores.begin()
+        self._cores.rest()
         super().accumulate(groups)
-        self._cores.begin()
-
-    def _spare_cores(self, world: int) -> SpareCores:
-        few = torch.get_num_threads()
-        most = int(self._backend.alone_env.get("OMP_NUM_THREADS", few)) // world
-        cores = SpareCores(few, max(few, most))
-        call_between(base_model(self._policy.module).get_decoder().layers, cores)
-        return cores
+        self._cores.rest()
 
     def scribe(self, method: str, *arguments: Any) -> Any:
         """Call a method of the Scribe's rank. Collective."""

@@ -3,8 +3,7 @@
 Two processes that compute with all cores each are slower than with half of them, because in each all threads wait for
 the one whose core the other process uses. But engines wait for the learner now and then, and then half of the cores
 would do nothing. So the learner tries all cores from one layer of the model to the next, and goes back to its half when
-it does not get them. It measures only itself, so that a container's quota counts like another
-process.
+it does not get them. It measures only itself, so that a container's quota counts like another process.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ class SpareCores:
         self._threads, self._retry = few, 0.0
         self._since, self._used_then = wall(), used()
 
-    def begin(self) -> None:
-        """Forget what was before: the process was waiting."""
+    def rest(self) -> None:
+        """Before and after the work: back to its own cores. Time in which the process waits says nothing of others."""
         self._use(self._few)
         self._since, self._used_then = self._wall(), self._used()
 

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from common.config import RunSpec, ScribeSpec
+from learner import spare_cores
+from learner.policy import base_model
 from learner.rank_publishing import DoctorRank
 from tests.learner.rank_cases import make_group, make_model, make_spec
 
@@ -58,6 +60,21 @@ def test_training_one_adapter_leaves_the_others_tensors_byte_identical(
     after = adapters(rank)
     assert equal(after[0], doctor) and not equal(after[1], start[1])
     assert (report.step, rank.version) == (1, 1)
+
+
+@pytest.mark.parametrize(("spare", "most"), [(0, 1), (1, 2)])
+def test_a_rank_trains_with_its_spare_threads_and_rests_with_its_own(
+    model: Path, rendezvous: str, monkeypatch: pytest.MonkeyPatch, spare: int, most: int
+) -> None:
+    monkeypatch.setattr(spare_cores, "SHORTEST", 0.0)
+    rank = DoctorRank(spec_of(False), model, 0, 1, rendezvous, spare)
+    seen = list[int]()
+    for layer in base_model(rank._policy.module).get_decoder().layers:
+        layer.register_forward_pre_hook(lambda _layer, _inputs: seen.append(torch.get_num_threads()))
+    rank.accumulate(GROUPS)
+    assert max(seen) == most
+    assert torch.get_num_threads() == 1
+    assert rank.apply().skipped == ""
 
 
 @pytest.mark.parametrize("stage", [0, 2])

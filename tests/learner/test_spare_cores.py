@@ -77,7 +77,7 @@ def test_waiting_is_not_taken_for_a_lack_of_cores() -> None:
     cores = machine.cores()
     layers(machine, cores, 3)
     machine.wait(5.0)
-    cores.begin()
+    cores.rest()
     assert layers(machine, cores, 3) == [1, 2, 2]
 
 
