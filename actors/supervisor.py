@@ -74,6 +74,7 @@ class Supervisor:
         self._placement, self._pools = placement, pools
         self._buffer: BufferHandle
         self._board, self._restarts = board, restarts
+        self._board.forget()  # the actors of an attempt that ended had the same names
         self._ranks = {f"learner rank {number}": rank for number, rank in enumerate(ranks)}
         self._births: Counter[str] = Counter()
         self._engine_manager = EngineManager(spec.pools, placement, pools, weights, board, restarts, self._name)
@@ -174,6 +175,7 @@ class Supervisor:
         await self._restarts.consume("the replay buffer died; starting another from its journal", "buffer", "buffer")
         async with self._repairing:
             self._board.add(ACTOR_RESTARTS.name, 1, "buffer")
+            self._board.forget("buffer")
             self._buffer = self._placement.replay_buffer(version)
             self._role_actors.end()
             self._role_actors.start(self._buffer)

@@ -238,11 +238,16 @@ class Board:
         return int(server.server_port)
 
     def merge(self, actor: str, counts: Mapping[tuple[str, tuple[str, ...]], float]) -> None:
-        """Add what `actor` counted since its last report. A replacement actor must have a new name."""
+        """Add what `actor` counted since its last report. One that took its name needs a `forget` in between."""
         seen = self._seen.setdefault(actor, {})
         for (name, values), total in counts.items():
             self.add(name, total - seen.get((name, values), 0), *values)
         self._seen[actor] = dict(counts)
+
+    def forget(self, *actors: str) -> None:
+        """Other processes have the names of these actors from now on, or of all if none is named: they count from 0."""
+        for actor in actors or tuple(self._seen):
+            self._seen.pop(actor, None)
 
     def add(self, name: str, amount: float = 1, *values: str) -> None:
         assert isinstance(self._series[name], Counter)

@@ -42,6 +42,9 @@ class NoBoard:
         """Groups whose lease was lost."""
         return sum(int(counts.get((REJECTED.name, (RejectReason.LATE,)), 0)) for counts in self.counts.values())
 
+    def forget(self, *_: Any) -> None:
+        """Dropped."""
+
     def add(self, *_: Any) -> None:
         """Dropped."""
 

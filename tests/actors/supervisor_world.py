@@ -12,7 +12,7 @@ from actors.engine_pool import EnginePool
 from actors.restarts import RestartBudget
 from actors.supervisor import Examine, Supervisor
 from common.config import PoolSpec, RolloutSpec, RunSpec
-from common.metrics import BUFFER_STATES, TASKS, Board
+from common.metrics import BUFFER_STATES, TASKS, Board, Counts
 from common.records import Sampled
 from common.weights import SyncOutcome
 from envs.verdict.spec import DataSpec, VerdictSettings
@@ -81,6 +81,7 @@ class FakeBuffer:
         self.trained_steps = trained_steps
         self.returned: list[tuple[str, str]] = []
         self.retired: list[tuple[str, str]] = []
+        self.counts: Counts = {}
         self.warnings: dict[str, str] = {}
         self.in_a_row: dict[tuple[str, str], int] = {}
         self.hangs, self.unanswered = False, 0
@@ -104,7 +105,7 @@ class FakeBuffer:
             "made": 6,
             "claimed": 2,
             "imbalance": 0,
-            "counts": {},
+            "counts": self.counts,
             "warnings": self.warnings,
             "in_a_row": self.in_a_row,
         }
@@ -155,10 +156,10 @@ class FakePlacement:
 class World:
     """A supervisor over fakes; `faults` makes the join of an engine fail."""
 
-    def __init__(self, engines: int = 2, doctors: int = 1) -> None:
+    def __init__(self, engines: int = 2, doctors: int = 1, board: Board | None = None) -> None:
         rollout = RolloutSpec(doctors=doctors, silence_seconds=0.2)
         self.spec = spec = RunSpec(pools=(PoolSpec(engines=engines),), rollout=rollout)
-        self.placement, self.board = FakePlacement(), Board()
+        self.placement, self.board = FakePlacement(), board or Board()
         self.buffer_handle = self.placement.replay_buffer(None)
         self.buffer: FakeBuffer = self.buffer_handle.actor
         self.pool = EnginePool("engines")

@@ -268,6 +268,27 @@ async def test_counts_survive_the_rebirth_of_their_actor() -> None:
     assert world.board.total(COMPLETIONS, "doctor") == 0
 
 
+async def test_a_new_buffer_counts_from_0_on_top_of_what_the_dead_one_counted() -> None:
+    world = await World().start()
+    world.buffer.counts = {(TASKS.name, ("game", "kind")): 5}
+    await world.beat()
+    world.buffer_handle.kill()
+    await world.supervisor.new_buffer(1)
+    world.placement.buffers[-1].actor.counts = {(TASKS.name, ("game", "kind")): 2}
+    await world.beat()
+    assert world.board.total(TASKS, "game", "kind") == 7
+
+
+async def test_actors_of_a_second_attempt_count_from_0_on_top_of_those_of_the_first() -> None:
+    first = await World().start()
+    first.placement.roles["scribe-0"].actor.made = 7
+    await first.beat()
+    second = await World(board=first.board).start()
+    second.placement.roles["scribe-0"].actor.made = 2
+    await second.beat()
+    assert first.board.total(TASKS, "game", "kind") == 9
+
+
 async def test_an_actor_kind_is_busy_while_any_of_its_actors_is() -> None:
     world = await World(doctors=2).start()
     world.placement.roles["doctor-0"].actor.busy = True  # doctor-1, heard after it, waits

@@ -96,6 +96,15 @@ def test_a_repeated_or_late_heartbeat_counts_once() -> None:
     assert board.total(SYNCS, "ok") == 2
 
 
+@pytest.mark.parametrize("named", [("buffer",), ()])
+def test_an_actor_that_takes_a_name_over_counts_from_0_once_the_name_is_forgotten(named: tuple[str, ...]) -> None:
+    board = Board()
+    for total in (5, 3):
+        board.forget(*named)
+        board.merge("buffer", {(SYNCS.name, ("ok",)): total})
+    assert board.total(SYNCS, "ok") == 8
+
+
 def test_two_actors_counts_add_up() -> None:
     board = Board()
     board.merge("a", {(ROYALTIES.name, ("unread",)): 2})
