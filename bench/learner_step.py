@@ -31,6 +31,7 @@ from common.models import resolve_model
 from learner import attention
 from learner.batch import PackedGroup, Row, SharedRow, shared_row
 from learner.policy import Policy, base_model, completion_logps, load_policy
+from learner.product_attention import products_are_faster
 from learner.rows import split
 
 GROUPS = 4
@@ -71,7 +72,7 @@ class Way:
     label: str
     module: nn.Module
     rows: list[SharedRow]
-    sdpa: bool = False  # for attention, whatever the dtype
+    sdpa: bool = False  # for attention, where whole products would be chosen
 
     @property
     def positions(self) -> int:
@@ -93,7 +94,8 @@ def ways(loaded: Callable[[], Policy], made: Callable[[int], list[PackedGroup]])
     for size in (1, 2, GROUPS):
         rows = [shared_row(part) for part in split(apart, GROUPS // size)]
         yield Way(f"packed weights, {size} group{'s' if size > 1 else ''} per row", policy.module, rows)
-    yield Way(f"the same, {GROUPS} groups, attention by SDPA", policy.module, rows, sdpa=True)
+    if products_are_faster(next(policy.module.parameters())):
+        yield Way(f"the same, {GROUPS} groups, attention by SDPA", policy.module, rows, sdpa=True)
 
 
 def measure(variants: Sequence[Way], repeats: int) -> Table:

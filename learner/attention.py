@@ -134,7 +134,7 @@ def _cut(lengths: Sequence[int], order: list[int]) -> list[list[int]]:
     longest = lengths[order[0]]
     savings = [(len(order) - at) * (longest - lengths[order[at]]) for at in range(len(order))]
     most = max(savings)
-    if most < WORTH_A_CALL * len(order) * longest or not most:
+    if most < WORTH_A_CALL * len(order) * longest:
         return [order]
     at = savings.index(most)
     return _cut(lengths, order[:at]) + _cut(lengths, order[at:])

@@ -2,7 +2,7 @@
 
 SDPA's CPU kernel multiplies small blocks through BLAS, whole products go to oneDNN (`python -m bench.learner_step`
 compares the two). As in SDPA no score outlives the forward pass: the backward pass computes them again, a few heads at
-a time. Scores are rounded to bfloat16 before the softmax, which is computed in float32. In float32 SDPA is as fast.
+a time. Scores are rounded to bfloat16 before the softmax, which is computed in float32. Only bfloat16 gained.
 
 Shapes: B heads of all branches, Z of them at a time, R query rows, T keys, D head size.
 """

@@ -74,7 +74,8 @@ class DoctorRank(PublishingRank):
         self._scribe: PublishingRank | None = None
         own = torch.get_num_threads()
         self._cores = SpareCores(own, own + spare_threads)
-        call_between(base_model(self._policy.module).get_decoder().layers, self._cores)
+        if spare_threads:
+            call_between(base_model(self._policy.module).get_decoder().layers, self._cores)
         if spec.scribe.train:
             self._scribe = PublishingRank(spec.of_scribe, model_folder, rank, world, rendezvous, beside=self)
 

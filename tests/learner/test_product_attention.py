@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from learner import attention, product_attention
+from learner.batch import pack_row
 from learner.product_attention import ProductAttention, products_are_faster
-from tests.learner.test_attention import assert_equals_dense, pack_row
+from tests.learner.test_attention import assert_equals_dense
 
 SIZE = 8
 
